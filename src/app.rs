@@ -1,0 +1,253 @@
+//! The window: news in, panels, wishes out.
+
+use std::path::PathBuf;
+
+use egui::{CentralPanel, Panel, ViewportCommand};
+
+use crate::device::Compute;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::jobs::{Explorer, Lane};
+use crate::loader::Loader;
+use crate::picture::{self, Picture};
+use crate::results::Row;
+use crate::samples;
+use crate::state::{State, wanted};
+use crate::ui::{self, Action};
+use crate::view;
+
+/// Seconds that ε takes from one end of the timeline to the other.
+const PLAY_SECONDS: f32 = 8.0;
+
+/// The running program.
+pub struct App {
+    state: State,
+    rows: Vec<Row>,
+    engine: Engine<Explorer>,
+    device: String,
+    loader: Loader,
+    saving: std::sync::mpsc::Receiver<Error>,
+    troubles: std::sync::mpsc::Sender<Error>,
+    messages: Vec<String>,
+    help: bool,
+    hover: ui::tile::Hover,
+    thumbnails: ui::library::Thumbnails,
+    original: ui::crop::Original,
+}
+
+/// Opens the window on `models`, one a row, and pictures.
+///
+/// # Errors
+/// [`Error::Window`] when there is no display.
+pub fn open_window(compute: Compute, models: Vec<String>, paths: Vec<PathBuf>) -> Result<()> {
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Epsiloscope")
+            .with_app_id("epsiloscope")
+            .with_inner_size([1280.0, 760.0])
+            .with_min_inner_size([800.0, 500.0]),
+        wgpu_options: graphics(&compute),
+        ..Default::default()
+    };
+    let build: eframe::AppCreator<'_> = Box::new(move |context| {
+        let state = context.wgpu_render_state.as_ref().ok_or("no graphics device")?;
+        view::install(state);
+        Ok(Box::new(App::new(&context.egui_ctx, compute, models, paths)))
+    });
+    eframe::run_native("Epsiloscope", options, build).map_err(|error| Error::Window(error.to_string()))
+}
+
+/// The device that burn computes on, where there is one to share.
+fn graphics(compute: &Compute) -> eframe::egui_wgpu::WgpuConfiguration {
+    let mut configuration = eframe::egui_wgpu::WgpuConfiguration::default();
+    if let Some(setup) = &compute.graphics {
+        configuration.wgpu_setup = eframe::egui_wgpu::WgpuSetup::Existing(eframe::egui_wgpu::WgpuSetupExisting {
+            instance: setup.instance.clone(),
+            adapter: setup.adapter.clone(),
+            device: setup.device.clone(),
+            queue: setup.queue.clone(),
+        });
+    }
+    configuration
+}
+
+impl App {
+    /// The bundled pictures, or `paths` if there are any.
+    pub fn new(context: &egui::Context, compute: Compute, models: Vec<String>, paths: Vec<PathBuf>) -> Self {
+        let wake = context.clone();
+        let device = compute.device.clone();
+        let (troubles, saving) = std::sync::mpsc::channel();
+        let rows = vec![Row::default(); models.len()];
+        let mut app = Self {
+            state: State::new(models),
+            rows,
+            engine: Engine::spawn(move || Explorer::new(device), move || wake.request_repaint()),
+            device: compute.label,
+            loader: Loader::new(context.clone()),
+            saving,
+            troubles,
+            messages: Vec::new(),
+            help: false,
+            hover: None,
+            thumbnails: ui::library::Thumbnails::default(),
+            original: ui::crop::Original::default(),
+        };
+        for (picture, truth) in samples::all() {
+            app.state.add(picture, truth);
+        }
+        app.state.selected = Some(0);
+        if !paths.is_empty() {
+            app.loader.open(paths);
+        }
+        app
+    }
+
+    fn hear(&mut self, context: &egui::Context) {
+        for (lane, news) in self.engine.news() {
+            self.rows[row_of(lane)].take(news);
+        }
+        for result in self.loader.arrived() {
+            match result {
+                Ok(picture) => self.state.add(picture, None),
+                Err(error) => self.messages.push(error.to_string()),
+            }
+        }
+        self.messages.extend(self.saving.try_iter().map(|error| error.to_string()));
+        let dropped: Vec<PathBuf> = context.input(|input| {
+            input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect()
+        });
+        if !dropped.is_empty() {
+            self.loader.open(dropped);
+        }
+        let pasted = context.input(|input| {
+            let image = |event: &egui::Event| match event {
+                egui::Event::PasteImage(image) => Some(image.clone()),
+                _ => None,
+            };
+            input.events.iter().find_map(image)
+        });
+        if let Some(image) = pasted {
+            self.state.add(from_clipboard(&image), None);
+        }
+    }
+
+    fn play(&mut self, context: &egui::Context) {
+        if !self.state.playing {
+            return;
+        }
+        let range = self.state.range();
+        let step = context.input(|input| input.stable_dt).min(0.1) / PLAY_SECONDS * range;
+        let next = self.state.attack.epsilon + step;
+        self.state.attack.epsilon = if next > range { 0.0 } else { next };
+        context.request_repaint();
+    }
+
+    fn panels(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let (labels, input) = match self.rows.iter().find_map(|row| row.look.as_ref()) {
+            Some(look) => (look.manifest.labels.clone(), look.manifest.input),
+            None => (Vec::new(), [1, 1]),
+        };
+        Panel::top("menu").show(ui, |ui| {
+            let status = ui::menu::Status { device: &self.device, busy: self.engine.busy() };
+            ui::menu::show(ui, &mut self.state, &status, &mut actions);
+        });
+        Panel::bottom("timeline").resizable(true).default_size(150.0).min_size(90.0).show(ui, |ui| {
+            ui::timeline::show(ui, &mut self.state, &self.rows);
+        });
+        if self.state.display.library && self.state.display.filled.is_none() {
+            Panel::left("library").default_size(190.0).size_range(120.0..=400.0).show(ui, |ui| {
+                ui::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
+            });
+        }
+        if self.state.display.controls && self.state.display.filled.is_none() {
+            Panel::right("controls").default_size(300.0).size_range(260.0..=500.0).show(ui, |ui| {
+                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    ui::controls::show(ui, &mut self.state, &labels, input, &mut self.original);
+                });
+            });
+        }
+        CentralPanel::default().show(ui, |ui| {
+            ui::grid::show(ui, &mut self.state, &self.rows, &mut self.hover, &mut actions);
+        });
+        ui::help::show(ui.ctx(), &mut self.help);
+        ui::help::messages(ui.ctx(), &mut self.messages);
+        actions
+    }
+
+    fn act(&mut self, context: &egui::Context, action: Action) {
+        match action {
+            Action::OpenFiles => self.loader.open_dialog(false),
+            Action::OpenFolder => self.loader.open_dialog(true),
+            Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
+            Action::Remove => self.remove(),
+            Action::Save(row) => self.save(row),
+            Action::Help => self.help = !self.help,
+            Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
+        }
+    }
+
+    fn remove(&mut self) {
+        if let Some(selected) = self.state.selected {
+            self.state.library.remove(selected);
+            let last = self.state.library.len().checked_sub(1);
+            self.state.selected = last.map(|last| selected.min(last));
+        }
+    }
+
+    /// Asks where, and writes the attacked picture as it is on the screen.
+    fn save(&self, row: usize) {
+        let Some(shown) = self.rows.get(row).and_then(|row| row.nearest(self.state.attack.epsilon)) else {
+            return;
+        };
+        let frame = shown.attacked.picture.clone();
+        let troubles = self.troubles.clone();
+        std::thread::spawn(move || {
+            let dialog = rfd::FileDialog::new().set_title("Save the attacked picture").set_file_name("attacked.png");
+            let Some(path) = dialog.add_filter("PNG", &["png"]).save_file() else { return };
+            let image = picture::to_rgb(frame.planes(), frame.size());
+            if let Err(error) = image.save(&path) {
+                let _ = troubles.send(Error::io(&path, "write", error));
+            }
+        });
+    }
+
+    fn wish(&mut self) {
+        for lane in self.engine.want(wanted(&self.state)) {
+            self.rows[row_of(lane)].forget(lane);
+        }
+        if self.state.entry().is_none() {
+            self.rows.fill(Row::default());
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, context: &egui::Context, _: &mut eframe::Frame) {
+        self.hear(context);
+        self.play(context);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+        let mut actions = self.panels(ui);
+        let context = ui.ctx().clone();
+        ui::keys::read(&context, &mut self.state, &mut actions);
+        for action in actions {
+            self.act(&context, action);
+        }
+        self.wish();
+    }
+}
+
+fn row_of(lane: Lane) -> usize {
+    match lane {
+        Lane::Look(row) | Lane::Attack(row) | Lane::Sweep(row) => row,
+    }
+}
+
+fn from_clipboard(image: &egui::ColorImage) -> Picture {
+    let [width, height] = image.size.map(|side| side as u32);
+    let bytes = image.pixels.iter().flat_map(egui::Color32::to_srgba_unmultiplied).collect();
+    let image = image::RgbaImage::from_raw(width, height, bytes).unwrap_or_default();
+    Picture::from_image("pasted picture".into(), image.into())
+}

@@ -1,0 +1,142 @@
+//! `epsiloscope attack`: the window's facts about one picture, as files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{AttackOptions, default_models};
+use crate::attack::{Attack, Goal};
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::jobs::{Attacked, Look, attack_once, flips, top};
+use crate::model::{Classifier, write_atomically, zoo};
+use crate::picture::to_rgb;
+
+/// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
+#[derive(Debug, Args)]
+pub struct AttackArguments {
+    /// The picture.
+    picture: PathBuf,
+    /// Folder for the results.
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+    /// Models to attack: ids of bundled ones or paths of files.
+    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// Name of the true class; by default an attack leaves the predicted one.
+    #[arg(long = "class")]
+    truth: Option<String>,
+    /// Name of a class to reach instead.
+    #[arg(long)]
+    target: Option<String>,
+    /// Amplification of the written perturbation around grey.
+    #[arg(long, default_value_t = 10.0)]
+    gain: f32,
+    #[command(flatten)]
+    options: AttackOptions,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+/// What `attack.json` says of one model.
+#[derive(Serialize)]
+struct Facts {
+    model: String,
+    attack: Attack,
+    label: String,
+    clean: Vec<Confidence>,
+    attacked: Vec<Confidence>,
+    predicted_clean: String,
+    /// By a fresh look at the finished picture.
+    predicted_attacked: String,
+    success: bool,
+    linf: f32,
+    l2: f32,
+    inside_box: bool,
+}
+
+#[derive(Serialize)]
+struct Confidence {
+    class: String,
+    probability: f32,
+}
+
+impl AttackArguments {
+    /// Attacks the picture with every model.
+    pub fn run(&self) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let mut all = Vec::new();
+        for name in &self.models {
+            let model = Arc::new(zoo::open(name, &device)?);
+            all.push(self.attack(&model)?);
+        }
+        for facts in &all {
+            println!(
+                "{}: {} → {} ({}), L∞ {:.4}, L2 {:.4}",
+                facts.model,
+                facts.predicted_clean,
+                facts.predicted_attacked,
+                if facts.success { "the attack succeeds" } else { "the attack fails" },
+                facts.linf,
+                facts.l2
+            );
+        }
+        let json = serde_json::to_string_pretty(&all).expect("plain data");
+        write_atomically(&self.out.join("attack.json"), json.as_bytes())
+    }
+
+    fn attack(&self, model: &Arc<Classifier>) -> Result<Facts> {
+        let class = |name: &String| {
+            let labels = &model.manifest().labels;
+            let unknown = || Error::Config(format!("{name} is no class of {}; there are {}", model.manifest().name, labels.join(", ")));
+            labels.iter().position(|label| label == name).ok_or_else(unknown)
+        };
+        self.truth.as_ref().map(class).transpose()?;
+        let goal = match &self.target {
+            Some(name) => Goal::Targeted(class(name)?),
+            None => Goal::Untargeted,
+        };
+        let attack = self.options.attack(goal);
+        let (look, attacked) = attack_once(model, &self.picture, self.truth.clone(), &attack)?;
+        let name = look.manifest.name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "-");
+        let size = attacked.picture.size();
+        let perturbation: Vec<f32> = attacked.picture.planes().iter().zip(look.input.planes())
+            .map(|(after, before)| 0.5 + self.gain * (after - before))
+            .collect();
+        save(&self.out.join(format!("{name}-attacked.png")), attacked.picture.planes(), size)?;
+        save(&self.out.join(format!("{name}-perturbation.png")), &perturbation, size)?;
+        Ok(facts(&look, &attacked, attack))
+    }
+}
+
+fn facts(look: &Look, attacked: &Attacked, attack: Attack) -> Facts {
+    let labels = &look.manifest.labels;
+    let confidences = |probabilities: &[f32]| {
+        let pairs = labels.iter().zip(probabilities);
+        pairs.map(|(class, &probability)| Confidence { class: class.clone(), probability }).collect()
+    };
+    Facts {
+        model: look.manifest.name.clone(),
+        label: labels[look.label].clone(),
+        clean: confidences(&look.probabilities),
+        attacked: confidences(&attacked.probabilities),
+        predicted_clean: labels[top(&look.probabilities)].clone(),
+        predicted_attacked: labels[top(&attacked.probabilities)].clone(),
+        success: flips(&attack, look.label, &attacked.probabilities),
+        linf: attacked.linf,
+        l2: attacked.l2,
+        inside_box: attacked.inside_box,
+        attack,
+    }
+}
+
+fn save(path: &Path, planes: &[f32], size: [usize; 2]) -> Result<()> {
+    let mut png = std::io::Cursor::new(Vec::new());
+    to_rgb(planes, size)
+        .write_to(&mut png, image::ImageFormat::Png)
+        .map_err(|error| Error::io(path, "write", error))?;
+    write_atomically(path, png.get_ref())
+}

@@ -1,0 +1,136 @@
+//! `epsiloscope evaluate`: accuracy tables.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{AttackOptions, default_models};
+use crate::attack::Goal;
+use crate::data::{Dataset, Split};
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::evaluate::{Report, evaluate};
+use crate::model::{write_atomically, zoo};
+
+/// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
+#[derive(Debug, Args)]
+pub struct EvaluateArguments {
+    /// Models to measure: ids of bundled ones or paths of files.
+    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// Folder of the data set; its test (or val) split is measured.
+    #[arg(long)]
+    data: PathBuf,
+    /// Measure only this many pictures, spread evenly.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Only the clean accuracy.
+    #[arg(long)]
+    clean: bool,
+    /// More attacks, each as NORM:EPS:STEPS, for instance linf:8/255:20.
+    #[arg(long = "attack", value_parser = parse_attack)]
+    attacks: Vec<(crate::descent::Norm, f32, usize)>,
+    #[command(flatten)]
+    options: AttackOptions,
+    /// Folder for the results.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+fn parse_attack(text: &str) -> Result<(crate::descent::Norm, f32, usize), String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [norm, epsilon, steps] = parts[..] else {
+        return Err("an attack is written NORM:EPS:STEPS".into());
+    };
+    let norm = <crate::descent::Norm as clap::ValueEnum>::from_str(norm, true)?;
+    let steps = steps.parse().map_err(|_| format!("`{steps}` is no number of steps"))?;
+    Ok((norm, super::parse_epsilon(epsilon)?, steps))
+}
+
+impl EvaluateArguments {
+    /// Measures every model under every attack.
+    pub fn run(&self) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let mut reports = Vec::new();
+        for name in &self.models {
+            let model = zoo::open(name, &device)?;
+            let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
+            data.report_skipped();
+            data.thin(self.limit.unwrap_or(usize::MAX));
+            data.relabel(&model.manifest().labels).map_err(|reason| Error::data(&self.data, reason))?;
+            for attack in self.attacks() {
+                if let Some(attack) = &attack {
+                    attack.validate(model.classes())?;
+                }
+                let bar = progress(&model.manifest().name, data.len());
+                let report = evaluate(&model, &data, attack.as_ref(), |done| {
+                    bar.set_position(done as u64);
+                    true
+                });
+                bar.finish_and_clear();
+                println!("{}", describe(&report));
+                reports.push(report);
+            }
+        }
+        match &self.out {
+            Some(out) => write(out, &reports),
+            None => Ok(()),
+        }
+    }
+
+    /// Clean first, then the attack of the options, then those given by --attack.
+    fn attacks(&self) -> Vec<Option<crate::attack::Attack>> {
+        let mut attacks = vec![None];
+        if !self.clean {
+            let base = self.options.attack(Goal::Untargeted);
+            attacks.push(Some(base.clone()));
+            attacks.extend(self.attacks.iter().map(|&(norm, epsilon, steps)| {
+                Some(crate::attack::Attack { norm, epsilon, steps, step_size: None, ..base.clone() })
+            }));
+        }
+        attacks
+    }
+}
+
+fn progress(name: &str, total: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec}, {eta} left");
+    ProgressBar::new(total as u64).with_style(style.expect("a valid template")).with_message(name.to_owned())
+}
+
+fn describe(report: &Report) -> String {
+    let accuracy = format!("{:<20} {:<34} accuracy {:6.2} %", report.model, report.attack, report.accuracy * 100.0);
+    if report.attack == "clean" {
+        return format!("{accuracy}, {} pictures, {:.0} a second", report.pictures, report.throughput);
+    }
+    format!(
+        "{accuracy}, success {:.2} %, largest L∞ {:.4}, largest L2 {:.4}, {}, {} pictures, {:.1} a second",
+        report.success * 100.0,
+        report.linf[1],
+        report.l2[1],
+        if report.inside_box { "inside [0, 1]" } else { "OUTSIDE [0, 1]" },
+        report.pictures,
+        report.throughput
+    )
+}
+
+fn write(out: &std::path::Path, reports: &[Report]) -> Result<()> {
+    let json = serde_json::to_string_pretty(reports).expect("plain data");
+    write_atomically(&out.join("evaluate.json"), json.as_bytes())?;
+    let path = out.join("evaluate.csv");
+    let writing = |error: &dyn std::fmt::Display| Error::io(&path, "write", error);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for report in reports {
+        let row = (
+            &report.model, &report.attack, report.pictures, report.accuracy, report.success,
+            report.linf[0], report.linf[1], report.l2[0], report.l2[1], report.inside_box, report.throughput,
+        );
+        writer.serialize(row).map_err(|error| writing(&error))?;
+    }
+    let mut bytes = b"model,attack,pictures,accuracy,success,mean_linf,max_linf,mean_l2,max_l2,inside_box,pictures_per_second\n".to_vec();
+    bytes.extend(writer.into_inner().map_err(|error| writing(&error))?);
+    write_atomically(&path, &bytes)
+}

@@ -1,0 +1,130 @@
+//! The command line: the window, and its headless twins.
+
+mod attack;
+mod evaluate;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::attack::{Attack, Goal};
+use crate::descent::Norm;
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::model::zoo;
+
+/// See what a standard and an adversarially robust image classifier see in the same picture.
+///
+/// Without a command it opens the window.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    window: WindowArguments,
+}
+
+#[derive(Debug, Args)]
+struct WindowArguments {
+    /// Pictures, or folders of pictures, to open.
+    pictures: Vec<PathBuf>,
+    /// The two models, one a row: ids of bundled ones or paths of files.
+    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Attack one picture and write what the window would show.
+    Attack(attack::AttackArguments),
+    /// Measure accuracy on a data set, clean and under attack.
+    Evaluate(evaluate::EvaluateArguments),
+    /// Train a classifier.
+    Train(train::TrainArguments),
+}
+
+/// The attack, as the headless commands take it.
+#[derive(Debug, Args)]
+struct AttackOptions {
+    /// Norm of the perturbation.
+    #[arg(long, value_enum, default_value_t = Norm::L2)]
+    norm: Norm,
+    /// Largest perturbation, in units of pixels in [0, 1]; 8/255 can be written so.
+    #[arg(long, value_parser = parse_epsilon, default_value = "0.5")]
+    eps: f32,
+    /// Gradient steps; 1 with --no-random-start is FGSM.
+    #[arg(long, default_value_t = 20)]
+    steps: usize,
+    /// Step size; by default 2.5·ε/steps.
+    #[arg(long, value_parser = parse_epsilon)]
+    step_size: Option<f32>,
+    /// Begin at the picture itself.
+    #[arg(long)]
+    no_random_start: bool,
+    /// Independent runs, of which each picture keeps its best.
+    #[arg(long, default_value_t = 1)]
+    restarts: usize,
+    /// Seed of the random starts.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+impl AttackOptions {
+    fn attack(&self, goal: Goal) -> Attack {
+        Attack {
+            norm: self.norm,
+            epsilon: self.eps,
+            steps: self.steps,
+            step_size: self.step_size,
+            goal,
+            random_start: !self.no_random_start,
+            restarts: self.restarts,
+            seed: self.seed,
+        }
+    }
+}
+
+/// A number, or a fraction such as `8/255`.
+fn parse_epsilon(text: &str) -> Result<f32, String> {
+    let number = |text: &str| text.trim().parse::<f32>().map_err(|_| format!("`{text}` is no number"));
+    let value = match text.split_once('/') {
+        Some((above, below)) => number(above)? / number(below)?,
+        None => number(text)?,
+    };
+    if value.is_finite() && value >= 0.0 {
+        Ok(value)
+    } else {
+        Err("it must be a number of at least 0".into())
+    }
+}
+
+fn default_models() -> Vec<String> {
+    zoo::BUNDLED.iter().map(|bundled| bundled.id.to_owned()).collect()
+}
+
+impl Arguments {
+    /// Does what was asked for.
+    pub fn run(self) -> Result<()> {
+        match self.command {
+            Some(Command::Attack(arguments)) => arguments.run(),
+            Some(Command::Evaluate(arguments)) => arguments.run(),
+            Some(Command::Train(arguments)) => arguments.run(),
+            None => self.window.open(),
+        }
+    }
+}
+
+impl WindowArguments {
+    fn open(self) -> Result<()> {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if cfg!(all(unix, not(target_os = "macos"))) && !set("DISPLAY") && !set("WAYLAND_DISPLAY") {
+            return Err(Error::Window("neither DISPLAY nor WAYLAND_DISPLAY is set".into()));
+        }
+        crate::app::open_window(Compute::open(self.backend)?, self.models, self.pictures)
+    }
+}

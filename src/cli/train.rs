@@ -1,0 +1,141 @@
+//! `epsiloscope train`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use crate::attack::Attack;
+use crate::descent::Norm;
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::model::{Block, Stem};
+use crate::train::{Architecture, Outcome, Preset, ScheduleKind, TrainConfig, train};
+
+/// What is not given keeps the preset's value.
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, or CIFAR-10's binary batches.
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
+    #[arg(long)]
+    out: PathBuf,
+    /// The recipe to start from.
+    #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
+    preset: Preset,
+    /// Go on from the checkpoint in the output folder, with its settings.
+    #[arg(long)]
+    resume: bool,
+    /// What to call the model.
+    #[arg(long)]
+    name: Option<String>,
+    /// Epochs to train; the schedule is stretched to them.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Pictures in a step.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Peak learning rate.
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Shape of the learning rate over the training.
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleKind>,
+    /// Weight decay of convolutions and linear weights.
+    #[arg(long)]
+    weight_decay: Option<f64>,
+    /// Seed of everything random.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Side of the square input, in pixels.
+    #[arg(long)]
+    input: Option<usize>,
+    /// Depth of a published network: 18, 34, 50, 20, 32, 44 or 56.
+    #[arg(long)]
+    depth: Option<usize>,
+    /// Width of the first stage of --depth.
+    #[arg(long, requires = "depth")]
+    width: Option<usize>,
+    /// How the network begins.
+    #[arg(long, value_enum)]
+    stem: Option<Stem>,
+    /// The repeated block.
+    #[arg(long, value_enum, conflicts_with = "depth")]
+    block: Option<Block>,
+    /// Channels of each stage, for instance 48,96,192.
+    #[arg(long, value_delimiter = ',', conflicts_with = "depth")]
+    widths: Option<Vec<usize>>,
+    /// Blocks of each stage, for instance 2,2,2.
+    #[arg(long, value_delimiter = ',', conflicts_with = "depth")]
+    blocks: Option<Vec<usize>>,
+    /// Train on adversarial pictures within this ε (pixels in [0, 1]); 0 trains on clean ones.
+    #[arg(long)]
+    eps: Option<f32>,
+    /// Norm of --eps.
+    #[arg(long, value_enum, default_value_t = Norm::L2)]
+    norm: Norm,
+    /// Gradient steps of the attack trained on.
+    #[arg(long, default_value_t = 1)]
+    attack_steps: usize,
+    /// Its step size; by default 2.5·ε/steps, and ε for a single step.
+    #[arg(long)]
+    attack_step_size: Option<f32>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+impl TrainArguments {
+    fn config(&self) -> Result<TrainConfig> {
+        let mut config = TrainConfig::preset(self.preset, self.data.clone());
+        let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
+        set(&mut config.epochs, self.epochs);
+        set(&mut config.schedule.epochs, self.epochs);
+        set(&mut config.batch, self.batch);
+        config.name = self.name.clone().unwrap_or(config.name);
+        config.schedule.peak = self.lr.unwrap_or(config.schedule.peak);
+        config.schedule.kind = self.schedule.unwrap_or(config.schedule.kind);
+        config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
+        config.seed = self.seed.unwrap_or(config.seed);
+        if let Some(side) = self.input {
+            config.input = [side; 2];
+            config.augmentation.padding = side / 8;
+        }
+        let stem = self.stem.unwrap_or(config.architecture.stem);
+        if let Some(depth) = self.depth {
+            config.architecture = Architecture::of_depth(depth, stem, self.width)?;
+        }
+        let architecture = &mut config.architecture;
+        architecture.stem = stem;
+        architecture.block = self.block.unwrap_or(architecture.block);
+        architecture.widths = self.widths.clone().unwrap_or(std::mem::take(&mut architecture.widths));
+        architecture.blocks = self.blocks.clone().unwrap_or(std::mem::take(&mut architecture.blocks));
+        if let Some(epsilon) = self.eps {
+            config.attack = (epsilon > 0.0).then(|| Attack {
+                step_size: self.attack_step_size.or((self.attack_steps == 1).then_some(epsilon)),
+                ..Attack::pgd(self.norm, epsilon, self.attack_steps)
+            });
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Trains to the end or to Ctrl-C.
+    pub fn run(&self) -> Result<()> {
+        let config = self.config()?;
+        let device = Compute::open(self.backend)?.device;
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let flag = interrupt.clone();
+        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
+        match train(&config, &self.out, self.resume, &device, &interrupt)? {
+            Outcome::Finished(path) => println!("the model is in {}", path.display()),
+            Outcome::Interrupted(path) => {
+                println!("stopped; {} goes on with --resume", path.display());
+            }
+        }
+        Ok(())
+    }
+}

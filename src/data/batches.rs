@@ -1,0 +1,110 @@
+//! Batches of a data set in a random order, augmented.
+//!
+//! Every random number is a function of seed, epoch and picture, so that a resumed training sees
+//! what an uninterrupted one would have seen.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use super::Dataset;
+use crate::descent::generator;
+
+/// How pictures are varied while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Augmentation {
+    /// Random crop after padding with this many black pixels on each side.
+    pub padding: usize,
+    /// Whether to mirror every other picture.
+    pub flip: bool,
+}
+
+/// Pictures, their labels and their numbers in the data set.
+pub struct Batch {
+    /// `[n, 3, h, w]` in [0, 1].
+    pub pictures: Tensor<4>,
+    /// `[n, 1]`.
+    pub labels: Tensor<2, Int>,
+    /// The same labels as numbers.
+    pub classes: Vec<usize>,
+    /// Where in the data set each picture is.
+    pub numbers: Vec<u64>,
+}
+
+/// The batches of one epoch; a last incomplete batch is left out.
+pub struct Batches<'a> {
+    dataset: &'a Dataset,
+    augmentation: Augmentation,
+    order: Vec<usize>,
+    batch: usize,
+    seed: u64,
+    epoch: usize,
+}
+
+impl<'a> Batches<'a> {
+    /// Shuffles `dataset` for an epoch (from 0 on).
+    pub fn new(dataset: &'a Dataset, augmentation: Augmentation, batch: usize, seed: u64, epoch: usize) -> Self {
+        let mut order: Vec<usize> = (0..dataset.len()).collect();
+        order.shuffle(&mut generator(seed, epoch as u64));
+        Self {
+            dataset,
+            augmentation,
+            order,
+            batch: batch.min(dataset.len()),
+            seed,
+            epoch,
+        }
+    }
+
+    /// Batch count.
+    pub fn len(&self) -> usize {
+        self.order.len() / self.batch
+    }
+
+    /// Whether there is no batch.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch `index` of the epoch.
+    pub fn get(&self, index: usize, device: &Device) -> Batch {
+        let chosen = &self.order[index * self.batch..][..self.batch];
+        let [h, w] = self.dataset.size;
+        let mut values = Vec::with_capacity(chosen.len() * 3 * h * w);
+        for &number in chosen {
+            self.extend_augmented(number, &mut values);
+        }
+        let classes: Vec<usize> = chosen.iter().map(|&number| self.dataset.labels[number]).collect();
+        let labels: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
+        let shape = [chosen.len(), 3, h, w];
+        Batch {
+            pictures: Tensor::from_data(TensorData::new(values, shape), device),
+            labels: Tensor::from_data(TensorData::new(labels, [chosen.len(), 1]), device),
+            classes,
+            numbers: chosen.iter().map(|&number| number as u64).collect(),
+        }
+    }
+
+    fn extend_augmented(&self, number: usize, values: &mut Vec<f32>) {
+        // Streams below 2^32 belong to the shuffling of epochs.
+        let stream = ((self.epoch as u64 + 1) << 32) | number as u64;
+        let mut rng = generator(self.seed, stream);
+        let Augmentation { padding, flip } = self.augmentation;
+        let [h, w] = self.dataset.size;
+        let (top, left) = (rng.random_range(0..=2 * padding), rng.random_range(0..=2 * padding));
+        let mirrored = flip && rng.random();
+        for plane in self.dataset.picture(number).chunks_exact(h * w) {
+            for y in 0..h {
+                let row = (y + top).checked_sub(padding).filter(|&row| row < h);
+                values.extend((0..w).map(|x| {
+                    let x = if mirrored { w - 1 - x } else { x };
+                    let column = (x + left).checked_sub(padding).filter(|&column| column < w);
+                    match (row, column) {
+                        (Some(row), Some(column)) => f32::from(plane[row * w + column]) / 255.0,
+                        _ => 0.0,
+                    }
+                }));
+            }
+        }
+    }
+}

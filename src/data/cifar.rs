@@ -1,0 +1,69 @@
+//! CIFAR-10's binary batches: records of one label byte and three planes of 32×32 bytes.
+
+use std::path::Path;
+
+use super::{Dataset, Split};
+use crate::error::{Error, Result};
+
+const SIDE: usize = 32;
+const RECORD: usize = 1 + 3 * SIDE * SIDE;
+const CLASSES: [&str; 10] = [
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+];
+
+fn file_names(split: Split) -> Vec<String> {
+    match split {
+        Split::Train => (1..=5).map(|number| format!("data_batch_{number}.bin")).collect(),
+        Split::Test => vec!["test_batch.bin".into()],
+    }
+}
+
+/// Whether a folder holds binary batches.
+pub fn is_binary(root: &Path) -> bool {
+    let all = [file_names(Split::Train), file_names(Split::Test)].concat();
+    all.iter().any(|name| root.join(name).is_file())
+}
+
+/// Opens the batches of a split that are there.
+pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
+    if size != [SIDE; 2] {
+        return Err(Error::data(
+            root,
+            format!("CIFAR-10's pictures are 32×32, not {}×{}", size[1], size[0]),
+        ));
+    }
+    let mut dataset = Dataset {
+        classes: CLASSES.map(String::from).to_vec(),
+        size,
+        labels: Vec::new(),
+        names: Vec::new(),
+        skipped: Vec::new(),
+        pixels: Vec::new(),
+    };
+    for name in file_names(split) {
+        let path = root.join(name);
+        if !path.is_file() {
+            continue;
+        }
+        let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read", error))?;
+        read_batch(&path, &bytes, &mut dataset)?;
+    }
+    Ok(dataset)
+}
+
+fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
+    if bytes.is_empty() || bytes.len() % RECORD != 0 {
+        let reason = format!("its length is no multiple of a record's {RECORD} bytes");
+        return Err(Error::data(path, reason));
+    }
+    for (number, record) in bytes.chunks_exact(RECORD).enumerate() {
+        let label = usize::from(record[0]);
+        if label >= CLASSES.len() {
+            return Err(Error::data(path, format!("record {number} has the label {label}")));
+        }
+        dataset.labels.push(label);
+        dataset.names.push(path.join(number.to_string()));
+        dataset.pixels.extend(&record[1..]);
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Labelled pictures for training and measuring.
+//!
+//! A [`Dataset`] is an ImageFolder tree (`<split>/<class>/<file>`) or CIFAR-10's binary batches,
+//! decoded once and kept as bytes; [`Batches`] deals it out, shuffled and augmented.
+
+mod batches;
+mod cifar;
+mod folder;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+pub use batches::{Augmentation, Batch, Batches};
+
+use crate::error::{Error, Result};
+
+/// Which part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// The pictures to train on.
+    Train,
+    /// The pictures to measure on.
+    Test,
+}
+
+impl Split {
+    /// The folder names that data sets use for it.
+    fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Train => &["train"],
+            Self::Test => &["test", "val", "validation"],
+        }
+    }
+}
+
+/// Labelled pictures of one size.
+#[derive(Debug)]
+pub struct Dataset {
+    /// Class names, in the order of the labels.
+    pub classes: Vec<String>,
+    /// Height and width in pixels.
+    pub size: [usize; 2],
+    /// One for each picture.
+    pub labels: Vec<usize>,
+    /// Where each picture came from.
+    pub names: Vec<PathBuf>,
+    /// Files that could not be read, and why.
+    pub skipped: Vec<Error>,
+    /// `labels.len()` pictures of three planes each.
+    pixels: Vec<u8>,
+}
+
+impl Dataset {
+    /// Opens the `split` of a data set, its pictures resized and centre-cropped to `size`.
+    ///
+    /// A folder without folders named after splits is taken whole, whichever split is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there is no picture, or fewer than two classes.
+    pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(Error::data(root, "no such folder"));
+        }
+        let dataset = if cifar::is_binary(root) {
+            cifar::open(root, split, size)?
+        } else {
+            folder::open(&split_folder(root, split)?, size)?
+        };
+        if dataset.labels.is_empty() {
+            return Err(Error::data(root, "it holds no picture that can be opened"));
+        }
+        if dataset.classes.len() < 2 {
+            return Err(Error::data(
+                root,
+                "it holds pictures of only one class; a folder for each class is needed",
+            ));
+        }
+        Ok(dataset)
+    }
+
+    /// Picture count.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no picture.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Keeps `count` pictures spread evenly over the set, or all if there are fewer.
+    pub fn thin(&mut self, count: usize) {
+        let total = self.len();
+        if count >= total || count == 0 {
+            return;
+        }
+        let chosen: Vec<usize> = (0..count).map(|index| index * total / count).collect();
+        self.labels = chosen.iter().map(|&index| self.labels[index]).collect();
+        self.names = chosen.iter().map(|&index| self.names[index].clone()).collect();
+        let pixels = chosen.iter().flat_map(|&index| self.picture(index).to_vec());
+        self.pixels = pixels.collect();
+    }
+
+    /// Says on the log how many files were left out, and why the first was.
+    pub fn report_skipped(&self) {
+        if let Some(first) = self.skipped.first() {
+            tracing::warn!("{} files were left out; the first: {first}", self.skipped.len());
+        }
+    }
+
+    /// Renumbers the labels to a model's order of classes.
+    ///
+    /// # Errors
+    /// Names a class that the model does not know.
+    pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
+        let number = |class: &String| {
+            let found = classes.iter().position(|known| known == class);
+            found.ok_or_else(|| format!("the class {class} is none of the model's: {}", classes.join(", ")))
+        };
+        let numbers = self.classes.iter().map(number).collect::<Result<Vec<usize>, String>>()?;
+        self.labels = self.labels.iter().map(|&label| numbers[label]).collect();
+        self.classes = classes.to_vec();
+        Ok(())
+    }
+
+    /// The three planes of one picture.
+    fn picture(&self, index: usize) -> &[u8] {
+        let length = 3 * self.size[0] * self.size[1];
+        &self.pixels[index * length..][..length]
+    }
+
+    /// The pictures `indices` as `[n, 3, h, w]` in [0, 1], unchanged.
+    pub fn tensor(&self, indices: &[usize], device: &Device) -> Tensor<4> {
+        let bytes = indices.iter().flat_map(|&index| self.picture(index));
+        let values: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 255.0).collect();
+        let shape = [indices.len(), 3, self.size[0], self.size[1]];
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+}
+
+fn split_folder(root: &Path, split: Split) -> Result<PathBuf> {
+    let holds = |split: Split| {
+        let folders = split.folders().iter().map(|name| root.join(name));
+        folders.into_iter().find(|folder| folder.is_dir())
+    };
+    match (holds(split), holds(Split::Train).or(holds(Split::Test))) {
+        (Some(folder), _) => Ok(folder),
+        (None, None) => Ok(root.into()),
+        (None, Some(_)) => Err(Error::data(
+            root,
+            format!("it has no folder named {}", split.folders().join(" or ")),
+        )),
+    }
+}

@@ -1,0 +1,251 @@
+//! Work in the background, stated as wishes.
+//!
+//! The window says once a frame what it wants in each lane. The worker thread starts what changed,
+//! drops what is no longer wanted, and steps the most urgent lanes in turn. So progress, cancellation and
+//! fairness are one mechanism, and a newer wish replaces a stale one within one step.
+//!
+//! Nothing here knows of tensors or of the window; the tests run it on integers.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+/// What the engine's thread does; the thread builds it and owns it.
+pub trait Worker {
+    /// Names the places where results go; lanes are stepped in their order.
+    type Lane: Ord + Clone + Send + 'static;
+    /// What is wanted in a lane; an equal request is not started again.
+    type Request: PartialEq + Clone + Send + 'static;
+    /// What the window is told.
+    type News: Send + 'static;
+    /// A request under way.
+    type Job;
+
+    /// Which lanes go first: while a lane of a lower number is at work, those of higher ones wait.
+    fn urgency(_lane: &Self::Lane) -> u8 {
+        0
+    }
+
+    /// Begins a request.
+    fn start(&mut self, lane: &Self::Lane, request: &Self::Request) -> Self::Job;
+
+    /// Does one short step.
+    fn step(&mut self, job: &mut Self::Job) -> Step<Self::News>;
+
+    /// What to tell when a step panicked; the lane then rests until it is wanted anew.
+    fn failed(&mut self, message: String) -> Self::News;
+}
+
+/// The result of one step.
+pub struct Step<N> {
+    /// Something to show, if there is.
+    pub news: Option<N>,
+    /// Whether nothing is left to do.
+    pub done: bool,
+}
+
+/// News of a lane, with the number of the wish it answers.
+type Letter<W> = (<W as Worker>::Lane, u64, <W as Worker>::News);
+/// All wishes by lane, each with its number.
+type Wishes<W> = BTreeMap<<W as Worker>::Lane, (u64, <W as Worker>::Request)>;
+
+/// The window's end of the engine.
+pub struct Engine<W: Worker> {
+    wishes: Wishes<W>,
+    next_number: u64,
+    outbox: Option<Sender<Wishes<W>>>,
+    inbox: Receiver<Letter<W>>,
+    busy: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<W: Worker + 'static> Engine<W> {
+    /// Starts the thread; `build` makes the worker there, and `wake` is called after news.
+    pub fn spawn(build: impl FnOnce() -> W + Send + 'static, wake: impl Fn() + Send + 'static) -> Self {
+        let (outbox, wishes) = channel();
+        let (letters, inbox) = channel();
+        let busy = Arc::new(AtomicUsize::new(0));
+        let post = Post { letters, wake: Box::new(wake), busy: busy.clone() };
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || run(build(), &wishes, &post))
+            .expect("the system can start a thread");
+        Self {
+            wishes: BTreeMap::new(),
+            next_number: 0,
+            outbox: Some(outbox),
+            inbox,
+            busy,
+            thread: Some(thread),
+        }
+    }
+
+    /// States all that is wanted from now on. Returns the lanes whose wish changed.
+    pub fn want(&mut self, requests: BTreeMap<W::Lane, W::Request>) -> Vec<W::Lane> {
+        let mut changed = Vec::new();
+        let mut wishes = BTreeMap::new();
+        for (lane, request) in requests {
+            let kept = self.wishes.get(&lane).filter(|(_, old)| *old == request);
+            let number = kept.map_or_else(
+                || {
+                    changed.push(lane.clone());
+                    self.next_number += 1;
+                    self.next_number
+                },
+                |(number, _)| *number,
+            );
+            wishes.insert(lane, (number, request));
+        }
+        let removed = self.wishes.keys().any(|lane| !wishes.contains_key(lane));
+        if removed || !changed.is_empty() {
+            self.wishes = wishes;
+            self.send();
+        }
+        changed
+    }
+
+    /// The news since the last call; what answers a stale wish is dropped.
+    pub fn news(&mut self) -> Vec<(W::Lane, W::News)> {
+        let current = |lane: &W::Lane, number: u64| {
+            self.wishes.get(lane).is_some_and(|(wanted, _)| *wanted == number)
+        };
+        let letters = self.inbox.try_iter();
+        let fresh = letters.filter(|(lane, number, _)| current(lane, *number));
+        fresh.map(|(lane, _, news)| (lane, news)).collect()
+    }
+
+    /// How many lanes are at work.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    fn send(&self) {
+        if let Some(outbox) = &self.outbox {
+            // An engine whose thread is gone has nothing to say; the window goes on.
+            let _ = outbox.send(self.wishes.clone());
+        }
+    }
+}
+
+impl<W: Worker> Drop for Engine<W> {
+    fn drop(&mut self) {
+        self.outbox = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Post<W: Worker> {
+    letters: Sender<Letter<W>>,
+    wake: Box<dyn Fn() + Send>,
+    busy: Arc<AtomicUsize>,
+}
+
+struct Running<J> {
+    number: u64,
+    job: Option<J>,
+}
+
+fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
+    let mut lanes: BTreeMap<W::Lane, Running<W::Job>> = BTreeMap::new();
+    loop {
+        let active = lanes.values().filter(|lane| lane.job.is_some()).count();
+        if post.busy.swap(active, Ordering::Relaxed) != active {
+            (post.wake)();
+        }
+        let Some(wishes) = latest(mail, active == 0) else { return };
+        if let Some(wishes) = wishes {
+            adopt(&mut worker, &mut lanes, wishes, post);
+        }
+        for lane in most_urgent::<W>(&lanes) {
+            step(&mut worker, &lane, &mut lanes, post);
+            // A wish that arrived meanwhile counts from the very next step on.
+            match latest(mail, false) {
+                None => return,
+                Some(Some(wishes)) => adopt(&mut worker, &mut lanes, wishes, post),
+                Some(None) => {}
+            }
+        }
+    }
+}
+
+/// The lanes at work that no more urgent one keeps waiting.
+fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>) -> Vec<W::Lane> {
+    let active = || lanes.iter().filter(|(_, running)| running.job.is_some()).map(|(lane, _)| lane);
+    let first = active().map(W::urgency).min();
+    active().filter(|lane| Some(W::urgency(lane)) == first).cloned().collect()
+}
+
+/// The newest mail: outer `None` when the window is gone, inner `None` when there is no mail.
+fn latest<T>(mail: &Receiver<T>, wait: bool) -> Option<Option<T>> {
+    let mut newest = if wait { Some(mail.recv().ok()?) } else { None };
+    loop {
+        match mail.try_recv() {
+            Ok(mail) => newest = Some(mail),
+            Err(TryRecvError::Empty) => return Some(newest),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+}
+
+fn adopt<W: Worker>(
+    worker: &mut W,
+    lanes: &mut BTreeMap<W::Lane, Running<W::Job>>,
+    wishes: Wishes<W>,
+    post: &Post<W>,
+) {
+    lanes.retain(|lane, running| wishes.get(lane).is_some_and(|(number, _)| *number == running.number));
+    for (lane, (number, request)) in wishes {
+        if lanes.contains_key(&lane) {
+            continue;
+        }
+        let job = guarded(|| worker.start(&lane, &request));
+        let job = job.map_err(|message| tell(worker, &lane, number, message, post)).ok();
+        lanes.insert(lane, Running { number, job });
+    }
+    post.busy.store(lanes.values().filter(|lane| lane.job.is_some()).count(), Ordering::Relaxed);
+}
+
+fn step<W: Worker>(
+    worker: &mut W,
+    lane: &W::Lane,
+    lanes: &mut BTreeMap<W::Lane, Running<W::Job>>,
+    post: &Post<W>,
+) {
+    let Some(running) = lanes.get_mut(lane) else { return };
+    let Some(job) = &mut running.job else { return };
+    match guarded(|| worker.step(job)) {
+        Ok(step) => {
+            if step.done {
+                running.job = None;
+            }
+            if let Some(news) = step.news {
+                let _ = post.letters.send((lane.clone(), running.number, news));
+                (post.wake)();
+            }
+        }
+        Err(message) => {
+            running.job = None;
+            tell(worker, lane, running.number, message, post);
+        }
+    }
+}
+
+fn tell<W: Worker>(worker: &mut W, lane: &W::Lane, number: u64, message: String, post: &Post<W>) {
+    let news = worker.failed(message);
+    let _ = post.letters.send((lane.clone(), number, news));
+    (post.wake)();
+}
+
+/// Runs `work` and turns a panic into its message: one picture's trouble must not end the window.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "an unknown failure".into())
+    })
+}

@@ -1,0 +1,80 @@
+//! The one error type of what a person can meet.
+//!
+//! Every message names the file it is about and says what is wrong with it, so
+//! that it can be shown as it is, in the window and on the command line.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in ways that a person can do something about.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A file that should be a picture cannot be shown.
+    #[error("{}: not a picture that can be opened: {reason}", path.display())]
+    Picture { path: PathBuf, reason: String },
+    /// A file or folder cannot be read or written.
+    #[error("{}: cannot {action}: {reason}", path.display())]
+    Io {
+        path: PathBuf,
+        action: &'static str,
+        reason: String,
+    },
+    /// A file that should hold a model does not.
+    #[error("{}: not a model that can be opened: {reason}", path.display())]
+    Model { path: PathBuf, reason: String },
+    /// The tensors of a file are not those of the architecture it names.
+    #[error("{}: the tensors do not fit {architecture}\n{mismatch}", path.display())]
+    Tensors {
+        path: PathBuf,
+        architecture: String,
+        mismatch: crate::model::Mismatch,
+    },
+    /// A data set cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Data { path: PathBuf, reason: String },
+    /// A configuration that contradicts itself.
+    #[error("{0}")]
+    Config(String),
+    /// Training produced a loss that is no number.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}; the checkpoint of the last finished epoch is untouched. A smaller --lr usually helps"
+    )]
+    Diverged { epoch: usize, step: usize, loss: f32 },
+    /// The chosen compute device is not there.
+    #[error("no usable compute device: {0}")]
+    Device(String),
+    /// The window cannot be opened.
+    #[error(
+        "no window can be opened: {0}. Without a display, use the headless commands: epsiloscope attack, evaluate, train (see epsiloscope --help)"
+    )]
+    Window(String),
+}
+
+/// The result of everything that can fail in front of a person.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An [`Error::Io`] for `path`; `action` completes “cannot …”.
+    pub fn io(path: &Path, action: &'static str, reason: impl std::fmt::Display) -> Self {
+        Self::Io {
+            path: path.into(),
+            action,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// An [`Error::Data`] for `path`.
+    pub fn data(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Data {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// An [`Error::Model`] for `path`.
+    pub fn model(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Self::Model {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
+    }
+}

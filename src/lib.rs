@@ -1,0 +1,42 @@
+//! Epsiloscope: see what a standard and an adversarially robust image classifier see in the same
+//! picture.
+//!
+//! Three sentences hold the house together:
+//!
+//! 1. **Everything done to a picture is projected descent on pixels.** Objective, ball and start
+//!    differ; the loop in [`descent`] is one.
+//! 2. **The window states what it wants each frame; the engine runs the difference, one step at a
+//!    time.** [`state::wanted`] says it, [`engine`] runs it, [`jobs`] knows how.
+//! 3. **Only the worker thread touches tensors, only the window touches egui.** Frames
+//!    ([`view::Frame`]) and plain data cross between them.
+//!
+//! | to learn about | read |
+//! |---|---|
+//! | networks, checkpoints, the bundled pair | [`model`] |
+//! | attacks | [`attack`], on top of [`descent`] |
+//! | pictures and data sets | [`picture`], [`samples`], [`data`] |
+//! | training and measuring | [`train`], [`evaluate`] |
+//! | what runs in the background | [`engine`], [`jobs`], [`loader`] |
+//! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
+//! | the command line | [`cli`] |
+//! | GPU or CPU | [`device`] |
+
+pub mod app;
+pub mod attack;
+pub mod cli;
+pub mod data;
+pub mod descent;
+pub mod device;
+pub mod engine;
+pub mod error;
+pub mod evaluate;
+pub mod jobs;
+pub mod loader;
+pub mod model;
+pub mod picture;
+pub mod results;
+pub mod samples;
+pub mod state;
+pub mod train;
+pub mod ui;
+pub mod view;

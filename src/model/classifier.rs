@@ -1,0 +1,90 @@
+//! A frozen classifier: pixels in, logits out, nothing inside ever changes.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+
+use super::{Manifest, ResNet, Weights};
+use crate::error::{Error, Result};
+
+/// A network cut in three, so that attributions and inversions can stop at either cut.
+pub trait Network: Send {
+    /// Last feature map `[n, c, h, w]` of normalised pixels `[n, 3, h, w]`.
+    fn features(&self, x: Tensor<4>) -> Tensor<4>;
+    /// Pooled representation `[n, d]` of a feature map.
+    fn embed(&self, features: Tensor<4>) -> Tensor<2>;
+    /// Logits `[n, k]` of a representation.
+    fn logits(&self, embedding: Tensor<2>) -> Tensor<2>;
+}
+
+/// A network with its normaliser and labels; pixels are in [0, 1] outside.
+///
+/// It is inert: its BatchNorms are folded into the convolutions, no weight requires a gradient,
+/// and every method borrows it immutably.
+pub struct Classifier {
+    manifest: Manifest,
+    network: Box<dyn Network>,
+    device: Device,
+}
+
+impl Classifier {
+    /// Builds the network that `weights` describe on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] without a valid manifest, [`Error::Tensors`] when the tensors are not those
+    /// of the architecture; both name `path`, the file the weights came from.
+    pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
+        let manifest = Manifest::of(weights).map_err(|reason| Error::model(path, reason))?;
+        let mut network = ResNet::zeros(&manifest.architecture, device);
+        weights.fill(&mut network).map_err(|mismatch| Error::Tensors {
+            path: path.into(),
+            architecture: manifest.architecture.to_string(),
+            mismatch,
+        })?;
+        Ok(Self::freeze(network, manifest, device))
+    }
+
+    /// The frozen twin of a network that may still be in training.
+    pub fn freeze(network: ResNet, manifest: Manifest, device: &Device) -> Self {
+        Self {
+            manifest,
+            network: Box::new(network.fold()),
+            device: device.clone(),
+        }
+    }
+
+    /// Reads a model file.
+    pub fn open(path: &Path, device: &Device) -> Result<Self> {
+        Self::new(&Weights::read(path)?, path, device)
+    }
+
+    /// What its file says of it.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where its tensors live.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Class count.
+    pub fn classes(&self) -> usize {
+        self.manifest.architecture.classes
+    }
+
+    /// Last feature map `[n, c, h, w]` of pixels `[n, 3, h, w]` in [0, 1].
+    pub fn features(&self, x: Tensor<4>) -> Tensor<4> {
+        self.network.features(self.manifest.normalizer.apply(x))
+    }
+
+    /// Pooled representation `[n, d]` of pixels: R(x) of paper A, section 3.
+    pub fn representation(&self, x: Tensor<4>) -> Tensor<2> {
+        self.network.embed(self.features(x))
+    }
+
+    /// Logits `[n, k]` of pixels.
+    pub fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+        self.network.logits(self.representation(x))
+    }
+}

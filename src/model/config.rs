@@ -1,0 +1,144 @@
+//! The shape of a residual network, as plain data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How a network begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stem {
+    /// 3×3 convolution of stride 1, no pooling: for 32×32 pictures (He et al. 2016, section 4.2).
+    Cifar,
+    /// 3×3 convolution of stride 2, no pooling: a quarter of the work of [`Stem::Cifar`].
+    CifarHalf,
+    /// 7×7 convolution of stride 2, then a 3×3 max-pooling of stride 2 (He et al. 2016, table 1).
+    Imagenet,
+}
+
+/// The residual block that the network repeats (He et al. 2016, figure 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    /// Two 3×3 convolutions.
+    Basic,
+    /// 1×1, 3×3 (which carries the stride, as in torchvision) and 1×1 convolutions; four times as
+    /// many channels out as inside.
+    Bottleneck,
+}
+
+impl Block {
+    /// Channels out of a block for each channel inside.
+    pub fn expansion(self) -> usize {
+        match self {
+            Self::Basic => 1,
+            Self::Bottleneck => 4,
+        }
+    }
+}
+
+/// A residual network: stem, stages of blocks, global average pooling, one linear layer.
+///
+/// The first stage keeps the resolution of the stem, each later one halves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResNetConfig {
+    /// How the network begins.
+    pub stem: Stem,
+    /// The repeated block.
+    pub block: Block,
+    /// Channels inside the blocks of each stage.
+    pub widths: Vec<usize>,
+    /// Blocks in each stage; as long as `widths`.
+    pub blocks: Vec<usize>,
+    /// Classes, that is: logits.
+    pub classes: usize,
+}
+
+/// Far above any published network; a stranger's file may not ask for more.
+const MAX_WIDTH: usize = 8192;
+const MAX_BLOCKS: usize = 256;
+const MAX_CLASSES: usize = 1 << 17;
+
+impl ResNetConfig {
+    /// The published depths: 18, 34 and 50 (four stages from `width` = 64 on) and
+    /// 20, 32, 44 and 56 (three stages from `width` = 16 on).
+    ///
+    /// # Errors
+    /// Names the depths there are when `depth` is none of them.
+    pub fn of_depth(depth: usize, stem: Stem, width: Option<usize>, classes: usize) -> Result<Self> {
+        let (block, blocks) = match depth {
+            18 => (Block::Basic, vec![2, 2, 2, 2]),
+            34 => (Block::Basic, vec![3, 4, 6, 3]),
+            50 => (Block::Bottleneck, vec![3, 4, 6, 3]),
+            20 | 32 | 44 | 56 => (Block::Basic, vec![(depth - 2) / 6; 3]),
+            _ => {
+                return Err(Error::Config(format!(
+                    "no residual network of depth {depth}: there are 18, 34, 50 and 20, 32, 44, 56"
+                )));
+            }
+        };
+        let width = width.unwrap_or(if blocks.len() == 3 { 16 } else { 64 });
+        let widths = (0..blocks.len()).map(|stage| width << stage).collect();
+        let config = Self {
+            stem,
+            block,
+            widths,
+            blocks,
+            classes,
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Refuses sizes that no network has, so that a hostile file cannot ask for all memory.
+    pub fn validate(&self) -> Result<()> {
+        let fits = |value: usize, most: usize| (1..=most).contains(&value);
+        let wrong = if self.widths.is_empty() || self.widths.len() != self.blocks.len() {
+            "as many stage widths as block counts are needed, and at least one"
+        } else if self.widths.len() > 8 {
+            "at most 8 stages"
+        } else if !self.widths.iter().all(|&width| fits(width, MAX_WIDTH)) {
+            "stage widths must be between 1 and 8192"
+        } else if !self.blocks.iter().all(|&blocks| fits(blocks, MAX_BLOCKS)) {
+            "block counts must be between 1 and 256"
+        } else if !fits(self.classes, MAX_CLASSES) {
+            "the class count must be between 1 and 131072"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config(format!("impossible network ({self}): {wrong}")))
+    }
+
+    /// Length of the pooled representation.
+    pub fn embedding(&self) -> usize {
+        self.widths.last().copied().unwrap_or(0) * self.block.expansion()
+    }
+
+    /// Convolutions and linear layers on the longest path: the number in “ResNet-18”.
+    pub fn depth(&self) -> usize {
+        let per_block = match self.block {
+            Block::Basic => 2,
+            Block::Bottleneck => 3,
+        };
+        2 + per_block * self.blocks.iter().sum::<usize>()
+    }
+}
+
+impl std::fmt::Display for ResNetConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list = |values: &[usize]| {
+            let words: Vec<String> = values.iter().map(usize::to_string).collect();
+            words.join("-")
+        };
+        write!(
+            f,
+            "ResNet-{} (stem {:?}, {:?} blocks {}, widths {}, {} classes)",
+            self.depth(),
+            self.stem,
+            self.block,
+            list(&self.blocks),
+            list(&self.widths),
+            self.classes
+        )
+    }
+}

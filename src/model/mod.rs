@@ -1,0 +1,20 @@
+//! Classifiers: the network, its normaliser and its labels in one frozen whole.
+//!
+//! Outside this module a picture is a tensor `[n, 3, h, w]` with values in [0, 1];
+//! the normaliser is part of the model (paper A, section 3).
+
+mod classifier;
+mod config;
+mod manifest;
+mod normalizer;
+mod resnet;
+mod weights;
+pub mod zoo;
+
+pub use classifier::{Classifier, Network};
+pub use config::{Block, ResNetConfig, Stem};
+pub use manifest::Manifest;
+pub use normalizer::Normalizer;
+pub use resnet::{Pass, ResNet, Role, Visitor};
+pub use weights::{Array, Mismatch, Precision, Weights};
+pub(crate) use weights::{tensor_values, write_atomically};

@@ -1,0 +1,264 @@
+//! Named tensors on their way between a file and a network.
+//!
+//! Files are safetensors: a length-checked JSON header and raw numbers, so that opening a
+//! stranger's file can neither run code nor ask for more memory than the file is long.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use super::resnet::{ResNet, Role, Visitor};
+use crate::error::{Error, Result};
+
+/// A dense array of 32-bit floats in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// As many values as the product of `shape`.
+    pub values: Vec<f32>,
+}
+
+/// How many bytes a convolution or linear weight takes in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floats: exact.
+    Single,
+    /// 16-bit floats for arrays of two axes or more, 32-bit ones for the few numbers of the rest
+    /// (biases and normalisation).
+    Half,
+}
+
+/// Tensors by their torchvision names, and the file's text metadata.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// Tensors by name.
+    pub tensors: BTreeMap<String, Array>,
+    /// Free text by key.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Which tensors of a file do not fit a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Tensors the network has and the file has not.
+    pub missing: Vec<String>,
+    /// Tensors the file has and the network has not.
+    pub extra: Vec<String>,
+    /// Name, shape in the file, shape in the network.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl Mismatch {
+    fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty() && self.misshapen.is_empty()
+    }
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN: usize = 12;
+        let mut list = |title: &str, names: Vec<String>| -> std::fmt::Result {
+            if names.is_empty() {
+                return Ok(());
+            }
+            let more = names.len().saturating_sub(SHOWN);
+            let shown = names[..names.len() - more].join(", ");
+            write!(f, "{title} ({}): {shown}", names.len())?;
+            writeln!(f, "{}", if more > 0 { format!(" and {more} more") } else { String::new() })
+        };
+        list("missing", self.missing.clone())?;
+        list("not part of the network", self.extra.clone())?;
+        let misshapen = self.misshapen.iter().map(|(name, found, wanted)| {
+            format!("{name} is {found:?} and should be {wanted:?}")
+        });
+        list("wrong shape", misshapen.collect())
+    }
+}
+
+struct Save<'a>(&'a mut BTreeMap<String, Array>);
+
+impl Visitor for Save<'_> {
+    fn tensor<const D: usize>(&mut self, name: &str, _: Role, tensor: &mut Tensor<D>) {
+        let array = Array {
+            shape: tensor.dims().to_vec(),
+            values: tensor_values(tensor.clone()),
+        };
+        self.0.insert(name.to_owned(), array);
+    }
+}
+
+struct Load<'a> {
+    tensors: &'a BTreeMap<String, Array>,
+    seen: Vec<String>,
+    mismatch: Mismatch,
+}
+
+impl Visitor for Load<'_> {
+    fn tensor<const D: usize>(&mut self, name: &str, _: Role, tensor: &mut Tensor<D>) {
+        let wanted = tensor.dims().to_vec();
+        match self.tensors.get(name) {
+            None => self.mismatch.missing.push(name.to_owned()),
+            Some(array) if array.shape != wanted => {
+                let entry = (name.to_owned(), array.shape.clone(), wanted);
+                self.mismatch.misshapen.push(entry);
+            }
+            Some(array) => {
+                let data = TensorData::new(array.values.clone(), array.shape.clone());
+                *tensor = Tensor::from_data(data, &tensor.device());
+            }
+        }
+        self.seen.push(name.to_owned());
+    }
+}
+
+/// All values of a tensor, row-major.
+pub(crate) fn tensor_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor
+        .inner()
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec()
+        .expect("a float tensor converts to f32")
+}
+
+impl Weights {
+    /// A copy of every tensor of `network`.
+    pub fn of(network: &mut ResNet) -> Self {
+        let mut weights = Self::default();
+        network.visit(&mut Save(&mut weights.tensors));
+        weights
+    }
+
+    /// Puts the tensors into `network`.
+    ///
+    /// # Errors
+    /// Lists every tensor that is missing, extra or of another shape; `network` is then not to be
+    /// used. PyTorch's `num_batches_tracked` counters are passed over.
+    pub fn fill(&self, network: &mut ResNet) -> Result<(), Mismatch> {
+        let mut load = Load {
+            tensors: &self.tensors,
+            seen: Vec::new(),
+            mismatch: Mismatch::default(),
+        };
+        network.visit(&mut load);
+        let Load { seen, mut mismatch, .. } = load;
+        let extra = self.tensors.keys().filter(|name| {
+            !seen.contains(name) && !name.ends_with("num_batches_tracked")
+        });
+        mismatch.extra = extra.cloned().collect();
+        if mismatch.is_empty() { Ok(()) } else { Err(mismatch) }
+    }
+
+    /// Reads a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, [`Error::Model`] when it is something else; a
+    /// wrong file is found out by its first bytes, whatever its size.
+    pub fn read(path: &Path) -> Result<Self> {
+        let reading = |error: std::io::Error| Error::io(path, "read", error);
+        let mut file = std::fs::File::open(path).map_err(reading)?;
+        let length = file.metadata().map_err(reading)?.len();
+        let mut start = [0; 8];
+        file.read_exact(&mut start)
+            .map_err(|_| Error::model(path, "the file is shorter than any safetensors file"))?;
+        let header = u64::from_le_bytes(start);
+        if header > length.saturating_sub(8) {
+            return Err(Error::model(path, "it does not start like a safetensors file, or is cut short"));
+        }
+        let mut bytes = start.to_vec();
+        file.read_to_end(&mut bytes).map_err(reading)?;
+        Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
+    }
+
+    /// Reads the bytes of a safetensors file; the error says what is wrong with them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let explain = |error: safetensors::SafeTensorError| error.to_string();
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
+        let file = SafeTensors::deserialize(bytes).map_err(explain)?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let values = floats(&view).ok_or_else(|| {
+                format!("the tensor {name} holds {:?}, not floating-point numbers", view.dtype())
+            });
+            if name.ends_with("num_batches_tracked") && values.is_err() {
+                continue;
+            }
+            let array = Array {
+                shape: view.shape().to_vec(),
+                values: values?,
+            };
+            tensors.insert(name, array);
+        }
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self {
+            tensors,
+            metadata: metadata.into_iter().collect(),
+        })
+    }
+
+    /// Writes a safetensors file, whole or not at all.
+    pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
+        let bytes = self.to_bytes(precision).map_err(|reason| Error::io(path, "write", reason))?;
+        write_atomically(path, &bytes)
+    }
+
+    fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, String> {
+        let encoded: Vec<(&String, Dtype, &Array, Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, array)| {
+                let half = precision == Precision::Half && array.shape.len() > 1;
+                let (dtype, bytes) = if half {
+                    let halves = array.values.iter().map(|&value| f16::from_f32(value));
+                    (Dtype::F16, halves.flat_map(f16::to_le_bytes).collect())
+                } else {
+                    let bytes = array.values.iter().flat_map(|value| value.to_le_bytes());
+                    (Dtype::F32, bytes.collect())
+                };
+                (name, dtype, array, bytes)
+            })
+            .collect();
+        let mut views = Vec::with_capacity(encoded.len());
+        for (name, dtype, array, bytes) in &encoded {
+            let view = TensorView::new(*dtype, array.shape.clone(), bytes);
+            views.push((name.as_str(), view.map_err(|error| error.to_string())?));
+        }
+        let metadata: HashMap<_, _> = self.metadata.clone().into_iter().collect();
+        serialize(views, Some(metadata)).map_err(|error| error.to_string())
+    }
+}
+
+/// Decodes the floating-point types that checkpoints use.
+fn floats(view: &TensorView) -> Option<Vec<f32>> {
+    let data = view.data();
+    let halves = || data.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+    Some(match view.dtype() {
+        Dtype::F32 => {
+            let words = data.chunks_exact(4);
+            words.map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+        }
+        Dtype::F16 => halves().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
+        Dtype::BF16 => halves().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+/// Writes `bytes` beside `path` and renames: a reader meets the old file or the new one.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let writing = |error: std::io::Error| Error::io(path, "write", error);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder).map_err(writing)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(writing)?;
+    file.write_all(bytes).map_err(writing)?;
+    file.as_file().sync_all().map_err(writing)?;
+    file.persist(path).map_err(|error| writing(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Pictures on their way from a file to a tensor: decoded within bounds, turned upright, cropped.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// No decoder may ask for more, whatever a file claims: a 64-megapixel photograph fits.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+/// A side longer than this is refused before any pixel is decoded.
+const MAX_SIDE: u32 = 32_768;
+/// Longer files are refused unread.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Decoded pictures are kept at most this long on a side: no model looks at more.
+const KEPT_SIDE: u32 = 2048;
+
+/// File name endings of the formats that can be opened.
+pub const EXTENSIONS: [&str; 12] = [
+    "png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "pnm", "ppm", "pgm", "pbm",
+];
+
+/// Whether a file is named like a picture.
+pub fn has_picture_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
+}
+
+/// A decoded picture, upright, 8 bits per channel.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Where it came from; for a pasted or bundled one, a name for people.
+    pub path: PathBuf,
+    /// The pixels, at most 2048 on the longer side.
+    pub pixels: Arc<RgbImage>,
+    /// Width and height before it was scaled down to be kept.
+    pub original: [u32; 2],
+}
+
+/// The square (or, for other inputs, rectangle) of a picture that a model sees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Crop {
+    /// Position of the centre, as a share of the free way, in [0, 1] each; 0.5 is the middle.
+    pub at: [f32; 2],
+    /// Side as a share of the largest that fits, in (0, 1].
+    pub scale: f32,
+}
+
+impl Default for Crop {
+    fn default() -> Self {
+        Self { at: [0.5; 2], scale: 1.0 }
+    }
+}
+
+impl Picture {
+    /// Opens a file of any of the known formats, told apart by its bytes and not by its name.
+    ///
+    /// Of an animated picture the first frame is taken; transparency is laid on white.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read; [`Error::Picture`] when it is too large, broken,
+    /// or no picture.
+    pub fn open(path: &Path) -> Result<Self> {
+        let reading = |error: std::io::Error| Error::io(path, "read", error);
+        let length = std::fs::metadata(path).map_err(reading)?.len();
+        if length > MAX_FILE_BYTES {
+            let reason = format!("the file has {} MB, more than the {} MB allowed", length >> 20, MAX_FILE_BYTES >> 20);
+            return Err(Error::Picture { path: path.into(), reason });
+        }
+        Self::decode(path, &std::fs::read(path).map_err(reading)?)
+    }
+
+    /// Decodes the bytes of a file; `path` is for messages.
+    pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let broken = |reason: String| Error::Picture { path: path.into(), reason };
+        if bytes.is_empty() {
+            return Err(broken("the file is empty".into()));
+        }
+        let mut reader = ImageReader::new(Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|error| broken(error.to_string()))?;
+        let Some(format) = reader.format().filter(|format| format.reading_enabled()) else {
+            return Err(broken("its bytes are of no known picture format".into()));
+        };
+        // The bytes decide, also against a wrong name.
+        reader.set_format(format);
+        reader.limits(limits());
+        let mut decoder = reader.into_decoder().map_err(|error| broken(error.to_string()))?;
+        let (width, height) = decoder.dimensions();
+        if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) * 4 > MAX_DECODED_BYTES {
+            return Err(broken(format!("{width}×{height} pixels are too many")));
+        }
+        let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
+        image.apply_orientation(orientation);
+        Ok(Self::from_image(path.into(), image))
+    }
+
+    /// Takes pixels that are already in memory, such as pasted ones.
+    pub fn from_image(path: PathBuf, image: DynamicImage) -> Self {
+        let original = [image.width(), image.height()];
+        let image = if image.width().max(image.height()) > KEPT_SIDE {
+            image.resize(KEPT_SIDE, KEPT_SIDE, FilterType::Triangle)
+        } else {
+            image
+        };
+        Self {
+            path,
+            pixels: Arc::new(on_white(&image)),
+            original,
+        }
+    }
+
+    /// The rectangle `[left, top, width, height]`, in kept pixels, that `crop` selects for an input
+    /// of height and width `size`.
+    pub fn crop_rectangle(&self, crop: Crop, size: [usize; 2]) -> [u32; 4] {
+        let (width, height) = (self.pixels.width() as f32, self.pixels.height() as f32);
+        let ratio = size[1] as f32 / size[0] as f32;
+        let (full_width, full_height) = if width / height > ratio {
+            (height * ratio, height)
+        } else {
+            (width, width / ratio)
+        };
+        let scale = crop.scale.clamp(0.01, 1.0);
+        let extent = |full: f32, most: f32| (full * scale).round().clamp(1.0, most);
+        let (w, h) = (extent(full_width, width), extent(full_height, height));
+        let place = |at: f32, free: f32| (at.clamp(0.0, 1.0) * free).round();
+        let (left, top) = (place(crop.at[0], width - w), place(crop.at[1], height - h));
+        [left as u32, top as u32, w as u32, h as u32]
+    }
+
+    /// The cropped picture, resized to height and width `size`, as `size[1]`×`size[0]` RGB.
+    ///
+    /// Shrinking averages over the pixels covered (triangle filter), so it does not alias.
+    pub fn cropped(&self, crop: Crop, size: [usize; 2]) -> RgbImage {
+        let [left, top, width, height] = self.crop_rectangle(crop, size);
+        let part = image::imageops::crop_imm(&*self.pixels, left, top, width, height).to_image();
+        let (w, h) = (size[1] as u32, size[0] as u32);
+        if part.dimensions() == (w, h) {
+            return part;
+        }
+        image::imageops::resize(&part, w, h, FilterType::Triangle)
+    }
+
+    /// Three planes of bytes of the centre crop at height and width `size`.
+    pub fn planes(&self, size: [usize; 2]) -> Vec<u8> {
+        planes(&self.cropped(Crop::default(), size))
+    }
+}
+
+/// Pictures are the same if they share their pixels.
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && Arc::ptr_eq(&self.pixels, &other.pixels)
+    }
+}
+
+/// The bytes of an image, plane by plane.
+pub fn planes(image: &RgbImage) -> Vec<u8> {
+    (0..3).flat_map(|channel| image.pixels().map(move |pixel| pixel.0[channel])).collect()
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits
+}
+
+/// 8-bit RGB; transparent pixels show white, as on paper.
+fn on_white(image: &DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.to_rgb8();
+    }
+    let rgba = image.to_rgba8();
+    RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+        let [r, g, b, a] = rgba.get_pixel(x, y).0;
+        let blend = |value: u8| {
+            let (value, alpha) = (u32::from(value), u32::from(a));
+            ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+        };
+        image::Rgb([blend(r), blend(g), blend(b)])
+    })
+}
+
+/// RGB bytes of planes `[3, h, w]` in [0, 1], rounded to the nearest of 256 levels.
+pub fn to_rgb(planes: &[f32], size: [usize; 2]) -> RgbImage {
+    let [h, w] = size;
+    RgbImage::from_fn(w as u32, h as u32, |x, y| {
+        let at = y as usize * w + x as usize;
+        image::Rgb(std::array::from_fn(|channel| {
+            (planes[channel * h * w + at].clamp(0.0, 1.0) * 255.0).round() as u8
+        }))
+    })
+}

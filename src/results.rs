@@ -1,0 +1,97 @@
+//! What the engine has told the window so far, row by row.
+
+use crate::attack::Attack;
+use crate::jobs::{Attacked, Lane, Look, News, flip_interval, flips};
+
+/// The news of one model row that still hold.
+#[derive(Clone, Default)]
+pub struct Row {
+    /// What the model says of the picture.
+    pub look: Option<Look>,
+    /// The newest attack at a chosen ε.
+    pub attacked: Option<Attacked>,
+    /// Attacks over the grid of ε, by rising ε.
+    pub sweep: Vec<Attacked>,
+    /// Share of the attack under way that is done.
+    pub progress: Option<f32>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// An attack on the screen.
+pub struct Shown<'a> {
+    /// The attack.
+    pub attacked: &'a Attacked,
+    /// Whether it is at the very ε asked for, or at the nearest that is finished.
+    pub exact: bool,
+}
+
+impl Row {
+    /// Forgets what a changed wish makes stale.
+    pub fn forget(&mut self, lane: Lane) {
+        match lane {
+            Lane::Look(_) => *self = Self::default(),
+            Lane::Attack(_) => self.progress = Some(0.0),
+            Lane::Sweep(_) => {
+                self.sweep.clear();
+                self.attacked = None;
+            }
+        }
+        self.error = None;
+    }
+
+    /// Takes a piece of news in.
+    pub fn take(&mut self, news: News) {
+        match news {
+            News::Looked(look) => self.look = Some(look),
+            News::Progress(share) => self.progress = Some(share),
+            News::Attacked(attacked) => {
+                self.attacked = Some(attacked);
+                self.progress = None;
+            }
+            News::Swept(attacked) => {
+                self.sweep.extend(attacked);
+                self.sweep.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
+            }
+            News::Failed(message) => {
+                self.error = Some(message);
+                self.progress = None;
+            }
+        }
+    }
+
+    /// The finished attack whose ε is nearest to `epsilon`.
+    pub fn nearest(&self, epsilon: f32) -> Option<Shown<'_>> {
+        let distance = |attacked: &Attacked| (attacked.epsilon - epsilon).abs();
+        let finished = self.sweep.iter().chain(&self.attacked);
+        let attacked = finished.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        Some(Shown { attacked, exact: distance(attacked) < 1e-6 })
+    }
+
+    /// The smallest ε at which `attack` is known to succeed, and whether the very first does.
+    pub fn flip(&self, attack: &Attack) -> Option<f32> {
+        let label = self.look.as_ref()?.label;
+        let found = self.sweep.iter().map(|attacked| {
+            (attacked.epsilon, flips(attack, label, &attacked.probabilities))
+        });
+        let found: Vec<(f32, bool)> = found.collect();
+        match found.first() {
+            Some((epsilon, true)) => Some(*epsilon),
+            _ => flip_interval(&found).map(|(_, high)| high),
+        }
+    }
+
+    /// ε and confidence in the class that the attack leaves (or aims for), by rising ε.
+    pub fn curve(&self, attack: &Attack) -> Vec<[f64; 2]> {
+        let Some(look) = &self.look else { return Vec::new() };
+        let class = match attack.goal {
+            crate::attack::Goal::Untargeted => look.label,
+            crate::attack::Goal::Targeted(class) => class,
+        };
+        let point = |attacked: &Attacked| {
+            let confidence = attacked.probabilities.get(class).copied().unwrap_or(0.0);
+            [f64::from(attacked.epsilon), f64::from(confidence)]
+        };
+        self.sweep.iter().map(point).collect()
+    }
+}

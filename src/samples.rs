@@ -1,0 +1,45 @@
+//! The photographs that come with the program; `assets/pictures/LICENSES.md` says whose they are.
+
+use std::path::Path;
+
+use crate::picture::Picture;
+
+/// File name and bytes of each.
+const FILES: [(&str, &[u8]); 18] = [
+    sample!("cat-chelsea.jpg"),
+    sample!("airplane-airliner.jpg"),
+    sample!("automobile-beetle.jpg"),
+    sample!("automobile-mini.jpg"),
+    sample!("bird-kingfisher.jpg"),
+    sample!("bird-macaw.jpg"),
+    sample!("cat-kitten.jpg"),
+    sample!("deer-moose.jpg"),
+    sample!("dog-shepherd.jpg"),
+    sample!("frog-common.jpg"),
+    sample!("horse-zaniskari.jpg"),
+    sample!("other-astronaut.jpg"),
+    sample!("other-coffee.jpg"),
+    sample!("other-panda.jpg"),
+    sample!("other-windmill.jpg"),
+    sample!("ship-schooner.jpg"),
+    sample!("ship-yacht.jpg"),
+    sample!("truck-fire.jpg"),
+];
+
+/// Every bundled photograph with the name of its class, which begins its file name; `other` is of
+/// no class.
+pub fn all() -> Vec<(Picture, Option<String>)> {
+    let open = |(name, bytes): &(&str, &[u8])| {
+        let picture = Picture::decode(Path::new(name), bytes).ok()?;
+        let class = name.split('-').next().filter(|class| *class != "other");
+        Some((picture, class.map(str::to_owned)))
+    };
+    FILES.iter().filter_map(open).collect()
+}
+
+macro_rules! sample {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("../assets/pictures/", $name)))
+    };
+}
+use sample;

@@ -1,0 +1,86 @@
+//! The keyboard.
+
+use egui::{Context, Key, Modifiers};
+
+use super::Action;
+use crate::state::{Column, State};
+
+/// Every key and what it does, as the help lists it.
+pub const LIST: [(&str, &str); 12] = [
+    ("← →, ↑ ↓", "previous or next picture"),
+    ("[ ]", "smaller or larger ε"),
+    ("Space", "let ε run, or stop it"),
+    ("1 2 3", "show or hide a column"),
+    ("F", "fill the window with the attacked picture, or go back"),
+    ("D", "before/after divider on the attacked picture"),
+    ("S", "save the attacked picture of the first row"),
+    ("Ctrl+O", "open pictures"),
+    ("Ctrl+V", "paste a picture"),
+    ("Del", "remove the picture from the library"),
+    ("?", "this list"),
+    ("wheel, drag, double click", "zoom, pan, fit"),
+];
+
+/// Share of the timeline that one press of [ or ] moves.
+const NUDGE: f32 = 1.0 / 64.0;
+
+/// Reads the keys pressed in this frame. While a field is being edited they are its own.
+pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
+    let pressed = |key: Key| ctx.input(|input| input.key_pressed(key) && input.modifiers.is_none());
+    let with_control = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, key));
+    if with_control(Key::O) {
+        actions.push(Action::OpenFiles);
+    }
+    if with_control(Key::Q) {
+        actions.push(Action::Quit);
+    }
+    if ctx.egui_wants_keyboard_input() {
+        return;
+    }
+    if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
+        actions.push(Action::Help);
+    }
+    let range = state.range();
+    let mut nudge = |by: f32| {
+        let epsilon = state.attack.epsilon + by * range;
+        state.set_epsilon(epsilon);
+    };
+    if pressed(Key::OpenBracket) {
+        nudge(-NUDGE);
+    }
+    if pressed(Key::CloseBracket) {
+        nudge(NUDGE);
+    }
+    navigate(pressed, state);
+    for (index, key) in [Key::Num1, Key::Num2, Key::Num3].into_iter().enumerate() {
+        if pressed(key) {
+            state.display.shown[index] = !state.display.shown[index];
+        }
+    }
+    if pressed(Key::F) {
+        let filled = &mut state.display.filled;
+        *filled = if filled.is_some() { None } else { Some(Column::Attacked) };
+    }
+    if pressed(Key::D) {
+        let divider = &mut state.display.divider;
+        *divider = if divider.is_some() { None } else { Some(0.5) };
+    }
+    if pressed(Key::S) {
+        actions.push(Action::Save(0));
+    }
+    if pressed(Key::Delete) {
+        actions.push(Action::Remove);
+    }
+}
+
+fn navigate(pressed: impl Fn(Key) -> bool, state: &mut State) {
+    if pressed(Key::ArrowLeft) || pressed(Key::ArrowUp) {
+        state.select_by(-1);
+    }
+    if pressed(Key::ArrowRight) || pressed(Key::ArrowDown) {
+        state.select_by(1);
+    }
+    if pressed(Key::Space) {
+        state.playing = !state.playing;
+    }
+}

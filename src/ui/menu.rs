@@ -1,0 +1,79 @@
+//! The menu bar, with what computes and how busy it is.
+
+use egui::{Align, Layout, MenuBar, Ui};
+
+use super::{Action, theme};
+use crate::state::{Column, State};
+
+/// What the bar says of the engine.
+pub struct Status<'a> {
+    /// Name of the device.
+    pub device: &'a str,
+    /// Lanes at work.
+    pub busy: usize,
+}
+
+/// Draws the bar.
+pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
+    MenuBar::new().ui(ui, |ui| {
+        ui.menu_button("File", |ui| file(ui, state, actions));
+        ui.menu_button("View", |ui| view(ui, state));
+        ui.menu_button("Run", |ui| run(ui, state));
+        ui.menu_button("Help", |ui| {
+            if ui.button("Keys   ?").clicked() {
+                actions.push(Action::Help);
+                ui.close();
+            }
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if status.busy > 0 {
+                ui.spinner();
+                ui.label(theme::weak(format!("{} at work", status.busy)));
+            } else {
+                ui.label(theme::weak("idle"));
+            }
+            ui.separator();
+            ui.label(theme::weak(format!("models on {}", status.device)));
+        });
+    });
+}
+
+fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+    let selected = state.selected.is_some();
+    for (text, action, enabled) in [
+        ("Open pictures…   Ctrl+O", Action::OpenFiles, true),
+        ("Open folder…", Action::OpenFolder, true),
+        ("Paste picture   Ctrl+V", Action::Paste, true),
+        ("Save attacked picture…   S", Action::Save(0), selected),
+        ("Remove from library   Del", Action::Remove, selected),
+        ("Quit   Ctrl+Q", Action::Quit, true),
+    ] {
+        if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
+            actions.push(action);
+            ui.close();
+        }
+    }
+}
+
+fn view(ui: &mut Ui, state: &mut State) {
+    let display = &mut state.display;
+    ui.checkbox(&mut display.library, "Library");
+    ui.checkbox(&mut display.controls, "Controls");
+    ui.separator();
+    for (index, column) in Column::ALL.into_iter().enumerate() {
+        ui.checkbox(&mut display.shown[index], format!("{column:?}   {}", index + 1));
+    }
+    ui.separator();
+    ui.label("Theme");
+    let mut theme = ui.ctx().options(|options| options.theme_preference);
+    theme.buttons(ui);
+    ui.ctx().set_theme(theme);
+}
+
+fn run(ui: &mut Ui, state: &mut State) {
+    let text = if state.playing { "Stop ε   Space" } else { "Let ε run   Space" };
+    if ui.button(text).clicked() {
+        state.playing = !state.playing;
+        ui.close();
+    }
+}

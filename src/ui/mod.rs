@@ -1,0 +1,32 @@
+//! The window's panels: functions over the data they edit.
+
+pub mod bars;
+pub mod controls;
+pub mod crop;
+pub mod grid;
+pub mod help;
+pub mod keys;
+pub mod library;
+pub mod menu;
+pub mod theme;
+pub mod tile;
+pub mod timeline;
+
+/// What a panel asks the application for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Ask for picture files.
+    OpenFiles,
+    /// Ask for a folder of pictures.
+    OpenFolder,
+    /// Take a picture from the clipboard.
+    Paste,
+    /// Take the selected picture out of the library.
+    Remove,
+    /// Write the attacked picture of a row to a file.
+    Save(usize),
+    /// Show or hide the list of keys.
+    Help,
+    /// Close the window.
+    Quit,
+}

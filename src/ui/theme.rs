@@ -1,0 +1,36 @@
+//! Colours and type that the panels share.
+
+use egui::{Color32, RichText, Ui};
+
+/// One colour a model row, distinguishable with any colour vision (Okabe and Ito 2008).
+const ROWS: [Color32; 4] = [
+    Color32::from_rgb(0xE6, 0x9F, 0x00),
+    Color32::from_rgb(0x56, 0xB4, 0xE9),
+    Color32::from_rgb(0x00, 0x9E, 0x73),
+    Color32::from_rgb(0xCC, 0x79, 0xA7),
+];
+
+/// The colour of a model row in plots and bars.
+pub fn row_color(row: usize) -> Color32 {
+    ROWS[row % ROWS.len()]
+}
+
+/// ε in both units.
+pub fn epsilon_text(epsilon: f32) -> String {
+    format!("{epsilon:.4} = {:.2}/255", epsilon * 255.0)
+}
+
+/// Secondary text.
+pub fn weak(text: impl Into<String>) -> RichText {
+    RichText::new(text).weak().small()
+}
+
+/// A trouble in the colour for troubles.
+pub fn error(ui: &Ui, text: impl Into<String>) -> RichText {
+    RichText::new(text).color(ui.visuals().error_fg_color)
+}
+
+/// A path without its folders, or all of it if there is nothing else.
+pub fn file_name(path: &std::path::Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,77 @@
+//! One scrubber for ε, over the confidence of every model against ε.
+
+use egui::{Sense, Ui};
+use egui_plot::{Legend, Line, LineStyle, Plot, PlotPoints, Points, VLine};
+
+use super::theme;
+use crate::attack::Goal;
+use crate::descent::Norm;
+use crate::results::Row;
+use crate::state::State;
+
+/// Draws the timeline; a press or drag sets ε.
+pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
+    ui.horizontal(|ui| {
+        let text = if state.playing { "⏸" } else { "▶" };
+        if ui.button(text).on_hover_text("Let ε run by itself (Space)").clicked() {
+            state.playing = !state.playing;
+        }
+        ui.strong(format!("ε {}", theme::epsilon_text(state.attack.epsilon)));
+        let about = match state.attack.goal {
+            Goal::Untargeted => "confidence in the class that the attack leaves",
+            Goal::Targeted(_) => "confidence in the target class",
+        };
+        ui.label(theme::weak(format!("{} · {about} against ε · dotted: where the prediction flips", state.attack.norm)));
+    });
+    let range = f64::from(state.range());
+    let norm = state.attack.norm;
+    let axis = move |epsilon: f64| match norm {
+        Norm::Linf => format!("{:.1}/255", epsilon * 255.0),
+        Norm::L2 => format!("{epsilon:.2}"),
+    };
+    let plot = Plot::new("timeline")
+        .height(ui.available_height())
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .set_margin_fraction(egui::vec2(0.0, 0.06))
+        .default_x_bounds(0.0, range)
+        .default_y_bounds(0.0, 1.0)
+        .include_x(range)
+        .sense(Sense::click_and_drag())
+        .legend(Legend::default().position(egui_plot::Corner::RightTop))
+        .x_axis_formatter(move |mark, _| axis(mark.value))
+        .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
+        .label_formatter(|_| None);
+    let response = plot.show(ui, |plot| {
+        plot.set_plot_bounds_x(0.0..=range);
+        plot.set_plot_bounds_y(-0.03..=1.03);
+        for (index, row) in rows.iter().enumerate() {
+            draw_row(plot, state, index, row);
+        }
+        let cursor = VLine::new("ε", f64::from(state.attack.epsilon));
+        plot.add(cursor.color(plot.ctx().global_style().visuals.strong_text_color()).width(2.0).allow_hover(false));
+        plot.pointer_coordinate()
+    });
+    let held = response.response.dragged() || response.response.clicked() || response.response.is_pointer_button_down_on();
+    if held && let Some(point) = response.inner {
+        state.playing = false;
+        state.set_epsilon(point.x as f32);
+    }
+    response.response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
+}
+
+fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, row: &Row) {
+    let Some(look) = &row.look else { return };
+    let color = theme::row_color(index);
+    let name = look.manifest.name.clone();
+    let curve = row.curve(&state.attack);
+    plot.line(Line::new(name.clone(), PlotPoints::from(curve.clone())).color(color).width(2.0));
+    plot.points(Points::new(name.clone(), PlotPoints::from(curve)).color(color).radius(2.5));
+    if let Some(epsilon) = row.flip(&state.attack) {
+        let line = VLine::new(name, f64::from(epsilon)).color(color).style(LineStyle::dotted_dense());
+        plot.add(line.width(1.5));
+    }
+}
