@@ -50,30 +50,45 @@ pub fn open_window(compute: Compute, models: Vec<String>, paths: Vec<PathBuf>) -
         ..Default::default()
     };
     let build: eframe::AppCreator<'_> = Box::new(move |context| {
-        let state = context.wgpu_render_state.as_ref().ok_or("no graphics device")?;
+        let state = context
+            .wgpu_render_state
+            .as_ref()
+            .ok_or("no graphics device")?;
         view::install(state);
-        Ok(Box::new(App::new(&context.egui_ctx, compute, models, paths)))
+        Ok(Box::new(App::new(
+            &context.egui_ctx,
+            compute,
+            models,
+            paths,
+        )))
     });
-    eframe::run_native("Epsiloscope", options, build).map_err(|error| Error::Window(error.to_string()))
+    eframe::run_native("Epsiloscope", options, build)
+        .map_err(|error| Error::Window(error.to_string()))
 }
 
 /// The device that burn computes on, where there is one to share.
 fn graphics(compute: &Compute) -> eframe::egui_wgpu::WgpuConfiguration {
     let mut configuration = eframe::egui_wgpu::WgpuConfiguration::default();
     if let Some(setup) = &compute.graphics {
-        configuration.wgpu_setup = eframe::egui_wgpu::WgpuSetup::Existing(eframe::egui_wgpu::WgpuSetupExisting {
-            instance: setup.instance.clone(),
-            adapter: setup.adapter.clone(),
-            device: setup.device.clone(),
-            queue: setup.queue.clone(),
-        });
+        configuration.wgpu_setup =
+            eframe::egui_wgpu::WgpuSetup::Existing(eframe::egui_wgpu::WgpuSetupExisting {
+                instance: setup.instance.clone(),
+                adapter: setup.adapter.clone(),
+                device: setup.device.clone(),
+                queue: setup.queue.clone(),
+            });
     }
     configuration
 }
 
 impl App {
     /// The bundled pictures, or `paths` if there are any.
-    pub fn new(context: &egui::Context, compute: Compute, models: Vec<String>, paths: Vec<PathBuf>) -> Self {
+    pub fn new(
+        context: &egui::Context,
+        compute: Compute,
+        models: Vec<String>,
+        paths: Vec<PathBuf>,
+    ) -> Self {
         let wake = context.clone();
         let device = compute.device.clone();
         let (troubles, saving) = std::sync::mpsc::channel();
@@ -81,7 +96,10 @@ impl App {
         let mut app = Self {
             state: State::new(models),
             rows,
-            engine: Engine::spawn(move || Explorer::new(device), move || wake.request_repaint()),
+            engine: Engine::spawn(
+                move || Explorer::new(device),
+                move || wake.request_repaint(),
+            ),
             device: compute.label,
             loader: Loader::new(context.clone()),
             saving,
@@ -102,6 +120,23 @@ impl App {
         app
     }
 
+    /// Takes in what happened since the last frame.
+    pub fn logic(&mut self, context: &egui::Context) {
+        self.hear(context);
+        self.play(context);
+    }
+
+    /// Draws a frame and states what is wanted from now on.
+    pub fn ui(&mut self, ui: &mut egui::Ui) {
+        let mut actions = self.panels(ui);
+        let context = ui.ctx().clone();
+        ui::keys::read(&context, &mut self.state, &mut actions);
+        for action in actions {
+            self.act(&context, action);
+        }
+        self.wish();
+    }
+
     fn hear(&mut self, context: &egui::Context) {
         for (lane, news) in self.engine.news() {
             self.rows[row_of(lane)].take(news);
@@ -112,9 +147,15 @@ impl App {
                 Err(error) => self.messages.push(error.to_string()),
             }
         }
-        self.messages.extend(self.saving.try_iter().map(|error| error.to_string()));
+        self.messages
+            .extend(self.saving.try_iter().map(|error| error.to_string()));
         let dropped: Vec<PathBuf> = context.input(|input| {
-            input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect()
+            input
+                .raw
+                .dropped_files
+                .iter()
+                .map(|file| file.path().to_path_buf())
+                .collect()
         });
         if !dropped.is_empty() {
             self.loader.open(dropped);
@@ -149,26 +190,53 @@ impl App {
             None => (Vec::new(), [1, 1]),
         };
         Panel::top("menu").show(ui, |ui| {
-            let status = ui::menu::Status { device: &self.device, busy: self.engine.busy() };
+            let status = ui::menu::Status {
+                device: &self.device,
+                busy: self.engine.busy(),
+            };
             ui::menu::show(ui, &mut self.state, &status, &mut actions);
         });
-        Panel::bottom("timeline").resizable(true).default_size(150.0).min_size(90.0).show(ui, |ui| {
-            ui::timeline::show(ui, &mut self.state, &self.rows);
-        });
-        if self.state.display.library && self.state.display.filled.is_none() {
-            Panel::left("library").default_size(190.0).size_range(120.0..=400.0).show(ui, |ui| {
-                ui::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
+        Panel::bottom("timeline")
+            .resizable(true)
+            .default_size(150.0)
+            .min_size(90.0)
+            .show(ui, |ui| {
+                ui::timeline::show(ui, &mut self.state, &self.rows);
             });
+        if self.state.display.library && self.state.display.filled.is_none() {
+            Panel::left("library")
+                .default_size(190.0)
+                .size_range(120.0..=400.0)
+                .show(ui, |ui| {
+                    ui::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
+                });
         }
         if self.state.display.controls && self.state.display.filled.is_none() {
-            Panel::right("controls").default_size(300.0).size_range(260.0..=500.0).show(ui, |ui| {
-                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    ui::controls::show(ui, &mut self.state, &labels, input, &mut self.original);
+            Panel::right("controls")
+                .default_size(300.0)
+                .size_range(260.0..=500.0)
+                .show(ui, |ui| {
+                    egui::ScrollArea::vertical()
+                        .auto_shrink(false)
+                        .show(ui, |ui| {
+                            ui::controls::show(
+                                ui,
+                                &mut self.state,
+                                &labels,
+                                input,
+                                &mut self.original,
+                            );
+                        });
                 });
-            });
         }
         CentralPanel::default().show(ui, |ui| {
-            ui::grid::show(ui, &mut self.state, &self.rows, &mut self.hover, &mut actions);
+            ui::grid::show(
+                ui,
+                &mut self.state,
+                &self.rows,
+                &mut self.hover,
+                &mut actions,
+            );
         });
         ui::help::show(ui.ctx(), &mut self.help);
         ui::help::messages(ui.ctx(), &mut self.messages);
@@ -197,14 +265,22 @@ impl App {
 
     /// Asks where, and writes the attacked picture as it is on the screen.
     fn save(&self, row: usize) {
-        let Some(shown) = self.rows.get(row).and_then(|row| row.nearest(self.state.attack.epsilon)) else {
+        let Some(shown) = self
+            .rows
+            .get(row)
+            .and_then(|row| row.nearest(self.state.attack.epsilon))
+        else {
             return;
         };
         let frame = shown.attacked.picture.clone();
         let troubles = self.troubles.clone();
         std::thread::spawn(move || {
-            let dialog = rfd::FileDialog::new().set_title("Save the attacked picture").set_file_name("attacked.png");
-            let Some(path) = dialog.add_filter("PNG", &["png"]).save_file() else { return };
+            let dialog = rfd::FileDialog::new()
+                .set_title("Save the attacked picture")
+                .set_file_name("attacked.png");
+            let Some(path) = dialog.add_filter("PNG", &["png"]).save_file() else {
+                return;
+            };
             let image = picture::to_rgb(frame.planes(), frame.size());
             if let Err(error) = image.save(&path) {
                 let _ = troubles.send(Error::io(&path, "write", error));
@@ -224,18 +300,11 @@ impl App {
 
 impl eframe::App for App {
     fn logic(&mut self, context: &egui::Context, _: &mut eframe::Frame) {
-        self.hear(context);
-        self.play(context);
+        self.logic(context);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
-        let mut actions = self.panels(ui);
-        let context = ui.ctx().clone();
-        ui::keys::read(&context, &mut self.state, &mut actions);
-        for action in actions {
-            self.act(&context, action);
-        }
-        self.wish();
+        self.ui(ui);
     }
 }
 
@@ -247,7 +316,11 @@ fn row_of(lane: Lane) -> usize {
 
 fn from_clipboard(image: &egui::ColorImage) -> Picture {
     let [width, height] = image.size.map(|side| side as u32);
-    let bytes = image.pixels.iter().flat_map(egui::Color32::to_srgba_unmultiplied).collect();
+    let bytes = image
+        .pixels
+        .iter()
+        .flat_map(egui::Color32::to_srgba_unmultiplied)
+        .collect();
     let image = image::RgbaImage::from_raw(width, height, bytes).unwrap_or_default();
     Picture::from_image("pasted picture".into(), image.into())
 }

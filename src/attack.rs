@@ -81,7 +81,8 @@ impl Attack {
 
     /// The step length in force for a radius of `epsilon`.
     pub fn step_for(&self, epsilon: f32) -> f32 {
-        self.step_size.unwrap_or(2.5 * epsilon / self.steps.max(1) as f32)
+        self.step_size
+            .unwrap_or(2.5 * epsilon / self.steps.max(1) as f32)
     }
 
     /// Refuses numbers that make no attack on a classifier of `classes` classes.
@@ -106,7 +107,13 @@ impl Attack {
     /// Attacks `[n, 3, h, w]` pictures of the classes `labels` and returns each one's best iterate.
     ///
     /// `numbers` give each picture its own noise; see [`Ball::random_start`].
-    pub fn run(&self, model: &Classifier, x: &Tensor<4>, labels: &[usize], numbers: &[u64]) -> Tensor<4> {
+    pub fn run(
+        &self,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> Tensor<4> {
         let mut run = AttackRun::new(self, model, x.clone(), labels, numbers, &[self.epsilon]);
         while run.step(model).is_some() {}
         run.finish(model)
@@ -134,7 +141,12 @@ impl std::fmt::Display for Attack {
             1 if !self.random_start => write!(f, "{} FGSM", self.norm)?,
             steps => write!(f, "{} PGD-{steps}", self.norm)?,
         }
-        write!(f, " ε {:.4} ({:.2}/255)", self.epsilon, self.epsilon * 255.0)?;
+        write!(
+            f,
+            " ε {:.4} ({:.2}/255)",
+            self.epsilon,
+            self.epsilon * 255.0
+        )?;
         if let Goal::Targeted(class) = self.goal {
             write!(f, " toward class {class}")?;
         }
@@ -193,7 +205,10 @@ impl AttackRun {
         };
         let classes: Vec<i32> = labels.iter().map(aim).collect();
         let ball = Ball::new(attack.norm, radii, device);
-        let steps: Vec<f32> = radii.iter().map(|&radius| attack.step_for(radius)).collect();
+        let steps: Vec<f32> = radii
+            .iter()
+            .map(|&radius| attack.step_for(radius))
+            .collect();
         let step_size = per_picture(&steps, device);
         let mut run = Self {
             attack: attack.clone(),
@@ -257,14 +272,27 @@ impl AttackRun {
         } else {
             self.x.clone()
         };
-        Descent::new(self.ball.clone(), self.step_size.clone(), self.x.clone(), start)
+        Descent::new(
+            self.ball.clone(),
+            self.step_size.clone(),
+            self.x.clone(),
+            start,
+        )
     }
 }
 
-fn objective<'a>(attack: &Attack, model: &'a Classifier, classes: Tensor<2, Int>) -> CrossEntropy<'a> {
+fn objective<'a>(
+    attack: &Attack,
+    model: &'a Classifier,
+    classes: Tensor<2, Int>,
+) -> CrossEntropy<'a> {
     let sign = match attack.goal {
         Goal::Untargeted => -1.0,
         Goal::Targeted(_) => 1.0,
     };
-    CrossEntropy { model, classes, sign }
+    CrossEntropy {
+        model,
+        classes,
+        sign,
+    }
 }

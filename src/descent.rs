@@ -105,7 +105,8 @@ impl Ball {
         let mut values = Vec::with_capacity(shape[0] * size);
         for (index, &number) in numbers.iter().enumerate() {
             let radius = self.radii[index % self.radii.len()];
-            self.norm.extend_with_point(radius, &mut values, size, &mut generator(seed, number));
+            self.norm
+                .extend_with_point(radius, &mut values, size, &mut generator(seed, number));
         }
         let delta = Tensor::from_data(TensorData::new(values, shape), &centre.device());
         (centre.clone() + delta).clamp(0.0, 1.0)
@@ -114,7 +115,13 @@ impl Ball {
 
 impl Norm {
     /// Appends a uniformly distributed point of the ball of `radius` in `size` dimensions.
-    fn extend_with_point(self, radius: f32, values: &mut Vec<f32>, size: usize, rng: &mut ChaCha8Rng) {
+    fn extend_with_point(
+        self,
+        radius: f32,
+        values: &mut Vec<f32>,
+        size: usize,
+        rng: &mut ChaCha8Rng,
+    ) {
         match self {
             Self::Linf => values.extend((0..size).map(|_| {
                 let unit: f32 = rng.random();
@@ -160,7 +167,10 @@ pub trait Objective {
         let mut gradients = loss.clone().sum().backward();
         let gradient = x.grad_remove(&mut gradients);
         // A loss that does not depend on the pixels has no gradient: nothing moves.
-        (loss.inner(), gradient.unwrap_or_else(|| x.inner().zeros_like()))
+        (
+            loss.inner(),
+            gradient.unwrap_or_else(|| x.inner().zeros_like()),
+        )
     }
 }
 
@@ -224,6 +234,9 @@ pub fn better(
 ) -> (Tensor<1>, Tensor<4>) {
     let wins = loss_b.clone().lower(loss_a.clone());
     let [_, c, h, w] = x_a.dims();
-    let mask = wins.clone().reshape([-1, 1, 1, 1]).expand([-1, c as i64, h as i64, w as i64]);
+    let mask = wins
+        .clone()
+        .reshape([-1, 1, 1, 1])
+        .expand([-1, c as i64, h as i64, w as i64]);
     (loss_a.mask_where(wins, loss_b), x_a.mask_where(mask, x_b))
 }

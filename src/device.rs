@@ -50,7 +50,8 @@ impl Compute {
             Backend::Auto | Backend::Wgpu => {}
             Backend::Cpu => return Ok(Self::cpu("as asked")),
             #[cfg(feature = "tch")]
-            #[allow(deprecated)] // burn will drop libtorch; until then it trains fastest on a CPU
+            #[allow(deprecated)]
+            // burn will drop libtorch; until then it trains fastest on a CPU
             Backend::Libtorch => return Ok(Self::named(Device::libtorch(), "libtorch on the CPU")),
             #[cfg(feature = "cuda")]
             Backend::Cuda => return Ok(Self::named(Device::cuda(0), "CUDA")),
@@ -67,7 +68,12 @@ impl Compute {
         let on_gpu = backend == Backend::Wgpu || info.device_type != wgpu::DeviceType::Cpu;
         if on_gpu {
             let label = format!("{} ({})", info.name, info.backend);
-            return Self { device, graphics: Some(graphics), on_gpu, label };
+            return Self {
+                device,
+                graphics: Some(graphics),
+                on_gpu,
+                label,
+            };
         }
         Self {
             graphics: Some(graphics),

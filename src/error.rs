@@ -10,27 +10,48 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// A file that should be a picture cannot be shown.
     #[error("{}: not a picture that can be opened: {reason}", path.display())]
-    Picture { path: PathBuf, reason: String },
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file or folder cannot be read or written.
     #[error("{}: cannot {action}: {reason}", path.display())]
     Io {
+        /// The file or folder.
         path: PathBuf,
+        /// Completes “cannot …”.
         action: &'static str,
+        /// What the system says.
         reason: String,
     },
     /// A file that should hold a model does not.
     #[error("{}: not a model that can be opened: {reason}", path.display())]
-    Model { path: PathBuf, reason: String },
+    Model {
+        /// The file, or a bundled model's id.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The tensors of a file are not those of the architecture it names.
     #[error("{}: the tensors do not fit {architecture}\n{mismatch}", path.display())]
     Tensors {
+        /// The file.
         path: PathBuf,
+        /// The network it claims to be.
         architecture: String,
+        /// Which tensors do not fit.
         mismatch: crate::model::Mismatch,
     },
     /// A data set cannot be used.
     #[error("{}: {reason}", path.display())]
-    Data { path: PathBuf, reason: String },
+    Data {
+        /// The data set's folder, or a file of it.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A configuration that contradicts itself.
     #[error("{0}")]
     Config(String),
@@ -38,7 +59,14 @@ pub enum Error {
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}; the checkpoint of the last finished epoch is untouched. A smaller --lr usually helps"
     )]
-    Diverged { epoch: usize, step: usize, loss: f32 },
+    Diverged {
+        /// Epoch, from 1 on.
+        epoch: usize,
+        /// Step of the epoch, from 1 on.
+        step: usize,
+        /// The loss.
+        loss: f32,
+    },
     /// The chosen compute device is not there.
     #[error("no usable compute device: {0}")]
     Device(String),

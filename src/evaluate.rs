@@ -58,7 +58,10 @@ pub fn evaluate(
     mut progress: impl FnMut(usize) -> bool,
 ) -> Report {
     let started = Instant::now();
-    let mut sums = Sums { inside_box: true, ..Sums::default() };
+    let mut sums = Sums {
+        inside_box: true,
+        ..Sums::default()
+    };
     let mut pictures = 0;
     let indices: Vec<usize> = (0..data.len()).collect();
     for chunk in indices.chunks(BATCH) {
@@ -68,7 +71,13 @@ pub fn evaluate(
             break;
         }
     }
-    let share = |part: usize, of: usize| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+    let share = |part: usize, of: usize| {
+        if of == 0 {
+            0.0
+        } else {
+            part as f64 / of as f64
+        }
+    };
     Report {
         model: model.manifest().name.clone(),
         attack: attack.map_or_else(|| "clean".into(), Attack::to_string),
@@ -94,12 +103,22 @@ pub fn predict(model: &Classifier, x: Tensor<4>) -> Vec<usize> {
     classes.into_iter().map(|class| class as usize).collect()
 }
 
-fn batch(model: &Classifier, data: &Dataset, attack: Option<&Attack>, chunk: &[usize], sums: &mut Sums) {
+fn batch(
+    model: &Classifier,
+    data: &Dataset,
+    attack: Option<&Attack>,
+    chunk: &[usize],
+    sums: &mut Sums,
+) {
     let x = data.tensor(chunk, model.device());
     let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
     let clean = predict(model, x.clone());
     let Some(attack) = attack else {
-        sums.right += clean.iter().zip(&labels).filter(|(found, label)| found == label).count();
+        sums.right += clean
+            .iter()
+            .zip(&labels)
+            .filter(|(found, label)| found == label)
+            .count();
         return;
     };
     let numbers: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
@@ -116,7 +135,8 @@ fn batch(model: &Classifier, data: &Dataset, attack: Option<&Attack>, chunk: &[u
     }
     sums.inside_box &= inside_box(&adversarial);
     let delta = adversarial - x;
-    sums.linf.extend(tensor_values(Norm::Linf.length(delta.clone())));
+    sums.linf
+        .extend(tensor_values(Norm::Linf.length(delta.clone())));
     sums.l2.extend(tensor_values(Norm::L2.length(delta)));
 }
 

@@ -96,7 +96,10 @@ pub struct Attacked {
 
 /// The class with the highest probability.
 pub fn top(probabilities: &[f32]) -> usize {
-    let best = probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    let best = probabilities
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(b.1));
     best.map_or(0, |(class, _)| class)
 }
 
@@ -120,7 +123,9 @@ pub struct Explorer {
 pub enum Job {
     /// The model is loaded and warmed up in a step of its own, so that the window can say so.
     Prepare(Request),
+    /// One attack.
     Attack(Box<AttackJob>),
+    /// Attacks over a grid of ε.
     Sweep(Box<SweepJob>),
 }
 
@@ -149,7 +154,10 @@ impl Explorer {
         let pixels = subject.picture.cropped(subject.crop, size);
         let planes = crate::picture::planes(&pixels);
         let values: Vec<f32> = planes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        let x = Tensor::from_data(TensorData::new(values, [1, 3, size[0], size[1]]), &self.device);
+        let x = Tensor::from_data(
+            TensorData::new(values, [1, 3, size[0], size[1]]),
+            &self.device,
+        );
         let probabilities = tensor_values(softmax(model.logits(x.clone()), 1));
         let labels = &model.manifest().labels;
         let truth = subject.truth.as_ref();
@@ -172,13 +180,21 @@ impl Explorer {
             Request::Attack(subject, attack) => {
                 let model = self.model(&subject.model)?;
                 attack.validate(model.classes())?;
-                let known = self.remembered.iter().find(|(s, a, _)| *s == subject && *a == attack);
+                let known = self
+                    .remembered
+                    .iter()
+                    .find(|(s, a, _)| *s == subject && *a == attack);
                 if let Some((_, _, attacked)) = known {
                     return Ok((Some(News::Attacked(attacked.clone())), None));
                 }
                 let (x, look) = self.look(&model, &subject);
                 let batch = Batch::new(&model, &attack, &x, look.label, &[attack.epsilon]);
-                let job = AttackJob { subject, attack, model, batch };
+                let job = AttackJob {
+                    subject,
+                    attack,
+                    model,
+                    batch,
+                };
                 (Some(News::Progress(0.0)), Some(Job::Attack(Box::new(job))))
             }
             Request::Sweep(subject, attack, most) => {
@@ -193,15 +209,21 @@ impl Explorer {
 
     fn attack_step(&mut self, job: &mut AttackJob) -> Step<News> {
         let Some(mut attacked) = job.batch.step(&job.model) else {
-            let news = Some(News::Progress(job.batch.run.as_ref().map_or(1.0, AttackRun::progress)));
+            let news = Some(News::Progress(
+                job.batch.run.as_ref().map_or(1.0, AttackRun::progress),
+            ));
             return Step { news, done: false };
         };
         let attacked = attacked.remove(0);
         if self.remembered.len() == REMEMBERED {
             self.remembered.pop_front();
         }
-        self.remembered.push_back((job.subject.clone(), job.attack.clone(), attacked.clone()));
-        Step { news: Some(News::Attacked(attacked)), done: true }
+        self.remembered
+            .push_back((job.subject.clone(), job.attack.clone(), attacked.clone()));
+        Step {
+            news: Some(News::Attacked(attacked)),
+            done: true,
+        }
     }
 }
 
@@ -231,7 +253,10 @@ impl Worker for Explorer {
                     Step { news, done: false }
                 }
                 Ok((news, None)) => Step { news, done: true },
-                Err(error) => Step { news: Some(News::Failed(error.to_string())), done: true },
+                Err(error) => Step {
+                    news: Some(News::Failed(error.to_string())),
+                    done: true,
+                },
             },
             Job::Attack(attack) => self.attack_step(attack),
             Job::Sweep(sweep) => sweep.step(),
@@ -259,12 +284,29 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(model: &Classifier, attack: &Attack, x: &Tensor<4>, label: usize, radii: &[f32]) -> Self {
+    fn new(
+        model: &Classifier,
+        attack: &Attack,
+        x: &Tensor<4>,
+        label: usize,
+        radii: &[f32],
+    ) -> Self {
         let count = radii.len();
         let x = x.clone().repeat_dim(0, count);
         // All share one noise, so that the curve over ε is smooth.
-        let run = AttackRun::new(attack, model, x.clone(), &vec![label; count], &vec![0; count], radii);
-        Self { run: Some(run), x, radii: radii.to_vec() }
+        let run = AttackRun::new(
+            attack,
+            model,
+            x.clone(),
+            &vec![label; count],
+            &vec![0; count],
+            radii,
+        );
+        Self {
+            run: Some(run),
+            x,
+            radii: radii.to_vec(),
+        }
     }
 
     /// One gradient step; once all are done, the judged results.
@@ -280,7 +322,12 @@ impl Batch {
     }
 }
 
-fn judge(model: &Classifier, x: &Tensor<4>, adversarial: Tensor<4>, radii: &[f32]) -> Vec<Attacked> {
+fn judge(
+    model: &Classifier,
+    x: &Tensor<4>,
+    adversarial: Tensor<4>,
+    radii: &[f32],
+) -> Vec<Attacked> {
     let delta = adversarial.clone() - x.clone();
     let linf = tensor_values(Norm::Linf.length(delta.clone()));
     let l2 = tensor_values(Norm::L2.length(delta));
@@ -331,15 +378,29 @@ impl SweepJob {
 
     fn step(&mut self) -> Step<News> {
         let Some(batch) = &mut self.batch else {
-            return Step { news: None, done: !self.next_batch() };
+            return Step {
+                news: None,
+                done: !self.next_batch(),
+            };
         };
         let Some(attacked) = batch.step(&self.model) else {
-            return Step { news: None, done: false };
+            return Step {
+                news: None,
+                done: false,
+            };
         };
         self.batch = None;
-        let flipped = |attacked: &Attacked| flips(&self.attack, self.label, &attacked.probabilities);
-        self.found.extend(attacked.iter().map(|attacked| (attacked.epsilon, flipped(attacked))));
-        Step { news: Some(News::Swept(attacked)), done: false }
+        let flipped =
+            |attacked: &Attacked| flips(&self.attack, self.label, &attacked.probabilities);
+        self.found.extend(
+            attacked
+                .iter()
+                .map(|attacked| (attacked.epsilon, flipped(attacked))),
+        );
+        Step {
+            news: Some(News::Swept(attacked)),
+            done: false,
+        }
     }
 
     /// Sets up the next batch, or says that none is left.
@@ -349,8 +410,16 @@ impl SweepJob {
             self.round += 1;
             self.waiting = radii.chunks(SWEEP_BATCH).map(<[f32]>::to_vec).collect();
         }
-        let Some(radii) = self.waiting.pop_front() else { return false };
-        self.batch = Some(Batch::new(&self.model, &self.attack, &self.x, self.label, &radii));
+        let Some(radii) = self.waiting.pop_front() else {
+            return false;
+        };
+        self.batch = Some(Batch::new(
+            &self.model,
+            &self.attack,
+            &self.x,
+            self.label,
+            &radii,
+        ));
         true
     }
 
@@ -358,7 +427,9 @@ impl SweepJob {
         let step = self.most / COARSE as f32;
         match self.round {
             0 => (0..=COARSE).map(|index| index as f32 * step).collect(),
-            1 => (0..COARSE).map(|index| (index as f32 + 0.5) * step).collect(),
+            1 => (0..COARSE)
+                .map(|index| (index as f32 + 0.5) * step)
+                .collect(),
             2 => match flip_interval(&self.found) {
                 Some((low, high)) => {
                     let part = (high - low) / (FINE + 1) as f32;

@@ -20,7 +20,11 @@ impl Loader {
     /// Wakes `context` whenever a picture arrives.
     pub fn new(context: egui::Context) -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver, context }
+        Self {
+            sender,
+            receiver,
+            context,
+        }
     }
 
     /// Opens files and folders (all pictures inside, not deeper).
@@ -39,7 +43,9 @@ impl Loader {
             let chosen = if folder {
                 dialog.pick_folder().map(|path| vec![path])
             } else {
-                dialog.add_filter("Pictures", &crate::picture::EXTENSIONS).pick_files()
+                dialog
+                    .add_filter("Pictures", &crate::picture::EXTENSIONS)
+                    .pick_files()
             };
             for path in chosen.unwrap_or_default() {
                 open_path(&path, send);
@@ -73,14 +79,19 @@ fn open_path(path: &Path, send: &dyn Fn(Result<Picture>)) {
         Ok(entries) => entries,
         Err(error) => return send(Err(Error::io(path, "read", error))),
     };
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     files.retain(|file| file.is_file() && has_picture_name(file));
     files.sort();
     if files.is_empty() {
         return send(Err(Error::data(path, "it holds no picture")));
     }
     if files.len() > MOST {
-        let reason = format!("it holds {} pictures; only the first {MOST} are opened", files.len());
+        let reason = format!(
+            "it holds {} pictures; only the first {MOST} are opened",
+            files.len()
+        );
         send(Err(Error::data(path, reason)));
     }
     for file in files.into_iter().take(MOST) {

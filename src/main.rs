@@ -7,9 +7,16 @@ use tracing_subscriber::EnvFilter;
 
 fn main() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     if let Err(error) = Arguments::parse().run() {
         eprintln!("{error}");
-        std::process::exit(if matches!(error, Error::Window(_)) { 2 } else { 1 });
+        std::process::exit(if matches!(error, Error::Window(_)) {
+            2
+        } else {
+            1
+        });
     }
 }

@@ -52,7 +52,10 @@ pub struct Crop {
 
 impl Default for Crop {
     fn default() -> Self {
-        Self { at: [0.5; 2], scale: 1.0 }
+        Self {
+            at: [0.5; 2],
+            scale: 1.0,
+        }
     }
 }
 
@@ -68,15 +71,25 @@ impl Picture {
         let reading = |error: std::io::Error| Error::io(path, "read", error);
         let length = std::fs::metadata(path).map_err(reading)?.len();
         if length > MAX_FILE_BYTES {
-            let reason = format!("the file has {} MB, more than the {} MB allowed", length >> 20, MAX_FILE_BYTES >> 20);
-            return Err(Error::Picture { path: path.into(), reason });
+            let reason = format!(
+                "the file has {} MB, more than the {} MB allowed",
+                length >> 20,
+                MAX_FILE_BYTES >> 20
+            );
+            return Err(Error::Picture {
+                path: path.into(),
+                reason,
+            });
         }
         Self::decode(path, &std::fs::read(path).map_err(reading)?)
     }
 
     /// Decodes the bytes of a file; `path` is for messages.
     pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let broken = |reason: String| Error::Picture { path: path.into(), reason };
+        let broken = |reason: String| Error::Picture {
+            path: path.into(),
+            reason,
+        };
         if bytes.is_empty() {
             return Err(broken("the file is empty".into()));
         }
@@ -89,13 +102,20 @@ impl Picture {
         // The bytes decide, also against a wrong name.
         reader.set_format(format);
         reader.limits(limits());
-        let mut decoder = reader.into_decoder().map_err(|error| broken(error.to_string()))?;
+        let mut decoder = reader
+            .into_decoder()
+            .map_err(|error| broken(error.to_string()))?;
         let (width, height) = decoder.dimensions();
-        if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) * 4 > MAX_DECODED_BYTES {
+        if width.max(height) > MAX_SIDE
+            || u64::from(width) * u64::from(height) * 4 > MAX_DECODED_BYTES
+        {
             return Err(broken(format!("{width}×{height} pixels are too many")));
         }
-        let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
+        let orientation = decoder
+            .orientation()
+            .unwrap_or(image::metadata::Orientation::NoTransforms);
+        let mut image =
+            DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
         image.apply_orientation(orientation);
         Ok(Self::from_image(path.into(), image))
     }
@@ -161,7 +181,9 @@ impl PartialEq for Picture {
 
 /// The bytes of an image, plane by plane.
 pub fn planes(image: &RgbImage) -> Vec<u8> {
-    (0..3).flat_map(|channel| image.pixels().map(move |pixel| pixel.0[channel])).collect()
+    (0..3)
+        .flat_map(|channel| image.pixels().map(move |pixel| pixel.0[channel]))
+        .collect()
 }
 
 fn limits() -> Limits {

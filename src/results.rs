@@ -65,14 +65,20 @@ impl Row {
         let distance = |attacked: &Attacked| (attacked.epsilon - epsilon).abs();
         let finished = self.sweep.iter().chain(&self.attacked);
         let attacked = finished.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        Some(Shown { attacked, exact: distance(attacked) < 1e-6 })
+        Some(Shown {
+            attacked,
+            exact: distance(attacked) < 1e-6,
+        })
     }
 
     /// The smallest ε at which `attack` is known to succeed, and whether the very first does.
     pub fn flip(&self, attack: &Attack) -> Option<f32> {
         let label = self.look.as_ref()?.label;
         let found = self.sweep.iter().map(|attacked| {
-            (attacked.epsilon, flips(attack, label, &attacked.probabilities))
+            (
+                attacked.epsilon,
+                flips(attack, label, &attacked.probabilities),
+            )
         });
         let found: Vec<(f32, bool)> = found.collect();
         match found.first() {
@@ -83,7 +89,9 @@ impl Row {
 
     /// ε and confidence in the class that the attack leaves (or aims for), by rising ε.
     pub fn curve(&self, attack: &Attack) -> Vec<[f64; 2]> {
-        let Some(look) = &self.look else { return Vec::new() };
+        let Some(look) = &self.look else {
+            return Vec::new();
+        };
         let class = match attack.goal {
             crate::attack::Goal::Untargeted => look.label,
             crate::attack::Goal::Targeted(class) => class,

@@ -79,7 +79,9 @@ impl Display {
             Some(column) => vec![column],
             None => {
                 let all = Column::ALL.into_iter().zip(self.shown);
-                all.filter(|(_, shown)| *shown).map(|(column, _)| column).collect()
+                all.filter(|(_, shown)| *shown)
+                    .map(|(column, _)| column)
+                    .collect()
             }
         }
     }
@@ -152,7 +154,11 @@ impl State {
 
     /// Adds a picture and selects it.
     pub fn add(&mut self, picture: Picture, truth: Option<String>) {
-        self.library.push(Entry { picture, crop: Crop::default(), truth });
+        self.library.push(Entry {
+            picture,
+            crop: Crop::default(),
+            truth,
+        });
         self.selected = Some(self.library.len() - 1);
     }
 
@@ -175,7 +181,9 @@ fn norm_index(norm: Norm) -> usize {
 /// What the engine should compute for what is on the screen. A pure function.
 pub fn wanted(state: &State) -> BTreeMap<Lane, Request> {
     let mut requests = BTreeMap::new();
-    let Some(entry) = state.entry() else { return requests };
+    let Some(entry) = state.entry() else {
+        return requests;
+    };
     for (row, model) in state.models.iter().enumerate() {
         let subject = Subject {
             model: model.clone(),
@@ -184,10 +192,19 @@ pub fn wanted(state: &State) -> BTreeMap<Lane, Request> {
             truth: entry.truth.clone(),
         };
         // The sweep is the same for every ε.
-        let sweep = Attack { epsilon: 0.0, ..state.attack.clone() };
+        let sweep = Attack {
+            epsilon: 0.0,
+            ..state.attack.clone()
+        };
         requests.insert(Lane::Look(row), Request::Look(subject.clone()));
-        requests.insert(Lane::Attack(row), Request::Attack(subject.clone(), state.attack.clone()));
-        requests.insert(Lane::Sweep(row), Request::Sweep(subject, sweep, state.range()));
+        requests.insert(
+            Lane::Attack(row),
+            Request::Attack(subject.clone(), state.attack.clone()),
+        );
+        requests.insert(
+            Lane::Sweep(row),
+            Request::Sweep(subject, sweep, state.range()),
+        );
     }
     requests
 }

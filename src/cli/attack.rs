@@ -79,7 +79,11 @@ impl AttackArguments {
                 facts.model,
                 facts.predicted_clean,
                 facts.predicted_attacked,
-                if facts.success { "the attack succeeds" } else { "the attack fails" },
+                if facts.success {
+                    "the attack succeeds"
+                } else {
+                    "the attack fails"
+                },
                 facts.linf,
                 facts.l2
             );
@@ -91,8 +95,17 @@ impl AttackArguments {
     fn attack(&self, model: &Arc<Classifier>) -> Result<Facts> {
         let class = |name: &String| {
             let labels = &model.manifest().labels;
-            let unknown = || Error::Config(format!("{name} is no class of {}; there are {}", model.manifest().name, labels.join(", ")));
-            labels.iter().position(|label| label == name).ok_or_else(unknown)
+            let unknown = || {
+                Error::Config(format!(
+                    "{name} is no class of {}; there are {}",
+                    model.manifest().name,
+                    labels.join(", ")
+                ))
+            };
+            labels
+                .iter()
+                .position(|label| label == name)
+                .ok_or_else(unknown)
         };
         self.truth.as_ref().map(class).transpose()?;
         let goal = match &self.target {
@@ -101,13 +114,29 @@ impl AttackArguments {
         };
         let attack = self.options.attack(goal);
         let (look, attacked) = attack_once(model, &self.picture, self.truth.clone(), &attack)?;
-        let name = look.manifest.name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "-");
+        let name = look
+            .manifest
+            .name
+            .to_lowercase()
+            .replace(|c: char| !c.is_alphanumeric(), "-");
         let size = attacked.picture.size();
-        let perturbation: Vec<f32> = attacked.picture.planes().iter().zip(look.input.planes())
+        let perturbation: Vec<f32> = attacked
+            .picture
+            .planes()
+            .iter()
+            .zip(look.input.planes())
             .map(|(after, before)| 0.5 + self.gain * (after - before))
             .collect();
-        save(&self.out.join(format!("{name}-attacked.png")), attacked.picture.planes(), size)?;
-        save(&self.out.join(format!("{name}-perturbation.png")), &perturbation, size)?;
+        save(
+            &self.out.join(format!("{name}-attacked.png")),
+            attacked.picture.planes(),
+            size,
+        )?;
+        save(
+            &self.out.join(format!("{name}-perturbation.png")),
+            &perturbation,
+            size,
+        )?;
         Ok(facts(&look, &attacked, attack))
     }
 }
@@ -116,7 +145,12 @@ fn facts(look: &Look, attacked: &Attacked, attack: Attack) -> Facts {
     let labels = &look.manifest.labels;
     let confidences = |probabilities: &[f32]| {
         let pairs = labels.iter().zip(probabilities);
-        pairs.map(|(class, &probability)| Confidence { class: class.clone(), probability }).collect()
+        pairs
+            .map(|(class, &probability)| Confidence {
+                class: class.clone(),
+                probability,
+            })
+            .collect()
     };
     Facts {
         model: look.manifest.name.clone(),

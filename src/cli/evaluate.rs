@@ -47,7 +47,9 @@ fn parse_attack(text: &str) -> Result<(crate::descent::Norm, f32, usize), String
         return Err("an attack is written NORM:EPS:STEPS".into());
     };
     let norm = <crate::descent::Norm as clap::ValueEnum>::from_str(norm, true)?;
-    let steps = steps.parse().map_err(|_| format!("`{steps}` is no number of steps"))?;
+    let steps = steps
+        .parse()
+        .map_err(|_| format!("`{steps}` is no number of steps"))?;
     Ok((norm, super::parse_epsilon(epsilon)?, steps))
 }
 
@@ -61,7 +63,8 @@ impl EvaluateArguments {
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
             data.report_skipped();
             data.thin(self.limit.unwrap_or(usize::MAX));
-            data.relabel(&model.manifest().labels).map_err(|reason| Error::data(&self.data, reason))?;
+            data.relabel(&model.manifest().labels)
+                .map_err(|reason| Error::data(&self.data, reason))?;
             for attack in self.attacks() {
                 if let Some(attack) = &attack {
                     attack.validate(model.classes())?;
@@ -89,7 +92,13 @@ impl EvaluateArguments {
             let base = self.options.attack(Goal::Untargeted);
             attacks.push(Some(base.clone()));
             attacks.extend(self.attacks.iter().map(|&(norm, epsilon, steps)| {
-                Some(crate::attack::Attack { norm, epsilon, steps, step_size: None, ..base.clone() })
+                Some(crate::attack::Attack {
+                    norm,
+                    epsilon,
+                    steps,
+                    step_size: None,
+                    ..base.clone()
+                })
             }));
         }
         attacks
@@ -98,20 +107,34 @@ impl EvaluateArguments {
 
 fn progress(name: &str, total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec}, {eta} left");
-    ProgressBar::new(total as u64).with_style(style.expect("a valid template")).with_message(name.to_owned())
+    ProgressBar::new(total as u64)
+        .with_style(style.expect("a valid template"))
+        .with_message(name.to_owned())
 }
 
 fn describe(report: &Report) -> String {
-    let accuracy = format!("{:<20} {:<34} accuracy {:6.2} %", report.model, report.attack, report.accuracy * 100.0);
+    let accuracy = format!(
+        "{:<20} {:<34} accuracy {:6.2} %",
+        report.model,
+        report.attack,
+        report.accuracy * 100.0
+    );
     if report.attack == "clean" {
-        return format!("{accuracy}, {} pictures, {:.0} a second", report.pictures, report.throughput);
+        return format!(
+            "{accuracy}, {} pictures, {:.0} a second",
+            report.pictures, report.throughput
+        );
     }
     format!(
         "{accuracy}, success {:.2} %, largest L∞ {:.4}, largest L2 {:.4}, {}, {} pictures, {:.1} a second",
         report.success * 100.0,
         report.linf[1],
         report.l2[1],
-        if report.inside_box { "inside [0, 1]" } else { "OUTSIDE [0, 1]" },
+        if report.inside_box {
+            "inside [0, 1]"
+        } else {
+            "OUTSIDE [0, 1]"
+        },
         report.pictures,
         report.throughput
     )
@@ -125,8 +148,17 @@ fn write(out: &std::path::Path, reports: &[Report]) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for report in reports {
         let row = (
-            &report.model, &report.attack, report.pictures, report.accuracy, report.success,
-            report.linf[0], report.linf[1], report.l2[0], report.l2[1], report.inside_box, report.throughput,
+            &report.model,
+            &report.attack,
+            report.pictures,
+            report.accuracy,
+            report.success,
+            report.linf[0],
+            report.linf[1],
+            report.l2[0],
+            report.l2[1],
+            report.inside_box,
+            report.throughput,
         );
         writer.serialize(row).map_err(|error| writing(&error))?;
     }

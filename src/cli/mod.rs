@@ -1,6 +1,7 @@
 //! The command line: the window, and its headless twins.
 
 mod attack;
+mod bench;
 mod evaluate;
 mod train;
 
@@ -44,6 +45,8 @@ enum Command {
     Attack(attack::AttackArguments),
     /// Measure accuracy on a data set, clean and under attack.
     Evaluate(evaluate::EvaluateArguments),
+    /// Time attacks and training steps on this machine.
+    Bench(bench::BenchArguments),
     /// Train a classifier.
     Train(train::TrainArguments),
 }
@@ -91,7 +94,11 @@ impl AttackOptions {
 
 /// A number, or a fraction such as `8/255`.
 fn parse_epsilon(text: &str) -> Result<f32, String> {
-    let number = |text: &str| text.trim().parse::<f32>().map_err(|_| format!("`{text}` is no number"));
+    let number = |text: &str| {
+        text.trim()
+            .parse::<f32>()
+            .map_err(|_| format!("`{text}` is no number"))
+    };
     let value = match text.split_once('/') {
         Some((above, below)) => number(above)? / number(below)?,
         None => number(text)?,
@@ -104,7 +111,10 @@ fn parse_epsilon(text: &str) -> Result<f32, String> {
 }
 
 fn default_models() -> Vec<String> {
-    zoo::BUNDLED.iter().map(|bundled| bundled.id.to_owned()).collect()
+    zoo::BUNDLED
+        .iter()
+        .map(|bundled| bundled.id.to_owned())
+        .collect()
 }
 
 impl Arguments {
@@ -112,6 +122,7 @@ impl Arguments {
     pub fn run(self) -> Result<()> {
         match self.command {
             Some(Command::Attack(arguments)) => arguments.run(),
+            Some(Command::Bench(arguments)) => arguments.run(),
             Some(Command::Evaluate(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             None => self.window.open(),
@@ -123,7 +134,9 @@ impl WindowArguments {
     fn open(self) -> Result<()> {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         if cfg!(all(unix, not(target_os = "macos"))) && !set("DISPLAY") && !set("WAYLAND_DISPLAY") {
-            return Err(Error::Window("neither DISPLAY nor WAYLAND_DISPLAY is set".into()));
+            return Err(Error::Window(
+                "neither DISPLAY nor WAYLAND_DISPLAY is set".into(),
+            ));
         }
         crate::app::open_window(Compute::open(self.backend)?, self.models, self.pictures)
     }

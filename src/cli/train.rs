@@ -110,11 +110,19 @@ impl TrainArguments {
         let architecture = &mut config.architecture;
         architecture.stem = stem;
         architecture.block = self.block.unwrap_or(architecture.block);
-        architecture.widths = self.widths.clone().unwrap_or(std::mem::take(&mut architecture.widths));
-        architecture.blocks = self.blocks.clone().unwrap_or(std::mem::take(&mut architecture.blocks));
+        architecture.widths = self
+            .widths
+            .clone()
+            .unwrap_or(std::mem::take(&mut architecture.widths));
+        architecture.blocks = self
+            .blocks
+            .clone()
+            .unwrap_or(std::mem::take(&mut architecture.blocks));
         if let Some(epsilon) = self.eps {
             config.attack = (epsilon > 0.0).then(|| Attack {
-                step_size: self.attack_step_size.or((self.attack_steps == 1).then_some(epsilon)),
+                step_size: self
+                    .attack_step_size
+                    .or((self.attack_steps == 1).then_some(epsilon)),
                 ..Attack::pgd(self.norm, epsilon, self.attack_steps)
             });
         }

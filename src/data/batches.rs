@@ -43,7 +43,13 @@ pub struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     /// Shuffles `dataset` for an epoch (from 0 on).
-    pub fn new(dataset: &'a Dataset, augmentation: Augmentation, batch: usize, seed: u64, epoch: usize) -> Self {
+    pub fn new(
+        dataset: &'a Dataset,
+        augmentation: Augmentation,
+        batch: usize,
+        seed: u64,
+        epoch: usize,
+    ) -> Self {
         let mut order: Vec<usize> = (0..dataset.len()).collect();
         order.shuffle(&mut generator(seed, epoch as u64));
         Self {
@@ -74,7 +80,10 @@ impl<'a> Batches<'a> {
         for &number in chosen {
             self.extend_augmented(number, &mut values);
         }
-        let classes: Vec<usize> = chosen.iter().map(|&number| self.dataset.labels[number]).collect();
+        let classes: Vec<usize> = chosen
+            .iter()
+            .map(|&number| self.dataset.labels[number])
+            .collect();
         let labels: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
         let shape = [chosen.len(), 3, h, w];
         Batch {
@@ -91,7 +100,10 @@ impl<'a> Batches<'a> {
         let mut rng = generator(self.seed, stream);
         let Augmentation { padding, flip } = self.augmentation;
         let [h, w] = self.dataset.size;
-        let (top, left) = (rng.random_range(0..=2 * padding), rng.random_range(0..=2 * padding));
+        let (top, left) = (
+            rng.random_range(0..=2 * padding),
+            rng.random_range(0..=2 * padding),
+        );
         let mirrored = flip && rng.random();
         for plane in self.dataset.picture(number).chunks_exact(h * w) {
             for y in 0..h {

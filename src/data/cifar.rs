@@ -8,12 +8,23 @@ use crate::error::{Error, Result};
 const SIDE: usize = 32;
 const RECORD: usize = 1 + 3 * SIDE * SIDE;
 const CLASSES: [&str; 10] = [
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
 ];
 
 fn file_names(split: Split) -> Vec<String> {
     match split {
-        Split::Train => (1..=5).map(|number| format!("data_batch_{number}.bin")).collect(),
+        Split::Train => (1..=5)
+            .map(|number| format!("data_batch_{number}.bin"))
+            .collect(),
         Split::Test => vec!["test_batch.bin".into()],
     }
 }
@@ -59,7 +70,10 @@ fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
     for (number, record) in bytes.chunks_exact(RECORD).enumerate() {
         let label = usize::from(record[0]);
         if label >= CLASSES.len() {
-            return Err(Error::data(path, format!("record {number} has the label {label}")));
+            return Err(Error::data(
+                path,
+                format!("record {number} has the label {label}"),
+            ));
         }
         dataset.labels.push(label);
         dataset.names.push(path.join(number.to_string()));

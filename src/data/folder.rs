@@ -10,17 +10,28 @@ use crate::picture::{self, Picture};
 
 /// Opens a folder of class folders, in alphabetical order.
 pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
-    let folders: Vec<PathBuf> = entries(root)?.into_iter().filter(|path| path.is_dir()).collect();
+    let folders: Vec<PathBuf> = entries(root)?
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect();
     let mut classes = Vec::new();
     let mut files: Vec<(usize, PathBuf)> = Vec::new();
     for folder in &folders {
-        let pictures: Vec<PathBuf> =
-            entries(folder)?.into_iter().filter(|path| picture::has_picture_name(path)).collect();
+        let pictures: Vec<PathBuf> = entries(folder)?
+            .into_iter()
+            .filter(|path| picture::has_picture_name(path))
+            .collect();
         if pictures.is_empty() {
             continue;
         }
         files.extend(pictures.into_iter().map(|path| (classes.len(), path)));
-        classes.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        classes.push(
+            folder
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        );
     }
     let decoded: Vec<Result<Vec<u8>>> = files
         .par_iter()

@@ -97,15 +97,23 @@ impl Dataset {
         }
         let chosen: Vec<usize> = (0..count).map(|index| index * total / count).collect();
         self.labels = chosen.iter().map(|&index| self.labels[index]).collect();
-        self.names = chosen.iter().map(|&index| self.names[index].clone()).collect();
-        let pixels = chosen.iter().flat_map(|&index| self.picture(index).to_vec());
+        self.names = chosen
+            .iter()
+            .map(|&index| self.names[index].clone())
+            .collect();
+        let pixels = chosen
+            .iter()
+            .flat_map(|&index| self.picture(index).to_vec());
         self.pixels = pixels.collect();
     }
 
     /// Says on the log how many files were left out, and why the first was.
     pub fn report_skipped(&self) {
         if let Some(first) = self.skipped.first() {
-            tracing::warn!("{} files were left out; the first: {first}", self.skipped.len());
+            tracing::warn!(
+                "{} files were left out; the first: {first}",
+                self.skipped.len()
+            );
         }
     }
 
@@ -116,9 +124,18 @@ impl Dataset {
     pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
         let number = |class: &String| {
             let found = classes.iter().position(|known| known == class);
-            found.ok_or_else(|| format!("the class {class} is none of the model's: {}", classes.join(", ")))
+            found.ok_or_else(|| {
+                format!(
+                    "the class {class} is none of the model's: {}",
+                    classes.join(", ")
+                )
+            })
         };
-        let numbers = self.classes.iter().map(number).collect::<Result<Vec<usize>, String>>()?;
+        let numbers = self
+            .classes
+            .iter()
+            .map(number)
+            .collect::<Result<Vec<usize>, String>>()?;
         self.labels = self.labels.iter().map(|&label| numbers[label]).collect();
         self.classes = classes.to_vec();
         Ok(())

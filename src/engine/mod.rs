@@ -64,11 +64,18 @@ pub struct Engine<W: Worker> {
 
 impl<W: Worker + 'static> Engine<W> {
     /// Starts the thread; `build` makes the worker there, and `wake` is called after news.
-    pub fn spawn(build: impl FnOnce() -> W + Send + 'static, wake: impl Fn() + Send + 'static) -> Self {
+    pub fn spawn(
+        build: impl FnOnce() -> W + Send + 'static,
+        wake: impl Fn() + Send + 'static,
+    ) -> Self {
         let (outbox, wishes) = channel();
         let (letters, inbox) = channel();
         let busy = Arc::new(AtomicUsize::new(0));
-        let post = Post { letters, wake: Box::new(wake), busy: busy.clone() };
+        let post = Post {
+            letters,
+            wake: Box::new(wake),
+            busy: busy.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || run(build(), &wishes, &post))
@@ -110,7 +117,9 @@ impl<W: Worker + 'static> Engine<W> {
     /// The news since the last call; what answers a stale wish is dropped.
     pub fn news(&mut self) -> Vec<(W::Lane, W::News)> {
         let current = |lane: &W::Lane, number: u64| {
-            self.wishes.get(lane).is_some_and(|(wanted, _)| *wanted == number)
+            self.wishes
+                .get(lane)
+                .is_some_and(|(wanted, _)| *wanted == number)
         };
         let letters = self.inbox.try_iter();
         let fresh = letters.filter(|(lane, number, _)| current(lane, *number));
@@ -157,7 +166,9 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
         if post.busy.swap(active, Ordering::Relaxed) != active {
             (post.wake)();
         }
-        let Some(wishes) = latest(mail, active == 0) else { return };
+        let Some(wishes) = latest(mail, active == 0) else {
+            return;
+        };
         if let Some(wishes) = wishes {
             adopt(&mut worker, &mut lanes, wishes, post);
         }
@@ -175,9 +186,17 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
 
 /// The lanes at work that no more urgent one keeps waiting.
 fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>) -> Vec<W::Lane> {
-    let active = || lanes.iter().filter(|(_, running)| running.job.is_some()).map(|(lane, _)| lane);
+    let active = || {
+        lanes
+            .iter()
+            .filter(|(_, running)| running.job.is_some())
+            .map(|(lane, _)| lane)
+    };
     let first = active().map(W::urgency).min();
-    active().filter(|lane| Some(W::urgency(lane)) == first).cloned().collect()
+    active()
+        .filter(|lane| Some(W::urgency(lane)) == first)
+        .cloned()
+        .collect()
 }
 
 /// The newest mail: outer `None` when the window is gone, inner `None` when there is no mail.
@@ -198,16 +217,25 @@ fn adopt<W: Worker>(
     wishes: Wishes<W>,
     post: &Post<W>,
 ) {
-    lanes.retain(|lane, running| wishes.get(lane).is_some_and(|(number, _)| *number == running.number));
+    lanes.retain(|lane, running| {
+        wishes
+            .get(lane)
+            .is_some_and(|(number, _)| *number == running.number)
+    });
     for (lane, (number, request)) in wishes {
         if lanes.contains_key(&lane) {
             continue;
         }
         let job = guarded(|| worker.start(&lane, &request));
-        let job = job.map_err(|message| tell(worker, &lane, number, message, post)).ok();
+        let job = job
+            .map_err(|message| tell(worker, &lane, number, message, post))
+            .ok();
         lanes.insert(lane, Running { number, job });
     }
-    post.busy.store(lanes.values().filter(|lane| lane.job.is_some()).count(), Ordering::Relaxed);
+    post.busy.store(
+        lanes.values().filter(|lane| lane.job.is_some()).count(),
+        Ordering::Relaxed,
+    );
 }
 
 fn step<W: Worker>(
@@ -216,7 +244,9 @@ fn step<W: Worker>(
     lanes: &mut BTreeMap<W::Lane, Running<W::Job>>,
     post: &Post<W>,
 ) {
-    let Some(running) = lanes.get_mut(lane) else { return };
+    let Some(running) = lanes.get_mut(lane) else {
+        return;
+    };
     let Some(job) = &mut running.job else { return };
     match guarded(|| worker.step(job)) {
         Ok(step) => {

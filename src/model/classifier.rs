@@ -36,11 +36,13 @@ impl Classifier {
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         let manifest = Manifest::of(weights).map_err(|reason| Error::model(path, reason))?;
         let mut network = ResNet::zeros(&manifest.architecture, device);
-        weights.fill(&mut network).map_err(|mismatch| Error::Tensors {
-            path: path.into(),
-            architecture: manifest.architecture.to_string(),
-            mismatch,
-        })?;
+        weights
+            .fill(&mut network)
+            .map_err(|mismatch| Error::Tensors {
+                path: path.into(),
+                architecture: manifest.architecture.to_string(),
+                mismatch,
+            })?;
         Ok(Self::freeze(network, manifest, device))
     }
 

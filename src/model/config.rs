@@ -65,7 +65,12 @@ impl ResNetConfig {
     ///
     /// # Errors
     /// Names the depths there are when `depth` is none of them.
-    pub fn of_depth(depth: usize, stem: Stem, width: Option<usize>, classes: usize) -> Result<Self> {
+    pub fn of_depth(
+        depth: usize,
+        stem: Stem,
+        width: Option<usize>,
+        classes: usize,
+    ) -> Result<Self> {
         let (block, blocks) = match depth {
             18 => (Block::Basic, vec![2, 2, 2, 2]),
             34 => (Block::Basic, vec![3, 4, 6, 3]),
@@ -106,7 +111,9 @@ impl ResNetConfig {
         } else {
             return Ok(());
         };
-        Err(Error::Config(format!("impossible network ({self}): {wrong}")))
+        Err(Error::Config(format!(
+            "impossible network ({self}): {wrong}"
+        )))
     }
 
     /// Length of the pooled representation.

@@ -51,7 +51,11 @@ impl Manifest {
     fn validate(&self) -> Result<()> {
         self.architecture.validate()?;
         let wrong = if self.labels.len() != self.architecture.classes {
-            format!("{} labels for {} classes", self.labels.len(), self.architecture.classes)
+            format!(
+                "{} labels for {} classes",
+                self.labels.len(),
+                self.architecture.classes
+            )
         } else if !self.normalizer.is_valid() {
             "the normaliser is not a mean and a positive deviation".into()
         } else if !self.input.iter().all(|side| (1..=MAX_INPUT).contains(side)) {

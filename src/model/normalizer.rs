@@ -29,7 +29,10 @@ impl Normalizer {
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         let device = x.device().inner();
         let scale = per_channel(self.std.map(|std| 1.0 / std), &device);
-        let shift = per_channel(std::array::from_fn(|c| -self.mean[c] / self.std[c]), &device);
+        let shift = per_channel(
+            std::array::from_fn(|c| -self.mean[c] / self.std[c]),
+            &device,
+        );
         x * scale + shift
     }
 

@@ -74,9 +74,14 @@ impl BatchNorm {
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let (scale, shift) = (self.scale.clone(), self.shift.clone());
         match pass {
-            Pass::Inference => {
-                batch_norm(x, scale, shift, self.mean.clone(), self.var.clone(), EPSILON)
-            }
+            Pass::Inference => batch_norm(
+                x,
+                scale,
+                shift,
+                self.mean.clone(),
+                self.var.clone(),
+                EPSILON,
+            ),
             Pass::Training(statistics) => {
                 let [n, _, h, w] = x.dims();
                 let count = (n * h * w) as f64;
@@ -142,8 +147,16 @@ impl Conv {
         if let Some(layer) = &mut self.norm {
             visitor.tensor(&format!("{norm}.weight"), Role::Scale, &mut layer.scale);
             visitor.tensor(&format!("{norm}.bias"), Role::Shift, &mut layer.shift);
-            visitor.tensor(&format!("{norm}.running_mean"), Role::RunningMean, &mut layer.mean);
-            visitor.tensor(&format!("{norm}.running_var"), Role::RunningVar, &mut layer.var);
+            visitor.tensor(
+                &format!("{norm}.running_mean"),
+                Role::RunningMean,
+                &mut layer.mean,
+            );
+            visitor.tensor(
+                &format!("{norm}.running_var"),
+                Role::RunningVar,
+                &mut layer.var,
+            );
         }
     }
 }
@@ -246,10 +259,18 @@ impl ResNet {
                 let at = format!("layer{}.{index}", stage + 1);
                 for (number, conv) in block.convs.iter_mut().enumerate() {
                     let number = number + 1;
-                    conv.visit(&format!("{at}.conv{number}"), &format!("{at}.bn{number}"), visitor);
+                    conv.visit(
+                        &format!("{at}.conv{number}"),
+                        &format!("{at}.bn{number}"),
+                        visitor,
+                    );
                 }
                 if let Some(conv) = &mut block.downsample {
-                    conv.visit(&format!("{at}.downsample.0"), &format!("{at}.downsample.1"), visitor);
+                    conv.visit(
+                        &format!("{at}.downsample.0"),
+                        &format!("{at}.downsample.1"),
+                        visitor,
+                    );
                 }
             }
         }
@@ -278,7 +299,9 @@ impl ResNet {
     pub fn features_in(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let mut x = relu(self.stem.forward(x, pass));
         if self.config.stem == Stem::Imagenet {
-            let pooling = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
+            let pooling = MaxPoolOptions::new([3, 3])
+                .with_stride([2, 2])
+                .with_padding([1, 1]);
             x = max_pool2d(x, pooling);
         }
         for block in self.stages.iter().flatten() {
@@ -305,6 +328,10 @@ impl Network for ResNet {
     }
 
     fn logits(&self, embedding: Tensor<2>) -> Tensor<2> {
-        linear(embedding, self.fc_weight.clone().transpose(), Some(self.fc_bias.clone()))
+        linear(
+            embedding,
+            self.fc_weight.clone().transpose(),
+            Some(self.fc_bias.clone()),
+        )
     }
 }

@@ -69,13 +69,22 @@ impl std::fmt::Display for Mismatch {
             let more = names.len().saturating_sub(SHOWN);
             let shown = names[..names.len() - more].join(", ");
             write!(f, "{title} ({}): {shown}", names.len())?;
-            writeln!(f, "{}", if more > 0 { format!(" and {more} more") } else { String::new() })
+            writeln!(
+                f,
+                "{}",
+                if more > 0 {
+                    format!(" and {more} more")
+                } else {
+                    String::new()
+                }
+            )
         };
         list("missing", self.missing.clone())?;
         list("not part of the network", self.extra.clone())?;
-        let misshapen = self.misshapen.iter().map(|(name, found, wanted)| {
-            format!("{name} is {found:?} and should be {wanted:?}")
-        });
+        let misshapen = self
+            .misshapen
+            .iter()
+            .map(|(name, found, wanted)| format!("{name} is {found:?} and should be {wanted:?}"));
         list("wrong shape", misshapen.collect())
     }
 }
@@ -146,12 +155,19 @@ impl Weights {
             mismatch: Mismatch::default(),
         };
         network.visit(&mut load);
-        let Load { seen, mut mismatch, .. } = load;
-        let extra = self.tensors.keys().filter(|name| {
-            !seen.contains(name) && !name.ends_with("num_batches_tracked")
-        });
+        let Load {
+            seen, mut mismatch, ..
+        } = load;
+        let extra = self
+            .tensors
+            .keys()
+            .filter(|name| !seen.contains(name) && !name.ends_with("num_batches_tracked"));
         mismatch.extra = extra.cloned().collect();
-        if mismatch.is_empty() { Ok(()) } else { Err(mismatch) }
+        if mismatch.is_empty() {
+            Ok(())
+        } else {
+            Err(mismatch)
+        }
     }
 
     /// Reads a safetensors file.
@@ -168,7 +184,10 @@ impl Weights {
             .map_err(|_| Error::model(path, "the file is shorter than any safetensors file"))?;
         let header = u64::from_le_bytes(start);
         if header > length.saturating_sub(8) {
-            return Err(Error::model(path, "it does not start like a safetensors file, or is cut short"));
+            return Err(Error::model(
+                path,
+                "it does not start like a safetensors file, or is cut short",
+            ));
         }
         let mut bytes = start.to_vec();
         file.read_to_end(&mut bytes).map_err(reading)?;
@@ -183,7 +202,10 @@ impl Weights {
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
             let values = floats(&view).ok_or_else(|| {
-                format!("the tensor {name} holds {:?}, not floating-point numbers", view.dtype())
+                format!(
+                    "the tensor {name} holds {:?}, not floating-point numbers",
+                    view.dtype()
+                )
             });
             if name.ends_with("num_batches_tracked") && values.is_err() {
                 continue;
@@ -203,7 +225,9 @@ impl Weights {
 
     /// Writes a safetensors file, whole or not at all.
     pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
-        let bytes = self.to_bytes(precision).map_err(|reason| Error::io(path, "write", reason))?;
+        let bytes = self
+            .to_bytes(precision)
+            .map_err(|reason| Error::io(path, "write", reason))?;
         write_atomically(path, &bytes)
     }
 
@@ -240,10 +264,16 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
     Some(match view.dtype() {
         Dtype::F32 => {
             let words = data.chunks_exact(4);
-            words.map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect()
+            words
+                .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+                .collect()
         }
-        Dtype::F16 => halves().map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-        Dtype::BF16 => halves().map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
+        Dtype::F16 => halves()
+            .map(|pair| f16::from_le_bytes(pair).to_f32())
+            .collect(),
+        Dtype::BF16 => halves()
+            .map(|pair| bf16::from_le_bytes(pair).to_f32())
+            .collect(),
         _ => return None,
     })
 }

@@ -34,11 +34,18 @@ pub fn open(name: &str, device: &Device) -> Result<Classifier> {
     let path = Path::new(name);
     if let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.id == name) {
         let weights = Weights::from_bytes(bundled.bytes);
-        return Classifier::new(&weights.map_err(|reason| Error::model(path, reason))?, path, device);
+        return Classifier::new(
+            &weights.map_err(|reason| Error::model(path, reason))?,
+            path,
+            device,
+        );
     }
     if !path.exists() {
         let ids = BUNDLED.map(|bundled| bundled.id).join(", ");
-        return Err(Error::model(path, format!("no such file, nor one of the bundled models: {ids}")));
+        return Err(Error::model(
+            path,
+            format!("no such file, nor one of the bundled models: {ids}"),
+        ));
     }
     Classifier::open(path, device)
 }

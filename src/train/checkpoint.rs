@@ -40,10 +40,16 @@ pub fn save(
 ) -> Result<()> {
     let mut weights = Weights::of(network);
     let velocities = sgd.state().into_iter();
-    weights.tensors.extend(velocities.map(|(name, array)| (format!("{VELOCITY}{name}"), array)));
+    weights
+        .tensors
+        .extend(velocities.map(|(name, array)| (format!("{VELOCITY}{name}"), array)));
     let json = |value: serde_json::Result<String>| value.expect("plain data");
-    weights.metadata.insert(CONFIG.into(), json(serde_json::to_string(config)));
-    weights.metadata.insert(POSITION.into(), json(serde_json::to_string(position)));
+    weights
+        .metadata
+        .insert(CONFIG.into(), json(serde_json::to_string(config)));
+    weights
+        .metadata
+        .insert(POSITION.into(), json(serde_json::to_string(position)));
     weights.write(path, Precision::Single)
 }
 
@@ -68,8 +74,10 @@ impl Checkpoint {
         let (config, position) = (text(CONFIG)?, text(POSITION)?);
         let parsing = |error: serde_json::Error| Error::model(path, error);
         let is_velocity = |name: &String| name.starts_with(VELOCITY);
-        let (velocities, tensors): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            weights.tensors.into_iter().partition(|(name, _)| is_velocity(name));
+        let (velocities, tensors): (BTreeMap<_, _>, BTreeMap<_, _>) = weights
+            .tensors
+            .into_iter()
+            .partition(|(name, _)| is_velocity(name));
         weights.tensors = tensors;
         let strip = |(name, array): (String, _)| (name[VELOCITY.len()..].to_owned(), array);
         Ok(Self {
@@ -81,12 +89,20 @@ impl Checkpoint {
     }
 
     /// Puts weights and velocities where they were.
-    pub fn restore(&self, path: &Path, network: &mut ResNet, sgd: &mut Sgd, device: &Device) -> Result<()> {
-        self.weights.fill(network).map_err(|mismatch| Error::Tensors {
-            path: path.into(),
-            architecture: network.config().to_string(),
-            mismatch,
-        })?;
+    pub fn restore(
+        &self,
+        path: &Path,
+        network: &mut ResNet,
+        sgd: &mut Sgd,
+        device: &Device,
+    ) -> Result<()> {
+        self.weights
+            .fill(network)
+            .map_err(|mismatch| Error::Tensors {
+                path: path.into(),
+                architecture: network.config().to_string(),
+                mismatch,
+            })?;
         sgd.restore(&self.velocities, device);
         Ok(())
     }

@@ -41,9 +41,19 @@ pub struct Architecture {
 impl Architecture {
     /// One of the published depths; see [`ResNetConfig::of_depth`].
     pub fn of_depth(depth: usize, stem: Stem, width: Option<usize>) -> Result<Self> {
-        let ResNetConfig { stem, block, widths, blocks, .. } =
-            ResNetConfig::of_depth(depth, stem, width, 1)?;
-        Ok(Self { stem, block, widths, blocks })
+        let ResNetConfig {
+            stem,
+            block,
+            widths,
+            blocks,
+            ..
+        } = ResNetConfig::of_depth(depth, stem, width, 1)?;
+        Ok(Self {
+            stem,
+            block,
+            widths,
+            blocks,
+        })
     }
 
     /// The network for `classes` classes.
@@ -127,7 +137,12 @@ impl TrainConfig {
             (ScheduleKind::OneCycle, 0.2, 12, 12)
         };
         Self {
-            name: if attack.is_some() { "robust" } else { "standard" }.into(),
+            name: if attack.is_some() {
+                "robust"
+            } else {
+                "standard"
+            }
+            .into(),
             data,
             architecture,
             input: [32; 2],
@@ -135,10 +150,17 @@ impl TrainConfig {
             attack,
             epochs,
             batch: 128,
-            schedule: Schedule { kind, peak, epochs: schedule_epochs },
+            schedule: Schedule {
+                kind,
+                peak,
+                epochs: schedule_epochs,
+            },
             momentum: 0.9,
             weight_decay: 5e-4,
-            augmentation: Augmentation { padding: 4, flip: true },
+            augmentation: Augmentation {
+                padding: 4,
+                flip: true,
+            },
             seed: 0,
             monitor: 1000,
         }
@@ -168,12 +190,21 @@ impl TrainConfig {
     /// How the model was trained, in one line.
     pub fn summary(&self) -> String {
         let on = match &self.attack {
-            Some(attack) => format!("adversarial training on {attack}, step {:.4}", attack.step_for(attack.epsilon)),
+            Some(attack) => format!(
+                "adversarial training on {attack}, step {:.4}",
+                attack.step_for(attack.epsilon)
+            ),
             None => "standard training".into(),
         };
         format!(
             "{on}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}",
-            self.epochs, self.batch, self.momentum, self.schedule.kind, self.schedule.peak, self.weight_decay, self.seed
+            self.epochs,
+            self.batch,
+            self.momentum,
+            self.schedule.kind,
+            self.schedule.peak,
+            self.weight_decay,
+            self.seed
         )
     }
 }

@@ -25,7 +25,11 @@ impl Visitor for Init {
         }
         let shape = tensor.dims();
         let fan_out: usize = shape[0] * shape[2..].iter().product::<usize>();
-        let deviation = if D == 4 { (2.0 / fan_out as f32).sqrt() } else { 0.01 };
+        let deviation = if D == 4 {
+            (2.0 / fan_out as f32).sqrt()
+        } else {
+            0.01
+        };
         let normal = Normal::new(0.0, deviation).expect("a finite deviation");
         let count = shape.iter().product();
         let values: Vec<f32> = normal.sample_iter(&mut self.0).take(count).collect();

@@ -46,7 +46,10 @@ impl Metrics {
             }
             rows.retain(|row| row.epoch <= epochs);
         }
-        Ok(Self { path: path.into(), rows })
+        Ok(Self {
+            path: path.into(),
+            rows,
+        })
     }
 
     /// Adds a line and writes the file.
@@ -55,9 +58,13 @@ impl Metrics {
         let writing = |error: String| Error::io(&self.path, "write", error);
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in &self.rows {
-            writer.serialize(row).map_err(|error| writing(error.to_string()))?;
+            writer
+                .serialize(row)
+                .map_err(|error| writing(error.to_string()))?;
         }
-        let bytes = writer.into_inner().map_err(|error| writing(error.to_string()))?;
+        let bytes = writer
+            .into_inner()
+            .map_err(|error| writing(error.to_string()))?;
         crate::model::write_atomically(&self.path, &bytes)
     }
 }

@@ -45,7 +45,11 @@ mod tests {
 
     #[test]
     fn schedules_peak_and_end_where_they_should() {
-        let schedule = |kind| Schedule { kind, peak: 0.2, epochs: 10 };
+        let schedule = |kind| Schedule {
+            kind,
+            peak: 0.2,
+            epochs: 10,
+        };
         let cosine = schedule(ScheduleKind::Cosine);
         assert!((cosine.rate(0, 0, 100) - 0.2).abs() < 1e-4);
         assert!((cosine.rate(5, 0, 1_000_000) - 0.1).abs() < 1e-6);

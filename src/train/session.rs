@@ -71,7 +71,13 @@ impl Training {
 
     /// Writes a checkpoint.
     pub fn save(&mut self, path: &Path) -> Result<()> {
-        checkpoint::save(path, &mut self.network, &self.sgd, &self.config, &self.position)
+        checkpoint::save(
+            path,
+            &mut self.network,
+            &self.sgd,
+            &self.config,
+            &self.position,
+        )
     }
 
     /// The model as it is now, frozen.
@@ -93,8 +99,16 @@ impl Training {
     pub fn step(&mut self, batch: Batch, rate: f64) -> (f32, usize) {
         let pictures = match &self.config.attack {
             Some(attack) => {
-                let attack = Attack { seed: self.noise_seed(), ..attack.clone() };
-                attack.run_to_last(&self.classifier(), &batch.pictures, &batch.classes, &batch.numbers)
+                let attack = Attack {
+                    seed: self.noise_seed(),
+                    ..attack.clone()
+                };
+                attack.run_to_last(
+                    &self.classifier(),
+                    &batch.pictures,
+                    &batch.classes,
+                    &batch.numbers,
+                )
             }
             None => batch.pictures,
         };
@@ -107,17 +121,29 @@ impl Training {
         self.sgd.step(&mut self.network, tracked, gradients, rate);
         self.network.visit(&mut Absorb(statistics.into_iter()));
         let right = logits.inner().argmax(1).equal(batch.labels).int().sum();
-        (loss.inner().into_scalar::<f32>(), right.into_scalar::<i32>() as usize)
+        (
+            loss.inner().into_scalar::<f32>(),
+            right.into_scalar::<i32>() as usize,
+        )
     }
 
     /// A new seed for every epoch, so that no picture meets the same noise twice.
     fn noise_seed(&self) -> u64 {
-        self.config.seed.wrapping_add(1 + self.position.epoch as u64)
+        self.config
+            .seed
+            .wrapping_add(1 + self.position.epoch as u64)
     }
 
     /// Runs the epoch under way from where it stands to its end, or to an interruption (`false`).
-    fn epoch(&mut self, data: &Dataset, interrupt: &Interrupt, bar: &indicatif::ProgressBar) -> Result<bool> {
-        let Position { epoch, step: first, .. } = self.position;
+    fn epoch(
+        &mut self,
+        data: &Dataset,
+        interrupt: &Interrupt,
+        bar: &indicatif::ProgressBar,
+    ) -> Result<bool> {
+        let Position {
+            epoch, step: first, ..
+        } = self.position;
         let config = &self.config;
         let batches = Batches::new(data, config.augmentation, config.batch, config.seed, epoch);
         for step in first..batches.len() {
@@ -130,7 +156,11 @@ impl Training {
             let count = batch.classes.len();
             let (loss, right) = self.step(batch, rate);
             if !loss.is_finite() {
-                return Err(Error::Diverged { epoch: epoch + 1, step: step + 1, loss });
+                return Err(Error::Diverged {
+                    epoch: epoch + 1,
+                    step: step + 1,
+                    loss,
+                });
             }
             self.position.step += 1;
             self.position.loss_sum += f64::from(loss);
@@ -138,17 +168,32 @@ impl Training {
             self.position.seconds += started.elapsed().as_secs_f64();
             let throughput = count as f64 / started.elapsed().as_secs_f64();
             bar.inc(1);
-            bar.set_message(format!("epoch {}, loss {loss:.3}, {throughput:.0} pictures/s", epoch + 1));
+            bar.set_message(format!(
+                "epoch {}, loss {loss:.3}, {throughput:.0} pictures/s",
+                epoch + 1
+            ));
         }
         Ok(true)
     }
 
     /// Closes the epoch and sums it up.
-    fn close_epoch(&mut self, batches: usize, seconds_before: f64, test: Option<&Dataset>) -> EpochMetrics {
-        let Position { epoch, loss_sum, right, seconds, .. } = self.position;
+    fn close_epoch(
+        &mut self,
+        batches: usize,
+        seconds_before: f64,
+        test: Option<&Dataset>,
+    ) -> EpochMetrics {
+        let Position {
+            epoch,
+            loss_sum,
+            right,
+            seconds,
+            ..
+        } = self.position;
         let pictures = (batches * self.config.batch) as f64;
         let model = self.classifier();
-        let accuracy = |attack: Option<&Attack>| test.map(|test| evaluate::accuracy(&model, test, attack));
+        let accuracy =
+            |attack: Option<&Attack>| test.map(|test| evaluate::accuracy(&model, test, attack));
         let robust = Attack::pgd(Norm::L2, 0.5, 10);
         let metrics = EpochMetrics {
             epoch: epoch + 1,
@@ -156,11 +201,19 @@ impl Training {
             train_loss: loss_sum / batches as f64,
             train_accuracy: right as f64 / pictures,
             test_accuracy: accuracy(None),
-            test_robust_accuracy: self.config.attack.as_ref().and_then(|_| accuracy(Some(&robust))),
+            test_robust_accuracy: self
+                .config
+                .attack
+                .as_ref()
+                .and_then(|_| accuracy(Some(&robust))),
             throughput: pictures / (seconds - seconds_before).max(1e-9),
             seconds,
         };
-        self.position = Position { epoch: epoch + 1, seconds, ..Position::default() };
+        self.position = Position {
+            epoch: epoch + 1,
+            seconds,
+            ..Position::default()
+        };
         metrics
     }
 }
@@ -204,13 +257,19 @@ pub fn train(
     interrupt: &Interrupt,
 ) -> Result<Outcome> {
     let path = out.join(CHECKPOINT);
-    let config = if resume { &Checkpoint::read(&path)?.config } else { config };
+    let config = if resume {
+        &Checkpoint::read(&path)?.config
+    } else {
+        config
+    };
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
     data.report_skipped();
-    let test = Dataset::open(&config.data, Split::Test, config.input).ok().map(|mut test| {
-        test.thin(config.monitor);
-        test
-    });
+    let test = Dataset::open(&config.data, Split::Test, config.input)
+        .ok()
+        .map(|mut test| {
+            test.thin(config.monitor);
+            test
+        });
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
     } else {
@@ -219,7 +278,10 @@ pub fn train(
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create", error))?;
     let mut metrics = Metrics::open(&out.join("metrics.csv"), training.position.epoch)?;
     let batches = data.len() / config.batch.min(data.len());
-    let bar = bar(config.epochs * batches, training.position.epoch * batches + training.position.step);
+    let bar = bar(
+        config.epochs * batches,
+        training.position.epoch * batches + training.position.step,
+    );
     while training.position.epoch < config.epochs {
         let before = training.position.seconds;
         if !training.epoch(&data, interrupt, &bar)? {
@@ -237,7 +299,8 @@ pub fn train(
 }
 
 fn describe(row: &EpochMetrics) -> String {
-    let percent = |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
+    let percent =
+        |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
     format!(
         "epoch {}: loss {:.4}, training accuracy {}, test accuracy {}, under L2 PGD-10 ε 0.5 {}, {:.0} pictures/s",
         row.epoch,

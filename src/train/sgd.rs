@@ -34,27 +34,52 @@ impl Sgd {
     }
 
     /// Moves the parameters of `network` along the gradients of its `tracked` copy.
-    pub fn step(&mut self, network: &mut ResNet, mut tracked: ResNet, gradients: Gradients, rate: f64) {
-        let mut collect = Collect { gradients, found: BTreeMap::new() };
+    pub fn step(
+        &mut self,
+        network: &mut ResNet,
+        mut tracked: ResNet,
+        gradients: Gradients,
+        rate: f64,
+    ) {
+        let mut collect = Collect {
+            gradients,
+            found: BTreeMap::new(),
+        };
         tracked.visit(&mut collect);
-        network.visit(&mut Update { sgd: self, gradients: collect.found, rate });
+        network.visit(&mut Update {
+            sgd: self,
+            gradients: collect.found,
+            rate,
+        });
     }
 
     /// The velocities by tensor name.
     pub fn state(&self) -> BTreeMap<String, Array> {
         let array = |velocity: &Tensor<1>| {
             let values = crate::model::tensor_values(velocity.clone());
-            Array { shape: vec![values.len()], values }
+            Array {
+                shape: vec![values.len()],
+                values,
+            }
         };
-        self.velocities.iter().map(|(name, velocity)| (name.clone(), array(velocity))).collect()
+        self.velocities
+            .iter()
+            .map(|(name, velocity)| (name.clone(), array(velocity)))
+            .collect()
     }
 
     /// Restores [`Sgd::state`] for a network on `device`.
     pub fn restore(&mut self, state: &BTreeMap<String, Array>, device: &burn::tensor::Device) {
         let tensor = |array: &Array| {
-            Tensor::from_data(TensorData::new(array.values.clone(), [array.values.len()]), device)
+            Tensor::from_data(
+                TensorData::new(array.values.clone(), [array.values.len()]),
+                device,
+            )
         };
-        self.velocities = state.iter().map(|(name, array)| (name.clone(), tensor(array))).collect();
+        self.velocities = state
+            .iter()
+            .map(|(name, array)| (name.clone(), tensor(array)))
+            .collect();
     }
 }
 
@@ -103,7 +128,9 @@ impl Visitor for Update<'_> {
             Some(velocity) => velocity * self.sgd.momentum + push,
             None => push,
         };
-        self.sgd.velocities.insert(name.to_owned(), velocity.clone());
+        self.sgd
+            .velocities
+            .insert(name.to_owned(), velocity.clone());
         *tensor = (weight - velocity * self.rate).reshape(tensor.dims());
     }
 }

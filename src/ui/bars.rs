@@ -12,7 +12,14 @@ const SHOWN: usize = 5;
 pub const HEIGHT: f32 = BAR * SHOWN as f32;
 
 /// Draws the likeliest classes of `probabilities`; the class `label` is written bold-bright.
-pub fn top5(ui: &mut Ui, width: f32, row: usize, labels: &[String], probabilities: &[f32], label: usize) {
+pub fn top5(
+    ui: &mut Ui,
+    width: f32,
+    row: usize,
+    labels: &[String],
+    probabilities: &[f32],
+    label: usize,
+) {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
     let (area, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
@@ -21,13 +28,20 @@ pub fn top5(ui: &mut Ui, width: f32, row: usize, labels: &[String], probabilitie
     for (line, &class) in order.iter().take(SHOWN).enumerate() {
         let top = area.top() + line as f32 * BAR;
         let probability = probabilities[class];
-        let bar = Rect::from_min_size(pos2(area.left(), top + 1.0), Vec2::new(width * probability, BAR - 2.0));
+        let bar = Rect::from_min_size(
+            pos2(area.left(), top + 1.0),
+            Vec2::new(width * probability, BAR - 2.0),
+        );
         painter.rect_filled(bar, 2.0, theme::row_color(row).gamma_multiply(0.45));
-        let color = if class == label { visuals.strong_text_color() } else { visuals.text_color() };
+        let color = if class == label {
+            visuals.strong_text_color()
+        } else {
+            visuals.text_color()
+        };
         let font = FontId::proportional(11.0);
         let middle = top + BAR / 2.0;
         let name = labels.get(class).map_or("?", String::as_str);
-        let mark = if class == label { "● " } else { "" };
+        let mark = if class == label { "• " } else { "" };
         painter.text(
             pos2(area.left() + 4.0, middle),
             Align2::LEFT_CENTER,
@@ -36,9 +50,15 @@ pub fn top5(ui: &mut Ui, width: f32, row: usize, labels: &[String], probabilitie
             color,
         );
         let percent = format!("{:.1} %", probability * 100.0);
-        painter.text(pos2(area.right() - 4.0, middle), Align2::RIGHT_CENTER, percent, font, color);
+        painter.text(
+            pos2(area.right() - 4.0, middle),
+            Align2::RIGHT_CENTER,
+            percent,
+            font,
+            color,
+        );
     }
     response.on_hover_text(
-        "Softmax over the classes. ● marks the class that an untargeted attack leaves: the true one where it is known, else the predicted one.",
+        "Softmax over the classes. • marks the class that an untargeted attack leaves: the true one where it is known, else the predicted one.",
     );
 }

@@ -31,17 +31,33 @@ impl Original {
 
 /// Edits the crop of `entry` for models whose input has height and width `input`.
 pub fn show(ui: &mut Ui, entry: &mut Entry, input: [usize; 2], original: &mut Original) {
-    let [w, h] = [entry.picture.pixels.width() as f32, entry.picture.pixels.height() as f32];
+    let [w, h] = [
+        entry.picture.pixels.width() as f32,
+        entry.picture.pixels.height() as f32,
+    ];
     let most = vec2(ui.available_width(), 140.0);
     let scale = (most.x / w).min(most.y / h);
     let texture = original.texture(ui, &entry.picture).id();
     let (area, response) = ui.allocate_exact_size(vec2(w * scale, h * scale), Sense::drag());
     let whole = Rect::from_min_max(egui::pos2(0.0, 0.0), egui::pos2(1.0, 1.0));
     ui.painter().image(texture, area, whole, Color32::WHITE);
-    let [left, top, width, height] = entry.picture.crop_rectangle(entry.crop, input).map(|at| at as f32 * scale);
+    let [left, top, width, height] = entry
+        .picture
+        .crop_rectangle(entry.crop, input)
+        .map(|at| at as f32 * scale);
     let part = Rect::from_min_size(area.min + vec2(left, top), vec2(width, height));
-    ui.painter().rect_stroke(part, 0.0, Stroke::new(3.0, Color32::BLACK), StrokeKind::Inside);
-    ui.painter().rect_stroke(part, 0.0, Stroke::new(1.5, Color32::WHITE), StrokeKind::Inside);
+    ui.painter().rect_stroke(
+        part,
+        0.0,
+        Stroke::new(3.0, Color32::BLACK),
+        StrokeKind::Inside,
+    );
+    ui.painter().rect_stroke(
+        part,
+        0.0,
+        Stroke::new(1.5, Color32::WHITE),
+        StrokeKind::Inside,
+    );
     if response.hovered() {
         ui.set_cursor_icon(CursorIcon::Grab);
     }
@@ -55,10 +71,21 @@ pub fn show(ui: &mut Ui, entry: &mut Entry, input: [usize; 2], original: &mut Or
     response.on_hover_text("Drag to choose the part that the models see");
     ui.horizontal(|ui| {
         let slider = Slider::new(&mut entry.crop.scale, 0.05..=1.0).text("crop size");
-        ui.add(slider).on_hover_text("Side of the part that the models see, as a share of the largest that fits");
-        if ui.add_enabled(entry.crop != Crop::default(), egui::Button::new("Reset")).clicked() {
+        ui.add(slider).on_hover_text(
+            "Side of the part that the models see, as a share of the largest that fits",
+        );
+        if ui
+            .add_enabled(entry.crop != Crop::default(), egui::Button::new("Reset"))
+            .clicked()
+        {
             entry.crop = Crop::default();
         }
     });
-    ui.label(theme::weak(format!("{}×{} pixels shrunk to {}×{}", part.width() / scale, part.height() / scale, input[1], input[0])));
+    ui.label(theme::weak(format!(
+        "{}×{} pixels shrunk to {}×{}",
+        part.width() / scale,
+        part.height() / scale,
+        input[1],
+        input[0]
+    )));
 }

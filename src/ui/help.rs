@@ -11,13 +11,16 @@ pub fn show(ctx: &Context, open: &mut bool) {
     }
     let modal = Modal::new(egui::Id::unique("keys")).show(ctx, |ui| {
         ui.heading("Keys");
-        Grid::new("keys").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
-            for (key, meaning) in keys::LIST {
-                ui.strong(key);
-                ui.label(meaning);
-                ui.end_row();
-            }
-        });
+        Grid::new("keys")
+            .num_columns(2)
+            .spacing([24.0, 4.0])
+            .show(ui, |ui| {
+                for (key, meaning) in keys::LIST {
+                    ui.strong(key);
+                    ui.label(meaning);
+                    ui.end_row();
+                }
+            });
         ui.button("Close").clicked()
     });
     if modal.should_close() || modal.inner {
@@ -37,11 +40,13 @@ pub fn messages(ctx: &Context, messages: &mut Vec<String>) {
         .default_width(420.0)
         .collapsible(false)
         .show(ctx, |ui| {
-            egui::ScrollArea::vertical().max_height(220.0).show(ui, |ui| {
-                for message in messages.iter() {
-                    ui.label(theme::error(ui, message));
-                }
-            });
+            egui::ScrollArea::vertical()
+                .max_height(220.0)
+                .show(ui, |ui| {
+                    for message in messages.iter() {
+                        ui.label(theme::error(ui, message));
+                    }
+                });
             ui.horizontal(|ui| {
                 if ui.button("Dismiss").clicked() {
                     messages.clear();

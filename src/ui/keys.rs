@@ -59,7 +59,11 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     }
     if pressed(Key::F) {
         let filled = &mut state.display.filled;
-        *filled = if filled.is_some() { None } else { Some(Column::Attacked) };
+        *filled = if filled.is_some() {
+            None
+        } else {
+            Some(Column::Attacked)
+        };
     }
     if pressed(Key::D) {
         let divider = &mut state.display.divider;

@@ -61,7 +61,10 @@ fn view(ui: &mut Ui, state: &mut State) {
     ui.checkbox(&mut display.controls, "Controls");
     ui.separator();
     for (index, column) in Column::ALL.into_iter().enumerate() {
-        ui.checkbox(&mut display.shown[index], format!("{column:?}   {}", index + 1));
+        ui.checkbox(
+            &mut display.shown[index],
+            format!("{column:?}   {}", index + 1),
+        );
     }
     ui.separator();
     ui.label("Theme");
@@ -71,7 +74,11 @@ fn view(ui: &mut Ui, state: &mut State) {
 }
 
 fn run(ui: &mut Ui, state: &mut State) {
-    let text = if state.playing { "Stop ε   Space" } else { "Let ε run   Space" };
+    let text = if state.playing {
+        "Stop ε   Space"
+    } else {
+        "Let ε run   Space"
+    };
     if ui.button(text).clicked() {
         state.playing = !state.playing;
         ui.close();

@@ -32,5 +32,8 @@ pub fn error(ui: &Ui, text: impl Into<String>) -> RichText {
 
 /// A path without its folders, or all of it if there is nothing else.
 pub fn file_name(path: &std::path::Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }

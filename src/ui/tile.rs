@@ -31,10 +31,17 @@ const MOST_ZOOM: f32 = 32.0;
 /// Draws a picture as large as fits into `side` points and lets it be zoomed and panned.
 ///
 /// Returns the pixel under the pointer, if it is over this tile.
-pub fn tile(ui: &mut Ui, side: f32, content: &Content, display: &mut Display, hover: Hover) -> Hover {
+pub fn tile(
+    ui: &mut Ui,
+    side: f32,
+    content: &Content,
+    display: &mut Display,
+    hover: Hover,
+) -> Hover {
     let [h, w] = content.first.size().map(|side| side as f32);
     let scale = side / h.max(w);
-    let (area, response) = ui.allocate_exact_size(vec2(w * scale, h * scale), Sense::click_and_drag());
+    let (area, response) =
+        ui.allocate_exact_size(vec2(w * scale, h * scale), Sense::click_and_drag());
     if !ui.is_rect_visible(area) {
         return None;
     }
@@ -52,7 +59,9 @@ pub fn tile(ui: &mut Ui, side: f32, content: &Content, display: &mut Display, ho
             shrunk: magnification < 1.0,
         },
     ));
-    if content.divider && let Some(split) = display.divider {
+    if content.divider
+        && let Some(split) = display.divider
+    {
         draw_divider(ui, area, split);
     }
     if let Some(pixel) = hover {
@@ -100,7 +109,9 @@ fn zoom_at(display: &mut Display, share: [f32; 2], factor: f32) {
 }
 
 fn drag_divider(ui: &Ui, area: Rect, response: &Response, display: &mut Display) -> bool {
-    let Some(split) = display.divider else { return false };
+    let Some(split) = display.divider else {
+        return false;
+    };
     let at = area.left() + split * area.width();
     let near = |x: f32| (x - at).abs() < GRIP;
     if response.hover_pos().is_some_and(|pointer| near(pointer.x)) {
@@ -122,9 +133,16 @@ fn drag_divider(ui: &Ui, area: Rect, response: &Response, display: &mut Display)
 fn draw_divider(ui: &Ui, area: Rect, split: f32) {
     let x = area.left() + split * area.width();
     let line = [pos2(x, area.top()), pos2(x, area.bottom())];
-    ui.painter().line_segment(line, Stroke::new(3.0, Color32::BLACK));
-    ui.painter().line_segment(line, Stroke::new(1.5, Color32::WHITE));
-    ui.painter().circle(area.center_top() + vec2(x - area.center().x, area.height() / 2.0), 5.0, Color32::WHITE, Stroke::new(1.0, Color32::BLACK));
+    ui.painter()
+        .line_segment(line, Stroke::new(3.0, Color32::BLACK));
+    ui.painter()
+        .line_segment(line, Stroke::new(1.5, Color32::WHITE));
+    ui.painter().circle(
+        area.center_top() + vec2(x - area.center().x, area.height() / 2.0),
+        5.0,
+        Color32::WHITE,
+        Stroke::new(1.0, Color32::BLACK),
+    );
 }
 
 /// The share of the picture at a point of the screen.
@@ -147,6 +165,16 @@ fn outline(ui: &Ui, area: Rect, window: [f32; 4], size: [f32; 2], pixel: [usize;
     let [x, y] = pixel.map(|at| at as f32);
     let square = Rect::from_two_pos(place(x, y), place(x + 1.0, y + 1.0));
     let painter = ui.painter_at(area);
-    painter.rect_stroke(square, 0.0, Stroke::new(2.5, Color32::BLACK), StrokeKind::Outside);
-    painter.rect_stroke(square, 0.0, Stroke::new(1.0, Color32::WHITE), StrokeKind::Outside);
+    painter.rect_stroke(
+        square,
+        0.0,
+        Stroke::new(2.5, Color32::BLACK),
+        StrokeKind::Outside,
+    );
+    painter.rect_stroke(
+        square,
+        0.0,
+        Stroke::new(1.0, Color32::WHITE),
+        StrokeKind::Outside,
+    );
 }

@@ -12,8 +12,12 @@ use crate::state::State;
 /// Draws the timeline; a press or drag sets ε.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     ui.horizontal(|ui| {
-        let text = if state.playing { "⏸" } else { "▶" };
-        if ui.button(text).on_hover_text("Let ε run by itself (Space)").clicked() {
+        let text = if state.playing { "Stop" } else { "Play" };
+        if ui
+            .button(text)
+            .on_hover_text("Let ε run by itself (Space)")
+            .clicked()
+        {
             state.playing = !state.playing;
         }
         ui.strong(format!("ε {}", theme::epsilon_text(state.attack.epsilon)));
@@ -21,7 +25,10 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
             Goal::Untargeted => "confidence in the class that the attack leaves",
             Goal::Targeted(_) => "confidence in the target class",
         };
-        ui.label(theme::weak(format!("{} · {about} against ε · dotted: where the prediction flips", state.attack.norm)));
+        ui.label(theme::weak(format!(
+            "{} · {about} against ε · dotted: where the prediction flips",
+            state.attack.norm
+        )));
     });
     let range = f64::from(state.range());
     let norm = state.attack.norm;
@@ -52,15 +59,24 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
             draw_row(plot, state, index, row);
         }
         let cursor = VLine::new("ε", f64::from(state.attack.epsilon));
-        plot.add(cursor.color(plot.ctx().global_style().visuals.strong_text_color()).width(2.0).allow_hover(false));
+        plot.add(
+            cursor
+                .color(plot.ctx().global_style().visuals.strong_text_color())
+                .width(2.0)
+                .allow_hover(false),
+        );
         plot.pointer_coordinate()
     });
-    let held = response.response.dragged() || response.response.clicked() || response.response.is_pointer_button_down_on();
+    let held = response.response.dragged()
+        || response.response.clicked()
+        || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {
         state.playing = false;
         state.set_epsilon(point.x as f32);
     }
-    response.response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
+    response
+        .response
+        .on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
 }
 
 fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, row: &Row) {
@@ -68,10 +84,20 @@ fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, r
     let color = theme::row_color(index);
     let name = look.manifest.name.clone();
     let curve = row.curve(&state.attack);
-    plot.line(Line::new(name.clone(), PlotPoints::from(curve.clone())).color(color).width(2.0));
-    plot.points(Points::new(name.clone(), PlotPoints::from(curve)).color(color).radius(2.5));
+    plot.line(
+        Line::new(name.clone(), PlotPoints::from(curve.clone()))
+            .color(color)
+            .width(2.0),
+    );
+    plot.points(
+        Points::new(name.clone(), PlotPoints::from(curve))
+            .color(color)
+            .radius(2.5),
+    );
     if let Some(epsilon) = row.flip(&state.attack) {
-        let line = VLine::new(name, f64::from(epsilon)).color(color).style(LineStyle::dotted_dense());
+        let line = VLine::new(name, f64::from(epsilon))
+            .color(color)
+            .style(LineStyle::dotted_dense());
         plot.add(line.width(1.5));
     }
 }

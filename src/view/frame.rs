@@ -54,7 +54,12 @@ impl Frame {
 
     /// Takes values in row-major planes; `size` is height and width.
     pub fn from_planes(planes: Vec<f32>, size: [usize; 2]) -> Self {
-        Self(Arc::new(Inner { size, planes, shared: None, uploaded: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            size,
+            planes,
+            shared: None,
+            uploaded: OnceLock::new(),
+        }))
     }
 
     /// Height and width in pixels.

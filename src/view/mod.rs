@@ -97,7 +97,11 @@ impl Pipeline {
         let buffer = |binding: u32, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::FRAGMENT,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            ty: wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
             count: None,
         };
         let storage = wgpu::BufferBindingType::Storage { read_only: true };
@@ -153,7 +157,9 @@ impl CallbackTrait for Tile {
         _encoder: &mut wgpu::CommandEncoder,
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
-        let Some(pipeline) = resources.get_mut::<Pipeline>() else { return Vec::new() };
+        let Some(pipeline) = resources.get_mut::<Pipeline>() else {
+            return Vec::new();
+        };
         let uniforms = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("tile"),
             contents: bytemuck::bytes_of(&self.uniforms(pipeline.linear)),
@@ -179,7 +185,9 @@ impl CallbackTrait for Tile {
         pass: &mut wgpu::RenderPass<'static>,
         resources: &CallbackResources,
     ) {
-        let Some(pipeline) = resources.get::<Pipeline>() else { return };
+        let Some(pipeline) = resources.get::<Pipeline>() else {
+            return;
+        };
         if let Some(group) = pipeline.tiles.get(&self.id) {
             pass.set_pipeline(&pipeline.pipeline);
             pass.set_bind_group(0, group, &[]);

@@ -1,0 +1,167 @@
+//! `epsiloscope bench`: how fast this machine is at what the window and the commands wait for.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Args;
+use rand::RngExt;
+use serde::Serialize;
+
+use super::default_models;
+use crate::attack::{Attack, AttackRun};
+use crate::data::Batch;
+use crate::descent::{Norm, generator};
+use crate::device::{Backend, Compute};
+use crate::error::Result;
+use crate::evaluate::predict;
+use crate::model::{Classifier, write_atomically, zoo};
+use crate::train::{Preset, TrainConfig, Training};
+
+/// Prints medians in milliseconds; `benches/pytorch_bench.py` times the same in PyTorch.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Timed runs of each row, after a fifth as many to warm up.
+    #[arg(long, default_value_t = 20)]
+    runs: usize,
+    /// Only rows whose name begins so.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Models to time: ids of bundled ones or paths of files.
+    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// File for the figures, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+/// One row of the table, in milliseconds.
+#[derive(Serialize)]
+struct Timing {
+    name: String,
+    median: f64,
+    fastest: f64,
+    slowest: f64,
+}
+
+struct Bench<'a> {
+    arguments: &'a BenchArguments,
+    device: Device,
+    timings: Vec<Timing>,
+}
+
+impl BenchArguments {
+    /// Times everything.
+    pub fn run(&self) -> Result<()> {
+        let compute = Compute::open(self.backend)?;
+        println!("on {}", compute.label);
+        let mut bench = Bench {
+            arguments: self,
+            device: compute.device,
+            timings: Vec::new(),
+        };
+        for name in &self.models {
+            let model = zoo::open(name, &bench.device)?;
+            bench.pgd(&model);
+        }
+        bench.batches(&zoo::open(&self.models[0], &bench.device)?);
+        bench.training()?;
+        match &self.json {
+            Some(path) => {
+                let json = serde_json::to_string_pretty(&bench.timings).expect("plain data");
+                write_atomically(path, json.as_bytes())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Bench<'_> {
+    fn time(&mut self, name: &str, mut work: impl FnMut()) {
+        if !name.starts_with(&self.arguments.only) {
+            return;
+        }
+        let runs = self.arguments.runs.max(1);
+        let mut once = || {
+            let started = Instant::now();
+            work();
+            started.elapsed().as_secs_f64() * 1e3
+        };
+        for _ in 0..runs.div_ceil(5) {
+            once();
+        }
+        let mut times: Vec<f64> = (0..runs).map(|_| once()).collect();
+        times.sort_by(f64::total_cmp);
+        let timing = Timing {
+            name: name.into(),
+            median: times[runs / 2],
+            fastest: times[0],
+            slowest: times[runs - 1],
+        };
+        println!(
+            "{name:<44} median {:9.2} ms  ({:.2} to {:.2})",
+            timing.median, timing.fastest, timing.slowest
+        );
+        self.timings.push(timing);
+    }
+
+    /// PGD-10 on one picture and the final look: what follows a move of the ε slider.
+    fn pgd(&mut self, model: &Classifier) {
+        let x = pictures(model, 1, &self.device);
+        let attack = Attack::pgd(Norm::L2, 0.5, 10);
+        self.time(&format!("pgd_b1 {}", model.manifest().name), || {
+            predict(model, attack.run(model, &x, &[0], &[0]));
+        });
+    }
+
+    fn batches(&mut self, model: &Classifier) {
+        for count in [1, 4, 64] {
+            let x = pictures(model, count, &self.device);
+            let numbers: Vec<u64> = (0..count as u64).collect();
+            let attack = Attack::pgd(Norm::L2, 0.5, usize::MAX);
+            let mut run = AttackRun::new(&attack, model, x, &vec![0; count], &numbers, &[0.5]);
+            self.time(&format!("gradient_b{count}"), || {
+                run.step(model).map(Tensor::into_data);
+            });
+        }
+        let x = pictures(model, 64, &self.device);
+        self.time("forward_b64", || {
+            predict(model, x.clone());
+        });
+    }
+
+    fn training(&mut self) -> Result<()> {
+        let classes: Vec<String> = (0..10).map(|class| class.to_string()).collect();
+        for (name, preset) in [
+            ("train_b64", Preset::FastStandard),
+            ("adversarial_train_b64", Preset::FastRobust),
+        ] {
+            let config = TrainConfig::preset(preset, PathBuf::new());
+            let mut training = Training::new(&config, &classes, &self.device)?;
+            let pictures = pictures(&training.classifier(), 64, &self.device);
+            let labels = TensorData::new(vec![0_i32; 64], [64, 1]);
+            let device = self.device.clone();
+            self.time(name, || {
+                let batch = Batch {
+                    pictures: pictures.clone(),
+                    labels: Tensor::from_data(labels.clone(), &device),
+                    classes: vec![0; 64],
+                    numbers: (0..64).collect(),
+                };
+                training.step(batch, 0.01);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Noise in [0, 1] of the size that `model` takes.
+fn pictures(model: &Classifier, count: usize, device: &Device) -> Tensor<4> {
+    let [h, w] = model.manifest().input;
+    let mut rng = generator(0, 0);
+    let values: Vec<f32> = (0..count * 3 * h * w).map(|_| rng.random()).collect();
+    Tensor::from_data(TensorData::new(values, [count, 3, h, w]), device)
+}

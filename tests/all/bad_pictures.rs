@@ -1,0 +1,285 @@
+//! Hostile, odd and broken picture files, and the crops of sound ones.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use epsiloscope::descent::generator;
+use epsiloscope::error::Error;
+use epsiloscope::picture::{Crop, Picture};
+use image::codecs::gif::GifEncoder;
+use image::{
+    DynamicImage, Frame, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage,
+    Rgba, RgbaImage,
+};
+use proptest::prelude::*;
+use tempfile::tempdir;
+
+use crate::common::{cases, message, message_naming};
+
+/// Writes `bytes` and gives back where.
+fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, bytes).expect("a file can be written");
+    path
+}
+
+/// Checks every pixel of an opened picture; lossy formats may be a little off.
+fn check_even(picture: &Picture, size: [u32; 2], colour: [u8; 3], tolerance: u8) {
+    assert_eq!([picture.pixels.width(), picture.pixels.height()], size, "{}", picture.path.display());
+    assert_eq!(picture.original, size);
+    for pixel in picture.pixels.pixels() {
+        check_near(picture, pixel.0, colour, tolerance);
+    }
+}
+
+fn check_near(picture: &Picture, found: [u8; 3], wanted: [u8; 3], tolerance: u8) {
+    let near = found.iter().zip(wanted).all(|(&a, b)| a.abs_diff(b) <= tolerance);
+    assert!(near, "{}: {found:?} instead of {wanted:?}", picture.path.display());
+}
+
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    image.write_to(&mut Cursor::new(&mut bytes), format).expect("the picture can be encoded");
+    bytes
+}
+
+fn noise(width: u32, height: u32) -> DynamicImage {
+    let mut rng = generator(5, 0);
+    RgbImage::from_fn(width, height, |_, _| Rgb([rng.random(), rng.random(), rng.random()])).into()
+}
+
+fn open(path: &Path) -> Picture {
+    Picture::open(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn what_is_no_picture_is_refused_by_name() {
+    let folder = tempdir().expect("a folder");
+    let mut rng = generator(9, 0);
+    let mut random: Vec<u8> = (0..4096).map(|_| rng.random()).collect();
+    // No format begins like this.
+    random[0] = 0x13;
+    let bad = [
+        file(folder.path(), "zero.png", b""),
+        file(folder.path(), "random.png", &random),
+        file(folder.path(), "text.jpg", b"Dear reader,\nthis was never a picture.\n"),
+        file(folder.path(), "short.png", b"\x89PNG\r\n\x1a\n"),
+        file(folder.path(), "short.jpg", b"\xff\xd8\xff"),
+        file(folder.path(), "short.gif", b"GIF89a"),
+        file(folder.path(), "short.bmp", b"BM"),
+        file(folder.path(), "short.webp", b"RIFF\x10\0\0\0WEBP"),
+        file(folder.path(), "short.tif", b"II*\0"),
+        file(folder.path(), "short.ppm", b"P6\n3 2\n255\n\0\0"),
+    ];
+    for path in bad {
+        let result = Picture::open(&path);
+        assert!(matches!(result, Err(Error::Picture { .. })), "{}", path.display());
+        message_naming(&path, result);
+    }
+    assert!(message(Picture::open(&folder.path().join("zero.png"))).contains("empty"));
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_by_name() {
+    let folder = tempdir().expect("a folder");
+    let missing = folder.path().join("missing.png");
+    let directory = folder.path().join("folder.png");
+    fs::create_dir(&directory).expect("a folder can be made");
+    for path in [missing, directory] {
+        let result = Picture::open(&path);
+        assert!(matches!(result, Err(Error::Io { .. })), "{}", path.display());
+        message_naming(&path, result);
+    }
+}
+
+#[test]
+fn files_cut_short_open_or_are_refused_but_never_panic() {
+    let folder = tempdir().expect("a folder");
+    for (name, format) in [("cut.jpg", ImageFormat::Jpeg), ("cut.png", ImageFormat::Png)] {
+        let whole = encoded(&noise(40, 24), format);
+        for share in 1..40 {
+            let path = file(folder.path(), name, &whole[..whole.len() * share / 40]);
+            match Picture::open(&path) {
+                Ok(picture) => assert_eq!(picture.original, [40, 24]),
+                Err(error) => assert!(error.to_string().contains(name), "{error}"),
+            }
+        }
+        assert_eq!(open(&file(folder.path(), name, &whole)).original, [40, 24]);
+    }
+}
+
+#[test]
+fn bytes_decide_and_not_the_name() {
+    let folder = tempdir().expect("a folder");
+    let image = DynamicImage::from(RgbImage::from_pixel(3, 2, Rgb([10, 200, 30])));
+    for name in ["a.jpg", "a.gif", "a.txt", "a"] {
+        let path = file(folder.path(), name, &encoded(&image, ImageFormat::Png));
+        check_even(&open(&path), [3, 2], [10, 200, 30], 0);
+    }
+}
+
+#[test]
+fn every_kind_of_pixel_becomes_eight_bit_colour() {
+    let deep = |value: u8| u16::from(value) * 257;
+    let grey16 = ImageBuffer::from_pixel(3, 2, Luma([deep(171)]));
+    let rgb16 = ImageBuffer::from_pixel(3, 2, Rgb([0, deep(128), deep(255)]));
+    let clear16 = ImageBuffer::from_pixel(3, 2, LumaA([deep(128), 0]));
+    let kinds: [(&str, DynamicImage, [u8; 3]); 9] = [
+        ("grey", GrayImage::from_pixel(3, 2, Luma([77])).into(), [77; 3]),
+        ("clear grey", GrayAlphaImage::from_pixel(3, 2, LumaA([100, 0])).into(), [255; 3]),
+        ("solid grey", GrayAlphaImage::from_pixel(3, 2, LumaA([100, 255])).into(), [100; 3]),
+        ("solid", RgbaImage::from_pixel(3, 2, Rgba([9, 8, 7, 255])).into(), [9, 8, 7]),
+        ("clear", RgbaImage::from_pixel(3, 2, Rgba([9, 8, 7, 0])).into(), [255; 3]),
+        ("half clear", RgbaImage::from_pixel(3, 2, Rgba([200, 0, 0, 128])).into(), [227, 127, 127]),
+        ("deep grey", DynamicImage::ImageLuma16(grey16), [171; 3]),
+        ("deep", DynamicImage::ImageRgb16(rgb16), [0, 128, 255]),
+        ("deep clear grey", DynamicImage::ImageLumaA16(clear16), [255; 3]),
+    ];
+    let folder = tempdir().expect("a folder");
+    for (name, image, colour) in kinds {
+        let path = file(folder.path(), &format!("{name}.png"), &encoded(&image, ImageFormat::Png));
+        check_even(&open(&path), [3, 2], colour, 1);
+    }
+}
+
+#[test]
+fn print_inks_become_colours_and_cameras_are_turned_upright() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    // Magenta and yellow ink on the left, half a black on the right; values from Pillow.
+    let inks = open(&fixtures.join("cmyk.jpg"));
+    assert_eq!(inks.original, [16, 8]);
+    check_near(&inks, inks.pixels.get_pixel(2, 2).0, [255, 0, 0], 6);
+    check_near(&inks, inks.pixels.get_pixel(13, 5).0, [127; 3], 6);
+    // Stored as 16×8, red on the left and blue on the right, to be turned clockwise.
+    let turned = open(&fixtures.join("rotated.jpg"));
+    assert_eq!(turned.original, [8, 16]);
+    check_near(&turned, turned.pixels.get_pixel(4, 2).0, [220, 30, 30], 6);
+    check_near(&turned, turned.pixels.get_pixel(4, 13).0, [30, 30, 220], 6);
+}
+
+#[test]
+fn of_an_animation_the_first_frame_is_taken() {
+    let frame = |colour: [u8; 4]| Frame::new(RgbaImage::from_pixel(6, 4, Rgba(colour)));
+    let mut bytes = Vec::new();
+    let frames = [frame([250, 0, 0, 255]), frame([0, 0, 250, 255])];
+    GifEncoder::new(&mut bytes).encode_frames(frames).expect("frames can be encoded");
+    let folder = tempdir().expect("a folder");
+    check_even(&open(&file(folder.path(), "two.gif", &bytes)), [6, 4], [250, 0, 0], 8);
+}
+
+#[test]
+fn a_single_pixel_fills_any_input() {
+    let image = DynamicImage::from(RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])));
+    let folder = tempdir().expect("a folder");
+    let picture = open(&file(folder.path(), "one.png", &encoded(&image, ImageFormat::Png)));
+    check_even(&picture, [1, 1], [1, 2, 3], 0);
+    let filled = picture.cropped(Crop::default(), [8, 5]);
+    assert_eq!(filled.dimensions(), (5, 8));
+    assert!(filled.pixels().all(|pixel| pixel.0 == [1, 2, 3]));
+    assert_eq!(picture.planes([1, 1]), [1, 2, 3]);
+}
+
+#[test]
+fn long_pictures_are_kept_small_and_remember_their_size() {
+    for (size, kept) in [([5000, 10], (2048, 4)), ([10, 5000], (4, 2048)), ([3000, 1], (2048, 1))] {
+        let picture = Picture::from_image("pasted".into(), DynamicImage::new_rgb8(size[0], size[1]));
+        assert_eq!(picture.original, size);
+        assert_eq!(picture.pixels.dimensions(), kept);
+    }
+}
+
+/// The checksum of a PNG chunk.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        let shift = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        (0..8).fold(crc ^ u32::from(byte), shift)
+    })
+}
+
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [&kind[..], data].concat();
+    let length = (data.len() as u32).to_be_bytes();
+    [&length[..], &body, &crc(&body).to_be_bytes()].concat()
+}
+
+/// A sound header and next to no pixels.
+fn png_claiming(width: u32, height: u32) -> Vec<u8> {
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let header = [&size[..], &[8, 2, 0, 0, 0]].concat();
+    let no_pixels = [0x78, 0x9C, 0x03, 0, 0, 0, 0, 1];
+    let chunks = [chunk(b"IHDR", &header), chunk(b"IDAT", &no_pixels), chunk(b"IEND", &[])].concat();
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunks].concat()
+}
+
+fn bmp_claiming(width: i32, height: i32) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for number in [0, 0, 54, 40, width, height] {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes.extend([1, 0, 24, 0]);
+    bytes.extend([0; 24]);
+    bytes
+}
+
+#[test]
+fn files_that_claim_too_much_are_refused_at_once() {
+    let folder = tempdir().expect("a folder");
+    let bad = [
+        ("claim.png", png_claiming(30_000, 30_000)),
+        ("wide.png", png_claiming(100_000, 2)),
+        ("claim.bmp", bmp_claiming(30_000, 30_000)),
+        ("claim.ppm", b"P6\n30000 30000\n255\n".to_vec()),
+        ("wide.ppm", b"P6\n200000 1\n255\n".to_vec()),
+        ("claim.gif", b"GIF89a\xff\xff\xff\xff\0\0\0".to_vec()),
+    ];
+    for (name, bytes) in bad {
+        let path = file(folder.path(), name, &bytes);
+        let started = Instant::now();
+        let text = message_naming(&path, Picture::open(&path));
+        assert!(started.elapsed() < Duration::from_secs(5), "{name} took {:?}", started.elapsed());
+        if name == "claim.png" || name == "claim.ppm" {
+            let text = text.to_lowercase();
+            assert!(text.contains("pixels") || text.contains("limit"), "{text}");
+        }
+    }
+    // The header is sound: a size that can be is not refused for its header.
+    let path = file(folder.path(), "empty.png", &png_claiming(30, 30));
+    assert!(!message_naming(&path, Picture::open(&path)).contains("pixels are too many"));
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn crops_stay_inside_and_fill_the_input(
+        (width, height) in (1_u32..400, 1_u32..400),
+        (high, wide) in (1_usize..64, 1_usize..64),
+        (x, y) in (-0.5_f32..1.5, -0.5_f32..1.5),
+        scale in -0.5_f32..1.5,
+    ) {
+        let picture = Picture::from_image("blank".into(), DynamicImage::new_rgb8(width, height));
+        let crop = Crop { at: [x, y], scale };
+        let [left, top, w, h] = picture.crop_rectangle(crop, [high, wide]);
+        prop_assert!(w >= 1 && h >= 1);
+        prop_assert!(left + w <= width && top + h <= height, "{:?}", [left, top, w, h]);
+        prop_assert_eq!(picture.cropped(crop, [high, wide]).dimensions(), (wide as u32, high as u32));
+        prop_assert_eq!(picture.planes([high, wide]).len(), 3 * high * wide);
+        let [.., w, h] = picture.crop_rectangle(Crop::default(), [high, wide]);
+        prop_assert!(w == width || h == height, "the largest crop touches two sides");
+    }
+
+    #[test]
+    fn large_crops_have_the_shape_of_the_input(
+        (width, height) in (500_u32..1000, 500_u32..1000),
+        (high, wide) in (1_usize..4, 1_usize..4),
+        scale in 0.5_f32..1.0,
+    ) {
+        let picture = Picture::from_image("blank".into(), DynamicImage::new_rgb8(width, height));
+        let [.., w, h] = picture.crop_rectangle(Crop { at: [0.5; 2], scale }, [high, wide]);
+        let difference = w as f32 * high as f32 - h as f32 * wide as f32;
+        // Each side is rounded by at most half a pixel.
+        prop_assert!(difference.abs() <= 0.51 * (high + wide) as f32, "{w}×{h} for {wide}×{high}");
+    }
+}

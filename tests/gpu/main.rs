@@ -1,0 +1,71 @@
+//! What needs a graphics adapter: wgpu against PyTorch, the shader against its CPU twin, the window.
+//!
+//! Without any adapter the tests report themselves ignored; with `EPSILOSCOPE_REQUIRE_VULKAN` set
+//! that is a failure. A harness of its own, because `#[ignore]` cannot be decided at run time.
+
+#[path = "../all/parity_checks.rs"]
+mod parity_checks;
+mod shader;
+mod window;
+
+use epsiloscope::descent::Norm;
+use epsiloscope::device::{Backend, Compute};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A test on the device that all of them share.
+type Check = fn(&Compute);
+
+const TESTS: [(&str, Check); 9] = [
+    ("cifar_basic_agrees_with_pytorch", |gpu| {
+        parity_checks::check_network("cifar_basic", &gpu.device)
+    }),
+    ("imagenet_basic_agrees_with_pytorch", |gpu| {
+        parity_checks::check_network("imagenet_basic", &gpu.device)
+    }),
+    ("imagenet_bottleneck_agrees_with_pytorch", |gpu| {
+        parity_checks::check_network("imagenet_bottleneck", &gpu.device)
+    }),
+    ("linf_pgd_agrees_with_pytorch", |gpu| {
+        parity_checks::check_pgd(Norm::Linf, &gpu.device)
+    }),
+    ("l2_pgd_agrees_with_pytorch", |gpu| {
+        parity_checks::check_pgd(Norm::L2, &gpu.device)
+    }),
+    (
+        "the_shader_draws_what_its_cpu_twin_says",
+        shader::pictures_and_differences,
+    ),
+    (
+        "tensors_are_drawn_from_their_own_memory",
+        shader::shared_memory,
+    ),
+    ("zoom_and_divider_are_uniforms", shader::zoom_and_divider),
+    (
+        "the_window_explores_a_photograph",
+        window::explores_a_photograph,
+    ),
+];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // A burn operation belongs to the thread that issued it, and the device is one.
+    arguments.test_threads = Some(1);
+    let gpu = Compute::open(Backend::Wgpu).map_err(|error| error.to_string());
+    let required = std::env::var_os("EPSILOSCOPE_REQUIRE_VULKAN").is_some();
+    let gpu: &'static Result<Compute, String> = Box::leak(Box::new(gpu));
+    let trial = |(name, check): (&'static str, Check)| {
+        let missing = gpu.is_err() && !required;
+        let kind = if missing { "no graphics adapter" } else { "" };
+        let run = move || match gpu {
+            Ok(gpu) => {
+                check(gpu);
+                Ok(())
+            }
+            Err(error) => Err(Failed::from(error)),
+        };
+        Trial::test(name, run)
+            .with_kind(kind)
+            .with_ignored_flag(missing)
+    };
+    libtest_mimic::run(&arguments, TESTS.map(trial).into()).exit();
+}

@@ -1,0 +1,69 @@
+//! The real window, without a screen: what a person reads in it, and what keys do.
+
+use std::time::{Duration, Instant};
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use egui_kittest::wgpu::WgpuTestRenderer;
+use epsiloscope::app::App;
+use epsiloscope::device::{Backend, Compute};
+use epsiloscope::model::zoo;
+
+use crate::shader::render_state;
+
+/// Runs frames until `done`, or fails with `what` after a minute.
+fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, App>) -> bool) {
+    let started = Instant::now();
+    while !done(harness) {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "waited in vain for: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+}
+
+/// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
+pub fn explores_a_photograph(gpu: &Compute) {
+    let models: Vec<String> = zoo::BUNDLED
+        .iter()
+        .map(|bundled| bundled.id.into())
+        .collect();
+    let cpu = Compute::open(Backend::Cpu).expect("there is always a CPU");
+    let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
+    let mut harness = Harness::builder()
+        .with_size([1280.0, 720.0])
+        .renderer(renderer)
+        .build_ui_state(
+            |ui, app: &mut App| {
+                app.logic(&ui.ctx().clone());
+                app.ui(ui);
+            },
+            App::new(&egui::Context::default(), cpu, models, Vec::new()),
+        );
+    until(&mut harness, "both attacks, re-evaluated", |harness| {
+        harness.query_all_by_label_contains("re-evaluated").count() == 2
+    });
+    assert_eq!(harness.query_all_by_label_contains("sees ").count(), 2);
+    assert_eq!(
+        harness.query_all_by_label_contains("inside [0, 1]").count(),
+        2
+    );
+    harness.get_by_label_contains("ε 0.5000");
+    harness.key_press(egui::Key::CloseBracket);
+    harness.step();
+    harness.get_by_label_contains("ε 0.5312");
+    until(&mut harness, "the exact ε", |harness| {
+        harness.query_all_by_label_contains("at ε 0.531").count() == 2
+    });
+    let picture = harness.render().expect("the window renders");
+    let mut colours: Vec<[u8; 4]> = picture.pixels().map(|pixel| pixel.0).collect();
+    colours.sort_unstable();
+    colours.dedup();
+    assert!(
+        colours.len() > 500,
+        "only {} colours: the pictures are not drawn",
+        colours.len()
+    );
+}
