@@ -166,10 +166,21 @@ struct CrossEntropy<'a> {
     sign: f32,
 }
 
+impl CrossEntropy<'_> {
+    fn of_logits(&self, logits: Tensor<2>) -> Tensor<1> {
+        let likelihood = log_softmax(logits, 1).gather(1, self.classes.clone());
+        likelihood.squeeze_dim::<1>(1) * -self.sign
+    }
+}
+
 impl Objective for CrossEntropy<'_> {
     fn loss(&self, x: Tensor<4>) -> Tensor<1> {
-        let likelihood = log_softmax(self.model.logits(x), 1).gather(1, self.classes.clone());
-        likelihood.squeeze_dim::<1>(1) * -self.sign
+        self.of_logits(self.model.logits(x))
+    }
+
+    fn gradient(&self, x: &Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        let loss = |features| self.of_logits(self.model.logits_of(features));
+        self.model.gradient(x, &loss)
     }
 }
 

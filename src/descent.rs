@@ -159,19 +159,27 @@ pub trait Objective {
     fn loss(&self, x: Tensor<4>) -> Tensor<1>;
 
     /// Losses `[n]` and their gradients with respect to the pixels, both off the autodiff graph.
-    ///
-    /// The pictures do not influence each other, so the gradient of the sum is each one's own.
     fn gradient(&self, x: &Tensor<4>) -> (Tensor<1>, Tensor<4>) {
-        let x = x.clone().inner().autodiff().require_grad();
-        let loss = self.loss(x.clone());
-        let mut gradients = loss.clone().sum().backward();
-        let gradient = x.grad_remove(&mut gradients);
-        // A loss that does not depend on the pixels has no gradient: nothing moves.
-        (
-            loss.inner(),
-            gradient.unwrap_or_else(|| x.inner().zeros_like()),
-        )
+        gradient(x, |x| self.loss(x))
     }
+}
+
+/// Losses `[n]` and their gradients with respect to `x`, both off the autodiff graph.
+///
+/// Each loss depends on its own picture alone, so the gradient of the sum is each one's own.
+pub fn gradient(x: &Tensor<4>, loss: impl Fn(Tensor<4>) -> Tensor<1>) -> (Tensor<1>, Tensor<4>) {
+    let x = x.clone().inner().autodiff().require_grad();
+    let loss = loss(x.clone());
+    if !loss.is_tracked() {
+        // A loss that does not depend on the pixels has no gradient: nothing moves.
+        return (loss.inner(), x.inner().zeros_like());
+    }
+    let mut gradients = loss.clone().sum().backward();
+    let gradient = x.grad_remove(&mut gradients);
+    (
+        loss.inner(),
+        gradient.unwrap_or_else(|| x.inner().zeros_like()),
+    )
 }
 
 /// Projected steepest descent (Madry et al. 2018, section 2.1), batched, with each picture's best

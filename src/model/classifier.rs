@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Manifest, ResNet, Weights};
+use super::compiled::{Compiled, Pixels};
+use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
 
 /// A network cut in three, so that attributions and inversions can stop at either cut.
-pub trait Network: Send {
+pub trait Network: Send + Sync {
     /// Last feature map `[n, c, h, w]` of normalised pixels `[n, 3, h, w]`.
     fn features(&self, x: Tensor<4>) -> Tensor<4>;
     /// Pooled representation `[n, d]` of a feature map.
@@ -24,6 +25,8 @@ pub trait Network: Send {
 pub struct Classifier {
     manifest: Manifest,
     network: Box<dyn Network>,
+    /// The same network packed for the CPU, where it is several times faster.
+    compiled: Option<Compiled>,
     device: Device,
 }
 
@@ -48,9 +51,12 @@ impl Classifier {
 
     /// The frozen twin of a network that may still be in training.
     pub fn freeze(network: ResNet, manifest: Manifest, device: &Device) -> Self {
+        let network = network.fold();
+        let on_cpu = *device == Device::flex();
         Self {
+            compiled: on_cpu.then(|| Compiled::new(&network, &manifest.normalizer)),
             manifest,
-            network: Box::new(network.fold()),
+            network: Box::new(network),
             device: device.clone(),
         }
     }
@@ -77,7 +83,21 @@ impl Classifier {
 
     /// Last feature map `[n, c, h, w]` of pixels `[n, 3, h, w]` in [0, 1].
     pub fn features(&self, x: Tensor<4>) -> Tensor<4> {
-        self.network.features(self.manifest.normalizer.apply(x))
+        match &self.compiled {
+            Some(compiled) if !x.is_autodiff() => {
+                let features = compiled.forward(&pixels(x), false);
+                Tensor::from_data(
+                    TensorData::new(features.values, features.shape),
+                    &self.device,
+                )
+            }
+            _ => self.network.features(self.manifest.normalizer.apply(x)),
+        }
+    }
+
+    /// Pooled representation `[n, d]` of a feature map.
+    pub fn embed(&self, features: Tensor<4>) -> Tensor<2> {
+        self.network.embed(features)
     }
 
     /// Pooled representation `[n, d]` of pixels: R(x) of paper A, section 3.
@@ -87,6 +107,39 @@ impl Classifier {
 
     /// Logits `[n, k]` of pixels.
     pub fn logits(&self, x: Tensor<4>) -> Tensor<2> {
-        self.network.logits(self.representation(x))
+        self.logits_of(self.features(x))
+    }
+
+    /// Logits `[n, k]` of a feature map.
+    pub fn logits_of(&self, features: Tensor<4>) -> Tensor<2> {
+        self.network.logits(self.network.embed(features))
+    }
+
+    /// Losses `[n]` and their gradients `[n, 3, h, w]` with respect to the pixels, for a loss that
+    /// looks at the last feature map; each picture's loss must depend on that picture alone.
+    pub fn gradient(
+        &self,
+        x: &Tensor<4>,
+        loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
+    ) -> (Tensor<1>, Tensor<4>) {
+        let x = x.clone().inner();
+        let Some(compiled) = &self.compiled else {
+            return crate::descent::gradient(&x, |x| loss(self.features(x)));
+        };
+        let features = compiled.forward(&pixels(x.clone()), true);
+        let data = TensorData::new(features.values.clone(), features.shape);
+        let at = Tensor::from_data(data, &self.device);
+        let (losses, gradient) = crate::descent::gradient(&at, loss);
+        let values = compiled.backward(&features, &tensor_values(gradient));
+        let gradient = Tensor::from_data(TensorData::new(values, x.dims()), &self.device);
+        (losses, gradient)
+    }
+}
+
+fn pixels(x: Tensor<4>) -> Pixels {
+    let [_, _, h, w] = x.dims();
+    Pixels {
+        values: tensor_values(x),
+        size: [h, w],
     }
 }

@@ -4,6 +4,7 @@
 //! the normaliser is part of the model (paper A, section 3).
 
 mod classifier;
+mod compiled;
 mod config;
 mod manifest;
 mod normalizer;

@@ -96,11 +96,11 @@ impl BatchNorm {
 
 /// A convolution and what follows it: BatchNorm while trainable, a bias once folded.
 #[derive(Clone, Debug)]
-struct Conv {
-    weight: Tensor<4>,
-    stride: usize,
+pub(super) struct Conv {
+    pub(super) weight: Tensor<4>,
+    pub(super) stride: usize,
     norm: Option<BatchNorm>,
-    bias: Option<Tensor<1>>,
+    pub(super) bias: Option<Tensor<1>>,
 }
 
 impl Conv {
@@ -163,9 +163,9 @@ impl Conv {
 
 /// Two or three convolutions around a shortcut.
 #[derive(Clone, Debug)]
-struct Residual {
-    convs: Vec<Conv>,
-    downsample: Option<Conv>,
+pub(super) struct Residual {
+    pub(super) convs: Vec<Conv>,
+    pub(super) downsample: Option<Conv>,
 }
 
 impl Residual {
@@ -210,8 +210,8 @@ impl Residual {
 #[derive(Clone, Debug)]
 pub struct ResNet {
     config: ResNetConfig,
-    stem: Conv,
-    stages: Vec<Vec<Residual>>,
+    pub(super) stem: Conv,
+    pub(super) stages: Vec<Vec<Residual>>,
     /// `[classes, embedding]`, as PyTorch stores it.
     fc_weight: Tensor<2>,
     fc_bias: Tensor<1>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::data::Augmentation;
-use epsiloscope::descent::generator;
+use epsiloscope::descent::{Norm, generator};
 use epsiloscope::error::Result;
 use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, ResNet, ResNetConfig, Role, Stem, Visitor,
@@ -40,6 +40,14 @@ pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
 pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Checks that every picture is in [0, 1] and no further than its radius from its centre.
+pub(crate) fn check_inside(norm: Norm, centre: &Tensor<4>, x: &Tensor<4>, radii: &[f32]) {
+    assert!(values(x.clone()).iter().all(|value| (0.0..=1.0).contains(value)), "outside the box");
+    for (length, radius) in values(norm.length(x.clone() - centre.clone())).iter().zip(radii) {
+        assert!(*length <= radius + 1e-5, "{length} in a ball of {radius}");
+    }
 }
 
 /// The message of a result that has to be an error.
@@ -125,7 +133,7 @@ pub(crate) fn write_pictures(folder: &Path, colour: [u8; 3], count: usize, side:
     let mut rng = generator(seed, 1);
     for number in 0..count {
         let picture = RgbImage::from_fn(side, side, |_, _| {
-            Rgb(colour.map(|value| (i32::from(value) + rng.random_range(-50..=50)).clamp(0, 255) as u8))
+            Rgb(colour.map(|value| (i32::from(value) + rng.random_range(-50_i32..=50)).clamp(0, 255) as u8))
         });
         picture.save(folder.join(format!("{number:02}.png"))).expect("a picture can be written");
     }

@@ -181,12 +181,16 @@ impl<'a> CrossEntropy<'a> {
             scale,
         }
     }
+
+    fn of_logits(&self, logits: Tensor<2>) -> Tensor<1> {
+        let likelihood = log_softmax(logits, 1).gather(1, self.labels.clone());
+        likelihood.squeeze_dim::<1>(1) * self.scale
+    }
 }
 
 impl Objective for CrossEntropy<'_> {
     fn loss(&self, x: Tensor<4>) -> Tensor<1> {
-        let likelihood = log_softmax(self.model.logits(x), 1).gather(1, self.labels.clone());
-        likelihood.squeeze_dim::<1>(1) * self.scale
+        self.of_logits(self.model.logits(x))
     }
 }
 

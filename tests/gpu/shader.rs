@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
-use eframe::egui_wgpu::{RenderState, WgpuSetup, WgpuSetupExisting};
+use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup, WgpuSetupExisting};
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state};
 use epsiloscope::device::Compute;
@@ -14,12 +14,15 @@ const SIDE: f32 = 64.0;
 /// A renderer on the device that the tensors are on, with our pipeline in it.
 pub fn render_state(gpu: &Compute) -> RenderState {
     let setup = gpu.graphics.as_ref().expect("wgpu hands its set-up out");
-    let state = create_render_state(WgpuSetup::Existing(WgpuSetupExisting {
-        instance: setup.instance.clone(),
-        adapter: setup.adapter.clone(),
-        device: setup.device.clone(),
-        queue: setup.queue.clone(),
-    }));
+    let state = create_render_state(
+        WgpuSetup::Existing(WgpuSetupExisting {
+            instance: setup.instance.clone(),
+            adapter: setup.adapter.clone(),
+            device: setup.device.clone(),
+            queue: setup.queue.clone(),
+        }),
+        RendererOptions::PREDICTABLE,
+    );
     view::install(&state);
     state
 }
