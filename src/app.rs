@@ -7,7 +7,7 @@ use egui::{CentralPanel, Panel, ViewportCommand};
 use crate::device::Compute;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::{Explorer, Lane};
+use crate::jobs::{Explorer, Lane, News};
 use crate::loader::Loader;
 use crate::picture::{self, Picture};
 use crate::results::Row;
@@ -15,6 +15,7 @@ use crate::samples;
 use crate::state::{State, wanted};
 use crate::ui::{self, Action};
 use crate::view;
+use crate::vitals::Vitals;
 
 /// Seconds that ε takes from one end of the timeline to the other.
 const PLAY_SECONDS: f32 = 8.0;
@@ -33,18 +34,27 @@ pub struct App {
     hover: ui::tile::Hover,
     thumbnails: ui::library::Thumbnails,
     original: ui::crop::Original,
+    vitals: Vitals,
+    /// Where to write a picture of the window once all is done, before closing it.
+    screenshot: Option<PathBuf>,
 }
 
-/// Opens the window on `models`, one a row, and pictures.
+/// Opens the window on `models`, one a row, and pictures. With `screenshot`, writes a picture of the
+/// window there once everything is computed, and closes it.
 ///
 /// # Errors
 /// [`Error::Window`] when there is no display.
-pub fn open_window(compute: Compute, models: Vec<String>, paths: Vec<PathBuf>) -> Result<()> {
+pub fn open_window(
+    compute: Compute,
+    models: Vec<String>,
+    paths: Vec<PathBuf>,
+    screenshot: Option<PathBuf>,
+) -> Result<()> {
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Epsiloscope")
             .with_app_id("epsiloscope")
-            .with_inner_size([1280.0, 760.0])
+            .with_inner_size([1280.0, 720.0])
             .with_min_inner_size([800.0, 500.0]),
         wgpu_options: graphics(&compute),
         ..Default::default()
@@ -55,12 +65,8 @@ pub fn open_window(compute: Compute, models: Vec<String>, paths: Vec<PathBuf>) -
             .as_ref()
             .ok_or("no graphics device")?;
         view::install(state);
-        Ok(Box::new(App::new(
-            &context.egui_ctx,
-            compute,
-            models,
-            paths,
-        )))
+        let app = App::new(&context.egui_ctx, compute, models, paths);
+        Ok(Box::new(App { screenshot, ..app }))
     });
     eframe::run_native("Epsiloscope", options, build)
         .map_err(|error| Error::Window(error.to_string()))
@@ -109,6 +115,8 @@ impl App {
             hover: None,
             thumbnails: ui::library::Thumbnails::default(),
             original: ui::crop::Original::default(),
+            vitals: Vitals::default(),
+            screenshot: None,
         };
         for (picture, truth) in samples::all() {
             app.state.add(picture, truth);
@@ -124,6 +132,7 @@ impl App {
     pub fn logic(&mut self, context: &egui::Context) {
         self.hear(context);
         self.play(context);
+        self.photograph(context);
     }
 
     /// Draws a frame and states what is wanted from now on.
@@ -139,6 +148,9 @@ impl App {
 
     fn hear(&mut self, context: &egui::Context) {
         for (lane, news) in self.engine.news() {
+            if matches!(news, News::Looked(_)) {
+                self.vitals.prediction();
+            }
             self.rows[row_of(lane)].take(news);
         }
         for result in self.loader.arrived() {
@@ -170,6 +182,25 @@ impl App {
         if let Some(image) = pasted {
             self.state.add(from_clipboard(&image), None);
         }
+    }
+
+    /// Once all is computed, writes the picture of the window that was asked for and closes it.
+    fn photograph(&mut self, context: &egui::Context) {
+        let settled = self.engine.busy() == 0 && self.rows.iter().all(|row| row.attacked.is_some());
+        let Some(path) = self.screenshot.take_if(|_| settled) else {
+            return;
+        };
+        let window = context.clone();
+        context.request_screenshot(move |image| {
+            let size = image.size.map(|side| side as u32);
+            let pixels = image.as_raw();
+            let saved =
+                image::save_buffer(&path, pixels, size[0], size[1], image::ColorType::Rgba8);
+            if let Err(error) = saved {
+                tracing::error!("{}", Error::io(&path, "write", error));
+            }
+            window.send_viewport_cmd(ViewportCommand::Close);
+        });
     }
 
     fn play(&mut self, context: &egui::Context) {
@@ -303,7 +334,9 @@ impl eframe::App for App {
         self.logic(context);
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        self.vitals
+            .frame(frame.info().cpu_usage, self.engine.busy() > 0);
         self.ui(ui);
     }
 }

@@ -442,7 +442,13 @@ impl SweepJob {
     }
 }
 
-/// Whether an attack has what it wants.
+/// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is
+/// seen as the target already.
+pub fn flipped_before(attack: &Attack, look: &Look) -> bool {
+    flips(attack, look.label, &look.probabilities)
+}
+
+/// Whether these probabilities are what an attack wants.
 pub fn flips(attack: &Attack, label: usize, probabilities: &[f32]) -> bool {
     match attack.goal {
         crate::attack::Goal::Untargeted => top(probabilities) != label,

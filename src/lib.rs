@@ -19,7 +19,7 @@
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | the command line | [`cli`] |
-//! | GPU or CPU | [`device`] |
+//! | GPU or CPU, start-up and frame times | [`device`], [`vitals`] |
 
 pub mod app;
 pub mod attack;
@@ -40,3 +40,4 @@ pub mod state;
 pub mod train;
 pub mod ui;
 pub mod view;
+pub mod vitals;

@@ -3,9 +3,11 @@
 use clap::Parser;
 use epsiloscope::cli::Arguments;
 use epsiloscope::error::Error;
+use epsiloscope::vitals;
 use tracing_subscriber::EnvFilter;
 
 fn main() {
+    vitals::start();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -10,7 +10,7 @@ use super::{AttackOptions, default_models};
 use crate::attack::{Attack, Goal};
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
-use crate::jobs::{Attacked, Look, attack_once, flips, top};
+use crate::jobs::{Attacked, Look, attack_once, flipped_before, flips, top};
 use crate::model::{Classifier, write_atomically, zoo};
 use crate::picture::to_rgb;
 
@@ -22,8 +22,8 @@ pub struct AttackArguments {
     /// Folder for the results.
     #[arg(long, default_value = ".")]
     out: PathBuf,
-    /// Models to attack: ids of bundled ones or paths of files.
-    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    /// Models to attack: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
     /// Name of the true class; by default an attack leaves the predicted one.
     #[arg(long = "class")]
@@ -52,6 +52,8 @@ struct Facts {
     predicted_clean: String,
     /// By a fresh look at the finished picture.
     predicted_attacked: String,
+    /// Whether the prediction was what the attack wants before it began; then it has no success.
+    flipped_before: bool,
     success: bool,
     linf: f32,
     l2: f32,
@@ -79,11 +81,7 @@ impl AttackArguments {
                 facts.model,
                 facts.predicted_clean,
                 facts.predicted_attacked,
-                if facts.success {
-                    "the attack succeeds"
-                } else {
-                    "the attack fails"
-                },
+                verdict(facts),
                 facts.linf,
                 facts.l2
             );
@@ -141,6 +139,14 @@ impl AttackArguments {
     }
 }
 
+fn verdict(facts: &Facts) -> &'static str {
+    match (facts.flipped_before, facts.success) {
+        (true, _) => "nothing to attack: that was so before",
+        (false, true) => "the attack succeeds",
+        (false, false) => "the attack fails",
+    }
+}
+
 fn facts(look: &Look, attacked: &Attacked, attack: Attack) -> Facts {
     let labels = &look.manifest.labels;
     let confidences = |probabilities: &[f32]| {
@@ -159,7 +165,9 @@ fn facts(look: &Look, attacked: &Attacked, attack: Attack) -> Facts {
         attacked: confidences(&attacked.probabilities),
         predicted_clean: labels[top(&look.probabilities)].clone(),
         predicted_attacked: labels[top(&attacked.probabilities)].clone(),
-        success: flips(&attack, look.label, &attacked.probabilities),
+        flipped_before: flipped_before(&attack, look),
+        success: !flipped_before(&attack, look)
+            && flips(&attack, look.label, &attacked.probabilities),
         linf: attacked.linf,
         l2: attacked.l2,
         inside_box: attacked.inside_box,

@@ -27,8 +27,8 @@ pub struct BenchArguments {
     /// Only rows whose name begins so.
     #[arg(long, default_value = "")]
     only: String,
-    /// Models to time: ids of bundled ones or paths of files.
-    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    /// Models to time: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
     /// File for the figures, as JSON.
     #[arg(long)]

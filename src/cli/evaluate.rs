@@ -16,8 +16,8 @@ use crate::model::{write_atomically, zoo};
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
-    /// Models to measure: ids of bundled ones or paths of files.
-    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    /// Models to measure: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
     /// Folder of the data set; its test (or val) split is measured.
     #[arg(long)]

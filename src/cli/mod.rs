@@ -31,12 +31,15 @@ pub struct Arguments {
 struct WindowArguments {
     /// Pictures, or folders of pictures, to open.
     pictures: Vec<PathBuf>,
-    /// The two models, one a row: ids of bundled ones or paths of files.
-    #[arg(long, num_args = 1.., value_delimiter = ',', default_values_t = default_models())]
+    /// The two models, one a row: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
     /// Where the models run.
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
+    /// Write a picture of the window to this PNG file once everything is computed, and close it.
+    #[arg(long)]
+    screenshot: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +141,11 @@ impl WindowArguments {
                 "neither DISPLAY nor WAYLAND_DISPLAY is set".into(),
             ));
         }
-        crate::app::open_window(Compute::open(self.backend)?, self.models, self.pictures)
+        crate::app::open_window(
+            Compute::open(self.backend)?,
+            self.models,
+            self.pictures,
+            self.screenshot,
+        )
     }
 }

@@ -10,15 +10,15 @@ use crate::attack::Attack;
 use crate::descent::Norm;
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
-use crate::model::{Block, Stem};
+use crate::model::{Block, Normalizer, Stem};
 use crate::train::{Architecture, Outcome, Preset, ScheduleKind, TrainConfig, train};
 
 /// What is not given keeps the preset's value.
 #[derive(Debug, Args)]
 pub struct TrainArguments {
     /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, or CIFAR-10's binary batches.
-    #[arg(long)]
-    data: PathBuf,
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
     /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
     #[arg(long)]
     out: PathBuf,
@@ -70,18 +70,25 @@ pub struct TrainArguments {
     /// Blocks of each stage, for instance 2,2,2.
     #[arg(long, value_delimiter = ',', conflicts_with = "depth")]
     blocks: Option<Vec<usize>>,
-    /// Train on adversarial pictures within this ε (pixels in [0, 1]); 0 trains on clean ones.
-    #[arg(long)]
+    /// Train on adversarial pictures within this ε (pixels in [0, 1], 8/255 can be written so); 0
+    /// trains on clean ones.
+    #[arg(long, value_parser = super::parse_epsilon)]
     eps: Option<f32>,
     /// Norm of --eps.
-    #[arg(long, value_enum, default_value_t = Norm::L2)]
+    #[arg(long, value_enum, default_value_t = Norm::L2, requires = "eps")]
     norm: Norm,
     /// Gradient steps of the attack trained on.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, requires = "eps")]
     attack_steps: usize,
     /// Its step size; by default 2.5·ε/steps, and ε for a single step.
-    #[arg(long)]
+    #[arg(long, value_parser = super::parse_epsilon, requires = "eps")]
     attack_step_size: Option<f32>,
+    /// Mean of red, green and blue that the model subtracts; by default CIFAR-10's.
+    #[arg(long, value_delimiter = ',', num_args = 3, requires = "std")]
+    mean: Option<Vec<f32>>,
+    /// Deviation of red, green and blue that the model divides by.
+    #[arg(long, value_delimiter = ',', num_args = 3, requires = "mean")]
+    std: Option<Vec<f32>>,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
@@ -89,7 +96,8 @@ pub struct TrainArguments {
 
 impl TrainArguments {
     fn config(&self) -> Result<TrainConfig> {
-        let mut config = TrainConfig::preset(self.preset, self.data.clone());
+        let data = self.data.clone().unwrap_or_default();
+        let mut config = TrainConfig::preset(self.preset, data);
         let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
         set(&mut config.epochs, self.epochs);
         set(&mut config.schedule.epochs, self.epochs);
@@ -125,6 +133,12 @@ impl TrainArguments {
                     .or((self.attack_steps == 1).then_some(epsilon)),
                 ..Attack::pgd(self.norm, epsilon, self.attack_steps)
             });
+        }
+        if let (Some(mean), Some(std)) = (&self.mean, &self.std) {
+            config.normalizer = Normalizer {
+                mean: std::array::from_fn(|channel| mean[channel]),
+                std: std::array::from_fn(|channel| std[channel]),
+            };
         }
         config.validate()?;
         Ok(config)

@@ -29,10 +29,11 @@ fn file_names(split: Split) -> Vec<String> {
     }
 }
 
-/// Whether a folder holds binary batches.
-pub fn is_binary(root: &Path) -> bool {
-    let all = [file_names(Split::Train), file_names(Split::Test)].concat();
-    all.iter().any(|name| root.join(name).is_file())
+/// Whether a folder holds binary batches of a split.
+pub fn holds(root: &Path, split: Split) -> bool {
+    file_names(split)
+        .iter()
+        .any(|name| root.join(name).is_file())
 }
 
 /// Opens the batches of a split that are there.

@@ -62,7 +62,10 @@ impl Dataset {
         if !root.is_dir() {
             return Err(Error::data(root, "no such folder"));
         }
-        let dataset = if cifar::is_binary(root) {
+        let dataset = if [Split::Train, Split::Test]
+            .iter()
+            .any(|&split| cifar::holds(root, split))
+        {
             cifar::open(root, split, size)?
         } else {
             folder::open(&split_folder(root, split)?, size)?
@@ -77,6 +80,11 @@ impl Dataset {
             ));
         }
         Ok(dataset)
+    }
+
+    /// Whether the data set keeps `split` apart from the rest.
+    pub fn has_split(root: &Path, split: Split) -> bool {
+        cifar::holds(root, split) || split.folders().iter().any(|name| root.join(name).is_dir())
     }
 
     /// Picture count.

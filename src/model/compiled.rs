@@ -170,7 +170,10 @@ impl Conv {
 
 /// `out += a · b` for row-major matrices `[m, k]` and `[k, n]`; `wide` spreads one product over all
 /// cores.
-#[expect(unsafe_code, reason = "the gemm crate takes pointers; the assertions bound its reach")]
+#[expect(
+    unsafe_code,
+    reason = "the gemm crate takes pointers; the assertions bound its reach"
+)]
 fn add_product([m, k, n]: [usize; 3], out: &mut [f32], a: &[f32], b: &[f32], wide: bool) {
     assert!(out.len() >= m * n && a.len() >= m * k && b.len() >= k * n);
     let parallelism = if wide {
@@ -184,8 +187,25 @@ fn add_product([m, k, n]: [usize; 3], out: &mut [f32], a: &[f32], b: &[f32], wid
     // `out` is borrowed mutably, so it overlaps neither factor.
     unsafe {
         gemm::gemm(
-            m, n, k, out, 1, from_b, true, a, 1, from_a, b, 1, from_b, 1.0, 1.0, false, false,
-            false, parallelism,
+            m,
+            n,
+            k,
+            out,
+            1,
+            from_b,
+            true,
+            a,
+            1,
+            from_a,
+            b,
+            1,
+            from_b,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
         );
     }
 }

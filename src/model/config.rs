@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub enum Stem {
     /// 3×3 convolution of stride 1, no pooling: for 32×32 pictures (He et al. 2016, section 4.2).
     Cifar,
-    /// 3×3 convolution of stride 2, no pooling: a quarter of the work of [`Stem::Cifar`].
+    /// 3×3 convolution of stride 2, no pooling: a quarter of the work of `cifar`.
     CifarHalf,
     /// 7×7 convolution of stride 2, then a 3×3 max-pooling of stride 2 (He et al. 2016, table 1).
     Imagenet,

@@ -264,12 +264,7 @@ pub fn train(
     };
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
     data.report_skipped();
-    let test = Dataset::open(&config.data, Split::Test, config.input)
-        .ok()
-        .map(|mut test| {
-            test.thin(config.monitor);
-            test
-        });
+    let test = test_pictures(config)?;
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
     } else {
@@ -296,6 +291,16 @@ pub fn train(
     let model = out.join("model.safetensors");
     training.export(&model)?;
     Ok(Outcome::Finished(model))
+}
+
+/// The monitored test pictures, if the data set has a test split.
+fn test_pictures(config: &TrainConfig) -> Result<Option<Dataset>> {
+    if !Dataset::has_split(&config.data, Split::Test) {
+        return Ok(None);
+    }
+    let mut test = Dataset::open(&config.data, Split::Test, config.input)?;
+    test.thin(config.monitor);
+    Ok(Some(test))
 }
 
 fn describe(row: &EpochMetrics) -> String {

@@ -4,7 +4,7 @@ use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
 
 use super::tile::{self, Content, Hover};
 use super::{Action, bars, theme};
-use crate::jobs::{Look, flips, top};
+use crate::jobs::{Look, flipped_before, flips, top};
 use crate::results::{Row, Shown};
 use crate::state::{Column, State};
 use crate::view::{Frame, Mode};
@@ -92,11 +92,7 @@ fn names(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut Vec<
                 "attacked: {}",
                 sure(look, &shown.attacked.probabilities)
             ));
-            if flips(&state.attack, look.label, &shown.attacked.probabilities) {
-                ui.label(theme::error(ui, "the attack succeeds"));
-            } else {
-                ui.label(RichText::new("the attack fails").weak());
-            }
+            ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
         }
         flip(ui, state, row);
         if let Some(error) = &row.error {
@@ -120,9 +116,19 @@ fn names(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut Vec<
     });
 }
 
+fn verdict(ui: &Ui, state: &State, look: &Look, attacked: &[f32]) -> RichText {
+    if flipped_before(&state.attack, look) {
+        RichText::new("wrong without any attack").weak()
+    } else if flips(&state.attack, look.label, attacked) {
+        theme::error(ui, "the attack succeeds")
+    } else {
+        RichText::new("the attack fails").weak()
+    }
+}
+
 fn flip(ui: &mut Ui, state: &State, row: &Row) {
     let text = match row.flip(&state.attack) {
-        Some(0.0) => "flips without attack".into(),
+        Some(0.0) => return,
         Some(epsilon) => format!("flips at ε ≤ {epsilon:.3}"),
         None if row.sweep.is_empty() => return,
         None => format!("no flip up to ε {:.3}", state.range()),
@@ -305,5 +311,8 @@ fn read_out(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
         egui::PopupAnchor::Pointer,
     )
     .gap(16.0)
-    .show(|ui| ui.monospace(text));
+    .show(|ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+        ui.monospace(text)
+    });
 }

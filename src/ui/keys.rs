@@ -6,7 +6,7 @@ use super::Action;
 use crate::state::{Column, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 12] = [
+pub const LIST: [(&str, &str); 13] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -17,7 +17,8 @@ pub const LIST: [(&str, &str); 12] = [
     ("Ctrl+O", "open pictures"),
     ("Ctrl+V", "paste a picture"),
     ("Del", "remove the picture from the library"),
-    ("?", "this list"),
+    ("? or F1", "this list"),
+    ("Ctrl+Q", "quit"),
     ("wheel, drag, double click", "zoom, pan, fit"),
 ];
 

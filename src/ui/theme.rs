@@ -22,7 +22,7 @@ pub fn epsilon_text(epsilon: f32) -> String {
 
 /// Secondary text.
 pub fn weak(text: impl Into<String>) -> RichText {
-    RichText::new(text).weak().small()
+    RichText::new(text).weak().size(11.0)
 }
 
 /// A trouble in the colour for troubles.

@@ -68,6 +68,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         plot.pointer_coordinate()
     });
     let held = response.response.dragged()
+        || response.response.drag_stopped()
         || response.response.clicked()
         || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {

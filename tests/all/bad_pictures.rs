@@ -3,23 +3,22 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use epsiloscope::descent::generator;
 use epsiloscope::error::Error;
-use epsiloscope::picture::{Crop, Picture};
+use epsiloscope::picture::Picture;
 use image::codecs::gif::GifEncoder;
 use image::{
-    DynamicImage, Frame, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage,
-    Rgba, RgbaImage,
+    DynamicImage, Frame, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb,
+    RgbImage, Rgba, RgbaImage,
 };
-use proptest::prelude::*;
+use rand::RngExt;
 use tempfile::tempdir;
 
-use crate::common::{cases, message, message_naming};
+use crate::common::{message, message_naming};
 
 /// Writes `bytes` and gives back where.
-fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, bytes).expect("a file can be written");
     path
@@ -27,7 +26,12 @@ fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Checks every pixel of an opened picture; lossy formats may be a little off.
 fn check_even(picture: &Picture, size: [u32; 2], colour: [u8; 3], tolerance: u8) {
-    assert_eq!([picture.pixels.width(), picture.pixels.height()], size, "{}", picture.path.display());
+    assert_eq!(
+        [picture.pixels.width(), picture.pixels.height()],
+        size,
+        "{}",
+        picture.path.display()
+    );
     assert_eq!(picture.original, size);
     for pixel in picture.pixels.pixels() {
         check_near(picture, pixel.0, colour, tolerance);
@@ -35,19 +39,31 @@ fn check_even(picture: &Picture, size: [u32; 2], colour: [u8; 3], tolerance: u8)
 }
 
 fn check_near(picture: &Picture, found: [u8; 3], wanted: [u8; 3], tolerance: u8) {
-    let near = found.iter().zip(wanted).all(|(&a, b)| a.abs_diff(b) <= tolerance);
-    assert!(near, "{}: {found:?} instead of {wanted:?}", picture.path.display());
+    let near = found
+        .iter()
+        .zip(wanted)
+        .all(|(&a, b)| a.abs_diff(b) <= tolerance);
+    assert!(
+        near,
+        "{}: {found:?} instead of {wanted:?}",
+        picture.path.display()
+    );
 }
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    image.write_to(&mut Cursor::new(&mut bytes), format).expect("the picture can be encoded");
+    image
+        .write_to(&mut Cursor::new(&mut bytes), format)
+        .expect("the picture can be encoded");
     bytes
 }
 
 fn noise(width: u32, height: u32) -> DynamicImage {
     let mut rng = generator(5, 0);
-    RgbImage::from_fn(width, height, |_, _| Rgb([rng.random(), rng.random(), rng.random()])).into()
+    RgbImage::from_fn(width, height, |_, _| {
+        Rgb([rng.random(), rng.random(), rng.random()])
+    })
+    .into()
 }
 
 fn open(path: &Path) -> Picture {
@@ -64,7 +80,11 @@ fn what_is_no_picture_is_refused_by_name() {
     let bad = [
         file(folder.path(), "zero.png", b""),
         file(folder.path(), "random.png", &random),
-        file(folder.path(), "text.jpg", b"Dear reader,\nthis was never a picture.\n"),
+        file(
+            folder.path(),
+            "text.jpg",
+            b"Dear reader,\nthis was never a picture.\n",
+        ),
         file(folder.path(), "short.png", b"\x89PNG\r\n\x1a\n"),
         file(folder.path(), "short.jpg", b"\xff\xd8\xff"),
         file(folder.path(), "short.gif", b"GIF89a"),
@@ -75,7 +95,11 @@ fn what_is_no_picture_is_refused_by_name() {
     ];
     for path in bad {
         let result = Picture::open(&path);
-        assert!(matches!(result, Err(Error::Picture { .. })), "{}", path.display());
+        assert!(
+            matches!(result, Err(Error::Picture { .. })),
+            "{}",
+            path.display()
+        );
         message_naming(&path, result);
     }
     assert!(message(Picture::open(&folder.path().join("zero.png"))).contains("empty"));
@@ -89,7 +113,11 @@ fn what_cannot_be_read_is_refused_by_name() {
     fs::create_dir(&directory).expect("a folder can be made");
     for path in [missing, directory] {
         let result = Picture::open(&path);
-        assert!(matches!(result, Err(Error::Io { .. })), "{}", path.display());
+        assert!(
+            matches!(result, Err(Error::Io { .. })),
+            "{}",
+            path.display()
+        );
         message_naming(&path, result);
     }
 }
@@ -97,7 +125,10 @@ fn what_cannot_be_read_is_refused_by_name() {
 #[test]
 fn files_cut_short_open_or_are_refused_but_never_panic() {
     let folder = tempdir().expect("a folder");
-    for (name, format) in [("cut.jpg", ImageFormat::Jpeg), ("cut.png", ImageFormat::Png)] {
+    for (name, format) in [
+        ("cut.jpg", ImageFormat::Jpeg),
+        ("cut.png", ImageFormat::Png),
+    ] {
         let whole = encoded(&noise(40, 24), format);
         for share in 1..40 {
             let path = file(folder.path(), name, &whole[..whole.len() * share / 40]);
@@ -118,6 +149,9 @@ fn bytes_decide_and_not_the_name() {
         let path = file(folder.path(), name, &encoded(&image, ImageFormat::Png));
         check_even(&open(&path), [3, 2], [10, 200, 30], 0);
     }
+    let dot = DynamicImage::from(RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])));
+    let path = file(folder.path(), "dot.bmp", &encoded(&dot, ImageFormat::Bmp));
+    check_even(&open(&path), [1, 1], [1, 2, 3], 0);
 }
 
 #[test]
@@ -127,19 +161,51 @@ fn every_kind_of_pixel_becomes_eight_bit_colour() {
     let rgb16 = ImageBuffer::from_pixel(3, 2, Rgb([0, deep(128), deep(255)]));
     let clear16 = ImageBuffer::from_pixel(3, 2, LumaA([deep(128), 0]));
     let kinds: [(&str, DynamicImage, [u8; 3]); 9] = [
-        ("grey", GrayImage::from_pixel(3, 2, Luma([77])).into(), [77; 3]),
-        ("clear grey", GrayAlphaImage::from_pixel(3, 2, LumaA([100, 0])).into(), [255; 3]),
-        ("solid grey", GrayAlphaImage::from_pixel(3, 2, LumaA([100, 255])).into(), [100; 3]),
-        ("solid", RgbaImage::from_pixel(3, 2, Rgba([9, 8, 7, 255])).into(), [9, 8, 7]),
-        ("clear", RgbaImage::from_pixel(3, 2, Rgba([9, 8, 7, 0])).into(), [255; 3]),
-        ("half clear", RgbaImage::from_pixel(3, 2, Rgba([200, 0, 0, 128])).into(), [227, 127, 127]),
+        (
+            "grey",
+            GrayImage::from_pixel(3, 2, Luma([77])).into(),
+            [77; 3],
+        ),
+        (
+            "clear grey",
+            GrayAlphaImage::from_pixel(3, 2, LumaA([100, 0])).into(),
+            [255; 3],
+        ),
+        (
+            "solid grey",
+            GrayAlphaImage::from_pixel(3, 2, LumaA([100, 255])).into(),
+            [100; 3],
+        ),
+        (
+            "solid",
+            RgbaImage::from_pixel(3, 2, Rgba([9, 8, 7, 255])).into(),
+            [9, 8, 7],
+        ),
+        (
+            "clear",
+            RgbaImage::from_pixel(3, 2, Rgba([9, 8, 7, 0])).into(),
+            [255; 3],
+        ),
+        (
+            "half clear",
+            RgbaImage::from_pixel(3, 2, Rgba([200, 0, 0, 128])).into(),
+            [227, 127, 127],
+        ),
         ("deep grey", DynamicImage::ImageLuma16(grey16), [171; 3]),
         ("deep", DynamicImage::ImageRgb16(rgb16), [0, 128, 255]),
-        ("deep clear grey", DynamicImage::ImageLumaA16(clear16), [255; 3]),
+        (
+            "deep clear grey",
+            DynamicImage::ImageLumaA16(clear16),
+            [255; 3],
+        ),
     ];
     let folder = tempdir().expect("a folder");
     for (name, image, colour) in kinds {
-        let path = file(folder.path(), &format!("{name}.png"), &encoded(&image, ImageFormat::Png));
+        let path = file(
+            folder.path(),
+            &format!("{name}.png"),
+            &encoded(&image, ImageFormat::Png),
+        );
         check_even(&open(&path), [3, 2], colour, 1);
     }
 }
@@ -164,66 +230,14 @@ fn of_an_animation_the_first_frame_is_taken() {
     let frame = |colour: [u8; 4]| Frame::new(RgbaImage::from_pixel(6, 4, Rgba(colour)));
     let mut bytes = Vec::new();
     let frames = [frame([250, 0, 0, 255]), frame([0, 0, 250, 255])];
-    GifEncoder::new(&mut bytes).encode_frames(frames).expect("frames can be encoded");
+    GifEncoder::new(&mut bytes)
+        .encode_frames(frames)
+        .expect("frames can be encoded");
     let folder = tempdir().expect("a folder");
-    check_even(&open(&file(folder.path(), "two.gif", &bytes)), [6, 4], [250, 0, 0], 8);
-}
-
-/// The checksum of a PNG chunk.
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        let shift = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-        (0..8).fold(crc ^ u32::from(byte), shift)
-    })
-}
-
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    let body = [&kind[..], data].concat();
-    let length = (data.len() as u32).to_be_bytes();
-    [&length[..], &body, &crc(&body).to_be_bytes()].concat()
-}
-
-/// A sound header and next to no pixels.
-fn png_claiming(width: u32, height: u32) -> Vec<u8> {
-    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    let header = [&size[..], &[8, 2, 0, 0, 0]].concat();
-    let no_pixels = [0x78, 0x9C, 0x03, 0, 0, 0, 0, 1];
-    let chunks = [chunk(b"IHDR", &header), chunk(b"IDAT", &no_pixels), chunk(b"IEND", &[])].concat();
-    [&b"\x89PNG\r\n\x1a\n"[..], &chunks].concat()
-}
-
-fn bmp_claiming(width: i32, height: i32) -> Vec<u8> {
-    let mut bytes = b"BM".to_vec();
-    for number in [0, 0, 54, 40, width, height] {
-        bytes.extend(number.to_le_bytes());
-    }
-    bytes.extend([1, 0, 24, 0]);
-    bytes.extend([0; 24]);
-    bytes
-}
-
-#[test]
-fn files_that_claim_too_much_are_refused_at_once() {
-    let folder = tempdir().expect("a folder");
-    let bad = [
-        ("claim.png", png_claiming(30_000, 30_000)),
-        ("wide.png", png_claiming(100_000, 2)),
-        ("claim.bmp", bmp_claiming(30_000, 30_000)),
-        ("claim.ppm", b"P6\n30000 30000\n255\n".to_vec()),
-        ("wide.ppm", b"P6\n200000 1\n255\n".to_vec()),
-        ("claim.gif", b"GIF89a\xff\xff\xff\xff\0\0\0".to_vec()),
-    ];
-    for (name, bytes) in bad {
-        let path = file(folder.path(), name, &bytes);
-        let started = Instant::now();
-        let text = message_naming(&path, Picture::open(&path));
-        assert!(started.elapsed() < Duration::from_secs(5), "{name} took {:?}", started.elapsed());
-        if name == "claim.png" || name == "claim.ppm" {
-            let text = text.to_lowercase();
-            assert!(text.contains("pixels") || text.contains("limit"), "{text}");
-        }
-    }
-    // The header is sound: a size that can be is not refused for its header.
-    let path = file(folder.path(), "empty.png", &png_claiming(30, 30));
-    assert!(!message_naming(&path, Picture::open(&path)).contains("pixels are too many"));
+    check_even(
+        &open(&file(folder.path(), "two.gif", &bytes)),
+        [6, 4],
+        [250, 0, 0],
+        8,
+    );
 }

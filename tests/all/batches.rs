@@ -6,8 +6,14 @@ use tempfile::tempdir;
 
 use crate::common::{values, write_two_colours};
 
-const PLAIN: Augmentation = Augmentation { padding: 0, flip: false };
-const VARIED: Augmentation = Augmentation { padding: 2, flip: true };
+const PLAIN: Augmentation = Augmentation {
+    padding: 0,
+    flip: false,
+};
+const VARIED: Augmentation = Augmentation {
+    padding: 2,
+    flip: true,
+};
 
 /// Twelve pictures.
 fn twelve() -> Dataset {
@@ -17,17 +23,31 @@ fn twelve() -> Dataset {
 }
 
 /// All batches of an epoch.
-fn epoch(data: &Dataset, augmentation: Augmentation, size: usize, seed: u64, epoch: usize) -> Vec<Batch> {
+fn epoch(
+    data: &Dataset,
+    augmentation: Augmentation,
+    size: usize,
+    seed: u64,
+    epoch: usize,
+) -> Vec<Batch> {
     let batches = Batches::new(data, augmentation, size, seed, epoch);
-    (0..batches.len()).map(|index| batches.get(index, &Device::flex())).collect()
+    (0..batches.len())
+        .map(|index| batches.get(index, &Device::flex()))
+        .collect()
 }
 
 fn numbers(batches: &[Batch]) -> Vec<u64> {
-    batches.iter().flat_map(|batch| batch.numbers.clone()).collect()
+    batches
+        .iter()
+        .flat_map(|batch| batch.numbers.clone())
+        .collect()
 }
 
 fn pixels(batches: &[Batch]) -> Vec<f32> {
-    batches.iter().flat_map(|batch| values(batch.pictures.clone())).collect()
+    batches
+        .iter()
+        .flat_map(|batch| values(batch.pictures.clone()))
+        .collect()
 }
 
 #[test]
@@ -39,21 +59,48 @@ fn an_epoch_deals_out_each_picture_once_in_its_own_order() {
     sorted.sort_unstable();
     assert_eq!(sorted, (0..12).collect::<Vec<u64>>());
     for batch in &first {
-        let labels: Vec<usize> = batch.numbers.iter().map(|&number| data.labels[number as usize]).collect();
+        let labels: Vec<usize> = batch
+            .numbers
+            .iter()
+            .map(|&number| data.labels[number as usize])
+            .collect();
         assert_eq!(batch.classes, labels);
         let tensor = batch.labels.clone().into_data().convert::<i32>();
         let tensor = tensor.try_into_vec::<i32>().expect("class numbers");
-        assert_eq!(tensor, labels.iter().map(|&label| label as i32).collect::<Vec<i32>>());
+        assert_eq!(
+            tensor,
+            labels
+                .iter()
+                .map(|&label| label as i32)
+                .collect::<Vec<i32>>()
+        );
     }
     let again = epoch(&data, VARIED, 4, 1, 0);
-    assert_eq!((numbers(&again), pixels(&again)), (numbers(&first), pixels(&first)));
-    assert_ne!(numbers(&epoch(&data, VARIED, 4, 1, 1)), numbers(&first), "another epoch");
-    assert_ne!(numbers(&epoch(&data, VARIED, 4, 2, 0)), numbers(&first), "another seed");
+    assert_eq!(
+        (numbers(&again), pixels(&again)),
+        (numbers(&first), pixels(&first))
+    );
+    assert_ne!(
+        numbers(&epoch(&data, VARIED, 4, 1, 1)),
+        numbers(&first),
+        "another epoch"
+    );
+    assert_ne!(
+        numbers(&epoch(&data, VARIED, 4, 2, 0)),
+        numbers(&first),
+        "another seed"
+    );
     // How a picture is varied does not depend on who is beside it.
     let larger = epoch(&data, VARIED, 6, 1, 0);
-    assert_eq!((numbers(&larger), pixels(&larger)), (numbers(&first), pixels(&first)));
+    assert_eq!(
+        (numbers(&larger), pixels(&larger)),
+        (numbers(&first), pixels(&first))
+    );
     // A last incomplete batch is left out, and a batch is at most the whole set.
-    assert_eq!(numbers(&epoch(&data, VARIED, 5, 1, 0)), numbers(&first)[..10]);
+    assert_eq!(
+        numbers(&epoch(&data, VARIED, 5, 1, 0)),
+        numbers(&first)[..10]
+    );
     assert_eq!(numbers(&epoch(&data, VARIED, 500, 1, 0)).len(), 12);
 }
 
@@ -61,12 +108,23 @@ fn an_epoch_deals_out_each_picture_once_in_its_own_order() {
 fn without_augmentation_pictures_stay_as_they_are() {
     let data = twelve();
     let mut changed = 0;
-    for (plain, varied) in epoch(&data, PLAIN, 6, 3, 2).into_iter().zip(epoch(&data, VARIED, 6, 3, 2)) {
-        let indices: Vec<usize> = plain.numbers.iter().map(|&number| number as usize).collect();
+    for (plain, varied) in epoch(&data, PLAIN, 6, 3, 2)
+        .into_iter()
+        .zip(epoch(&data, VARIED, 6, 3, 2))
+    {
+        let indices: Vec<usize> = plain
+            .numbers
+            .iter()
+            .map(|&number| number as usize)
+            .collect();
         let wanted = values(data.tensor(&indices, &Device::flex()));
         assert_eq!(values(plain.pictures), wanted);
         let found = values(varied.pictures);
-        changed += found.chunks(192).zip(wanted.chunks(192)).filter(|(a, b)| a != b).count();
+        changed += found
+            .chunks(192)
+            .zip(wanted.chunks(192))
+            .filter(|(a, b)| a != b)
+            .count();
     }
     assert!(changed >= 8, "only {changed} of 12 pictures were varied");
 }

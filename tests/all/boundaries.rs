@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 /// Files (or folders, with a slash at the end) and words that their code must not contain.
 static FORBIDDEN: [(&[&str], &[&str]); 3] = [
     (
-        &["model/", "data/", "train/", "descent.rs", "attack.rs", "evaluate.rs", "picture.rs"],
+        &[
+            "model/",
+            "data/",
+            "train/",
+            "descent.rs",
+            "attack.rs",
+            "evaluate.rs",
+            "picture.rs",
+        ],
         &["egui", "eframe", "wgpu"],
     ),
     (&["engine/"], &["burn", "egui"]),
@@ -42,15 +50,25 @@ fn sources() -> Vec<(String, String)> {
     collect(&source(), &mut files);
     files.sort();
     let read = |path: &PathBuf| {
-        let parts = path.strip_prefix(source()).expect("a path below src").iter();
-        let name: Vec<String> = parts.map(|part| part.to_string_lossy().into_owned()).collect();
-        (name.join("/"), fs::read_to_string(path).expect("source is text"))
+        let parts = path
+            .strip_prefix(source())
+            .expect("a path below src")
+            .iter();
+        let name: Vec<String> = parts
+            .map(|part| part.to_string_lossy().into_owned())
+            .collect();
+        (
+            name.join("/"),
+            fs::read_to_string(path).expect("source is text"),
+        )
     };
     files.iter().map(read).collect()
 }
 
 fn is_in(name: &str, places: &[&str]) -> bool {
-    places.iter().any(|place| name == *place || (place.ends_with('/') && name.starts_with(*place)))
+    places
+        .iter()
+        .any(|place| name == *place || (place.ends_with('/') && name.starts_with(*place)))
 }
 
 /// A line without its comment.
@@ -62,7 +80,10 @@ fn code(line: &str) -> &str {
 fn words_against(name: &str) -> Vec<&'static str> {
     let forbidden = FORBIDDEN.iter().filter(|(places, _)| is_in(name, places));
     let reserved = RESERVED.iter().filter(|(_, places)| !is_in(name, places));
-    forbidden.flat_map(|(_, words)| words.iter().copied()).chain(reserved.map(|(word, _)| *word)).collect()
+    forbidden
+        .flat_map(|(_, words)| words.iter().copied())
+        .chain(reserved.map(|(word, _)| *word))
+        .collect()
 }
 
 #[test]
@@ -72,7 +93,9 @@ fn no_part_knows_of_what_it_should_not() {
         let words = words_against(&name);
         for (number, line) in text.lines().enumerate() {
             let found = words.iter().filter(|word| code(line).contains(**word));
-            violations.extend(found.map(|word| format!("src/{name}:{}: {word}: {}", number + 1, line.trim())));
+            violations.extend(
+                found.map(|word| format!("src/{name}:{}: {word}: {}", number + 1, line.trim())),
+            );
         }
     }
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
@@ -93,7 +116,14 @@ fn no_file_is_too_long_to_read() {
 fn the_rules_name_files_that_are_there() {
     let files = sources();
     let reserved = RESERVED.iter().flat_map(|(_, places)| places.iter());
-    for place in FORBIDDEN.iter().flat_map(|(places, _)| places.iter()).chain(reserved) {
-        assert!(files.iter().any(|(name, _)| is_in(name, &[*place])), "no file is src/{place}");
+    for place in FORBIDDEN
+        .iter()
+        .flat_map(|(places, _)| places.iter())
+        .chain(reserved)
+    {
+        assert!(
+            files.iter().any(|(name, _)| is_in(name, &[*place])),
+            "no file is src/{place}"
+        );
     }
 }

@@ -39,13 +39,24 @@ pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
 /// The largest difference between two lists of the same length.
 pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }
 
 /// Checks that every picture is in [0, 1] and no further than its radius from its centre.
 pub(crate) fn check_inside(norm: Norm, centre: &Tensor<4>, x: &Tensor<4>, radii: &[f32]) {
-    assert!(values(x.clone()).iter().all(|value| (0.0..=1.0).contains(value)), "outside the box");
-    for (length, radius) in values(norm.length(x.clone() - centre.clone())).iter().zip(radii) {
+    assert!(
+        values(x.clone())
+            .iter()
+            .all(|value| (0.0..=1.0).contains(value)),
+        "outside the box"
+    );
+    for (length, radius) in values(norm.length(x.clone() - centre.clone()))
+        .iter()
+        .zip(radii)
+    {
         assert!(*length <= radius + 1e-5, "{length} in a ball of {radius}");
     }
 }
@@ -61,7 +72,11 @@ pub(crate) fn message<T>(result: Result<T>) -> String {
 /// As [`message`], which has to name the file.
 pub(crate) fn message_naming<T>(path: &Path, result: Result<T>) -> String {
     let text = message(result);
-    assert!(text.contains(&path.display().to_string()), "{text} does not name {}", path.display());
+    assert!(
+        text.contains(&path.display().to_string()),
+        "{text} does not name {}",
+        path.display()
+    );
     text
 }
 
@@ -69,7 +84,10 @@ pub(crate) fn message_naming<T>(path: &Path, result: Result<T>) -> String {
 pub(crate) fn random_pictures(count: usize, side: usize, seed: u64) -> Tensor<4> {
     let mut rng = generator(seed, 0);
     let values: Vec<f32> = (0..count * 3 * side * side).map(|_| rng.random()).collect();
-    Tensor::from_data(TensorData::new(values, [count, 3, side, side]), &Device::flex())
+    Tensor::from_data(
+        TensorData::new(values, [count, 3, side, side]),
+        &Device::flex(),
+    )
 }
 
 /// The smallest network with a shortcut of either kind.
@@ -104,7 +122,11 @@ pub(crate) fn tiny_network(classes: usize, seed: u64) -> ResNet {
 
 /// The same, frozen.
 pub(crate) fn tiny_classifier(classes: usize, seed: u64) -> Classifier {
-    Classifier::freeze(tiny_network(classes, seed), tiny_manifest(classes), &Device::flex())
+    Classifier::freeze(
+        tiny_network(classes, seed),
+        tiny_manifest(classes),
+        &Device::flex(),
+    )
 }
 
 struct Fill(ChaCha8Rng);
@@ -133,9 +155,13 @@ pub(crate) fn write_pictures(folder: &Path, colour: [u8; 3], count: usize, side:
     let mut rng = generator(seed, 1);
     for number in 0..count {
         let picture = RgbImage::from_fn(side, side, |_, _| {
-            Rgb(colour.map(|value| (i32::from(value) + rng.random_range(-50_i32..=50)).clamp(0, 255) as u8))
+            Rgb(colour.map(|value| {
+                (i32::from(value) + rng.random_range(-50_i32..=50)).clamp(0, 255) as u8
+            }))
         });
-        picture.save(folder.join(format!("{number:02}.png"))).expect("a picture can be written");
+        picture
+            .save(folder.join(format!("{number:02}.png")))
+            .expect("a picture can be written");
     }
 }
 
@@ -153,20 +179,38 @@ pub(crate) fn write_two_colours(root: &Path, train: usize, test: usize) {
 
 /// A training of the tiny network that takes a moment.
 pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
-    let ResNetConfig { stem, block, widths, blocks, .. } = tiny_config(2);
+    let ResNetConfig {
+        stem,
+        block,
+        widths,
+        blocks,
+        ..
+    } = tiny_config(2);
     TrainConfig {
         name: "tiny".into(),
         data: data.into(),
-        architecture: Architecture { stem, block, widths, blocks },
+        architecture: Architecture {
+            stem,
+            block,
+            widths,
+            blocks,
+        },
         input: [8, 8],
         normalizer: Normalizer::CIFAR10,
         attack: None,
         epochs: 3,
         batch: 8,
-        schedule: Schedule { kind: ScheduleKind::OneCycle, peak: 0.1, epochs: 3 },
+        schedule: Schedule {
+            kind: ScheduleKind::OneCycle,
+            peak: 0.1,
+            epochs: 3,
+        },
         momentum: 0.9,
         weight_decay: 5e-4,
-        augmentation: Augmentation { padding: 1, flip: true },
+        augmentation: Augmentation {
+            padding: 1,
+            flip: true,
+        },
         seed: 7,
         monitor: 1000,
     }

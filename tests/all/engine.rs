@@ -1,159 +1,9 @@
-//! The engine, run on integers: every step waits for the test's leave, so that nothing here depends
-//! on time.
+//! The engine: what it starts, stops and tells, and in which order.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 
-use epsiloscope::engine::{Engine, Step, Worker};
-
-/// Longer than anything here takes, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// This request panics when it is started, negative ones in their first step; a positive one is
-/// as many steps long.
-const BAD_START: i64 = 0;
-
-#[derive(Debug, PartialEq)]
-enum Event {
-    Started(u32, i64),
-    /// The step has begun; it ends when the test allows it.
-    Stepping(u32, i64),
-}
-use Event::{Started, Stepping};
-
-#[derive(Debug, PartialEq)]
-enum News {
-    /// Of this request so many steps are left.
-    Left(i64, i64),
-    Failed(String),
-}
-
-struct Counter {
-    events: Sender<Event>,
-    leave: Receiver<()>,
-    gone: Arc<AtomicBool>,
-}
-
-struct Job {
-    lane: u32,
-    request: i64,
-    left: i64,
-}
-
-impl Worker for Counter {
-    /// Tens are the urgency.
-    type Lane = u32;
-    type Request = i64;
-    type News = News;
-    type Job = Job;
-
-    fn urgency(lane: &u32) -> u8 {
-        (lane / 10) as u8
-    }
-
-    fn start(&mut self, &lane: &u32, &request: &i64) -> Job {
-        assert_ne!(request, BAD_START, "bad start");
-        let _ = self.events.send(Started(lane, request));
-        Job { lane, request, left: request }
-    }
-
-    fn step(&mut self, job: &mut Job) -> Step<News> {
-        let _ = self.events.send(Stepping(job.lane, job.request));
-        // Once the test has let go of the other end, steps run by themselves.
-        let _ = self.leave.recv();
-        assert!(job.request > 0, "bad step {}", job.request);
-        job.left -= 1;
-        Step { news: Some(News::Left(job.request, job.left)), done: job.left == 0 }
-    }
-
-    fn failed(&mut self, message: String) -> News {
-        News::Failed(message)
-    }
-}
-
-impl Drop for Counter {
-    fn drop(&mut self) {
-        self.gone.store(true, Ordering::SeqCst);
-    }
-}
-
-/// An engine in the hands of a test. The leave is dropped before the engine, which joins its thread.
-struct Bench {
-    leave: Option<Sender<()>>,
-    events: Receiver<Event>,
-    gone: Arc<AtomicBool>,
-    woken: Arc<AtomicUsize>,
-    engine: Engine<Counter>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let (leave, on_leave) = channel();
-        let (to_events, events) = channel();
-        let (gone, woken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (its_gone, its_woken) = (gone.clone(), woken.clone());
-        let build = move || Counter { events: to_events, leave: on_leave, gone: its_gone };
-        let wake = move || {
-            its_woken.fetch_add(1, Ordering::SeqCst);
-        };
-        let engine = Engine::spawn(build, wake);
-        Self { leave: Some(leave), events, gone, woken, engine }
-    }
-
-    fn want(&mut self, wishes: &[(u32, i64)]) -> Vec<u32> {
-        self.engine.want(wishes.iter().copied().collect::<BTreeMap<u32, i64>>())
-    }
-
-    /// Waits for the next events.
-    #[track_caller]
-    fn expect(&self, events: impl IntoIterator<Item = Event>) {
-        for event in events {
-            assert_eq!(self.events.recv_timeout(PATIENCE), Ok(event));
-        }
-    }
-
-    /// Lets the step under way end and waits for the next events.
-    #[track_caller]
-    fn then(&self, events: impl IntoIterator<Item = Event>) {
-        self.leave.as_ref().expect("steps still wait").send(()).expect("the engine runs");
-        self.expect(events);
-    }
-
-    /// Lets all steps run by themselves from now on.
-    fn let_go(&mut self) {
-        self.leave = None;
-    }
-
-    /// Waits until no lane is at work and returns the events since.
-    #[track_caller]
-    fn settle(&self) -> Vec<Event> {
-        wait_until(|| self.engine.busy() == 0);
-        self.events.try_iter().collect()
-    }
-
-    /// Collects news until there are `count`.
-    #[track_caller]
-    fn news(&mut self, count: usize) -> Vec<(u32, News)> {
-        let mut news = Vec::new();
-        wait_until(|| {
-            news.extend(self.engine.news());
-            news.len() >= count
-        });
-        news
-    }
-}
-
-#[track_caller]
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "the engine takes too long");
-        std::thread::yield_now();
-    }
-}
+use crate::counting::{BAD_START, Bench, News, PATIENCE, Started, Stepping};
 
 #[test]
 fn a_newer_wish_replaces_a_stale_one_within_one_step() {
@@ -168,7 +18,10 @@ fn a_newer_wish_replaces_a_stale_one_within_one_step() {
     assert!(bench.engine.news().is_empty());
     bench.then([Stepping(0, 7)]);
     assert_eq!(bench.engine.news(), [(0, News::Left(7, 6))]);
-    assert!(bench.woken.load(Ordering::SeqCst) > 0, "the window is told of news");
+    assert!(
+        bench.woken.load(Ordering::SeqCst) > 0,
+        "the window is told of news"
+    );
 }
 
 #[test]
@@ -178,12 +31,21 @@ fn unchanged_wishes_go_on_and_finished_ones_rest() {
     bench.expect([Started(0, 3), Stepping(0, 3)]);
     assert!(bench.want(&[(0, 3)]).is_empty());
     bench.then([Stepping(0, 3)]);
-    assert_eq!(bench.want(&[(0, 3), (1, 1)]), [1], "only the new lane has changed");
+    assert_eq!(
+        bench.want(&[(0, 3), (1, 1)]),
+        [1],
+        "only the new lane has changed"
+    );
     bench.then([Started(1, 1), Stepping(0, 3)]);
     bench.then([Stepping(1, 1)]);
     bench.let_go();
     assert!(bench.settle().is_empty());
-    let done = [(0, News::Left(3, 2)), (0, News::Left(3, 1)), (0, News::Left(3, 0)), (1, News::Left(1, 0))];
+    let done = [
+        (0, News::Left(3, 2)),
+        (0, News::Left(3, 1)),
+        (0, News::Left(3, 0)),
+        (1, News::Left(1, 0)),
+    ];
     assert_eq!(bench.news(4), done);
     // What is done is not done again for being wanted still.
     assert_eq!(bench.want(&[(0, 3), (1, 1), (2, 1)]), [2]);
@@ -197,7 +59,10 @@ fn lanes_no_longer_wanted_stop() {
     let mut bench = Bench::new();
     bench.want(&[(0, 100), (1, 100)]);
     bench.expect([Started(0, 100), Started(1, 100), Stepping(0, 100)]);
-    assert!(bench.want(&[(1, 100)]).is_empty(), "taking away changes no wish");
+    assert!(
+        bench.want(&[(1, 100)]).is_empty(),
+        "taking away changes no wish"
+    );
     for _ in 0..5 {
         bench.then([Stepping(1, 100)]);
     }
@@ -242,7 +107,12 @@ fn lanes_of_one_urgency_are_stepped_in_turn() {
 fn less_urgent_lanes_wait() {
     let mut bench = Bench::new();
     bench.want(&[(0, 2), (10, 2), (20, 1)]);
-    bench.expect([Started(0, 2), Started(10, 2), Started(20, 1), Stepping(0, 2)]);
+    bench.expect([
+        Started(0, 2),
+        Started(10, 2),
+        Started(20, 1),
+        Stepping(0, 2),
+    ]);
     assert_eq!(bench.engine.busy(), 3, "waiting lanes are at work too");
     bench.then([Stepping(0, 2)]);
     bench.then([Stepping(10, 2)]);
@@ -263,10 +133,17 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     bench.let_go();
     bench.want(&[(0, BAD_START), (1, -3), (2, 2)]);
     let news = bench.news(4);
-    let of = |lane: u32| news.iter().filter(|(of, _)| *of == lane).map(|(_, news)| news).collect::<Vec<_>>();
+    let of = |lane: u32| {
+        news.iter()
+            .filter(|(of, _)| *of == lane)
+            .map(|(_, news)| news)
+            .collect::<Vec<_>>()
+    };
     for (lane, text) in [(0, "bad start"), (1, "bad step -3")] {
         let found = of(lane);
-        let [News::Failed(message)] = &found[..] else { panic!("{found:?} of lane {lane}") };
+        let [News::Failed(message)] = &found[..] else {
+            panic!("{found:?} of lane {lane}")
+        };
         assert!(message.contains(text), "{message}");
     }
     assert_eq!(of(2), [&News::Left(2, 1), &News::Left(2, 0)]);
@@ -276,7 +153,10 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     assert_eq!(bench.news(1), [(1, News::Left(1, 0))]);
     assert_eq!(bench.want(&[(0, 1), (1, 1), (2, 2)]), [0]);
     assert_eq!(bench.news(1), [(0, News::Left(1, 0))]);
-    assert_eq!(bench.settle(), [Started(1, 1), Stepping(1, 1), Started(0, 1), Stepping(0, 1)]);
+    assert_eq!(
+        bench.settle(),
+        [Started(1, 1), Stepping(1, 1), Started(0, 1), Stepping(0, 1)]
+    );
 }
 
 #[test]
@@ -285,9 +165,17 @@ fn dropping_the_engine_ends_its_thread_after_the_step_under_way() {
     bench.want(&[(0, i64::MAX), (1, i64::MAX)]);
     bench.expect([Started(0, i64::MAX)]);
     bench.let_go();
-    let Bench { engine, gone, events, .. } = bench;
+    let Bench {
+        engine,
+        gone,
+        events,
+        ..
+    } = bench;
     drop(engine);
-    assert!(gone.load(Ordering::SeqCst), "the worker is gone with its thread");
+    assert!(
+        gone.load(Ordering::SeqCst),
+        "the worker is gone with its thread"
+    );
     let rest = std::iter::from_fn(|| match events.recv_timeout(PATIENCE) {
         Ok(event) => Some(event),
         Err(RecvTimeoutError::Disconnected) => None,

@@ -15,7 +15,10 @@ struct Quadratic(Tensor<4>);
 
 impl Objective for Quadratic {
     fn loss(&self, x: Tensor<4>) -> Tensor<1> {
-        (x - self.0.clone()).square().sum_dims(&[1, 2, 3]).reshape([-1])
+        (x - self.0.clone())
+            .square()
+            .sum_dims(&[1, 2, 3])
+            .reshape([-1])
     }
 }
 
@@ -106,13 +109,21 @@ proptest! {
 #[test]
 fn descents_on_a_quadratic_find_the_projected_optimum() {
     let device = Device::flex();
-    let (centre, target) = (random_pictures(8, 2, 1) * 0.4 + 0.3, random_pictures(8, 2, 2));
+    let (centre, target) = (
+        random_pictures(8, 2, 1) * 0.4 + 0.3,
+        random_pictures(8, 2, 2),
+    );
     let radii: Vec<f32> = (0..8).map(|index| 0.05 + 0.06 * index as f32).collect();
     for norm in [Norm::Linf, Norm::L2] {
         let ball = Ball::new(norm, &radii, &device);
         let objective = Quadratic(target.clone());
         let start = ball.random_start(&centre, 3, &[0, 1, 2, 3, 4, 5, 6, 7]);
-        let mut descent = Descent::new(ball.clone(), per_picture(&[0.01], &device), centre.clone(), start);
+        let mut descent = Descent::new(
+            ball.clone(),
+            per_picture(&[0.01], &device),
+            centre.clone(),
+            start,
+        );
         for _ in 0..200 {
             descent.step(&objective);
         }
@@ -120,7 +131,10 @@ fn descents_on_a_quadratic_find_the_projected_optimum() {
         let optimum = values(objective.loss(ball.project(&centre, target.clone())));
         for (found, optimum) in found.iter().zip(&optimum) {
             // Steps of 0.01 end up to 0.01 off in each of the 12 numbers.
-            assert!((-1e-5..2e-3).contains(&(found - optimum)), "{norm}: {found}, at best {optimum}");
+            assert!(
+                (-1e-5..2e-3).contains(&(found - optimum)),
+                "{norm}: {found}, at best {optimum}"
+            );
         }
     }
 }
@@ -142,9 +156,15 @@ fn a_loss_without_gradient_moves_nothing() {
 fn better_chooses_for_each_picture() {
     let device = Device::flex();
     let candidate = |losses: [f32; 3], value: f32| {
-        (Tensor::<1>::from_floats(losses, &device), Tensor::<4>::full([3, 1, 1, 2], value, &device))
+        (
+            Tensor::<1>::from_floats(losses, &device),
+            Tensor::<4>::full([3, 1, 1, 2], value, &device),
+        )
     };
-    let (loss, x) = better(candidate([1.0, 2.0, 3.0], 0.0), candidate([2.0, 1.0, 3.0], 1.0));
+    let (loss, x) = better(
+        candidate([1.0, 2.0, 3.0], 0.0),
+        candidate([2.0, 1.0, 3.0], 1.0),
+    );
     assert_eq!(values(loss), [1.0, 1.0, 3.0]);
     assert_eq!(values(x), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
 }

@@ -1,9 +1,8 @@
-//! Whole trainings of a tiny network on tiny pictures: results, interruption, divergence, refusals.
+//! Whole trainings of a tiny network on tiny pictures: what they leave behind, and when they refuse.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use epsiloscope::attack::Attack;
@@ -11,63 +10,82 @@ use epsiloscope::data::{Dataset, Split};
 use epsiloscope::descent::Norm;
 use epsiloscope::error::{Error, Result};
 use epsiloscope::evaluate::accuracy;
-use epsiloscope::model::{Classifier, Precision, Weights};
-use epsiloscope::train::checkpoint::{Checkpoint, Position};
+use epsiloscope::model::{Classifier, Weights};
+use epsiloscope::train::checkpoint::Checkpoint;
 use epsiloscope::train::{Interrupt, Outcome, TrainConfig, Training, train};
 use serde::Deserialize;
 use tempfile::{TempDir, tempdir};
 
 use crate::common::{
-    BLUE, GREEN, RED, bits, message, message_naming, tiny_training, write_pictures, write_two_colours,
+    BLUE, GREEN, RED, bits, message_naming, tiny_training, write_pictures, write_two_colours,
 };
 
 /// A line of `metrics.csv`.
 #[derive(Debug, Deserialize)]
-struct Row {
-    epoch: usize,
-    rate: f64,
-    train_loss: f64,
-    train_accuracy: f64,
-    test_accuracy: Option<f64>,
-    test_robust_accuracy: Option<f64>,
+pub(crate) struct Row {
+    pub(crate) epoch: usize,
+    pub(crate) rate: f64,
+    pub(crate) train_loss: f64,
+    pub(crate) train_accuracy: f64,
+    pub(crate) test_accuracy: Option<f64>,
+    pub(crate) test_robust_accuracy: Option<f64>,
     throughput: f64,
-    seconds: f64,
+    pub(crate) seconds: f64,
 }
 
-fn rows(out: &Path) -> Vec<Row> {
+pub(crate) fn rows(out: &Path) -> Vec<Row> {
     let mut reader = csv::Reader::from_path(out.join("metrics.csv")).expect("there are metrics");
-    reader.deserialize().map(|row| row.expect("a line of metrics")).collect()
+    reader
+        .deserialize()
+        .map(|row| row.expect("a line of metrics"))
+        .collect()
 }
 
 /// 48 training and 16 test pictures, and a folder to train into.
-fn scene() -> (TempDir, TrainConfig, PathBuf) {
+pub(crate) fn scene() -> (TempDir, TrainConfig, PathBuf) {
     let folder = tempdir().expect("a folder");
     write_two_colours(folder.path(), 24, 8);
     let (config, out) = (tiny_training(folder.path()), folder.path().join("out"));
     (folder, config, out)
 }
 
-fn run(config: &TrainConfig, out: &Path, resume: bool, interrupted: bool) -> Result<Outcome> {
-    train(config, out, resume, &Device::flex(), &Interrupt::new(AtomicBool::new(interrupted)))
+pub(crate) fn run(
+    config: &TrainConfig,
+    out: &Path,
+    resume: bool,
+    interrupted: bool,
+) -> Result<Outcome> {
+    train(
+        config,
+        out,
+        resume,
+        &Device::flex(),
+        &Interrupt::new(AtomicBool::new(interrupted)),
+    )
 }
 
-fn finish(config: &TrainConfig, out: &Path, resume: bool) -> Classifier {
+pub(crate) fn finish(config: &TrainConfig, out: &Path, resume: bool) -> Classifier {
     let outcome = run(config, out, resume, false).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(outcome, Outcome::Finished(out.join("model.safetensors")));
     Classifier::open(&out.join("model.safetensors"), &Device::flex()).expect("a sound model")
 }
 
-fn checkpoint(out: &Path) -> PathBuf {
+pub(crate) fn checkpoint(out: &Path) -> PathBuf {
     out.join("checkpoint.safetensors")
 }
 
-fn saved(out: &Path) -> Checkpoint {
+pub(crate) fn saved(out: &Path) -> Checkpoint {
     Checkpoint::read(&checkpoint(out)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn tensors(path: &Path) -> Vec<(String, Vec<u32>)> {
-    let tensors = Weights::read(path).expect("a sound file").tensors.into_iter();
-    tensors.map(|(name, array)| (name, bits(&array.values))).collect()
+pub(crate) fn tensors(path: &Path) -> Vec<(String, Vec<u32>)> {
+    let tensors = Weights::read(path)
+        .expect("a sound file")
+        .tensors
+        .into_iter();
+    tensors
+        .map(|(name, array)| (name, bits(&array.values)))
+        .collect()
 }
 
 #[test]
@@ -75,11 +93,22 @@ fn a_training_learns_and_leaves_a_table_and_a_model() {
     let (folder, config, out) = scene();
     let model = finish(&config, &out, false);
     let rows = rows(&out);
-    assert_eq!(rows.iter().map(|row| row.epoch).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(
+        rows.iter().map(|row| row.epoch).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
     for row in &rows {
         let numbers = [row.rate, row.train_loss, row.throughput, row.seconds];
-        assert!(numbers.iter().all(|number| number.is_finite() && *number > 0.0), "{row:?}");
-        assert!((0.0..=1.0).contains(&row.train_accuracy) && row.test_accuracy.is_some(), "{row:?}");
+        assert!(
+            numbers
+                .iter()
+                .all(|number| number.is_finite() && *number > 0.0),
+            "{row:?}"
+        );
+        assert!(
+            (0.0..=1.0).contains(&row.train_accuracy) && row.test_accuracy.is_some(),
+            "{row:?}"
+        );
         assert_eq!(row.test_robust_accuracy, None);
     }
     assert!(rows[2].rate < rows[1].rate && rows[0].seconds < rows[2].seconds);
@@ -98,16 +127,29 @@ fn a_training_learns_and_leaves_a_table_and_a_model() {
 fn adversarial_trainings_run_with_one_step_and_with_two() {
     for steps in [1, 2] {
         let (_folder, mut config, out) = scene();
-        config.attack = Some(Attack { step_size: Some(0.2), ..Attack::pgd(Norm::L2, 0.25, steps) });
+        config.attack = Some(Attack {
+            step_size: Some(0.2),
+            ..Attack::pgd(Norm::L2, 0.25, steps)
+        });
         (config.epochs, config.schedule.epochs) = (2, 2);
         let model = finish(&config, &out, false);
-        assert!(model.manifest().training.starts_with("adversarial training on L2 PGD"));
+        assert!(
+            model
+                .manifest()
+                .training
+                .starts_with("adversarial training on L2 PGD")
+        );
         let rows = rows(&out);
         assert_eq!(rows.len(), 2);
         for row in rows {
             assert!(row.train_loss.is_finite());
-            let robust = row.test_robust_accuracy.expect("robust accuracy is watched");
-            assert!(robust <= row.test_accuracy.expect("there is a test split") + 1e-9, "attacks do not help");
+            let robust = row
+                .test_robust_accuracy
+                .expect("robust accuracy is watched");
+            assert!(
+                robust <= row.test_accuracy.expect("there is a test split") + 1e-9,
+                "attacks do not help"
+            );
         }
     }
 }
@@ -119,8 +161,13 @@ fn a_training_that_diverges_says_so_and_leaves_its_checkpoint() {
     run(&config, &out, false, true).unwrap_or_else(|error| panic!("{error}"));
     let before = fs::read(checkpoint(&out)).expect("there is a checkpoint");
     let result = run(&config, &out, true, false);
-    let Err(Error::Diverged { epoch, step, loss }) = result else { panic!("{result:?}") };
-    assert!(epoch == 1 && step > 1 && !loss.is_finite(), "epoch {epoch}, step {step}, loss {loss}");
+    let Err(Error::Diverged { epoch, step, loss }) = result else {
+        panic!("{result:?}")
+    };
+    assert!(
+        epoch == 1 && step > 1 && !loss.is_finite(),
+        "epoch {epoch}, step {step}, loss {loss}"
+    );
     assert!(fs::read(checkpoint(&out)).expect("there is a checkpoint") == before);
     assert!(Checkpoint::read(&checkpoint(&out)).is_ok());
     assert!(!out.join("model.safetensors").exists());
@@ -131,7 +178,10 @@ fn nothing_is_written_where_nothing_can_be_trained() {
     let (folder, config, out) = scene();
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).expect("a folder can be made");
-    let nothing = TrainConfig { data: empty.clone(), ..config.clone() };
+    let nothing = TrainConfig {
+        data: empty.clone(),
+        ..config.clone()
+    };
     message_naming(&empty, run(&nothing, &out, false, false));
     let mut impossible = vec![config.clone(); 5];
     impossible[0].epochs = 0;
@@ -152,8 +202,14 @@ fn a_batch_larger_than_the_data_is_the_data() {
     config.batch = 128;
     (config.epochs, config.schedule.epochs) = (6, 6);
     finish(&config, &out, false);
-    let best = rows(&out).iter().map(|row| row.train_accuracy).fold(0.0, f64::max);
-    assert!(best > 48.0 / 128.0, "of 48 pictures a share of {best} is right");
+    let best = rows(&out)
+        .iter()
+        .map(|row| row.train_accuracy)
+        .fold(0.0, f64::max);
+    assert!(
+        best > 48.0 / 128.0,
+        "of 48 pictures a share of {best} is right"
+    );
 }
 
 #[test]
@@ -171,6 +227,11 @@ fn test_classes_are_matched_by_name() {
     let mut test = Dataset::open(folder.path(), Split::Test, [8, 8]).expect("a test split");
     test.relabel(&classes).expect("all classes are known");
     let training = Training::resume(&checkpoint(&out), &classes, &Device::flex());
-    let model = training.unwrap_or_else(|error| panic!("{error}")).classifier();
-    assert_eq!(rows(&out)[2].test_accuracy, Some(accuracy(&model, &test, None)));
+    let model = training
+        .unwrap_or_else(|error| panic!("{error}"))
+        .classifier();
+    assert_eq!(
+        rows(&out)[2].test_accuracy,
+        Some(accuracy(&model, &test, None))
+    );
 }

@@ -1,0 +1,155 @@
+//! Trainings that are interrupted and resumed, and checkpoints that cannot be.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use burn::tensor::Device;
+use epsiloscope::attack::Attack;
+use epsiloscope::descent::Norm;
+use epsiloscope::model::{Precision, Weights};
+use epsiloscope::train::checkpoint::Position;
+use epsiloscope::train::{Interrupt, Outcome, TrainConfig, train};
+
+use crate::common::{message, message_naming};
+use crate::training::{Row, checkpoint, finish, rows, run, saved, scene, tensors};
+
+/// Checks that two trainings came to the same weights and velocities by the same way.
+fn check_same(a: &Path, b: &Path) {
+    for name in ["checkpoint.safetensors", "model.safetensors"] {
+        assert!(
+            tensors(&a.join(name)) == tensors(&b.join(name)),
+            "{name} differs"
+        );
+    }
+    let (a, b) = (rows(a), rows(b));
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(&b) {
+        assert_eq!(
+            (a.epoch, a.rate, a.train_accuracy),
+            (b.epoch, b.rate, b.train_accuracy)
+        );
+        let tests = |row: &Row| (row.test_accuracy, row.test_robust_accuracy);
+        assert_eq!(tests(a), tests(b));
+        // The sum of losses goes through text.
+        assert!(
+            (a.train_loss - b.train_loss).abs() <= 1e-12 * a.train_loss.abs(),
+            "{a:?} and {b:?}"
+        );
+    }
+}
+
+#[test]
+fn a_training_interrupted_at_once_goes_on_as_if_nothing_had_been() {
+    let (folder, config, whole) = scene();
+    finish(&config, &whole, false);
+    let out = folder.path().join("interrupted");
+    assert_eq!(
+        run(&config, &out, false, true).ok(),
+        Some(Outcome::Interrupted(checkpoint(&out)))
+    );
+    assert!(!out.join("metrics.csv").exists() && !out.join("model.safetensors").exists());
+    let saved = saved(&out);
+    assert_eq!(
+        (saved.position, &saved.config),
+        (Position::default(), &config)
+    );
+    // The checkpoint's own config counts, not the one at hand.
+    let other = TrainConfig {
+        seed: 99,
+        epochs: 1,
+        data: "nowhere".into(),
+        ..config
+    };
+    assert_eq!(
+        run(&other, &out, true, true).ok(),
+        Some(Outcome::Interrupted(checkpoint(&out)))
+    );
+    finish(&other, &out, true);
+    check_same(&whole, &out);
+}
+
+/// Trains until `wait` after the first epoch.
+fn train_for_a_while(config: &TrainConfig, out: &Path, wait: Duration) -> Outcome {
+    let interrupt = Interrupt::default();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !out.join("metrics.csv").exists() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(wait);
+            interrupt.store(true, Ordering::Relaxed);
+        });
+        train(config, out, false, &Device::flex(), &interrupt)
+            .unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+#[test]
+fn a_training_interrupted_in_mid_epoch_comes_to_the_same_weights() {
+    let (folder, mut config, whole) = scene();
+    config.attack = Some(Attack {
+        step_size: Some(0.25),
+        ..Attack::pgd(Norm::L2, 0.25, 1)
+    });
+    (config.epochs, config.schedule.epochs) = (5, 5);
+    finish(&config, &whole, false);
+    let an_epoch = rows(&whole)[4].seconds / 5.0;
+    let mut position = Position::default();
+    // Where it is caught is up to the machine: a few tries, until it is inside an epoch.
+    for attempt in 1..8 {
+        let out = folder.path().join(format!("attempt {attempt}"));
+        let outcome = train_for_a_while(
+            &config,
+            &out,
+            Duration::from_secs_f64(an_epoch * 0.4 * f64::from(attempt)),
+        );
+        if outcome == Outcome::Interrupted(checkpoint(&out)) {
+            position = saved(&out).position;
+            assert!(position.epoch >= 1 && rows(&out).len() == position.epoch);
+            finish(&config, &out, true);
+        }
+        check_same(&whole, &out);
+        if position.step > 0 {
+            break;
+        }
+    }
+    assert!(position.step > 0, "it was never caught inside an epoch");
+}
+
+#[test]
+fn checkpoints_that_are_none_are_refused_by_name() {
+    let (_folder, config, out) = scene();
+    let path = checkpoint(&out);
+    message_naming(&path, run(&config, &out, true, false));
+    assert!(!out.exists());
+    finish(&config, &out, false);
+    let sound = Weights::read(&path).expect("a checkpoint");
+    let bytes = fs::read(&path).expect("a checkpoint");
+    for length in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&path, &bytes[..length]).expect("a file can be written");
+        message_naming(&path, run(&config, &out, true, false));
+    }
+    fs::copy(out.join("model.safetensors"), &path).expect("a file can be copied");
+    assert!(message(run(&config, &out, true, false)).contains("no checkpoint"));
+    let refused = |change: &dyn Fn(&mut Weights)| {
+        let mut weights = sound.clone();
+        change(&mut weights);
+        weights
+            .write(&path, Precision::Single)
+            .expect("a file can be written");
+        message_naming(&path, run(&config, &out, true, false))
+    };
+    refused(&|weights| drop(weights.metadata.insert("position".into(), "{}".into())));
+    refused(&|weights| drop(weights.metadata.insert("config".into(), "[1, 2]".into())));
+    assert!(refused(&|weights| drop(weights.tensors.remove("fc.bias"))).contains("fc.bias"));
+    refused(&|weights| {
+        let velocity = weights
+            .tensors
+            .get_mut("velocity.fc.bias")
+            .expect("a velocity");
+        (velocity.shape, velocity.values) = (vec![3], vec![0.0; 3]);
+    });
+}
