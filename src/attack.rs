@@ -246,8 +246,9 @@ impl AttackRun {
 
     /// One gradient step. Returns the losses `[n]` before it, or nothing once all steps are done.
     pub fn step(&mut self, model: &Classifier) -> Option<Tensor<1>> {
-        if self.steps_done == self.attack.steps {
-            if self.restarts_done + 1 >= self.attack.restarts {
+        if self.steps_done >= self.attack.steps {
+            let no_steps = self.attack.steps == 0;
+            if no_steps || self.restarts_done + 1 >= self.attack.restarts {
                 return None;
             }
             self.end_restart(model);

@@ -45,8 +45,11 @@ impl Norm {
         match self {
             Self::Linf => gradient.sign(),
             Self::L2 => {
-                let length = l2(gradient.clone()).add_scalar(TINY);
-                gradient / length
+                // Squares of small gradients underflow; a confident model has such.
+                let largest = gradient.clone().abs().flatten::<2>(1, 3).max_dim(1);
+                let scaled = gradient / largest.reshape([-1, 1, 1, 1]).clamp_min(f32::MIN_POSITIVE);
+                let length = l2(scaled.clone()).clamp_min(TINY);
+                scaled / length
             }
         }
     }

@@ -106,9 +106,7 @@ impl Picture {
             .into_decoder()
             .map_err(|error| broken(error.to_string()))?;
         let (width, height) = decoder.dimensions();
-        if width.max(height) > MAX_SIDE
-            || u64::from(width) * u64::from(height) * 4 > MAX_DECODED_BYTES
-        {
+        if width.max(height) > MAX_SIDE || decoder.total_bytes() > MAX_DECODED_BYTES {
             return Err(broken(format!("{width}×{height} pixels are too many")));
         }
         let orientation = decoder

@@ -62,10 +62,10 @@ impl Dataset {
         if !root.is_dir() {
             return Err(Error::data(root, "no such folder"));
         }
-        let dataset = if [Split::Train, Split::Test]
+        let binary = [Split::Train, Split::Test]
             .iter()
-            .any(|&split| cifar::holds(root, split))
-        {
+            .any(|&split| cifar::holds(root, split));
+        let dataset = if binary {
             cifar::open(root, split, size)?
         } else {
             folder::open(&split_folder(root, split)?, size)?
@@ -73,7 +73,11 @@ impl Dataset {
         if dataset.labels.is_empty() {
             return Err(Error::data(root, "it holds no picture that can be opened"));
         }
-        if dataset.classes.len() < 2 {
+        if dataset
+            .labels
+            .iter()
+            .all(|&label| label == dataset.labels[0])
+        {
             return Err(Error::data(
                 root,
                 "it holds pictures of only one class; a folder for each class is needed",

@@ -162,10 +162,7 @@ struct Running<J> {
 fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
     let mut lanes: BTreeMap<W::Lane, Running<W::Job>> = BTreeMap::new();
     loop {
-        let active = lanes.values().filter(|lane| lane.job.is_some()).count();
-        if post.busy.swap(active, Ordering::Relaxed) != active {
-            (post.wake)();
-        }
+        let active = report_busy(&lanes, post);
         let Some(wishes) = latest(mail, active == 0) else {
             return;
         };
@@ -177,11 +174,23 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
             // A wish that arrived meanwhile counts from the very next step on.
             match latest(mail, false) {
                 None => return,
-                Some(Some(wishes)) => adopt(&mut worker, &mut lanes, wishes, post),
+                Some(Some(wishes)) => {
+                    adopt(&mut worker, &mut lanes, wishes, post);
+                    break;
+                }
                 Some(None) => {}
             }
         }
     }
+}
+
+/// Tells the window how many lanes are at work, and wakes it when that changed.
+fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>, post: &Post<W>) -> usize {
+    let active = lanes.values().filter(|lane| lane.job.is_some()).count();
+    if post.busy.swap(active, Ordering::Relaxed) != active {
+        (post.wake)();
+    }
+    active
 }
 
 /// The lanes at work that no more urgent one keeps waiting.
@@ -232,10 +241,7 @@ fn adopt<W: Worker>(
             .ok();
         lanes.insert(lane, Running { number, job });
     }
-    post.busy.store(
-        lanes.values().filter(|lane| lane.job.is_some()).count(),
-        Ordering::Relaxed,
-    );
+    report_busy(lanes, post);
 }
 
 fn step<W: Worker>(

@@ -30,6 +30,9 @@ pub struct Classifier {
     device: Device,
 }
 
+/// Numbers that a manifest may claim without a file to show for it.
+const SLACK: usize = 1 << 20;
+
 impl Classifier {
     /// Builds the network that `weights` describe on `device`.
     ///
@@ -38,6 +41,15 @@ impl Classifier {
     /// of the architecture; both name `path`, the file the weights came from.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         let manifest = Manifest::of(weights).map_err(|reason| Error::model(path, reason))?;
+        let (needed, there) = (manifest.architecture.numbers(), weights.numbers());
+        // A few missing tensors are listed by name below; a manifest that claims far more than its
+        // file holds must not be believed with memory.
+        if needed > there.saturating_mul(2).saturating_add(SLACK) {
+            let reason = format!(
+                "its manifest claims a network of {needed} numbers, the file holds {there}"
+            );
+            return Err(Error::model(path, reason));
+        }
         let mut network = ResNet::zeros(&manifest.architecture, device);
         weights
             .fill(&mut network)

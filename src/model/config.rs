@@ -116,6 +116,32 @@ impl ResNetConfig {
         )))
     }
 
+    /// How many numbers the network is made of, running statistics included; of a valid config.
+    pub fn numbers(&self) -> usize {
+        let conv =
+            |input: usize, output: usize, kernel: usize| output * (input * kernel * kernel + 4);
+        let expansion = self.block.expansion();
+        let mut input = self.widths[0];
+        let mut sum = conv(3, input, if self.stem == Stem::Imagenet { 7 } else { 3 });
+        for (stage, (&width, &blocks)) in self.widths.iter().zip(&self.blocks).enumerate() {
+            let output = width * expansion;
+            let body = |input: usize| match self.block {
+                Block::Basic => conv(input, width, 3) + conv(width, width, 3),
+                Block::Bottleneck => {
+                    conv(input, width, 1) + conv(width, width, 3) + conv(width, output, 1)
+                }
+            };
+            let shortcut = if stage > 0 || input != output {
+                conv(input, output, 1)
+            } else {
+                0
+            };
+            sum += body(input) + shortcut + (blocks - 1) * body(output);
+            input = output;
+        }
+        sum + (input + 1) * self.classes
+    }
+
     /// Length of the pooled representation.
     pub fn embedding(&self) -> usize {
         self.widths.last().copied().unwrap_or(0) * self.block.expansion()
@@ -127,7 +153,11 @@ impl ResNetConfig {
             Block::Basic => 2,
             Block::Bottleneck => 3,
         };
-        2 + per_block * self.blocks.iter().sum::<usize>()
+        let blocks = self
+            .blocks
+            .iter()
+            .fold(0, |sum: usize, &count| sum.saturating_add(count));
+        blocks.saturating_mul(per_block).saturating_add(2)
     }
 }
 

@@ -9,10 +9,13 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView, serialize};
 
 use super::resnet::{ResNet, Role, Visitor};
 use crate::error::{Error, Result};
+
+/// The longest header that the format allows, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
 
 /// A dense array of 32-bit floats in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +32,7 @@ pub enum Precision {
     /// 32-bit floats: exact.
     Single,
     /// 16-bit floats for arrays of two axes or more, 32-bit ones for the few numbers of the rest
-    /// (biases and normalisation).
+    /// (biases and normalisation) and where a value is too large for 16.
     Half,
 }
 
@@ -143,6 +146,17 @@ impl Weights {
         weights
     }
 
+    /// How many numbers all tensors hold together.
+    pub fn numbers(&self) -> usize {
+        self.tensors.values().map(|array| array.values.len()).sum()
+    }
+
+    /// Whether every number is finite.
+    pub fn is_finite(&self) -> bool {
+        let mut all = self.tensors.values().flat_map(|array| &array.values);
+        all.all(|value| value.is_finite())
+    }
+
     /// Puts the tensors into `network`.
     ///
     /// # Errors
@@ -183,13 +197,21 @@ impl Weights {
         file.read_exact(&mut start)
             .map_err(|_| Error::model(path, "the file is shorter than any safetensors file"))?;
         let header = u64::from_le_bytes(start);
-        if header > length.saturating_sub(8) {
+        if header == 0 || header > MAX_HEADER || header > length.saturating_sub(8) {
             return Err(Error::model(
                 path,
                 "it does not start like a safetensors file, or is cut short",
             ));
         }
         let mut bytes = start.to_vec();
+        let head = Read::by_ref(&mut file).take(header).read_to_end(&mut bytes);
+        head.map_err(reading)?;
+        let declared = serde_json::from_slice::<Metadata>(&bytes[8..]);
+        let declared =
+            declared.map_err(|error| Error::model(path, format!("its header: {error}")))?;
+        if length - 8 - header != declared.data_len() as u64 {
+            return Err(Error::model(path, "its length is not what its header says"));
+        }
         file.read_to_end(&mut bytes).map_err(reading)?;
         Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
     }
@@ -236,7 +258,13 @@ impl Weights {
             .tensors
             .iter()
             .map(|(name, array)| {
-                let half = precision == Precision::Half && array.shape.len() > 1;
+                let fits = || {
+                    array
+                        .values
+                        .iter()
+                        .all(|value| value.abs() <= f16::MAX.to_f32())
+                };
+                let half = precision == Precision::Half && array.shape.len() > 1 && fits();
                 let (dtype, bytes) = if half {
                     let halves = array.values.iter().map(|&value| f16::from_f32(value));
                     (Dtype::F16, halves.flat_map(f16::to_le_bytes).collect())

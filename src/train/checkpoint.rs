@@ -24,6 +24,9 @@ pub struct Position {
     pub right: usize,
     /// Seconds of computing so far.
     pub seconds: f64,
+    /// Seconds of computing in the epoch under way.
+    #[serde(default)]
+    pub epoch_seconds: f64,
 }
 
 const VELOCITY: &str = "velocity.";
@@ -103,6 +106,13 @@ impl Checkpoint {
                 architecture: network.config().to_string(),
                 mismatch,
             })?;
+        let fits = |(name, velocity): (&String, &crate::model::Array)| {
+            let weights = self.weights.tensors.get(name);
+            weights.is_some_and(|weights| weights.values.len() == velocity.values.len())
+        };
+        if !self.velocities.iter().all(fits) {
+            return Err(Error::model(path, "its velocities do not fit its weights"));
+        }
         sgd.restore(&self.velocities, device);
         Ok(())
     }

@@ -165,8 +165,10 @@ impl Training {
             self.position.step += 1;
             self.position.loss_sum += f64::from(loss);
             self.position.right += right;
-            self.position.seconds += started.elapsed().as_secs_f64();
-            let throughput = count as f64 / started.elapsed().as_secs_f64();
+            let seconds = started.elapsed().as_secs_f64();
+            self.position.seconds += seconds;
+            self.position.epoch_seconds += seconds;
+            let throughput = count as f64 / seconds;
             bar.inc(1);
             bar.set_message(format!(
                 "epoch {}, loss {loss:.3}, {throughput:.0} pictures/s",
@@ -177,20 +179,26 @@ impl Training {
     }
 
     /// Closes the epoch and sums it up.
-    fn close_epoch(
-        &mut self,
-        batches: usize,
-        seconds_before: f64,
-        test: Option<&Dataset>,
-    ) -> EpochMetrics {
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] when the last step left a weight that is no number.
+    fn close_epoch(&mut self, data: &Dataset, test: Option<&Dataset>) -> Result<EpochMetrics> {
         let Position {
             epoch,
             loss_sum,
             right,
             seconds,
-            ..
+            epoch_seconds,
+            step: batches,
         } = self.position;
-        let pictures = (batches * self.config.batch) as f64;
+        if !Weights::of(&mut self.network).is_finite() {
+            return Err(Error::Diverged {
+                epoch: epoch + 1,
+                step: batches,
+                loss: f32::NAN,
+            });
+        }
+        let pictures = (batches * self.config.batch.min(data.len())) as f64;
         let model = self.classifier();
         let accuracy =
             |attack: Option<&Attack>| test.map(|test| evaluate::accuracy(&model, test, attack));
@@ -206,7 +214,7 @@ impl Training {
                 .attack
                 .as_ref()
                 .and_then(|_| accuracy(Some(&robust))),
-            throughput: pictures / (seconds - seconds_before).max(1e-9),
+            throughput: pictures / epoch_seconds.max(1e-9),
             seconds,
         };
         self.position = Position {
@@ -214,7 +222,7 @@ impl Training {
             seconds,
             ..Position::default()
         };
-        metrics
+        Ok(metrics)
     }
 }
 
@@ -264,7 +272,7 @@ pub fn train(
     };
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
     data.report_skipped();
-    let test = test_pictures(config)?;
+    let test = test_pictures(config, &data.classes)?;
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
     } else {
@@ -278,12 +286,11 @@ pub fn train(
         training.position.epoch * batches + training.position.step,
     );
     while training.position.epoch < config.epochs {
-        let before = training.position.seconds;
         if !training.epoch(&data, interrupt, &bar)? {
             training.save(&path)?;
             return Ok(Outcome::Interrupted(path));
         }
-        let row = training.close_epoch(batches, before, test.as_ref());
+        let row = training.close_epoch(&data, test.as_ref())?;
         bar.suspend(|| println!("{}", describe(&row)));
         metrics.push(row)?;
         training.save(&path)?;
@@ -294,12 +301,14 @@ pub fn train(
 }
 
 /// The monitored test pictures, if the data set has a test split.
-fn test_pictures(config: &TrainConfig) -> Result<Option<Dataset>> {
+fn test_pictures(config: &TrainConfig, classes: &[String]) -> Result<Option<Dataset>> {
     if !Dataset::has_split(&config.data, Split::Test) {
         return Ok(None);
     }
     let mut test = Dataset::open(&config.data, Split::Test, config.input)?;
     test.thin(config.monitor);
+    test.relabel(classes)
+        .map_err(|reason| Error::data(&config.data, reason))?;
     Ok(Some(test))
 }
 

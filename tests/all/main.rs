@@ -1,4 +1,24 @@
 //! Integration tests that need no graphics adapter, in one binary.
 
+mod common; // tiny networks, tiny data, readers of tensors
+
+mod boundaries; // which room may use what, and how long a file may be
+mod counting; // an engine worker that counts
+mod engine; // wishes, urgency, panics, on integers
+
+mod bad_pictures; // hostile picture files
+mod crops; // the part of a picture that a model sees
+mod huge_pictures; // claims of size
+
+mod bad_models; // hostile model files
+mod sound_models; // round trips
+
+mod attacks; // laws of attacks; models are inert
+mod laws; // laws of norms, balls and descents
 mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
+
+mod batches; // shuffling and augmentation
+mod data; // ImageFolder and CIFAR-10 binary
+mod resuming; // interruption and resumption
+mod training; // results and refusals

@@ -1,0 +1,207 @@
+//! The engine's worker: it owns the models and starts what is wanted.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+
+use super::batch::Batch;
+use super::sweep::SweepJob;
+use super::{Attacked, Lane, Look, News, Request, Subject, top};
+use crate::attack::Attack;
+use crate::engine::{Step, Worker};
+use crate::error::Result;
+use crate::model::{Classifier, tensor_values, zoo};
+use crate::picture::{Crop, Picture};
+use crate::view::Frame;
+
+/// Finished attacks kept for when they are wanted again.
+const REMEMBERED: usize = 64;
+
+/// The engine's thread: models, and the attacks it remembers.
+pub struct Explorer {
+    device: Device,
+    models: HashMap<String, Arc<Classifier>>,
+    remembered: VecDeque<(Subject, Attack, Attacked)>,
+}
+
+/// A request under way.
+pub enum Job {
+    /// The model is loaded and warmed up in a step of its own, so that the window can say so.
+    Prepare(Request),
+    /// One attack.
+    Attack(Box<AttackJob>),
+    /// Attacks over a grid of ε.
+    Sweep(Box<SweepJob>),
+}
+
+impl Explorer {
+    /// Computes on `device`.
+    pub fn new(device: Device) -> Self {
+        Self {
+            device,
+            models: HashMap::new(),
+            remembered: VecDeque::new(),
+        }
+    }
+
+    fn model(&mut self, name: &str) -> Result<Arc<Classifier>> {
+        if let Some(model) = self.models.get(name) {
+            return Ok(model.clone());
+        }
+        let model = Arc::new(zoo::open(name, &self.device)?);
+        self.models.insert(name.to_owned(), model.clone());
+        Ok(model)
+    }
+
+    /// The picture as its model sees it, and the class to leave.
+    fn look(&self, model: &Classifier, subject: &Subject) -> (Tensor<4>, Look) {
+        let size = model.manifest().input;
+        let pixels = subject.picture.cropped(subject.crop, size);
+        let planes = crate::picture::planes(&pixels);
+        let values: Vec<f32> = planes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        let x = Tensor::from_data(
+            TensorData::new(values, [1, 3, size[0], size[1]]),
+            &self.device,
+        );
+        let probabilities = tensor_values(softmax(model.logits(x.clone()), 1));
+        let labels = &model.manifest().labels;
+        let truth = subject.truth.as_ref();
+        let known = truth.and_then(|truth| labels.iter().position(|label| label == truth));
+        let look = Look {
+            manifest: Arc::new(model.manifest().clone()),
+            input: Frame::new(x.clone()),
+            label: known.unwrap_or_else(|| top(&probabilities)),
+            probabilities,
+        };
+        (x, look)
+    }
+
+    fn prepare(&mut self, request: Request) -> Result<(Option<News>, Option<Job>)> {
+        Ok(match request {
+            Request::Look(subject) => {
+                let model = self.model(&subject.model)?;
+                (Some(News::Looked(self.look(&model, &subject).1)), None)
+            }
+            Request::Attack(subject, attack) => {
+                let model = self.model(&subject.model)?;
+                attack.validate(model.classes())?;
+                let known = self
+                    .remembered
+                    .iter()
+                    .find(|(s, a, _)| *s == subject && *a == attack);
+                if let Some((_, _, attacked)) = known {
+                    return Ok((Some(News::Attacked(attacked.clone())), None));
+                }
+                let (x, look) = self.look(&model, &subject);
+                let batch = Batch::new(&model, &attack, &x, look.label, &[attack.epsilon]);
+                let job = AttackJob {
+                    subject,
+                    attack,
+                    model,
+                    batch,
+                };
+                (Some(News::Progress(0.0)), Some(Job::Attack(Box::new(job))))
+            }
+            Request::Sweep(subject, attack, most) => {
+                let model = self.model(&subject.model)?;
+                attack.validate(model.classes())?;
+                let (x, look) = self.look(&model, &subject);
+                let job = SweepJob::new(model, attack, x, look.label, most);
+                (None, Some(Job::Sweep(Box::new(job))))
+            }
+        })
+    }
+
+    fn attack_step(&mut self, job: &mut AttackJob) -> Step<News> {
+        let Some(mut attacked) = job.batch.step(&job.model) else {
+            let news = Some(News::Progress(job.batch.progress()));
+            return Step { news, done: false };
+        };
+        let attacked = attacked.remove(0);
+        if self.remembered.len() == REMEMBERED {
+            self.remembered.pop_front();
+        }
+        self.remembered
+            .push_back((job.subject.clone(), job.attack.clone(), attacked.clone()));
+        Step {
+            news: Some(News::Attacked(attacked)),
+            done: true,
+        }
+    }
+}
+
+impl Worker for Explorer {
+    type Lane = Lane;
+    type Request = Request;
+    type News = News;
+    type Job = Job;
+
+    fn start(&mut self, _: &Lane, request: &Request) -> Job {
+        Job::Prepare(request.clone())
+    }
+
+    fn urgency(lane: &Lane) -> u8 {
+        match lane {
+            Lane::Look(_) => 0,
+            Lane::Attack(_) => 1,
+            Lane::Sweep(_) => 2,
+        }
+    }
+
+    fn step(&mut self, job: &mut Job) -> Step<News> {
+        match job {
+            Job::Prepare(request) => match self.prepare(request.clone()) {
+                Ok((news, Some(next))) => {
+                    *job = next;
+                    Step { news, done: false }
+                }
+                Ok((news, None)) => Step { news, done: true },
+                Err(error) => Step {
+                    news: Some(News::Failed(error.to_string())),
+                    done: true,
+                },
+            },
+            Job::Attack(attack) => self.attack_step(attack),
+            Job::Sweep(sweep) => sweep.step(),
+        }
+    }
+
+    fn failed(&mut self, message: String) -> News {
+        News::Failed(format!("This computation failed: {message}"))
+    }
+}
+
+/// One attack on one picture.
+pub struct AttackJob {
+    subject: Subject,
+    attack: Attack,
+    model: Arc<Classifier>,
+    batch: Batch,
+}
+
+/// Opens a picture for headless work: as [`Explorer`] would show it.
+pub fn attack_once(
+    model: &Arc<Classifier>,
+    path: &Path,
+    truth: Option<String>,
+    attack: &Attack,
+) -> Result<(Look, Attacked)> {
+    let explorer = Explorer::new(model.device().clone());
+    let subject = Subject {
+        model: model.manifest().name.clone(),
+        picture: Picture::open(path)?,
+        crop: Crop::default(),
+        truth,
+    };
+    attack.validate(model.classes())?;
+    let (x, look) = explorer.look(model, &subject);
+    let mut batch = Batch::new(model, attack, &x, look.label, &[attack.epsilon]);
+    let attacked = loop {
+        if let Some(mut attacked) = batch.step(model) {
+            break attacked.remove(0);
+        }
+    };
+    Ok((look, attacked))
+}
