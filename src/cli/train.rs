@@ -11,7 +11,7 @@ use crate::descent::Norm;
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
-use crate::train::{Architecture, Outcome, Preset, ScheduleKind, TrainConfig, train};
+use crate::train::{Architecture, CHECKPOINT, Outcome, Preset, ScheduleKind, TrainConfig, train};
 
 /// What is not given keeps the preset's value.
 #[derive(Debug, Args)]
@@ -28,6 +28,9 @@ pub struct TrainArguments {
     /// Go on from the checkpoint in the output folder, with its settings.
     #[arg(long)]
     resume: bool,
+    /// Train afresh even where the output folder holds a checkpoint.
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
     /// What to call the model.
     #[arg(long)]
     name: Option<String>,
@@ -147,6 +150,11 @@ impl TrainArguments {
     /// Trains to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
         let config = self.config()?;
+        let checkpoint = self.out.join(CHECKPOINT);
+        if checkpoint.exists() && !self.resume && !self.overwrite {
+            let reason = "it is there already; --resume goes on from it, --overwrite starts afresh";
+            return Err(Error::io(&checkpoint, "write", reason));
+        }
         let device = Compute::open(self.backend)?.device;
         let interrupt = Arc::new(AtomicBool::new(false));
         let flag = interrupt.clone();

@@ -73,11 +73,8 @@ impl Dataset {
         if dataset.labels.is_empty() {
             return Err(Error::data(root, "it holds no picture that can be opened"));
         }
-        if dataset
-            .labels
-            .iter()
-            .all(|&label| label == dataset.labels[0])
-        {
+        let first = dataset.labels[0];
+        if !binary && dataset.labels.iter().all(|&label| label == first) {
             return Err(Error::data(
                 root,
                 "it holds pictures of only one class; a folder for each class is needed",

@@ -13,4 +13,4 @@ mod sgd;
 
 pub use config::{Architecture, Preset, TrainConfig};
 pub use schedule::{Schedule, ScheduleKind};
-pub use session::{Interrupt, Outcome, Training, train};
+pub use session::{CHECKPOINT, Interrupt, Outcome, Training, train};

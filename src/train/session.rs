@@ -22,7 +22,7 @@ use crate::model::{Classifier, Manifest, Precision, ResNet, Role, Visitor, Weigh
 pub type Interrupt = Arc<AtomicBool>;
 
 /// The checkpoint's name in the output folder.
-const CHECKPOINT: &str = "checkpoint.safetensors";
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// PyTorch's default momentum of running statistics.
 const STATISTICS_MOMENTUM: f64 = 0.1;
 
