@@ -4,7 +4,8 @@
     python3 pytorch_bench.py --threads 2 --widths 16,32,64 --blocks 3,3,3
     python3 pytorch_bench.py --weights model.safetensors --folded --json out.json
 
-Weights are in torchvision's naming with the metadata that make_fixtures.py writes. Medians of
+Weights are a model file of the program (assets/models/*.safetensors, say), or in torchvision's
+naming with the metadata that make_fixtures.py writes. Medians of
 --runs runs after --warmup runs, eager mode, float32, on random pictures in [0,1].
 
 Rows:
@@ -40,11 +41,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "fixtu
 from make_fixtures import BLOCKS, ResNet, input_gradient, pgd_step  # noqa: E402
 
 
+def from_manifest(text):
+    """Untrained network as the manifest inside a model file of the program describes it."""
+    manifest = json.loads(text)
+    shape, normalizer = manifest["architecture"], manifest["normalizer"]
+    return ResNet(shape["stem"], shape["block"], shape["widths"], shape["blocks"], shape["classes"],
+                  tuple(normalizer["mean"]), tuple(normalizer["std"]))
+
+
 def load(path):
     """Network from a safetensors file with metadata."""
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
-    model = ResNet.from_metadata(metadata)
+    model = from_manifest(metadata["epsiloscope"]) if "epsiloscope" in metadata else ResNet.from_metadata(metadata)
     result = model.load_state_dict(load_file(path), strict=False)
     missing = [k for k in result.missing_keys if not k.endswith("num_batches_tracked")]
     if missing or result.unexpected_keys:
@@ -135,7 +144,7 @@ def arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, help="safetensors; without it, a random network")
-    parser.add_argument("--stem", choices=["cifar", "imagenet"], default="cifar")
+    parser.add_argument("--stem", choices=["cifar", "cifar-half", "imagenet"], default="cifar")
     parser.add_argument("--block", choices=sorted(BLOCKS), default="basic")
     parser.add_argument("--widths", type=ints, default=[16, 32, 64])
     parser.add_argument("--blocks", type=ints, default=[3, 3, 3])

@@ -155,10 +155,18 @@ impl App {
         }
         for result in self.loader.arrived() {
             match result {
-                Ok(picture) => self.state.add(picture, None),
+                Ok(opened) => {
+                    let before = self.state.selected;
+                    self.state.add(opened.picture, None);
+                    if !opened.first {
+                        self.state.selected = before;
+                    }
+                }
                 Err(error) => self.messages.push(error.to_string()),
             }
         }
+        let held = self.state.library.iter().map(|entry| entry.picture.bytes());
+        self.loader.set_held(held.sum());
         self.messages
             .extend(self.saving.try_iter().map(|error| error.to_string()));
         let dropped: Vec<PathBuf> = context.input(|input| {

@@ -114,9 +114,7 @@ impl Attack {
         labels: &[usize],
         numbers: &[u64],
     ) -> Tensor<4> {
-        let mut run = AttackRun::new(self, model, x.clone(), labels, numbers, &[self.epsilon]);
-        while run.step(model).is_some() {}
-        run.finish(model)
+        self.run_steps(model, x, labels, numbers).finish(model)
     }
 
     /// As [`Attack::run`], but returns the last iterates unweighed: what adversarial training
@@ -128,9 +126,20 @@ impl Attack {
         labels: &[usize],
         numbers: &[u64],
     ) -> Tensor<4> {
+        let run = self.run_steps(model, x, labels, numbers);
+        run.descent.current().clone()
+    }
+
+    fn run_steps(
+        &self,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> AttackRun {
         let mut run = AttackRun::new(self, model, x.clone(), labels, numbers, &[self.epsilon]);
         while run.step(model).is_some() {}
-        run.descent.current().clone()
+        run
     }
 }
 

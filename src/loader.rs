@@ -1,6 +1,8 @@
 //! Opening pictures in the background, so that no file can hold up a frame.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::{Error, Result};
@@ -9,11 +11,32 @@ use crate::picture::{Picture, has_picture_name};
 /// A folder with more pictures than this is cut off, with a message.
 const MOST: usize = 10_000;
 
+/// Decoded pictures may take this many bytes together; the rest of a folder is then left unopened.
+const BUDGET: usize = 512 << 20;
+
+/// A picture that has been opened.
+pub struct Opened {
+    /// The picture.
+    pub picture: Picture,
+    /// Whether it is the first of those that were opened together.
+    pub first: bool,
+}
+
 /// Where opened pictures arrive.
 pub struct Loader {
-    sender: Sender<Result<Picture>>,
-    receiver: Receiver<Result<Picture>>,
+    sender: Sender<Result<Opened>>,
+    receiver: Receiver<Result<Opened>>,
     context: egui::Context,
+    /// Bytes of the pictures in the library, as last told.
+    held: Arc<AtomicUsize>,
+}
+
+/// One opening: where its pictures go, and how much they may still take.
+struct Delivery {
+    sender: Sender<Result<Opened>>,
+    context: egui::Context,
+    held: Arc<AtomicUsize>,
+    first: bool,
 }
 
 impl Loader {
@@ -24,77 +47,110 @@ impl Loader {
             sender,
             receiver,
             context,
+            held: Arc::default(),
         }
+    }
+
+    /// Tells how many bytes the library holds, so that no folder can fill the memory.
+    pub fn set_held(&self, bytes: usize) {
+        self.held.store(bytes, Ordering::Relaxed);
     }
 
     /// Opens files and folders (all pictures inside, not deeper).
     pub fn open(&self, paths: Vec<PathBuf>) {
-        self.work(move |send| {
-            for path in paths {
-                open_path(&path, send);
-            }
-        });
+        self.work(move || paths);
     }
 
     /// Asks for files, or for a folder, in the system's own dialog.
     pub fn open_dialog(&self, folder: bool) {
-        self.work(move |send| {
+        self.work(move || {
             let dialog = rfd::FileDialog::new().set_title("Open pictures");
             let chosen = if folder {
                 dialog.pick_folder().map(|path| vec![path])
             } else {
-                dialog
-                    .add_filter("Pictures", &crate::picture::EXTENSIONS)
-                    .pick_files()
+                let dialog = dialog.add_filter("Pictures", &crate::picture::EXTENSIONS);
+                dialog.pick_files()
             };
-            for path in chosen.unwrap_or_default() {
-                open_path(&path, send);
-            }
+            chosen.unwrap_or_default()
         });
     }
 
     /// The pictures and troubles that have arrived.
-    pub fn arrived(&self) -> Vec<Result<Picture>> {
+    pub fn arrived(&self) -> Vec<Result<Opened>> {
         self.receiver.try_iter().collect()
     }
 
-    fn work(&self, work: impl FnOnce(&dyn Fn(Result<Picture>)) + Send + 'static) {
-        let (sender, context) = (self.sender.clone(), self.context.clone());
+    fn work(&self, choose: impl FnOnce() -> Vec<PathBuf> + Send + 'static) {
+        let mut delivery = Delivery {
+            sender: self.sender.clone(),
+            context: self.context.clone(),
+            held: self.held.clone(),
+            first: true,
+        };
         std::thread::spawn(move || {
-            work(&|result| {
-                // The window may be gone; then nobody waits.
-                let _ = sender.send(result);
-                context.request_repaint();
-            });
+            for path in choose() {
+                delivery.path(&path);
+            }
         });
     }
 }
 
-fn open_path(path: &Path, send: &dyn Fn(Result<Picture>)) {
-    if !path.is_dir() {
-        send(Picture::open(path));
-        return;
+impl Delivery {
+    fn send(&mut self, result: Result<Picture>) {
+        let result = result.map(|picture| Opened {
+            picture,
+            first: std::mem::replace(&mut self.first, false),
+        });
+        // The window may be gone; then nobody waits.
+        let _ = self.sender.send(result);
+        self.context.request_repaint();
     }
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) => return send(Err(Error::io(path, "read", error))),
-    };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    files.retain(|file| file.is_file() && has_picture_name(file));
-    files.sort();
-    if files.is_empty() {
-        return send(Err(Error::data(path, "it holds no picture")));
+
+    /// Opens one file, unless the library is full.
+    fn file(&mut self, path: &Path) -> bool {
+        if self.held.load(Ordering::Relaxed) > BUDGET {
+            let reason = format!(
+                "the library is full ({} MB of pictures); it and what follows is not opened. \
+                 Remove some, or open fewer",
+                BUDGET >> 20
+            );
+            self.send(Err(Error::data(path, reason)));
+            return false;
+        }
+        let opened = Picture::open(path);
+        if let Ok(picture) = &opened {
+            self.held.fetch_add(picture.bytes(), Ordering::Relaxed);
+        }
+        self.send(opened);
+        true
     }
-    if files.len() > MOST {
-        let reason = format!(
-            "it holds {} pictures; only the first {MOST} are opened",
-            files.len()
-        );
-        send(Err(Error::data(path, reason)));
-    }
-    for file in files.into_iter().take(MOST) {
-        send(Picture::open(&file));
+
+    fn path(&mut self, path: &Path) {
+        if !path.is_dir() {
+            self.file(path);
+            return;
+        }
+        let entries = match std::fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) => return self.send(Err(Error::io(path, "read", error))),
+        };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|file| file.is_file() && has_picture_name(file))
+            .collect();
+        files.sort();
+        if files.is_empty() {
+            return self.send(Err(Error::data(path, "it holds no picture")));
+        }
+        if files.len() > MOST {
+            let count = files.len();
+            let reason = format!("it holds {count} pictures; only the first {MOST} are opened");
+            self.send(Err(Error::data(path, reason)));
+        }
+        for file in files.into_iter().take(MOST) {
+            if !self.file(&file) {
+                return;
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ const MAX_SIDE: u32 = 32_768;
 /// Longer files are refused unread.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Decoded pictures are kept at most this long on a side: no model looks at more.
-const KEPT_SIDE: u32 = 2048;
+const KEPT_SIDE: u32 = 1024;
 
 /// File name endings of the formats that can be opened.
 pub const EXTENSIONS: [&str; 12] = [
@@ -35,7 +35,7 @@ pub fn has_picture_name(path: &Path) -> bool {
 pub struct Picture {
     /// Where it came from; for a pasted or bundled one, a name for people.
     pub path: PathBuf,
-    /// The pixels, at most 2048 on the longer side.
+    /// The pixels, at most 1024 on the longer side.
     pub pixels: Arc<RgbImage>,
     /// Width and height before it was scaled down to be kept.
     pub original: [u32; 2],
@@ -96,7 +96,7 @@ impl Picture {
         let mut reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
             .map_err(|error| broken(error.to_string()))?;
-        let Some(format) = reader.format().filter(|format| format.reading_enabled()) else {
+        let Some(format) = reader.format().filter(image::ImageFormat::reading_enabled) else {
             return Err(broken("its bytes are of no known picture format".into()));
         };
         // The bytes decide, also against a wrong name.
@@ -131,6 +131,11 @@ impl Picture {
             pixels: Arc::new(on_white(&image)),
             original,
         }
+    }
+
+    /// Memory that the pixels take.
+    pub fn bytes(&self) -> usize {
+        self.pixels.as_raw().len()
     }
 
     /// The rectangle `[left, top, width, height]`, in kept pixels, that `crop` selects for an input

@@ -31,6 +31,9 @@ pub struct TrainArguments {
     /// Train afresh even where the output folder holds a checkpoint.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+    /// Start from the weights of this model file instead of random ones.
+    #[arg(long)]
+    init: Option<PathBuf>,
     /// What to call the model.
     #[arg(long)]
     name: Option<String>,
@@ -110,6 +113,7 @@ impl TrainArguments {
         config.schedule.kind = self.schedule.unwrap_or(config.schedule.kind);
         config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
         config.seed = self.seed.unwrap_or(config.seed);
+        config.init = self.init.clone();
         if let Some(side) = self.input {
             config.input = [side; 2];
             config.augmentation.padding = side / 8;

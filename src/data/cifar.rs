@@ -64,7 +64,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
 }
 
 fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
-    if bytes.is_empty() || bytes.len() % RECORD != 0 {
+    if bytes.is_empty() || !bytes.len().is_multiple_of(RECORD) {
         let reason = format!("its length is no multiple of a record's {RECORD} bytes");
         return Err(Error::data(path, reason));
     }

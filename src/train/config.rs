@@ -99,6 +99,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Test pictures looked at after every epoch.
     pub monitor: usize,
+    /// A model file whose weights to start from, instead of random ones.
+    #[serde(default)]
+    pub init: Option<PathBuf>,
 }
 
 impl TrainConfig {
@@ -163,6 +166,7 @@ impl TrainConfig {
             },
             seed: 0,
             monitor: 1000,
+            init: None,
         }
     }
 
@@ -196,8 +200,12 @@ impl TrainConfig {
             ),
             None => "standard training".into(),
         };
+        let from = match &self.init {
+            Some(path) => format!(" from the weights of {}", path.display()),
+            None => String::new(),
+        };
         format!(
-            "{on}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}",
+            "{on}{from}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}",
             self.epochs,
             self.batch,
             self.momentum,

@@ -37,36 +37,51 @@ pub struct Training {
 }
 
 impl Training {
-    /// Starts afresh.
+    /// Starts afresh, from random weights or those of `config.init`.
     pub fn new(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
-        config.validate()?;
-        let architecture = config.architecture.with_classes(classes.len());
-        architecture.validate()?;
-        let manifest = Manifest {
-            name: config.name.clone(),
-            architecture: architecture.clone(),
-            input: config.input,
-            normalizer: config.normalizer,
-            labels: classes.to_vec(),
-            training: config.summary(),
-        };
-        Ok(Self {
-            config: config.clone(),
-            manifest,
-            network: init::random(&architecture, config.seed, device),
-            sgd: Sgd::new(config.momentum, config.weight_decay),
-            position: Position::default(),
-            device: device.clone(),
-        })
+        let mut training = Self::assemble(config, classes, device)?;
+        let architecture = &training.manifest.architecture;
+        training.network = init::random(architecture, config.seed, device);
+        if let Some(path) = &config.init {
+            let fill = Weights::read(path)?.fill(&mut training.network);
+            fill.map_err(|mismatch| Error::Tensors {
+                path: path.clone(),
+                architecture: training.manifest.architecture.to_string(),
+                mismatch,
+            })?;
+        }
+        Ok(training)
     }
 
     /// Goes on from a checkpoint.
     pub fn resume(path: &Path, classes: &[String], device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
-        let mut training = Self::new(&checkpoint.config, classes, device)?;
+        let mut training = Self::assemble(&checkpoint.config, classes, device)?;
         checkpoint.restore(path, &mut training.network, &mut training.sgd, device)?;
         training.position = checkpoint.position;
         Ok(training)
+    }
+
+    /// All but the weights.
+    fn assemble(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
+        config.validate()?;
+        let architecture = config.architecture.with_classes(classes.len());
+        architecture.validate()?;
+        Ok(Self {
+            config: config.clone(),
+            network: ResNet::zeros(&architecture, device),
+            manifest: Manifest {
+                name: config.name.clone(),
+                architecture,
+                input: config.input,
+                normalizer: config.normalizer,
+                labels: classes.to_vec(),
+                training: config.summary(),
+            },
+            sgd: Sgd::new(config.momentum, config.weight_decay),
+            position: Position::default(),
+            device: device.clone(),
+        })
     }
 
     /// Writes a checkpoint.

@@ -1,10 +1,13 @@
 //! The strip of opened pictures.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 
 use egui::{
     Align2, Color32, FontId, Rect, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle, Ui, vec2,
 };
+
+use image::RgbImage;
 
 use super::{Action, theme};
 use crate::picture::{Crop, Picture};
@@ -15,30 +18,28 @@ const THUMBNAIL: f32 = 64.0;
 /// Height of an entry, in points.
 const ENTRY: f32 = THUMBNAIL + 8.0;
 
-/// Small textures of the pictures, by where their pixels are.
+/// Small textures of the pictures, by where their pixels are. The weak reference keeps that place
+/// from being given to another picture.
 #[derive(Default)]
-pub struct Thumbnails(HashMap<usize, TextureHandle>);
+pub struct Thumbnails(HashMap<usize, (Weak<RgbImage>, TextureHandle)>);
 
 impl Thumbnails {
     fn get(&mut self, ui: &Ui, picture: &Picture) -> &TextureHandle {
-        let key = std::sync::Arc::as_ptr(&picture.pixels) as usize;
-        self.0.entry(key).or_insert_with(|| {
+        let key = Arc::as_ptr(&picture.pixels) as usize;
+        let entry = self.0.entry(key).or_insert_with(|| {
             let small = picture.cropped(Crop::default(), [2 * THUMBNAIL as usize; 2]);
             let size = [small.width() as usize, small.height() as usize];
             let image = egui::ColorImage::from_rgb(size, small.as_raw());
-            ui.load_texture(
-                format!("thumbnail {key}"),
-                image,
-                egui::TextureOptions::LINEAR,
-            )
-        })
+            let name = format!("thumbnail {key}");
+            let texture = ui.load_texture(name, image, egui::TextureOptions::LINEAR);
+            (Arc::downgrade(&picture.pixels), texture)
+        });
+        &entry.1
     }
 
     /// Drops the thumbnails of pictures that are gone.
-    fn keep(&mut self, state: &State) {
-        if self.0.len() > 2 * state.library.len() + 64 {
-            self.0.clear();
-        }
+    fn keep_living(&mut self) {
+        self.0.retain(|_, (pixels, _)| pixels.strong_count() > 0);
     }
 }
 
@@ -73,7 +74,7 @@ pub fn show(
     if state.library.is_empty() {
         ui.label("Open a picture, drop one here, or paste one.");
     }
-    thumbnails.keep(state);
+    thumbnails.keep_living();
     let count = state.library.len();
     let mut scroll = ScrollArea::vertical().auto_shrink(false);
     let moved = ui

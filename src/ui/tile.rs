@@ -25,7 +25,7 @@ pub struct Content<'a> {
 
 /// How near to the divider a press takes hold of it, in points.
 const GRIP: f32 = 8.0;
-/// Magnification of one notch of the wheel.
+/// The largest magnification.
 const MOST_ZOOM: f32 = 32.0;
 
 /// Draws a picture as large as fits into `side` points and lets it be zoomed and panned.
@@ -102,9 +102,8 @@ fn zoom_at(display: &mut Display, share: [f32; 2], factor: f32) {
     display.zoom = (before * factor).clamp(1.0, MOST_ZOOM);
     let kept = before / display.zoom;
     let half = 0.5 / display.zoom;
-    for axis in 0..2 {
-        let centre = share[axis] + (display.centre[axis] - share[axis]) * kept;
-        display.centre[axis] = centre.clamp(half, 1.0 - half);
+    for (centre, share) in display.centre.iter_mut().zip(share) {
+        *centre = (share + (*centre - share) * kept).clamp(half, 1.0 - half);
     }
 }
 

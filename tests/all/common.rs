@@ -213,5 +213,6 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         },
         seed: 7,
         monitor: 1000,
+        init: None,
     }
 }

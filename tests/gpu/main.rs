@@ -15,22 +15,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 9] = [
-    ("cifar_basic_agrees_with_pytorch", |gpu| {
-        parity_checks::check_network("cifar_basic", &gpu.device)
-    }),
-    ("imagenet_basic_agrees_with_pytorch", |gpu| {
-        parity_checks::check_network("imagenet_basic", &gpu.device)
-    }),
-    ("imagenet_bottleneck_agrees_with_pytorch", |gpu| {
-        parity_checks::check_network("imagenet_bottleneck", &gpu.device)
-    }),
-    ("linf_pgd_agrees_with_pytorch", |gpu| {
-        parity_checks::check_pgd(Norm::Linf, &gpu.device)
-    }),
-    ("l2_pgd_agrees_with_pytorch", |gpu| {
-        parity_checks::check_pgd(Norm::L2, &gpu.device)
-    }),
+const TESTS: [(&str, Check); 7] = [
+    ("networks_agree_with_pytorch", networks),
+    ("pgd_iterates_agree_with_pytorch", iterates),
+    ("attacks_from_the_picture_agree_with_pytorch", attacks),
     (
         "the_shader_draws_what_its_cpu_twin_says",
         shader::pictures_and_differences,
@@ -45,6 +33,21 @@ const TESTS: [(&str, Check); 9] = [
         window::explores_a_photograph,
     ),
 ];
+
+fn networks(gpu: &Compute) {
+    for name in parity_checks::NETWORKS {
+        parity_checks::check_network(name, &gpu.device);
+    }
+}
+
+fn iterates(gpu: &Compute) {
+    parity_checks::check_pgd(Norm::Linf, &gpu.device);
+    parity_checks::check_pgd(Norm::L2, &gpu.device);
+}
+
+fn attacks(gpu: &Compute) {
+    parity_checks::check_attacks(&gpu.device);
+}
 
 fn main() {
     let mut arguments = Arguments::from_args();

@@ -67,13 +67,12 @@ fn assert_pixels(
         for x in 0..w {
             let at = |pixel: usize| ((pixel as f32 + 0.5) * scale) as u32;
             let found = drawn.get_pixel(at(x), at(y)).0;
-            for channel in 0..3 {
+            for (channel, &found) in found[..3].iter().enumerate() {
                 let wanted = byte(expected(x, y, channel));
-                let off = found[channel].abs_diff(wanted);
+                let off = found.abs_diff(wanted);
                 assert!(
                     off <= 1,
-                    "pixel {x}, {y} channel {channel}: {} instead of {wanted}",
-                    found[channel]
+                    "pixel {x}, {y} channel {channel}: {found} instead of {wanted}"
                 );
             }
         }

@@ -107,7 +107,7 @@ impl Conv {
             scratch.clear();
             scratch.resize(h * w * self.depth(), 0.0);
             self.runs(x.h, x.w, |to, from| {
-                scratch[to].copy_from_slice(&x.values[from])
+                scratch[to].copy_from_slice(&x.values[from]);
             });
             &*scratch
         };
