@@ -4,17 +4,18 @@ use std::path::Path;
 
 use crate::picture::Picture;
 
-/// File name and bytes of each.
+/// File name and bytes of each; the first is what the window opens on.
 const FILES: [(&str, &[u8]); 18] = [
+    sample!("bird-kingfisher.jpg"),
+    sample!("ship-yacht.jpg"),
+    sample!("dog-shepherd.jpg"),
+    sample!("automobile-beetle.jpg"),
     sample!("cat-chelsea.jpg"),
     sample!("airplane-airliner.jpg"),
-    sample!("automobile-beetle.jpg"),
     sample!("automobile-mini.jpg"),
-    sample!("bird-kingfisher.jpg"),
     sample!("bird-macaw.jpg"),
     sample!("cat-kitten.jpg"),
     sample!("deer-moose.jpg"),
-    sample!("dog-shepherd.jpg"),
     sample!("frog-common.jpg"),
     sample!("horse-zaniskari.jpg"),
     sample!("other-astronaut.jpg"),
@@ -22,7 +23,6 @@ const FILES: [(&str, &[u8]); 18] = [
     sample!("other-panda.jpg"),
     sample!("other-windmill.jpg"),
     sample!("ship-schooner.jpg"),
-    sample!("ship-yacht.jpg"),
     sample!("truck-fire.jpg"),
 ];
 
