@@ -78,6 +78,11 @@ impl Frame {
         std::array::from_fn(|channel| self.0.planes[(channel * h + y) * w + x])
     }
 
+    /// Whether both are the very same picture in memory.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it is drawn from tensor memory.
     pub fn is_shared(&self) -> bool {
         self.0.shared.is_some()

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use egui::PaintCallbackInfo;
-use wgpu::util::DeviceExt;
 
 pub use frame::Frame;
 
@@ -77,12 +76,21 @@ impl Tile {
     }
 }
 
-/// The pipeline, and the bind group of every tile on the screen.
+/// What a tile keeps on the graphics device from frame to frame.
+struct Prepared {
+    uniforms: wgpu::Buffer,
+    group: wgpu::BindGroup,
+    /// The pictures that `group` binds.
+    first: Frame,
+    second: Frame,
+}
+
+/// The pipeline, and every tile on the screen.
 struct Pipeline {
     pipeline: wgpu::RenderPipeline,
     layout: wgpu::BindGroupLayout,
     linear: bool,
-    tiles: HashMap<u64, wgpu::BindGroup>,
+    tiles: HashMap<u64, Prepared>,
 }
 
 /// Compiles the shader for the window's device. Call it once, before the first tile.
@@ -148,11 +156,42 @@ impl Pipeline {
     }
 }
 
+impl Prepared {
+    fn new(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, tile: &Tile) -> Self {
+        let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("tile"),
+            size: size_of::<Uniforms>() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let entry = |binding: u32, resource| wgpu::BindGroupEntry { binding, resource };
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("tile"),
+            layout,
+            entries: &[
+                entry(0, uniforms.as_entire_binding()),
+                entry(1, tile.first.binding(device)),
+                entry(2, tile.second.binding(device)),
+            ],
+        });
+        Self {
+            uniforms,
+            group,
+            first: tile.first.clone(),
+            second: tile.second.clone(),
+        }
+    }
+
+    fn shows(&self, tile: &Tile) -> bool {
+        self.first.is(&tile.first) && self.second.is(&tile.second)
+    }
+}
+
 impl CallbackTrait for Tile {
     fn prepare(
         &self,
         device: &wgpu::Device,
-        _queue: &wgpu::Queue,
+        queue: &wgpu::Queue,
         _screen: &ScreenDescriptor,
         _encoder: &mut wgpu::CommandEncoder,
         resources: &mut CallbackResources,
@@ -160,22 +199,13 @@ impl CallbackTrait for Tile {
         let Some(pipeline) = resources.get_mut::<Pipeline>() else {
             return Vec::new();
         };
-        let uniforms = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-            label: Some("tile"),
-            contents: bytemuck::bytes_of(&self.uniforms(pipeline.linear)),
-            usage: wgpu::BufferUsages::UNIFORM,
-        });
-        let entry = |binding: u32, resource| wgpu::BindGroupEntry { binding, resource };
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("tile"),
-            layout: &pipeline.layout,
-            entries: &[
-                entry(0, uniforms.as_entire_binding()),
-                entry(1, self.first.binding(device)),
-                entry(2, self.second.binding(device)),
-            ],
-        });
-        pipeline.tiles.insert(self.id, group);
+        let kept = pipeline.tiles.remove(&self.id);
+        let prepared = kept
+            .filter(|prepared| prepared.shows(self))
+            .unwrap_or_else(|| Prepared::new(device, &pipeline.layout, self));
+        let uniforms = self.uniforms(pipeline.linear);
+        queue.write_buffer(&prepared.uniforms, 0, bytemuck::bytes_of(&uniforms));
+        pipeline.tiles.insert(self.id, prepared);
         Vec::new()
     }
 
@@ -188,9 +218,9 @@ impl CallbackTrait for Tile {
         let Some(pipeline) = resources.get::<Pipeline>() else {
             return;
         };
-        if let Some(group) = pipeline.tiles.get(&self.id) {
+        if let Some(prepared) = pipeline.tiles.get(&self.id) {
             pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, group, &[]);
+            pass.set_bind_group(0, &prepared.group, &[]);
             pass.draw(0..3, 0..1);
         }
     }
