@@ -142,11 +142,6 @@ impl ResNetConfig {
         sum + (input + 1) * self.classes
     }
 
-    /// Length of the pooled representation.
-    pub fn embedding(&self) -> usize {
-        self.widths.last().copied().unwrap_or(0) * self.block.expansion()
-    }
-
     /// Convolutions and linear layers on the longest path: the number in “ResNet-18”.
     pub fn depth(&self) -> usize {
         let per_block = match self.block {

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_wgpu::{AutoCompiler, CubeTensor, Wgpu};
 use wgpu::util::DeviceExt;
 
@@ -86,13 +86,6 @@ impl Frame {
     /// Whether it is drawn from tensor memory.
     pub fn is_shared(&self) -> bool {
         self.0.shared.is_some()
-    }
-
-    /// The picture as a tensor `[1, 3, h, w]` on `device`.
-    pub fn tensor(&self, device: &Device) -> Tensor<4> {
-        let [h, w] = self.0.size;
-        let data = burn::tensor::TensorData::new(self.0.planes.clone(), [1, 3, h, w]);
-        Tensor::from_data(data, device)
     }
 
     /// What a shader reads: the tensor's own memory, or a copy uploaded the first time.

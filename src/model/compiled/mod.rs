@@ -137,12 +137,17 @@ impl Compiled {
         let stem = self.stem.forward(&x, wide, scratch).relu();
         let mut x = if self.pool {
             let (pooled, from) = max_pool(&stem);
-            tape.pooled_from = from;
+            if keep {
+                tape.stem = stem;
+                tape.pooled_from = from;
+            }
             pooled
         } else {
-            stem.clone()
+            if keep {
+                tape.stem = stem.clone();
+            }
+            stem
         };
-        tape.stem = stem;
         for block in &self.blocks {
             let (inner, y) = block.forward(&x, wide, scratch);
             if keep {
