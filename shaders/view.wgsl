@@ -5,7 +5,8 @@ struct View {
     window: vec4<f32>,
     // Width and height of the pictures, in pixels.
     size: vec2<u32>,
-    // 0: first picture; 1: first minus second, amplified around grey.
+    // 0: first picture; 1: first minus second, amplified around grey; 2: the second, a map of one
+    // plane, in colours over the first.
     mode: u32,
     // Where the tile changes from the second picture to the first, in shares of its width.
     split: f32,
@@ -15,7 +16,21 @@ struct View {
     smooth_: u32,
     // 1 where the target wants linear light.
     linear: u32,
-    padding: u32,
+    // What of a map shows. 0: both signs apart; 1: positive; 2: negative; 3: both alike.
+    sign: u32,
+    // What is under a map. 0: the picture in grey; 1: the picture; 2: nothing.
+    blend: u32,
+    // 1 where the middle of the palette stands for 0.
+    diverges: u32,
+    // The magnitude where the colours end.
+    scale: f32,
+    // Shares of it that do not show.
+    threshold: f32,
+    opacity: f32,
+    // The magnitude around which a line is drawn; 0 for none.
+    contour: f32,
+    padding: vec2<u32>,
+    palette: array<vec4<f32>, 256>,
 }
 
 @group(0) @binding(0) var<uniform> view: View;
@@ -72,8 +87,78 @@ fn to_linear(c: vec3<f32>) -> vec3<f32> {
     return select(high, low, c <= vec3<f32>(0.04045));
 }
 
+// The value of the map at a place.
+fn heat(place: vec2<f32>) -> f32 {
+    let pixel = vec2<u32>(clamp(floor(place), vec2<f32>(0.0), vec2<f32>(view.size) - 1.0));
+    return second[pixel.y * view.size.x + pixel.x];
+}
+
+fn magnitude(value: f32) -> f32 {
+    if view.sign == 1u {
+        return max(value, 0.0);
+    }
+    if view.sign == 2u {
+        return max(-value, 0.0);
+    }
+    return abs(value);
+}
+
+// Where in the palette a level in [-1, 1] is found.
+fn palette(level: f32) -> vec3<f32> {
+    var at = level;
+    if view.sign == 0u || (view.diverges == 1u && view.sign != 2u) {
+        at = 0.5 + 0.5 * level;
+    } else if view.diverges == 1u {
+        at = 0.5 - 0.5 * level;
+    }
+    return view.palette[u32(clamp(round(at * 255.0), 0.0, 255.0))].rgb;
+}
+
+fn inside(place: vec2<f32>) -> bool {
+    return magnitude(heat(place)) >= view.contour;
+}
+
+// Whether the line around the highest magnitudes passes within `reach` pixels of the map.
+fn on_line(place: vec2<f32>, reach: vec2<f32>) -> bool {
+    let here = inside(place);
+    return here != inside(place + vec2<f32>(reach.x, 0.0))
+        || here != inside(place - vec2<f32>(reach.x, 0.0))
+        || here != inside(place + vec2<f32>(0.0, reach.y))
+        || here != inside(place - vec2<f32>(0.0, reach.y));
+}
+
+fn overlay(place: vec2<f32>, step: vec2<f32>) -> vec3<f32> {
+    let value = heat(place);
+    let size = min(magnitude(value) / view.scale, 1.0);
+    let level = select(size, -size, view.sign == 0u && value < 0.0);
+    var below = sample(place, false);
+    if view.blend == 0u {
+        below = vec3<f32>(dot(below, vec3<f32>(0.299, 0.587, 0.114)));
+    }
+    var cover = view.opacity * sqrt(size);
+    if view.blend == 2u {
+        below = palette(0.0);
+        cover = 1.0;
+    }
+    if size < view.threshold {
+        cover = 0.0;
+    }
+    let color = mix(below, palette(level), cover);
+    if view.contour > 0.0 {
+        if on_line(place, step) {
+            return vec3<f32>(1.0);
+        }
+        if on_line(place, 2.0 * step) {
+            return vec3<f32>(0.0);
+        }
+    }
+    return color;
+}
+
 @fragment
 fn fragment(corner: Corner) -> @location(0) vec4<f32> {
+    // How far a pixel of the screen reaches, in pixels of the picture.
+    let step = fwidth(corner.at) * (view.window.zw - view.window.xy) * vec2<f32>(view.size);
     let share = mix(view.window.xy, view.window.zw, corner.at);
     if any(share < vec2<f32>(0.0)) || any(share >= vec2<f32>(1.0)) {
         discard;
@@ -82,6 +167,9 @@ fn fragment(corner: Corner) -> @location(0) vec4<f32> {
     var color = sample(place, corner.at.x < view.split);
     if view.mode == 1u {
         color = 0.5 + view.gain * (sample(place, false) - sample(place, true));
+    }
+    if view.mode == 2u {
+        color = overlay(place, step);
     }
     color = clamp(color, vec3<f32>(0.0), vec3<f32>(1.0));
     if view.linear == 1u {

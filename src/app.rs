@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use egui::{CentralPanel, Panel, ViewportCommand};
 
+use crate::attribution::{Background, Method};
 use crate::device::Compute;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::{Explorer, Lane, News};
+use crate::jobs::{Explorer, News};
 use crate::loader::Loader;
 use crate::picture::{self, Picture};
-use crate::results::Row;
+use crate::results::{Likenesses, Row};
 use crate::samples;
-use crate::state::{State, wanted};
+use crate::state::{State, complete, wanted};
 use crate::ui::{self, Action};
 use crate::view;
 use crate::vitals::Vitals;
@@ -29,9 +30,15 @@ pub struct App {
     loader: Loader,
     saving: std::sync::mpsc::Receiver<Error>,
     troubles: std::sync::mpsc::Sender<Error>,
+    /// Folders chosen for background pictures.
+    chosen: (
+        std::sync::mpsc::Sender<PathBuf>,
+        std::sync::mpsc::Receiver<PathBuf>,
+    ),
     messages: Vec<String>,
     help: bool,
     hover: ui::tile::Hover,
+    likenesses: Likenesses,
     thumbnails: ui::library::Thumbnails,
     original: ui::crop::Original,
     vitals: Vitals,
@@ -110,9 +117,11 @@ impl App {
             loader: Loader::new(context.clone()),
             saving,
             troubles,
+            chosen: std::sync::mpsc::channel(),
             messages: Vec::new(),
             help: false,
             hover: None,
+            likenesses: Likenesses::default(),
             thumbnails: ui::library::Thumbnails::default(),
             original: ui::crop::Original::default(),
             vitals: Vitals::default(),
@@ -151,7 +160,7 @@ impl App {
             if matches!(news, News::Looked(_)) {
                 self.vitals.prediction();
             }
-            self.rows[row_of(lane)].take(news);
+            self.rows[lane.row()].take(lane, news);
         }
         for result in self.loader.arrived() {
             match result {
@@ -169,6 +178,11 @@ impl App {
         self.loader.set_held(held.sum());
         self.messages
             .extend(self.saving.try_iter().map(|error| error.to_string()));
+        for folder in self.chosen.1.try_iter() {
+            if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
+                config.background = Background::Folder(folder);
+            }
+        }
         let dropped: Vec<PathBuf> = context.input(|input| {
             input
                 .raw
@@ -194,7 +208,7 @@ impl App {
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
     fn photograph(&mut self, context: &egui::Context) {
-        let settled = self.engine.busy() == 0 && self.rows.iter().all(|row| row.attacked.is_some());
+        let settled = self.engine.busy() == 0 && complete(&self.state, &self.rows);
         let Some(path) = self.screenshot.take_if(|_| settled) else {
             return;
         };
@@ -264,6 +278,7 @@ impl App {
                                 &labels,
                                 input,
                                 &mut self.original,
+                                &mut actions,
                             );
                         });
                 });
@@ -273,6 +288,7 @@ impl App {
                 ui,
                 &mut self.state,
                 &self.rows,
+                &mut self.likenesses,
                 &mut self.hover,
                 &mut actions,
             );
@@ -289,6 +305,7 @@ impl App {
             Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
             Action::Remove => self.remove(),
             Action::Save(row) => self.save(row),
+            Action::ChooseBackground => self.choose_background(context),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }
@@ -300,6 +317,18 @@ impl App {
             let last = self.state.library.len().checked_sub(1);
             self.state.selected = last.map(|last| selected.min(last));
         }
+    }
+
+    /// Asks for a folder; it is read when it is used.
+    fn choose_background(&self, context: &egui::Context) {
+        let (chosen, context) = (self.chosen.0.clone(), context.clone());
+        std::thread::spawn(move || {
+            let dialog = rfd::FileDialog::new().set_title("Folder of background pictures");
+            if let Some(folder) = dialog.pick_folder() {
+                let _ = chosen.send(folder);
+                context.request_repaint();
+            }
+        });
     }
 
     /// Asks where, and writes the attacked picture as it is on the screen.
@@ -328,8 +357,8 @@ impl App {
     }
 
     fn wish(&mut self) {
-        for lane in self.engine.want(wanted(&self.state)) {
-            self.rows[row_of(lane)].forget(lane);
+        for lane in self.engine.want(wanted(&self.state, &self.rows)) {
+            self.rows[lane.row()].forget(lane);
         }
         if self.state.entry().is_none() {
             self.rows.fill(Row::default());
@@ -346,12 +375,6 @@ impl eframe::App for App {
         self.vitals
             .frame(frame.info().cpu_usage, self.engine.busy() > 0);
         self.ui(ui);
-    }
-}
-
-fn row_of(lane: Lane) -> usize {
-    match lane {
-        Lane::Look(row) | Lane::Attack(row) | Lane::Sweep(row) => row,
     }
 }
 

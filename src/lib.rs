@@ -14,6 +14,7 @@
 //! |---|---|
 //! | networks, checkpoints, the bundled pair | [`model`] |
 //! | attacks | [`attack`], on top of [`descent`] |
+//! | which pixels speak for a class, and how far to trust that | [`attribution`] |
 //! | pictures and data sets | [`picture`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`] |
@@ -23,6 +24,7 @@
 
 pub mod app;
 pub mod attack;
+pub mod attribution;
 pub mod cli;
 pub mod data;
 pub mod descent;

@@ -169,9 +169,14 @@ impl Picture {
         image::imageops::resize(&part, w, h, FilterType::Triangle)
     }
 
+    /// The largest centred part, resized to height and width `size`.
+    pub fn cropped_whole(&self, size: [usize; 2]) -> RgbImage {
+        self.cropped(Crop::default(), size)
+    }
+
     /// Three planes of bytes of the centre crop at height and width `size`.
     pub fn planes(&self, size: [usize; 2]) -> Vec<u8> {
-        planes(&self.cropped(Crop::default(), size))
+        planes(&self.cropped_whole(size))
     }
 }
 
@@ -187,6 +192,12 @@ pub fn planes(image: &RgbImage) -> Vec<u8> {
     (0..3)
         .flat_map(|channel| image.pixels().map(move |pixel| pixel.0[channel]))
         .collect()
+}
+
+/// The values of an image in [0, 1], plane by plane.
+pub fn unit_planes(image: &RgbImage) -> Vec<f32> {
+    let bytes = planes(image).into_iter();
+    bytes.map(|byte| f32::from(byte) / 255.0).collect()
 }
 
 fn limits() -> Limits {

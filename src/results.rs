@@ -1,7 +1,10 @@
 //! What the engine has told the window so far, row by row.
 
+use std::sync::Arc;
+
 use crate::attack::Attack;
-use crate::jobs::{Attacked, Lane, Look, News, flip_interval, flips};
+use crate::attribution::{spearman, ssim};
+use crate::jobs::{Attacked, Explained, Lane, Look, News, Which, flip_interval, flips};
 
 /// The news of one model row that still hold.
 #[derive(Clone, Default)]
@@ -16,6 +19,10 @@ pub struct Row {
     pub progress: Option<f32>,
     /// What went wrong.
     pub error: Option<String>,
+    /// The newest map of each picture, by [`Which`]; it stays until a newer one replaces it.
+    pub explained: [Option<Arc<Explained>>; 2],
+    /// What went wrong with the maps.
+    pub map_error: Option<String>,
 }
 
 /// An attack on the screen.
@@ -35,14 +42,33 @@ impl Row {
             Lane::Sweep(_) => {
                 self.sweep.clear();
                 self.attacked = None;
+                self.explained[Which::Attacked as usize] = None;
+            }
+            Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) => {
+                self.map_error = None;
+                return;
             }
         }
         self.error = None;
     }
 
-    /// Takes a piece of news in.
-    pub fn take(&mut self, news: News) {
+    /// Takes in a piece of news from a lane.
+    pub fn take(&mut self, lane: Lane, news: News) {
         match news {
+            News::Explained(explained) => {
+                if let Lane::Explain(which, _) = lane {
+                    self.explained[which as usize] = Some(explained);
+                }
+            }
+            News::Checked => {}
+            News::Failed(message)
+                if matches!(
+                    lane,
+                    Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..)
+                ) =>
+            {
+                self.map_error = Some(message);
+            }
             News::Looked(look) => self.look = Some(look),
             News::Progress(share) => self.progress = Some(share),
             News::Attacked(attacked) => {
@@ -101,5 +127,43 @@ impl Row {
             [f64::from(attacked.epsilon), f64::from(confidence)]
         };
         self.sweep.iter().map(point).collect()
+    }
+}
+
+/// How alike two maps are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likeness {
+    /// Rank correlation of their pixels ([`spearman`]).
+    pub spearman: f32,
+    /// Structural similarity ([`ssim`]).
+    pub ssim: f32,
+}
+
+/// Likenesses computed lately, so that no frame computes one twice.
+#[derive(Default)]
+pub struct Likenesses(Vec<(Arc<Explained>, Arc<Explained>, Likeness)>);
+
+/// Pairs remembered: four maps have six.
+const PAIRS: usize = 12;
+
+impl Likenesses {
+    /// How alike two finished maps of the same size are.
+    pub fn of(&mut self, a: &Arc<Explained>, b: &Arc<Explained>) -> Option<Likeness> {
+        let comparable = a.finished() && b.finished() && a.attribution.size == b.attribution.size;
+        if !comparable {
+            return None;
+        }
+        let known = self.0.iter().find(|(x, y, _)| x == a && y == b);
+        if let Some((.., likeness)) = known {
+            return Some(*likeness);
+        }
+        let (x, y) = (a.heat.values(), b.heat.values());
+        let likeness = Likeness {
+            spearman: spearman(x, y),
+            ssim: ssim(x, y, a.attribution.size),
+        };
+        self.0.truncate(PAIRS - 1);
+        self.0.insert(0, (a.clone(), b.clone(), likeness));
+        Some(likeness)
     }
 }

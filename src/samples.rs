@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::picture::Picture;
+use crate::picture::{Crop, Picture};
 
 /// File name and bytes of each; the first is what the window opens on.
 const FILES: [(&str, &[u8]); 18] = [
@@ -35,6 +35,29 @@ pub fn all() -> Vec<(Picture, Option<String>)> {
         Some((picture, class.map(str::to_owned)))
     };
     FILES.iter().filter_map(open).collect()
+}
+
+/// Sides of the crops of [`background`], as shares of the largest that fits, and their places.
+const CROPS: [(f32, [f32; 2]); 5] = [
+    (1.0, [0.5, 0.5]),
+    (0.7, [0.0, 0.0]),
+    (0.7, [1.0, 0.0]),
+    (0.7, [0.0, 1.0]),
+    (0.7, [1.0, 1.0]),
+];
+
+/// Crops of the bundled photographs, each also mirrored, for methods that compare a picture with
+/// many: 180 pictures `[3, h, w]` in [0, 1].
+pub fn background(size: [usize; 2]) -> Vec<Vec<f32>> {
+    let mut pictures = Vec::new();
+    for (picture, _) in all() {
+        for (scale, at) in CROPS {
+            let image = picture.cropped(Crop { at, scale }, size);
+            let mirrored = image::imageops::flip_horizontal(&image);
+            pictures.extend([image, mirrored].iter().map(crate::picture::unit_planes));
+        }
+    }
+    pictures
 }
 
 macro_rules! sample {

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attack::Attack;
+use crate::attribution::{Background, Explanation, Method};
 use crate::descent::Norm;
-use crate::jobs::{Lane, Request, Subject};
+use crate::jobs::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned};
 use crate::picture::{Crop, Picture};
+use crate::results::Row;
+use crate::view::HeatStyle;
 
 /// A picture in the library strip.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,18 +32,48 @@ pub enum Column {
     Attacked,
     /// Their difference, amplified.
     Perturbation,
+    /// What speaks for the class in the picture.
+    Attribution,
+    /// What speaks for the class in the adversarial picture.
+    AttackedAttribution,
 }
 
 impl Column {
     /// All of them, from left to right.
-    pub const ALL: [Self; 3] = [Self::Input, Self::Attacked, Self::Perturbation];
+    pub const ALL: [Self; 5] = [
+        Self::Input,
+        Self::Attacked,
+        Self::Perturbation,
+        Self::Attribution,
+        Self::AttackedAttribution,
+    ];
+
+    /// Its name on buttons and in menus.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "Input",
+            Self::Attacked => "Attacked",
+            Self::Perturbation => "Perturbation",
+            Self::Attribution => "Attribution",
+            Self::AttackedAttribution => "Attribution, attacked",
+        }
+    }
+
+    /// The picture whose map it shows, if it shows one.
+    pub fn map(self) -> Option<Which> {
+        match self {
+            Self::Attribution => Some(Which::Input),
+            Self::AttackedAttribution => Some(Which::Attacked),
+            Self::Input | Self::Attacked | Self::Perturbation => None,
+        }
+    }
 }
 
 /// How things are shown; changing it computes nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Display {
     /// The visible columns, in the order of [`Column::ALL`].
-    pub shown: [bool; 3],
+    pub shown: [bool; 5],
     /// The one column blown up to fill the window.
     pub filled: Option<Column>,
     /// Centre of the visible part of every picture, in shares of it.
@@ -49,6 +82,8 @@ pub struct Display {
     pub zoom: f32,
     /// Amplification of the perturbation.
     pub gain: f32,
+    /// Colours of the maps.
+    pub heat: HeatStyle,
     /// Position of the before/after divider on the attacked picture, or none.
     pub divider: Option<f32>,
     /// Whether the controls on the right are open.
@@ -60,11 +95,12 @@ pub struct Display {
 impl Default for Display {
     fn default() -> Self {
         Self {
-            shown: [true; 3],
+            shown: [true; 5],
             filled: None,
             centre: [0.5; 2],
             zoom: 1.0,
             gain: 10.0,
+            heat: HeatStyle::default(),
             divider: None,
             controls: true,
             library: true,
@@ -94,6 +130,15 @@ impl Display {
     }
 }
 
+/// Checks of maps that cost a while, so they are made on demand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    /// Deletion and insertion curves.
+    pub curves: bool,
+    /// Maps of randomised models.
+    pub sanity: bool,
+}
+
 /// Everything on the screen.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -105,6 +150,12 @@ pub struct State {
     pub models: Vec<String>,
     /// The attack on all rows.
     pub attack: Attack,
+    /// The method behind the maps, and what it is asked.
+    pub explanation: Explanation,
+    /// The picture that a method compares with, where it is to be another one.
+    pub reference: Option<Picture>,
+    /// The checks of finished maps that are wanted.
+    pub checks: Checks,
     /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
     pub range: [f32; 2],
     /// Whether ε runs by itself.
@@ -121,6 +172,9 @@ impl State {
             selected: None,
             models,
             attack: Attack::default(),
+            explanation: Explanation::default(),
+            reference: None,
+            checks: Checks::default(),
             range: [16.0 / 255.0, 2.0],
             playing: false,
             display: Display::default(),
@@ -178,8 +232,9 @@ fn norm_index(norm: Norm) -> usize {
     }
 }
 
-/// What the engine should compute for what is on the screen. A pure function.
-pub fn wanted(state: &State) -> BTreeMap<Lane, Request> {
+/// What the engine should compute for what is on the screen, given what it has found so far. A pure
+/// function.
+pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     let mut requests = BTreeMap::new();
     let Some(entry) = state.entry() else {
         return requests;
@@ -206,5 +261,89 @@ pub fn wanted(state: &State) -> BTreeMap<Lane, Request> {
             Request::Sweep(subject, sweep, state.range()),
         );
     }
+    for (index, row) in rows.iter().enumerate() {
+        for which in state.display.columns().into_iter().filter_map(Column::map) {
+            want_map(state, index, row, which, &mut requests);
+        }
+    }
     requests
+}
+
+fn want_map(
+    state: &State,
+    index: usize,
+    row: &Row,
+    which: Which,
+    requests: &mut BTreeMap<Lane, Request>,
+) {
+    let Some(case) = case(state, index, row, which) else {
+        return;
+    };
+    let explained = row.explained[which as usize].as_ref();
+    let finished = explained.filter(|explained| explained.finished() && explained.case == case);
+    if let Some(explained) = finished {
+        if state.checks.curves && explained.curves.get().is_none() {
+            let request = Request::Curves(explained.clone());
+            requests.insert(Lane::Curves(which, index), request);
+        }
+        if state.checks.sanity && explained.sanity.get().is_none() {
+            let request = Request::Sanity(explained.clone());
+            requests.insert(Lane::Sanity(which, index), request);
+        }
+    }
+    requests.insert(Lane::Explain(which, index), Request::Explain(case));
+}
+
+/// What is to be explained: the picture that is on the screen, so while ε is dragged the map follows
+/// the nearest finished attack.
+pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case> {
+    let look = row.look.as_ref()?;
+    let (picture, probabilities, epsilon) = match which {
+        Which::Input => (&look.input, &look.probabilities, 0.0),
+        Which::Attacked => {
+            let attacked = row.nearest(state.attack.epsilon)?.attacked;
+            (&attacked.picture, &attacked.probabilities, attacked.epsilon)
+        }
+    };
+    let from_library = match &state.explanation.method {
+        Method::ExpectedGradients(config) => config.background == Background::Library,
+        _ => false,
+    };
+    let library = if from_library {
+        thinned(&state.library, BACKGROUND_MOST)
+    } else {
+        Vec::new()
+    };
+    Some(Case {
+        model: state.models.get(index)?.clone(),
+        picture: picture.clone(),
+        probabilities: probabilities.clone(),
+        label: look.label,
+        epsilon,
+        explanation: state.explanation.clone(),
+        reference: state.reference.clone(),
+        background: library
+            .into_iter()
+            .map(|entry| entry.picture.clone())
+            .collect(),
+    })
+}
+
+/// Whether every attack and every map that the window wants is there.
+pub fn complete(state: &State, rows: &[Row]) -> bool {
+    let has = |index: usize, row: &Row, which: Which| {
+        let there = row.explained[which as usize].as_ref();
+        there.is_some_and(|there| {
+            there.finished() && case(state, index, row, which).as_ref() == Some(&there.case)
+        })
+    };
+    let maps: Vec<Which> = state
+        .display
+        .columns()
+        .into_iter()
+        .filter_map(Column::map)
+        .collect();
+    rows.iter().enumerate().all(|(index, row)| {
+        row.attacked.is_some() && maps.iter().all(|&which| has(index, row, which))
+    })
 }

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 
 use super::batch::Batch;
+use super::explain::{CurvesJob, ExplainJob, SanityJob};
+use super::materials::Materials;
 use super::sweep::SweepJob;
-use super::{Attacked, Lane, Look, News, Request, Subject, top};
+use super::{Attacked, Case, Explained, Lane, Look, News, Request, Subject, top};
 use crate::attack::Attack;
 use crate::engine::{Step, Worker};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values, zoo};
 use crate::picture::{Crop, Picture};
 use crate::view::Frame;
 
-/// Finished attacks kept for when they are wanted again.
+/// Finished attacks, and finished maps, kept for when they are wanted again.
 const REMEMBERED: usize = 64;
 
 /// The engine's thread: models, and the attacks it remembers.
@@ -24,6 +26,8 @@ pub struct Explorer {
     device: Device,
     models: HashMap<String, Arc<Classifier>>,
     remembered: VecDeque<(Subject, Attack, Attacked)>,
+    explained: VecDeque<Arc<Explained>>,
+    materials: Materials,
 }
 
 /// A request under way.
@@ -34,6 +38,12 @@ pub enum Job {
     Attack(Box<AttackJob>),
     /// Attacks over a grid of ε.
     Sweep(Box<SweepJob>),
+    /// One map.
+    Explain(Box<ExplainJob>),
+    /// Curves of one map.
+    Curves(Box<CurvesJob>),
+    /// The randomisation check of one map.
+    Sanity(Box<SanityJob>),
 }
 
 impl Explorer {
@@ -43,6 +53,8 @@ impl Explorer {
             device,
             models: HashMap::new(),
             remembered: VecDeque::new(),
+            explained: VecDeque::new(),
+            materials: Materials::default(),
         }
     }
 
@@ -59,8 +71,7 @@ impl Explorer {
     fn look(&self, model: &Classifier, subject: &Subject) -> (Tensor<4>, Look) {
         let size = model.manifest().input;
         let pixels = subject.picture.cropped(subject.crop, size);
-        let planes = crate::picture::planes(&pixels);
-        let values: Vec<f32> = planes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        let values = crate::picture::unit_planes(&pixels);
         let x = Tensor::from_data(
             TensorData::new(values, [1, 3, size[0], size[1]]),
             &self.device,
@@ -111,6 +122,47 @@ impl Explorer {
                 let job = SweepJob::new(model, attack, x, look.label, most);
                 (None, Some(Job::Sweep(Box::new(job))))
             }
+            Request::Explain(case) => self.prepare_map(case)?,
+            Request::Curves(explained) => {
+                let model = self.model(&explained.case.model)?;
+                let input = explained.case.input(Arc::default());
+                let job = CurvesJob::new(explained, model, &input);
+                (None, Some(Job::Curves(Box::new(job))))
+            }
+            Request::Sanity(explained) => {
+                let model = self.model(&explained.case.model)?;
+                let weights = zoo::weights(&explained.case.model)?;
+                let input = self.input(&explained.case)?;
+                let job = SanityJob::new(explained, weights, model, input);
+                (None, Some(Job::Sanity(Box::new(job))))
+            }
+        })
+    }
+
+    fn input(&mut self, case: &Case) -> Result<crate::attribution::Input> {
+        Ok(case.input(self.materials.background(case)?))
+    }
+
+    fn prepare_map(&mut self, case: Case) -> Result<(Option<News>, Option<Job>)> {
+        let known = self.explained.iter().find(|known| known.case == case);
+        if let Some(known) = known {
+            return Ok((Some(News::Explained(known.clone())), None));
+        }
+        let model = self.model(&case.model)?;
+        let input = self.input(&case)?;
+        let job = ExplainJob::new(case, model, &input)?;
+        Ok((None, Some(Job::Explain(Box::new(job)))))
+    }
+
+    fn explain_step(&mut self, job: &mut ExplainJob) -> Result<Step<News>> {
+        let explained = Arc::new(job.step()?);
+        let done = explained.finished();
+        if done {
+            remember(&mut self.explained, explained.clone());
+        }
+        Ok(Step {
+            news: Some(News::Explained(explained)),
+            done,
         })
     }
 
@@ -120,11 +172,8 @@ impl Explorer {
             return Step { news, done: false };
         };
         let attacked = attacked.remove(0);
-        if self.remembered.len() == REMEMBERED {
-            self.remembered.pop_front();
-        }
-        self.remembered
-            .push_back((job.subject.clone(), job.attack.clone(), attacked.clone()));
+        let finished = (job.subject.clone(), job.attack.clone(), attacked.clone());
+        remember(&mut self.remembered, finished);
         Step {
             news: Some(News::Attacked(attacked)),
             done: true,
@@ -146,7 +195,7 @@ impl Worker for Explorer {
         match lane {
             Lane::Look(_) => 0,
             Lane::Attack(_) => 1,
-            Lane::Sweep(_) => 2,
+            Lane::Sweep(_) | Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) => 2,
         }
     }
 
@@ -158,19 +207,36 @@ impl Worker for Explorer {
                     Step { news, done: false }
                 }
                 Ok((news, None)) => Step { news, done: true },
-                Err(error) => Step {
-                    news: Some(News::Failed(error.to_string())),
-                    done: true,
-                },
+                Err(error) => failure(&error),
             },
             Job::Attack(attack) => self.attack_step(attack),
             Job::Sweep(sweep) => sweep.step(),
+            Job::Explain(job) => self
+                .explain_step(job)
+                .unwrap_or_else(|error| failure(&error)),
+            Job::Curves(job) => job.step(),
+            Job::Sanity(job) => job.step().unwrap_or_else(|error| failure(&error)),
         }
     }
 
     fn failed(&mut self, message: String) -> News {
         News::Failed(format!("This computation failed: {message}"))
     }
+}
+
+fn failure(error: &Error) -> Step<News> {
+    Step {
+        news: Some(News::Failed(error.to_string())),
+        done: true,
+    }
+}
+
+/// Keeps a result, and no more than [`REMEMBERED`].
+fn remember<T>(results: &mut VecDeque<T>, result: T) {
+    if results.len() == REMEMBERED {
+        results.pop_front();
+    }
+    results.push_back(result);
 }
 
 /// One attack on one picture.

@@ -1,17 +1,21 @@
 //! What the window can ask of the engine, and how each request is computed.
 
 mod batch;
+mod explain;
 mod explorer;
+mod materials;
 mod sweep;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::attack::{Attack, Goal};
+use crate::attribution::{Attribution, Curves, Explanation};
 use crate::model::Manifest;
 use crate::picture::{Crop, Picture};
-use crate::view::Frame;
+use crate::view::{Frame, HeatMap};
 
 pub use explorer::{Explorer, attack_once};
+pub use materials::{BACKGROUND_MOST, thinned};
 pub use sweep::flip_interval;
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
@@ -23,6 +27,40 @@ pub enum Lane {
     Attack(usize),
     /// Attacks over a grid of ε.
     Sweep(usize),
+    /// The map of one of a row's pictures.
+    Explain(Which, usize),
+    /// Deletion and insertion curves of that map.
+    Curves(Which, usize),
+    /// The randomisation check of that map.
+    Sanity(Which, usize),
+}
+
+/// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Which {
+    /// The adversarial picture.
+    Attacked,
+    /// The picture itself.
+    Input,
+}
+
+impl Which {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Attacked, Self::Input];
+}
+
+impl Lane {
+    /// The row that it belongs to.
+    pub fn row(self) -> usize {
+        match self {
+            Self::Look(row)
+            | Self::Attack(row)
+            | Self::Sweep(row)
+            | Self::Explain(_, row)
+            | Self::Curves(_, row)
+            | Self::Sanity(_, row) => row,
+        }
+    }
 }
 
 /// A picture before a model.
@@ -38,6 +76,64 @@ pub struct Subject {
     pub truth: Option<String>,
 }
 
+/// A picture as a model saw it, to be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Id of a bundled model or path of a file.
+    pub model: String,
+    /// The very picture that is on the screen.
+    pub picture: Frame,
+    /// What the model says of it: softmax over the classes.
+    pub probabilities: Vec<f32>,
+    /// The class that an untargeted attack leaves: the true one, else the one predicted before.
+    pub label: usize,
+    /// ε of the attack behind it; 0 for the picture itself.
+    pub epsilon: f32,
+    /// The method and its question.
+    pub explanation: Explanation,
+    /// The picture that [`crate::attribution::Fill::Picture`] means.
+    pub reference: Option<Picture>,
+    /// The library's pictures, where the method compares with them.
+    pub background: Vec<Picture>,
+}
+
+/// A map of a case, finished or not.
+pub struct Explained {
+    /// What was asked.
+    pub case: Case,
+    /// The values and what is known of their quality.
+    pub attribution: Attribution,
+    /// The same, ready to be drawn.
+    pub heat: HeatMap,
+    /// Share of the work done; 1 for a finished map.
+    pub progress: f32,
+    /// Deletion and insertion curves, once they were asked for.
+    pub curves: OnceLock<Curves>,
+    /// Rank correlation with the maps of ever more randomised models
+    /// ([`crate::attribution::RANDOMISED`]), once it was asked for.
+    pub sanity: OnceLock<Vec<f32>>,
+}
+
+impl Explained {
+    /// Whether nothing is left to refine.
+    pub fn finished(&self) -> bool {
+        self.progress >= 1.0
+    }
+}
+
+/// Maps are the same if they are one in memory.
+impl PartialEq for Explained {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl std::fmt::Debug for Explained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Explained({:?}, {})", self.case, self.progress)
+    }
+}
+
 /// What is wanted in a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
@@ -47,6 +143,12 @@ pub enum Request {
     Attack(Subject, Attack),
     /// Attack it at a grid of ε up to this one; the attack's own ε does not count.
     Sweep(Subject, Attack, f32),
+    /// Explain it.
+    Explain(Case),
+    /// Find out how faithful this finished map is.
+    Curves(Arc<Explained>),
+    /// Compare this finished map with those of randomised models.
+    Sanity(Arc<Explained>),
 }
 
 /// What the window is told.
@@ -59,6 +161,10 @@ pub enum News {
     Attacked(Attacked),
     /// Some attacks of the sweep are done.
     Swept(Vec<Attacked>),
+    /// A map, as far as it is.
+    Explained(Arc<Explained>),
+    /// A check that was asked for is now part of its map.
+    Checked,
     /// It did not work; the message is for people.
     Failed(String),
 }

@@ -26,19 +26,14 @@ pub const BUNDLED: [Bundled; 2] = [
     },
 ];
 
-/// Opens a bundled model by its id, or any other by the path of its file.
+/// The weights of a bundled model by its id, or of any other by the path of its file.
 ///
 /// # Errors
-/// As [`Classifier::open`]; a name that is neither lists the bundled ids.
-pub fn open(name: &str, device: &Device) -> Result<Classifier> {
+/// As [`Weights::read`]; a name that is neither lists the bundled ids.
+pub fn weights(name: &str) -> Result<Weights> {
     let path = Path::new(name);
     if let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.id == name) {
-        let weights = Weights::from_bytes(bundled.bytes);
-        return Classifier::new(
-            &weights.map_err(|reason| Error::model(path, reason))?,
-            path,
-            device,
-        );
+        return Weights::from_bytes(bundled.bytes).map_err(|reason| Error::model(path, reason));
     }
     if !path.exists() {
         let ids = BUNDLED.map(|bundled| bundled.id).join(", ");
@@ -47,5 +42,13 @@ pub fn open(name: &str, device: &Device) -> Result<Classifier> {
             format!("no such file, nor one of the bundled models: {ids}"),
         ));
     }
-    Classifier::open(path, device)
+    Weights::read(path)
+}
+
+/// Opens the model of that name; see [`weights`].
+///
+/// # Errors
+/// As [`weights`] and [`Classifier::new`].
+pub fn open(name: &str, device: &Device) -> Result<Classifier> {
+    Classifier::new(&weights(name)?, Path::new(name), device)
 }

@@ -1,9 +1,9 @@
-//! The panel on the right: picture, attack, display.
+//! The panel on the right: attack, attribution, display, picture.
 
-use egui::{ComboBox, DragValue, Slider, Ui};
+use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
-use super::theme;
+use super::{Action, explain, theme};
 use crate::attack::{Attack, Goal};
 use crate::descent::Norm;
 use crate::state::{Column, Display, State};
@@ -15,27 +15,28 @@ pub fn show(
     labels: &[String],
     input: [usize; 2],
     original: &mut Original,
+    actions: &mut Vec<Action>,
 ) {
-    if let Some(entry) = state.entry_mut() {
-        ui.strong("Picture");
-        crop::show(ui, entry, input, original);
-        truth(ui, &mut entry.truth, labels);
-        ui.separator();
-    }
-    ui.horizontal(|ui| {
-        ui.strong("Attack");
-        let untouched = state.attack == Attack::default();
-        if ui
-            .add_enabled(!untouched, egui::Button::new("Reset").small())
-            .clicked()
-        {
-            state.attack = Attack::default();
-        }
+    section(ui, "Attack", |ui| attack(ui, state, labels));
+    section(ui, "Attribution", |ui| {
+        explain::show(ui, state, labels, input[0].min(input[1]), actions);
     });
-    attack(ui, state, labels);
-    ui.separator();
-    ui.strong("Display");
-    display(ui, &mut state.display);
+    section(ui, "Map colours", |ui| {
+        explain::colors(ui, &mut state.display.heat);
+    });
+    section(ui, "Display", |ui| display(ui, &mut state.display));
+    if let Some(entry) = state.entry_mut() {
+        section(ui, "Picture", |ui| {
+            crop::show(ui, entry, input, original);
+            truth(ui, &mut entry.truth, labels);
+        });
+    }
+}
+
+fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
+    CollapsingHeader::new(egui::RichText::new(title).strong())
+        .default_open(true)
+        .show_unindented(ui, add);
 }
 
 fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {
@@ -102,6 +103,13 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
                 goal: state.attack.goal,
                 ..pgd
             };
+        }
+        let untouched = state.attack == Attack::default();
+        if ui
+            .add_enabled(!untouched, egui::Button::new("Reset").small())
+            .clicked()
+        {
+            state.attack = Attack::default();
         }
     });
     epsilon(ui, state);
@@ -243,9 +251,9 @@ fn display(ui: &mut Ui, display: &mut Display) {
         ui.add(slider)
             .on_hover_text("Amplification of the perturbation around grey; its sign is kept");
     });
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for (column, shown) in Column::ALL.into_iter().zip(&mut display.shown) {
-            ui.toggle_value(shown, format!("{column:?}"));
+            ui.toggle_value(shown, column.name());
         }
     });
     ui.horizontal(|ui| {

@@ -1,24 +1,34 @@
 //! Models × views: the middle of the window.
 
-use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
+use egui::{Align, Layout, Ui, UiBuilder, vec2};
 
 use super::tile::{self, Content, Hover};
-use super::{Action, bars, theme};
-use crate::jobs::{Look, flipped_before, flips, top};
-use crate::results::{Row, Shown};
-use crate::state::{Column, State};
+use super::{Action, bars, names, read_out, theme, trust};
+use crate::jobs::{Look, Which};
+use crate::results::{Likenesses, Row, Shown};
+use crate::state::{Column, State, case};
 use crate::view::{Frame, Mode};
 
-/// Width of the column of names, in points.
-const NAMES: f32 = 150.0;
 /// Height of the column titles, in points.
 const TITLE: f32 = 20.0;
+
+/// What all cells share while a frame is drawn.
+struct Sheet<'a> {
+    rows: &'a [Row],
+    likenesses: &'a mut Likenesses,
+    /// Side of a tile, in points.
+    side: f32,
+    hover: Hover,
+    /// Where the colours of all maps end, if they share a scale.
+    scale: Option<f32>,
+}
 
 /// Draws a row for each model. `hover` is the pixel under the pointer, from frame to frame.
 pub fn show(
     ui: &mut Ui,
     state: &mut State,
     rows: &[Row],
+    likenesses: &mut Likenesses,
     hover: &mut Hover,
     actions: &mut Vec<Action>,
 ) {
@@ -32,20 +42,31 @@ pub fn show(
     let space = ui.available_size();
     let height = (space.y / rows.len() as f32).floor();
     let gap = ui.spacing().item_spacing;
-    let width = ((space.x - NAMES) / columns.len().max(1) as f32 - 2.0 * gap.x).floor();
-    let below = bars::HEIGHT + 3.0 * gap.y + 18.0;
-    let side = width.min(height - TITLE - below).max(48.0);
+    let width = (space.x / columns.len().max(1) as f32 - gap.x).floor();
+    let strip = if columns.iter().any(|column| column.map().is_some()) {
+        trust::height(state.checks)
+    } else {
+        0.0
+    };
+    let below = strip.max(bars::HEIGHT + 18.0) + 3.0 * gap.y;
+    let mut sheet = Sheet {
+        rows,
+        likenesses,
+        side: width.min(height - names::HEIGHT - TITLE - below).max(48.0),
+        hover: *hover,
+        scale: shared_scale(state, rows, &columns),
+    };
     let mut found = None;
     for (index, row) in rows.iter().enumerate() {
         let area = egui::Rect::from_min_size(ui.cursor().min, vec2(space.x, height));
         ui.scope_builder(UiBuilder::new().max_rect(area), |ui| {
             ui.set_clip_rect(area.intersect(ui.clip_rect()));
+            names::show(ui, state, index, row, actions);
             ui.horizontal_top(|ui| {
-                names(ui, state, index, row, actions);
                 for &column in &columns {
                     let layout = Layout::top_down(Align::Min);
-                    ui.allocate_ui_with_layout(vec2(width, height), layout, |ui| {
-                        let over = cell(ui, state, index, row, column, side, *hover);
+                    ui.allocate_ui_with_layout(vec2(width, ui.available_height()), layout, |ui| {
+                        let over = cell(ui, state, index, column, &mut sheet);
                         found = found.or(over);
                     });
                 }
@@ -55,152 +76,165 @@ pub fn show(
     }
     *hover = found;
     if let Some(pixel) = found {
-        read_out(ui, state, rows, pixel);
+        read_out::show(ui, state, rows, pixel);
     }
 }
 
-fn names(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut Vec<Action>) {
-    let layout = Layout::top_down(Align::Min);
-    ui.allocate_ui_with_layout(vec2(NAMES, ui.available_height()), layout, |ui| {
-        ui.set_width(NAMES);
-        ui.add_space(TITLE);
-        let Some(look) = &row.look else {
-            ui.label(&state.models[index]);
-            match &row.error {
-                Some(error) => ui.label(theme::error(ui, error)),
-                None => {
-                    ui.horizontal(|ui| {
-                        ui.spinner();
-                        ui.label(theme::weak("warming up…"));
-                    })
-                    .response
-                }
-            };
-            return;
-        };
-        let name = RichText::new(&look.manifest.name)
-            .strong()
-            .color(theme::row_color(index));
-        ui.label(name).on_hover_text(format!(
-            "{}\n{}",
-            look.manifest.architecture, look.manifest.training
-        ));
-        let says = format!("sees {}", sure(look, &look.probabilities));
-        ui.label(says);
-        if let Some(shown) = row.nearest(state.attack.epsilon) {
-            ui.label(format!(
-                "attacked: {}",
-                sure(look, &shown.attacked.probabilities)
-            ));
-            ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
-        }
-        flip(ui, state, row);
-        if let Some(error) = &row.error {
-            ui.label(theme::error(ui, error));
-        }
-        if let Some(progress) = row.progress {
-            ui.add(
-                egui::ProgressBar::new(progress)
-                    .desired_width(NAMES - 20.0)
-                    .desired_height(6.0),
-            );
-        }
-        ui.add_space(4.0);
-        let save = ui.add_enabled(row.attacked.is_some(), egui::Button::new("Save…").small());
-        if save
-            .on_hover_text("Write the attacked picture as a PNG file (S)")
-            .clicked()
-        {
-            actions.push(Action::Save(index));
-        }
-    });
+/// The largest scale of all maps on the screen.
+fn shared_scale(state: &State, rows: &[Row], columns: &[Column]) -> Option<f32> {
+    let style = &state.display.heat;
+    let shown = columns.iter().filter_map(|column| column.map());
+    let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
+    let scales = maps.flatten().map(|explained| explained.heat.scale(style));
+    style.locked.then(|| scales.fold(0.0, f32::max))
 }
 
-fn verdict(ui: &Ui, state: &State, look: &Look, attacked: &[f32]) -> RichText {
-    if flipped_before(&state.attack, look) {
-        RichText::new("wrong without any attack").weak()
-    } else if flips(&state.attack, look.label, attacked) {
-        theme::error(ui, "the attack succeeds")
-    } else {
-        RichText::new("the attack fails").weak()
-    }
-}
-
-fn flip(ui: &mut Ui, state: &State, row: &Row) {
-    let text = match row.flip(&state.attack) {
-        Some(0.0) => return,
-        Some(epsilon) => format!("flips at ε ≤ {epsilon:.3}"),
-        None if row.sweep.is_empty() => return,
-        None => format!("no flip up to ε {:.3}", state.range()),
-    };
-    ui.label(text)
-        .on_hover_text("The smallest ε tried at which the attack succeeds");
-}
-
-fn sure(look: &Look, probabilities: &[f32]) -> String {
-    let class = top(probabilities);
-    let name = look.manifest.labels.get(class).map_or("?", String::as_str);
-    format!("{name} {:.0} %", probabilities[class] * 100.0)
-}
-
-fn cell(
-    ui: &mut Ui,
-    state: &mut State,
-    index: usize,
-    row: &Row,
-    column: Column,
-    side: f32,
-    hover: Hover,
-) -> Hover {
-    let title = match column {
-        Column::Input => "Input".to_owned(),
-        Column::Attacked => "Attacked".to_owned(),
-        Column::Perturbation => format!("Perturbation ×{:.1}", state.display.gain),
-    };
-    ui.allocate_ui_with_layout(
-        vec2(side, TITLE),
-        Layout::left_to_right(Align::Center),
-        |ui| {
-            ui.strong(title);
-            if column == Column::Attacked
-                && let Some(shown) = row.nearest(state.attack.epsilon)
-            {
-                ui.label(theme::weak(which(&shown)));
-            }
-        },
-    );
-    let look = row.look.as_ref()?;
+fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mut Sheet) -> Hover {
+    let row = &sheet.rows[index];
     let shown = row.nearest(state.attack.epsilon);
+    title(ui, state, index, row, column, sheet.side);
+    let look = row.look.as_ref()?;
+    if let Some(which) = column.map() {
+        return map_cell(ui, state, index, which, sheet);
+    }
     let attacked = shown
         .as_ref()
         .map_or(&look.input, |shown| &shown.attacked.picture);
     let content = content(index, column, state, &look.input, attacked);
-    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    let over = tile::tile(ui, sheet.side, &content, &mut state.display, sheet.hover);
+    let bars = |ui: &mut Ui, probabilities: &[f32]| {
+        let labels = &look.manifest.labels;
+        bars::top5(ui, sheet.side, index, labels, probabilities, look.label);
+    };
     match (column, &shown) {
-        (Column::Input, _) => bars::top5(
-            ui,
-            side,
-            index,
-            &look.manifest.labels,
-            &look.probabilities,
-            look.label,
-        ),
-        (Column::Attacked, Some(shown)) => {
-            bars::top5(
-                ui,
-                side,
-                index,
-                &look.manifest.labels,
-                &shown.attacked.probabilities,
-                look.label,
-            );
-        }
+        (Column::Input, _) => bars(ui, &look.probabilities),
+        (Column::Attacked, Some(shown)) => bars(ui, &shown.attacked.probabilities),
         (Column::Perturbation, Some(shown)) => facts(ui, state, look, shown),
-        (_, None) => {
+        _ => {
             ui.label(theme::weak("attacking…"));
         }
     }
     over
+}
+
+fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column, side: f32) {
+    let layout = Layout::left_to_right(Align::Center);
+    let shown = row.nearest(state.attack.epsilon);
+    let (title, note) = match column {
+        Column::Input => ("Input".into(), String::new()),
+        Column::Attacked => (
+            "Attacked".into(),
+            shown.as_ref().map_or_else(String::new, which),
+        ),
+        Column::Perturbation => ("Perturbation".into(), format!("×{:.1}", state.display.gain)),
+        Column::Attribution => map_title(state, index, row, Which::Input),
+        Column::AttackedAttribution => map_title(state, index, row, Which::Attacked),
+    };
+    ui.allocate_ui_with_layout(vec2(side, TITLE), layout, |ui| {
+        ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
+        ui.add(egui::Label::new(theme::weak(&note)).truncate());
+    });
+}
+
+/// Which class a map is about, of which picture, and whether it is what is wanted.
+fn map_title(state: &State, index: usize, row: &Row, which: Which) -> (String, String) {
+    let explained = row.explained[which as usize].as_ref();
+    let (Some(explained), Some(look)) = (explained, &row.look) else {
+        return ("Attribution".into(), String::new());
+    };
+    let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
+    let target = explained.case.target();
+    let title = match target.against {
+        Some(other) => format!("Why {}, not {}?", name(target.class), name(other)),
+        None => format!("Why {}?", name(target.class)),
+    };
+    let mut note = match which {
+        Which::Input => String::new(),
+        Which::Attacked => format!("at ε {:.3}", explained.case.epsilon),
+    };
+    if case(state, index, row, which).as_ref() != Some(&explained.case) {
+        note += " (old)";
+    }
+    (title, note)
+}
+
+fn map_cell(
+    ui: &mut Ui,
+    state: &mut State,
+    index: usize,
+    which: Which,
+    sheet: &mut Sheet,
+) -> Hover {
+    let row = &sheet.rows[index];
+    let Some(explained) = &row.explained[which as usize] else {
+        ui.allocate_space(vec2(sheet.side, sheet.side));
+        let text = match &row.map_error {
+            Some(error) => theme::error(ui, error),
+            None => theme::weak("explaining…"),
+        };
+        ui.label(text);
+        return None;
+    };
+    let style = state.display.heat;
+    let scale = sheet.scale.unwrap_or_else(|| explained.heat.scale(&style));
+    let contour = (style.contour > 0.0).then(|| {
+        explained
+            .heat
+            .magnitude_at(style.sign, 100.0 - style.contour)
+    });
+    let content = Content {
+        id: tile_id(index, 3 + which as usize),
+        first: &explained.case.picture,
+        second: explained.heat.frame(),
+        mode: Mode::Heat {
+            style,
+            scale,
+            contour,
+        },
+        divider: false,
+    };
+    let over = tile::tile(ui, sheet.side, &content, &mut state.display, sheet.hover);
+    let strip = trust::Strip {
+        explained,
+        scale,
+        likenesses: likenesses(sheet, index, which),
+    };
+    trust::show(ui, sheet.side, &style, &strip);
+    over
+}
+
+/// How alike a map is to the row's other one, and to the other model's.
+fn likenesses(
+    sheet: &mut Sheet,
+    index: usize,
+    which: Which,
+) -> Vec<(String, crate::results::Likeness)> {
+    let rows = sheet.rows;
+    let map = |row: usize, which: Which| rows.get(row)?.explained[which as usize].as_ref();
+    let Some(own) = map(index, which) else {
+        return Vec::new();
+    };
+    let (other, name) = match which {
+        Which::Input => (Which::Attacked, "attacked"),
+        Which::Attacked => (Which::Input, "input"),
+    };
+    // The first row is compared with the second, every other one with the first.
+    let reference = usize::from(index == 0);
+    let model = rows.get(reference).and_then(|row| row.look.as_ref());
+    let model = model.map_or_else(String::new, |look| short_name(&look.manifest.name));
+    let pairs = [
+        (map(index, other), name.into()),
+        (map(reference, which), model),
+    ];
+    pairs
+        .into_iter()
+        .filter_map(|(map, name)| Some((name, sheet.likenesses.of(own, map?)?)))
+        .collect()
+}
+
+/// The last word of a model's name, which tells it from its neighbour.
+fn short_name(name: &str) -> String {
+    name.split_whitespace().last().unwrap_or(name).to_owned()
 }
 
 fn which(shown: &Shown) -> String {
@@ -212,6 +246,10 @@ fn which(shown: &Shown) -> String {
     }
 }
 
+fn tile_id(index: usize, column: usize) -> u64 {
+    (index * Column::ALL.len() + column) as u64
+}
+
 fn content<'a>(
     index: usize,
     column: Column,
@@ -219,41 +257,22 @@ fn content<'a>(
     input: &'a Frame,
     attacked: &'a Frame,
 ) -> Content<'a> {
-    let id = (index * Column::ALL.len() + column as usize) as u64;
-    let picture = |split: f32| Mode::Picture { split };
-    let divider = column == Column::Attacked;
-    let split = if divider {
-        state.display.divider.unwrap_or(0.0)
-    } else {
-        0.0
-    };
-    match column {
-        Column::Input => Content {
-            id,
-            first: input,
-            second: input,
-            mode: picture(0.0),
-            divider,
-        },
-        Column::Attacked => Content {
-            id,
-            first: attacked,
-            second: input,
-            mode: picture(split),
-            divider,
-        },
+    let divided = column == Column::Attacked;
+    let split = state.display.divider.filter(|_| divided).unwrap_or(0.0);
+    let (first, mode) = match column {
         Column::Perturbation => {
-            let mode = Mode::Difference {
-                gain: state.display.gain,
-            };
-            Content {
-                id,
-                first: attacked,
-                second: input,
-                mode,
-                divider,
-            }
+            let gain = state.display.gain;
+            (attacked, Mode::Difference { gain })
         }
+        Column::Attacked => (attacked, Mode::Picture { split }),
+        _ => (input, Mode::Picture { split }),
+    };
+    Content {
+        id: tile_id(index, column as usize),
+        first,
+        second: input,
+        mode,
+        divider: divided,
     }
 }
 
@@ -276,43 +295,7 @@ fn facts(ui: &mut Ui, state: &State, look: &Look, shown: &Shown) {
     ui.label(theme::weak(format!("{inside} · {steps}")));
     ui.label(theme::weak(format!(
         "re-evaluated: {}",
-        sure(look, &attacked.probabilities)
+        names::sure(look, &attacked.probabilities)
     )))
     .on_hover_text("What the model says when it looks at the finished picture afresh");
-}
-
-/// The values of a pixel in every panel.
-fn read_out(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
-    let levels = |rgb: [f32; 3]| rgb.map(|value| format!("{:3.0}", value * 255.0)).join(" ");
-    let mut text = format!("pixel {x}, {y} · values in n/255");
-    for (index, row) in rows.iter().enumerate() {
-        let Some(look) = &row.look else { continue };
-        let [h, w] = look.input.size();
-        if x >= w || y >= h {
-            continue;
-        }
-        let input = look.input.pixel(x, y);
-        if index == 0 {
-            text += &format!("\ninput {}", levels(input));
-        }
-        if let Some(shown) = row.nearest(state.attack.epsilon) {
-            let attacked = shown.attacked.picture.pixel(x, y);
-            let delta: [f32; 3] = std::array::from_fn(|channel| attacked[channel] - input[channel]);
-            let signed = delta
-                .map(|value| format!("{:+.1}", value * 255.0))
-                .join(" ");
-            text += &format!("\n{}: {} ({signed})", look.manifest.name, levels(attacked));
-        }
-    }
-    egui::Tooltip::always_open(
-        ui.ctx().clone(),
-        ui.layer_id(),
-        ui.scope_id().with("read-out"),
-        egui::PopupAnchor::Pointer,
-    )
-    .gap(16.0)
-    .show(|ui| {
-        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
-        ui.monospace(text)
-    });
 }

@@ -10,7 +10,7 @@ pub const LIST: [(&str, &str); 13] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
-    ("1 2 3", "show or hide a column"),
+    ("1 … 5", "show or hide a column"),
     ("F", "fill the window with the attacked picture, or go back"),
     ("D", "before/after divider on the attacked picture"),
     ("S", "save the attacked picture of the first row"),
@@ -53,7 +53,8 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         nudge(NUDGE);
     }
     navigate(pressed, state);
-    for (index, key) in [Key::Num1, Key::Num2, Key::Num3].into_iter().enumerate() {
+    let columns = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
+    for (index, key) in columns.into_iter().enumerate() {
         if pressed(key) {
             state.display.shown[index] = !state.display.shown[index];
         }

@@ -63,7 +63,7 @@ fn view(ui: &mut Ui, state: &mut State) {
     for (index, column) in Column::ALL.into_iter().enumerate() {
         ui.checkbox(
             &mut display.shown[index],
-            format!("{column:?}   {}", index + 1),
+            format!("{}   {}", column.name(), index + 1),
         );
     }
     ui.separator();

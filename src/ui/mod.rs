@@ -3,14 +3,18 @@
 pub mod bars;
 pub mod controls;
 pub mod crop;
+pub mod explain;
 pub mod grid;
 pub mod help;
 pub mod keys;
 pub mod library;
 pub mod menu;
+pub mod names;
+pub mod read_out;
 pub mod theme;
 pub mod tile;
 pub mod timeline;
+pub mod trust;
 
 /// What a panel asks the application for.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +29,8 @@ pub enum Action {
     Remove,
     /// Write the attacked picture of a row to a file.
     Save(usize),
+    /// Ask for a folder of background pictures.
+    ChooseBackground,
     /// Show or hide the list of keys.
     Help,
     /// Close the window.

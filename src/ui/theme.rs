@@ -10,6 +10,12 @@ const ROWS: [Color32; 4] = [
     Color32::from_rgb(0xCC, 0x79, 0xA7),
 ];
 
+/// Deletion and insertion curves (Okabe and Ito 2008).
+pub const CURVES: [Color32; 2] = [
+    Color32::from_rgb(0xD5, 0x5E, 0x00),
+    Color32::from_rgb(0x00, 0x9E, 0x73),
+];
+
 /// The colour of a model row in plots and bars.
 pub fn row_color(row: usize) -> Color32 {
     ROWS[row % ROWS.len()]

@@ -13,7 +13,7 @@ use wgpu::util::DeviceExt;
 
 use crate::model::tensor_values;
 
-/// A picture that can be drawn: three planes of 32-bit floats.
+/// A picture that can be drawn: three planes of 32-bit floats, or one for a map.
 #[derive(Clone)]
 pub struct Frame(Arc<Inner>);
 
@@ -22,6 +22,19 @@ struct Inner {
     planes: Vec<f32>,
     shared: Option<Shared>,
     uploaded: OnceLock<wgpu::Buffer>,
+}
+
+/// Frames are the same if they share their memory.
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Frame({:?})", self.0.size)
+    }
 }
 
 /// Memory of a tensor on the drawing device: a slice of one of burn's buffers.
@@ -76,11 +89,6 @@ impl Frame {
     pub fn pixel(&self, x: usize, y: usize) -> [f32; 3] {
         let [h, w] = self.0.size;
         std::array::from_fn(|channel| self.0.planes[(channel * h + y) * w + x])
-    }
-
-    /// Whether both are the very same picture in memory.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether it is drawn from tensor memory.

@@ -3,13 +3,16 @@
 //! Everything here is a uniform: zoom, gain and divider change without any tensor being touched.
 
 mod frame;
+mod heat;
 
 use std::collections::HashMap;
 
+use bytemuck::Zeroable;
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use egui::PaintCallbackInfo;
 
 pub use frame::Frame;
+pub use heat::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign};
 
 /// What a tile shows of its pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +26,15 @@ pub enum Mode {
     Difference {
         /// Amplification; 1 shows the largest possible difference as black or white, clipped.
         gain: f32,
+    },
+    /// The second picture is the one plane of a [`HeatMap`], drawn over the first.
+    Heat {
+        /// Colours and what is under them.
+        style: HeatStyle,
+        /// The magnitude where the colours end.
+        scale: f32,
+        /// The magnitude around which a line is drawn, if there is one.
+        contour: Option<f32>,
     },
 }
 
@@ -53,26 +65,47 @@ struct Uniforms {
     gain: f32,
     smooth: u32,
     linear: u32,
-    padding: u32,
+    sign: u32,
+    blend: u32,
+    diverges: u32,
+    scale: f32,
+    threshold: f32,
+    opacity: f32,
+    contour: f32,
+    padding: [u32; 2],
+    palette: [[f32; 4]; 256],
 }
 
 impl Tile {
     fn uniforms(&self, linear: bool) -> Uniforms {
         let [h, w] = self.first.size();
-        let (mode, split, gain) = match self.mode {
-            Mode::Picture { split } => (0, split, 0.0),
-            Mode::Difference { gain } => (1, 0.0, gain),
-        };
-        Uniforms {
+        let mut uniforms = Uniforms {
             window: self.window,
             size: [w as u32, h as u32],
-            mode,
-            split,
-            gain,
             smooth: u32::from(self.shrunk),
             linear: u32::from(linear),
-            padding: 0,
+            ..Uniforms::zeroed()
+        };
+        match self.mode {
+            Mode::Picture { split } => uniforms.split = split,
+            Mode::Difference { gain } => (uniforms.mode, uniforms.gain) = (1, gain),
+            Mode::Heat {
+                style,
+                scale,
+                contour,
+            } => {
+                uniforms.mode = 2;
+                uniforms.sign = style.sign as u32;
+                uniforms.blend = style.blend as u32;
+                uniforms.diverges = u32::from(style.palette.diverges());
+                uniforms.scale = scale.max(f32::MIN_POSITIVE);
+                uniforms.threshold = style.threshold;
+                uniforms.opacity = style.opacity;
+                uniforms.contour = contour.unwrap_or(0.0);
+                uniforms.palette = *style.palette.table();
+            }
         }
+        uniforms
     }
 }
 
@@ -183,7 +216,7 @@ impl Prepared {
     }
 
     fn shows(&self, tile: &Tile) -> bool {
-        self.first.is(&tile.first) && self.second.is(&tile.second)
+        self.first == tile.first && self.second == tile.second
     }
 }
 

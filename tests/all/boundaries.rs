@@ -12,6 +12,7 @@ static FORBIDDEN: [(&[&str], &[&str]); 3] = [
             "train/",
             "descent.rs",
             "attack.rs",
+            "attribution/",
             "evaluate.rs",
             "picture.rs",
         ],

@@ -1,0 +1,162 @@
+//! What gradient methods share: a weighted mean of gradients at sampled points.
+
+use std::sync::Arc;
+
+use super::probe::Probe;
+use super::{Attribution, Explainer, Gap};
+use crate::model::Classifier;
+
+/// A point at which the gradient counts.
+pub(super) struct Sample {
+    /// `[3, h, w]`.
+    pub(super) point: Vec<f32>,
+    /// Multiplies the gradient, value by value.
+    pub(super) factor: Option<Arc<Vec<f32>>>,
+    /// Its share of the group's mean.
+    pub(super) weight: f64,
+    /// Whether the group ends with it. Groups weigh the same, and their spread is the Monte-Carlo
+    /// error.
+    pub(super) ends_group: bool,
+}
+
+/// The mean over groups of each group's weighted sum of gradients.
+pub(super) struct Averaging {
+    probe: Probe,
+    samples: Box<dyn Iterator<Item = Sample> + Send>,
+    count: usize,
+    taken: usize,
+    /// The group under way: weighted sum and weight.
+    group: (Vec<f64>, f64),
+    groups: usize,
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+    comparison: Option<Comparison>,
+    gap: Option<f64>,
+    evaluations: usize,
+}
+
+/// What the values should add up to.
+pub(super) struct Comparison {
+    /// The explained picture.
+    pub(super) picture: Vec<f32>,
+    /// What it is compared with.
+    pub(super) references: Arc<Vec<Vec<f32>>>,
+}
+
+impl Averaging {
+    /// `count` is the number of `samples`; with a `comparison` the completeness gap is reported.
+    pub(super) fn new(
+        probe: Probe,
+        count: usize,
+        samples: impl Iterator<Item = Sample> + Send + 'static,
+        comparison: Option<Comparison>,
+    ) -> Self {
+        let zeros = vec![0.0; probe.length()];
+        Self {
+            probe,
+            samples: Box::new(samples),
+            count,
+            taken: 0,
+            group: (zeros.clone(), 0.0),
+            groups: 0,
+            sum: zeros.clone(),
+            squares: zeros,
+            comparison,
+            gap: None,
+            evaluations: 0,
+        }
+    }
+
+    fn add(&mut self, sample: &Sample, gradient: &[f32]) {
+        let values = gradient.iter().zip(&mut self.group.0).enumerate();
+        for (at, (&gradient, sum)) in values {
+            let factor = sample.factor.as_ref().map_or(1.0, |factor| factor[at]);
+            *sum += sample.weight * f64::from(gradient) * f64::from(factor);
+        }
+        self.group.1 += sample.weight;
+        if sample.ends_group {
+            let parts = self.sum.iter_mut().zip(&mut self.squares);
+            for ((sum, squares), value) in parts.zip(&mut self.group.0) {
+                *sum += *value;
+                *squares += *value * *value;
+                *value = 0.0;
+            }
+            self.group.1 = 0.0;
+            self.groups += 1;
+        }
+    }
+
+    /// Score of the picture minus the mean score of the references.
+    fn compare(&mut self, model: &Classifier, comparison: &Comparison) {
+        let own = self.probe.scores(model, comparison.picture.clone())[0];
+        let others = self.probe.scores_of(model, comparison.references.iter());
+        self.evaluations += 1 + others.len();
+        let count = others.len();
+        let mean = others.into_iter().map(f64::from).sum::<f64>() / count as f64;
+        self.gap = Some(f64::from(own) - mean);
+    }
+
+    fn mean(&self) -> Vec<f32> {
+        // A group under way counts by the share of it that is done.
+        let groups = self.groups as f64 + self.group.1;
+        let scale = if groups > 0.0 { 1.0 / groups } else { 0.0 };
+        let values = self.sum.iter().zip(&self.group.0);
+        values
+            .map(|(sum, part)| ((sum + part) * scale) as f32)
+            .collect()
+    }
+
+    /// √(variance / count) of the groups; unknown for fewer than two.
+    fn standard_errors(&self) -> Option<Vec<f32>> {
+        let count = self.groups as f64;
+        if self.groups < 2 {
+            return None;
+        }
+        let error = |(sum, squares): (&f64, &f64)| {
+            let mean = sum / count;
+            let variance = (squares / count - mean * mean).max(0.0) * count / (count - 1.0);
+            (variance / count).sqrt() as f32
+        };
+        Some(self.sum.iter().zip(&self.squares).map(error).collect())
+    }
+}
+
+impl Explainer for Averaging {
+    fn step(&mut self, model: &Classifier) {
+        let chunk: Vec<Sample> = self.samples.by_ref().take(self.probe.chunk()).collect();
+        if chunk.is_empty() {
+            if let Some(comparison) = self.comparison.take() {
+                self.compare(model, &comparison);
+            }
+            return;
+        }
+        let points = chunk.iter().flat_map(|sample| sample.point.iter().copied());
+        let gradients = self.probe.gradients(model, points.collect());
+        for (sample, gradient) in chunk
+            .iter()
+            .zip(gradients.chunks_exact(self.probe.length()))
+        {
+            self.add(sample, gradient);
+        }
+        self.taken += chunk.len();
+        self.evaluations += chunk.len();
+    }
+
+    fn progress(&self) -> f32 {
+        let last = usize::from(self.comparison.is_some());
+        self.taken as f32 / (self.count + last) as f32
+    }
+
+    fn map(&self) -> Attribution {
+        let values = self.mean();
+        let sum = values.iter().copied().map(f64::from).sum();
+        Attribution {
+            gap: self.gap.map(|expected| Gap { sum, expected }),
+            values,
+            channels: 3,
+            size: self.probe.size,
+            standard_errors: self.standard_errors(),
+            evaluations: self.evaluations,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Whether a map says what the model looks at: deletion and insertion curves (Petsiuk et al. 2018),
+//! and how concentrated it is.
+
+use super::probe::Probe;
+use super::reference::box_blur;
+use super::{Attribution, Input, Score, Target};
+use crate::model::Classifier;
+
+/// Shares of the pixels at which the curves are sampled: 0, 1/32, … 1.
+const STEPS: usize = 32;
+/// Width of the blur from which insertion begins, as a share of the picture's side.
+const BLUR_SHARE: usize = 4;
+
+/// The class's probability while pixels vanish or appear in the order of the map.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Curves {
+    /// Pixels of highest attribution turn to the data set's mean colour first; from 0 % to 100 %
+    /// of the pixels, evenly spaced.
+    pub deletion: Vec<f32>,
+    /// Pixels of highest attribution appear in the blurred picture first.
+    pub insertion: Vec<f32>,
+}
+
+impl Curves {
+    /// Area under the deletion curve, in [0, 1]; lower is more faithful.
+    pub fn deletion_area(&self) -> f32 {
+        area(&self.deletion)
+    }
+
+    /// Area under the insertion curve, in [0, 1]; higher is more faithful.
+    pub fn insertion_area(&self) -> f32 {
+        area(&self.insertion)
+    }
+}
+
+/// By the trapezoid rule over [0, 1].
+fn area(curve: &[f32]) -> f32 {
+    let steps = curve.len().saturating_sub(1).max(1) as f32;
+    let sums = curve.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
+    sums.sum::<f32>() / steps
+}
+
+/// Curves under way, a chunk of pictures at a time.
+pub struct CurvesRun {
+    probe: Probe,
+    /// Pixels from the highest attribution to the lowest.
+    order: Vec<usize>,
+    picture: Vec<f32>,
+    blurred: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl CurvesRun {
+    /// For the map of `target`'s class on `input`.
+    pub fn new(target: Target, input: &Input, map: &Attribution) -> Self {
+        let pixels = map.pixels();
+        let mut order: Vec<usize> = (0..pixels.len()).collect();
+        order.sort_by(|&a, &b| pixels[b].total_cmp(&pixels[a]));
+        let side = (input.size[0].max(input.size[1]) / BLUR_SHARE).max(1);
+        Self {
+            probe: Probe {
+                target: Target {
+                    score: Score::Probability,
+                    against: None,
+                    ..target
+                },
+                size: input.size,
+            },
+            order,
+            picture: input.pixels.clone(),
+            blurred: box_blur(&input.pixels, input.size, side),
+            scores: Vec::new(),
+        }
+    }
+
+    /// Does one chunk; the curves once all are done.
+    pub fn step(&mut self, model: &Classifier) -> Option<Curves> {
+        let all = 2 * (STEPS + 1);
+        let last = (self.scores.len() + 2 * self.probe.chunk()).min(all);
+        let mean = model.manifest().normalizer.mean;
+        let pictures = (self.scores.len()..last).flat_map(|number| self.mixed(number, mean));
+        let scores = self.probe.scores(model, pictures.collect());
+        self.scores.extend(scores);
+        (self.scores.len() == all).then(|| Curves {
+            deletion: self.scores[..=STEPS].to_vec(),
+            insertion: self.scores[STEPS + 1..].to_vec(),
+        })
+    }
+
+    /// The picture behind a point: first those of the deletion curve, then those of insertion.
+    fn mixed(&self, number: usize, mean: [f32; 3]) -> Vec<f32> {
+        let (deletes, step) = (number <= STEPS, number % (STEPS + 1));
+        let count = self.order.len() * step / STEPS;
+        let area = self.order.len();
+        let mut mixed = if deletes {
+            self.picture.clone()
+        } else {
+            self.blurred.clone()
+        };
+        for &pixel in &self.order[..count] {
+            for (channel, &color) in mean.iter().enumerate() {
+                let at = channel * area + pixel;
+                mixed[at] = if deletes { color } else { self.picture[at] };
+            }
+        }
+        mixed
+    }
+}
+
+/// Gini index of the magnitudes (Hurley and Rickard 2009), in [0, 1): 0 where all are equal, near 1
+/// where few carry everything. Chalasani et al. (2020) measure the conciseness of maps by it.
+pub fn gini(values: &[f32]) -> f32 {
+    let mut sizes: Vec<f64> = values.iter().map(|v| f64::from(v.abs())).collect();
+    sizes.sort_by(f64::total_cmp);
+    let (count, total) = (sizes.len() as f64, sizes.iter().sum::<f64>());
+    if total <= 0.0 {
+        return 0.0;
+    }
+    let weighed = sizes.iter().enumerate();
+    let sum: f64 = weighed
+        .map(|(at, size)| size / total * (count - at as f64 - 0.5) / count)
+        .sum();
+    (1.0 - 2.0 * sum) as f32
+}

@@ -1,0 +1,215 @@
+//! The table of methods: what a person can choose, as plain data.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Baseline, ExpectedGradients, Fill, IntegratedGradients, Masker, Occlusion, PartitionShap,
+    Question, SmoothGrad,
+};
+use crate::error::{Error, Result};
+
+/// A method and its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The gradient of the score.
+    Gradient,
+    /// The gradient times the input.
+    GradientTimesInput,
+    /// The mean gradient of noisy copies.
+    SmoothGrad(SmoothGrad),
+    /// Gradients along the way from a baseline.
+    IntegratedGradients(IntegratedGradients),
+    /// SHAP values by gradients from background pictures.
+    ExpectedGradients(ExpectedGradients),
+    /// SHAP values of a hierarchy of rectangles.
+    PartitionShap(PartitionShap),
+    /// Last feature map, weighed by its gradient.
+    GradCam,
+    /// The score's fall when a window is covered.
+    Occlusion(Occlusion),
+}
+
+/// Gradients or pictures of one map, at most: minutes on two CPU cores, not days.
+const MOST_WORK: usize = 100_000;
+
+impl Method {
+    /// Each method with its default settings.
+    pub fn all() -> [Self; 8] {
+        [
+            Self::Gradient,
+            Self::GradientTimesInput,
+            Self::SmoothGrad(SmoothGrad::default()),
+            Self::IntegratedGradients(IntegratedGradients::default()),
+            Self::ExpectedGradients(ExpectedGradients::default()),
+            Self::PartitionShap(PartitionShap::default()),
+            Self::GradCam,
+            Self::Occlusion(Occlusion::default()),
+        ]
+    }
+
+    /// Its name in a sentence.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Gradient => "Gradient",
+            Self::GradientTimesInput => "Gradient × input",
+            Self::SmoothGrad(_) => "SmoothGrad",
+            Self::IntegratedGradients(_) => "Integrated gradients",
+            Self::ExpectedGradients(_) => "Expected gradients (SHAP)",
+            Self::PartitionShap(_) => "Partition SHAP",
+            Self::GradCam => "Grad-CAM",
+            Self::Occlusion(_) => "Occlusion",
+        }
+    }
+
+    /// What it does and who described it.
+    pub fn about(&self) -> &'static str {
+        match self {
+            Self::Gradient => {
+                "How much the score changes with each value (Simonyan, Vedaldi, Zisserman 2014)"
+            }
+            Self::GradientTimesInput => {
+                "The gradient times the value itself (Shrikumar et al. 2016)"
+            }
+            Self::SmoothGrad(_) => {
+                "The mean gradient of noisy copies of the picture (Smilkov et al. 2017)"
+            }
+            Self::IntegratedGradients(_) => {
+                "Gradients summed along the straight way from a baseline; the values add up to the score's rise (Sundararajan, Taly, Yan 2017)"
+            }
+            Self::ExpectedGradients(_) => {
+                "Integrated gradients averaged over background pictures: SHAP's gradient explainer (Lundberg and Lee 2017; Erion et al. 2021)"
+            }
+            Self::PartitionShap(_) => {
+                "Owen values: rectangles are hidden and shown, and credit is halved between siblings (SHAP's partition explainer)"
+            }
+            Self::GradCam => {
+                "The last feature map's channels, weighed by their mean gradient (Selvaraju et al. 2017)"
+            }
+            Self::Occlusion(_) => {
+                "How much the score falls when a window is covered (Zeiler and Fergus 2014)"
+            }
+        }
+    }
+
+    /// Refuses numbers that make no method on pictures of height and width `size`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says which number and why.
+    pub fn validate(&self, size: [usize; 2]) -> Result<()> {
+        let side = size[0].min(size[1]);
+        match self {
+            Self::Gradient | Self::GradientTimesInput | Self::GradCam => Ok(()),
+            Self::SmoothGrad(config) => {
+                check_work("samples", config.samples, 1)?;
+                check_deviation(config.sigma)
+            }
+            Self::IntegratedGradients(config) => {
+                check_work("steps", config.steps, 1)?;
+                check_work("baselines", config.baseline.count(), 1)?;
+                let work = config.steps.saturating_mul(config.baseline.count());
+                check_work("steps times baselines", work, 1)?;
+                match config.baseline {
+                    Baseline::Fill(fill) => check_fill(fill, side),
+                    Baseline::Uniform(_) => Ok(()),
+                    Baseline::Gaussian { sigma, .. } => check_deviation(sigma),
+                }
+            }
+            Self::ExpectedGradients(config) => check_work("samples", config.samples, 1),
+            Self::PartitionShap(config) => {
+                check_work("evaluations", config.evaluations, 4)?;
+                match config.masker {
+                    Masker::Blur(blur) => check_side("blur", blur, side),
+                    Masker::Inpaint => Ok(()),
+                }
+            }
+            Self::Occlusion(config) => {
+                check_side("window", config.window, side)?;
+                check_side("stride", config.stride, side)?;
+                check_fill(config.fill, side)
+            }
+        }
+    }
+}
+
+fn check_work(what: &str, number: usize, least: usize) -> Result<()> {
+    if (least..=MOST_WORK).contains(&number) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "{number} {what} make no map: there must be {least} to {MOST_WORK}"
+    )))
+}
+
+fn check_side(what: &str, number: usize, side: usize) -> Result<()> {
+    if (1..=side).contains(&number) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "a {what} of {number} pixels does not fit a picture of {side}: it must have 1 to {side}"
+    )))
+}
+
+fn check_fill(fill: Fill, side: usize) -> Result<()> {
+    match fill {
+        Fill::Blurred(blur) => check_side("blur", blur, side),
+        _ => Ok(()),
+    }
+}
+
+fn check_deviation(sigma: f32) -> Result<()> {
+    if sigma.is_finite() && (0.0..=10.0).contains(&sigma) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "a standard deviation of {sigma} makes no noise: it must be from 0 to 10"
+    )))
+}
+
+/// A method and what it is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// How it is found out.
+    pub method: Method,
+    /// What is explained.
+    pub question: Question,
+}
+
+impl Default for Explanation {
+    /// Integrated gradients of the predicted class's probability, as in arXiv 2307.02500.
+    fn default() -> Self {
+        Self {
+            method: Method::IntegratedGradients(IntegratedGradients::default()),
+            question: Question::default(),
+        }
+    }
+}
+
+impl Explanation {
+    /// Refuses what makes no map on a model of `classes` classes and pictures of `size`.
+    ///
+    /// # Errors
+    /// As [`Method::validate`] and [`Question::validate`].
+    pub fn validate(&self, classes: usize, size: [usize; 2]) -> Result<()> {
+        self.question.validate(classes)?;
+        self.method.validate(size)
+    }
+}
+
+impl std::fmt::Display for Explanation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.method.name())?;
+        match &self.method {
+            Method::SmoothGrad(config) => write!(f, ", {} samples", config.samples),
+            Method::IntegratedGradients(config) => {
+                write!(f, ", {} × {} steps", config.baseline.count(), config.steps)
+            }
+            Method::ExpectedGradients(config) => write!(f, ", {} samples", config.samples),
+            Method::PartitionShap(config) => write!(f, ", {} evaluations", config.evaluations),
+            Method::Occlusion(config) => {
+                write!(f, ", window {}, stride {}", config.window, config.stride)
+            }
+            Method::Gradient | Method::GradientTimesInput | Method::GradCam => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Occlusion (Zeiler and Fergus 2014): how much the score falls when a window is covered.
+
+use serde::{Deserialize, Serialize};
+
+use super::probe::Probe;
+use super::{Attribution, Explainer, Fill, Input};
+use crate::error::Result;
+use crate::model::Classifier;
+
+/// Settings of occlusion.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Occlusion {
+    /// Side of the covering square, in pixels.
+    pub window: usize,
+    /// Pixels from one place of the window to the next.
+    pub stride: usize,
+    /// What it covers with.
+    pub fill: Fill,
+}
+
+impl Default for Occlusion {
+    fn default() -> Self {
+        Self {
+            window: 6,
+            stride: 2,
+            fill: Fill::Grey,
+        }
+    }
+}
+
+impl Occlusion {
+    pub(super) fn start(
+        self,
+        model: &Classifier,
+        probe: Probe,
+        input: &Input,
+    ) -> Result<OcclusionRun> {
+        let [h, w] = probe.size;
+        // The last window may hang over the border.
+        let places = |side: usize| 1 + (side - self.window).div_ceil(self.stride);
+        let rows = (0..places(h)).map(|place| place * self.stride);
+        let corners = rows.flat_map(|y| (0..places(w)).map(move |place| [y, place * self.stride]));
+        Ok(OcclusionRun {
+            probe,
+            window: self.window,
+            corners: corners.collect(),
+            done: 0,
+            own: None,
+            fill: self.fill.of(input, model)?,
+            picture: input.pixels.clone(),
+            sums: vec![0.0; h * w],
+            counts: vec![0.0; h * w],
+        })
+    }
+}
+
+/// An occlusion under way, some windows at a time.
+pub(super) struct OcclusionRun {
+    probe: Probe,
+    window: usize,
+    /// Top left corners, row and column.
+    corners: Vec<[usize; 2]>,
+    done: usize,
+    /// Score of the whole picture.
+    own: Option<f32>,
+    fill: Vec<f32>,
+    picture: Vec<f32>,
+    sums: Vec<f32>,
+    counts: Vec<f32>,
+}
+
+impl OcclusionRun {
+    /// The pixels under the window at `corner`.
+    fn covered(&self, [top, left]: [usize; 2]) -> impl Iterator<Item = usize> + use<> {
+        let [h, w] = self.probe.size;
+        let (bottom, right) = ((top + self.window).min(h), (left + self.window).min(w));
+        (top..bottom).flat_map(move |y| (left..right).map(move |x| y * w + x))
+    }
+
+    fn occluded(&self, corner: [usize; 2]) -> Vec<f32> {
+        let area = self.sums.len();
+        let mut picture = self.picture.clone();
+        for pixel in self.covered(corner) {
+            for at in (pixel..picture.len()).step_by(area) {
+                picture[at] = self.fill[at];
+            }
+        }
+        picture
+    }
+}
+
+impl Explainer for OcclusionRun {
+    fn step(&mut self, model: &Classifier) {
+        let own = *self
+            .own
+            .get_or_insert_with(|| self.probe.scores(model, self.picture.clone())[0]);
+        let last = (self.done + 2 * self.probe.chunk()).min(self.corners.len());
+        let chunk = self.corners[self.done..last].to_vec();
+        let pictures = chunk.iter().flat_map(|&corner| self.occluded(corner));
+        let scores = self.probe.scores(model, pictures.collect());
+        for (&corner, score) in chunk.iter().zip(scores) {
+            for pixel in self.covered(corner) {
+                self.sums[pixel] += own - score;
+                self.counts[pixel] += 1.0;
+            }
+        }
+        self.done = last;
+    }
+
+    fn progress(&self) -> f32 {
+        self.done as f32 / self.corners.len() as f32
+    }
+
+    fn map(&self) -> Attribution {
+        let parts = self.sums.iter().zip(&self.counts);
+        Attribution {
+            values: parts.map(|(sum, count)| sum / count.max(1.0)).collect(),
+            channels: 1,
+            size: self.probe.size,
+            gap: None,
+            standard_errors: None,
+            evaluations: self.done + usize::from(self.own.is_some()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Questions to a model, in batches of plain numbers.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::Target;
+use crate::model::{Classifier, tensor_values};
+
+/// Pixels of one chunk: sixteen pictures of 32×32, about 30 ms of gradients on two CPU cores.
+const CHUNK_PIXELS: usize = 16 * 32 * 32;
+/// More pictures than this in a chunk gain nothing.
+const MOST_PICTURES: usize = 64;
+
+/// What is asked, of pictures of which size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probe {
+    pub(super) target: Target,
+    pub(super) size: [usize; 2],
+}
+
+impl Probe {
+    /// Values of one picture.
+    pub(super) fn length(&self) -> usize {
+        3 * self.size[0] * self.size[1]
+    }
+
+    /// Pictures that make one short step.
+    pub(super) fn chunk(&self) -> usize {
+        (CHUNK_PIXELS / (self.size[0] * self.size[1]).max(1)).clamp(1, MOST_PICTURES)
+    }
+
+    /// Pictures `[n, 3, h, w]` as a tensor where the model is.
+    pub(super) fn tensor(&self, model: &Classifier, pictures: Vec<f32>) -> Tensor<4> {
+        let [h, w] = self.size;
+        let count = pictures.len() / self.length();
+        Tensor::from_data(TensorData::new(pictures, [count, 3, h, w]), model.device())
+    }
+
+    /// The target's score of each picture.
+    pub(super) fn scores(&self, model: &Classifier, pictures: Vec<f32>) -> Vec<f32> {
+        let x = self.tensor(model, pictures);
+        tensor_values(self.target.of_logits(model.logits(x)))
+    }
+
+    /// The scores of many pictures, a chunk at a time.
+    pub(super) fn scores_of<'a>(
+        &self,
+        model: &Classifier,
+        pictures: impl IntoIterator<Item = &'a Vec<f32>>,
+    ) -> Vec<f32> {
+        let pictures: Vec<&Vec<f32>> = pictures.into_iter().collect();
+        let chunks = pictures.chunks(self.chunk());
+        let scores = |chunk: &[&Vec<f32>]| {
+            let values = chunk.iter().flat_map(|picture| picture.iter().copied());
+            self.scores(model, values.collect())
+        };
+        chunks.flat_map(scores).collect()
+    }
+
+    /// The gradient of the target's score with respect to each picture, `[n, 3, h, w]`.
+    pub(super) fn gradients(&self, model: &Classifier, pictures: Vec<f32>) -> Vec<f32> {
+        let x = self.tensor(model, pictures);
+        let score = |features| self.target.of_logits(model.logits_of(features));
+        tensor_values(model.gradient(&x, &score).1)
+    }
+}

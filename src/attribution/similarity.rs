@@ -1,0 +1,71 @@
+//! How alike two maps are.
+
+/// Spearman's rank correlation of two lists of numbers, in [−1, 1]; 0 where one is constant.
+pub fn spearman(a: &[f32], b: &[f32]) -> f32 {
+    let (a, b) = (ranks(a), ranks(b));
+    let mean = (a.len() as f64 - 1.0) / 2.0;
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let scale = (product(&a, &a) * product(&b, &b)).sqrt();
+    if scale > 0.0 {
+        (product(&a, &b) / scale) as f32
+    } else {
+        0.0
+    }
+}
+
+/// Places in the order of size, from 0 on; equal values share the mean of their places.
+fn ranks(values: &[f32]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut from = 0;
+    while from < order.len() {
+        let equal = |&&at: &&usize| values[at] == values[order[from]];
+        let count = order[from..].iter().take_while(equal).count();
+        let mean = from as f64 + (count as f64 - 1.0) / 2.0;
+        for &at in &order[from..from + count] {
+            ranks[at] = mean;
+        }
+        from += count;
+    }
+    ranks
+}
+
+/// Side of the window over which [`ssim`] takes its statistics (Wang et al. 2004).
+const WINDOW: usize = 7;
+
+/// Mean structural similarity of two maps `[h, w]` (Wang et al. 2004, equation 13), each scaled to
+/// a largest magnitude of 1, over square windows; 1 for equal maps.
+pub fn ssim(a: &[f32], b: &[f32], [h, w]: [usize; 2]) -> f32 {
+    let (a, b) = (scaled(a), scaled(b));
+    // Dynamic range 2, as values reach from −1 to 1.
+    let (c1, c2) = ((0.01f64 * 2.0).powi(2), (0.03f64 * 2.0).powi(2));
+    let side = WINDOW.min(h).min(w);
+    let mut sum = 0.0;
+    for top in 0..=h - side {
+        for left in 0..=w - side {
+            let pixels =
+                (top..top + side).flat_map(|y| (left..left + side).map(move |x| y * w + x));
+            let mut moments = [0.0f64; 5];
+            for at in pixels {
+                let (a, b) = (a[at], b[at]);
+                for (moment, value) in moments.iter_mut().zip([a, b, a * a, b * b, a * b]) {
+                    *moment += value;
+                }
+            }
+            let [ma, mb, aa, bb, ab] = moments.map(|moment| moment / (side * side) as f64);
+            let (va, vb, cov) = (aa - ma * ma, bb - mb * mb, ab - ma * mb);
+            sum += (2.0 * ma * mb + c1) * (2.0 * cov + c2)
+                / ((ma * ma + mb * mb + c1) * (va + vb + c2));
+        }
+    }
+    (sum / ((h - side + 1) * (w - side + 1)) as f64) as f32
+}
+
+fn scaled(values: &[f32]) -> Vec<f64> {
+    let most = values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    let most = f64::from(most.max(f32::MIN_POSITIVE));
+    values.iter().map(|&v| f64::from(v) / most).collect()
+}

@@ -1,0 +1,146 @@
+//! Maps under way, and the on-demand checks of finished ones.
+
+use std::sync::{Arc, OnceLock};
+
+use super::{Case, Explained, News, top};
+use crate::attribution::{
+    CurvesRun, Explainer, Input, Question, RANDOMISED, explain, randomised, spearman, start,
+};
+use crate::engine::Step;
+use crate::error::Result;
+use crate::model::{Classifier, Weights};
+use crate::view::HeatMap;
+
+impl Case {
+    /// The picture with what its method compares it with.
+    pub(super) fn input(&self, background: Arc<Vec<Vec<f32>>>) -> Input {
+        let size = self.picture.size();
+        let reference = self.reference.as_ref();
+        Input {
+            pixels: self.picture.planes().to_vec(),
+            size,
+            reference: reference
+                .map(|picture| crate::picture::unit_planes(&picture.cropped_whole(size))),
+            background,
+        }
+    }
+
+    /// The classes that the question means here.
+    pub fn target(&self) -> crate::attribution::Target {
+        let question: Question = self.explanation.question;
+        question.target(top(&self.probabilities), self.label)
+    }
+}
+
+/// One map, refined chunk by chunk.
+pub struct ExplainJob {
+    case: Case,
+    model: Arc<Classifier>,
+    explainer: Box<dyn Explainer>,
+}
+
+impl ExplainJob {
+    pub(super) fn new(case: Case, model: Arc<Classifier>, input: &Input) -> Result<Self> {
+        case.explanation.validate(model.classes(), input.size)?;
+        let explainer = start(&model, &case.explanation.method, case.target(), input)?;
+        Ok(Self {
+            case,
+            model,
+            explainer,
+        })
+    }
+
+    /// One chunk, and the map as far as it then is.
+    pub(super) fn step(&mut self) -> Result<Explained> {
+        self.explainer.step(&self.model);
+        let attribution = self.explainer.map().checked()?;
+        let heat = HeatMap::new(attribution.pixels(), attribution.channels, attribution.size);
+        Ok(Explained {
+            case: self.case.clone(),
+            attribution,
+            heat,
+            progress: self.explainer.progress(),
+            curves: OnceLock::new(),
+            sanity: OnceLock::new(),
+        })
+    }
+}
+
+/// Deletion and insertion curves of a finished map.
+pub struct CurvesJob {
+    explained: Arc<Explained>,
+    model: Arc<Classifier>,
+    run: CurvesRun,
+}
+
+impl CurvesJob {
+    pub(super) fn new(explained: Arc<Explained>, model: Arc<Classifier>, input: &Input) -> Self {
+        let target = explained.case.target();
+        Self {
+            run: CurvesRun::new(target, input, &explained.attribution),
+            explained,
+            model,
+        }
+    }
+
+    pub(super) fn step(&mut self) -> Step<News> {
+        let Some(curves) = self.run.step(&self.model) else {
+            return Step {
+                news: None,
+                done: false,
+            };
+        };
+        // Whoever comes first stores the same curves.
+        let _ = self.explained.curves.set(curves);
+        Step {
+            news: Some(News::Checked),
+            done: true,
+        }
+    }
+}
+
+/// The same map of ever more randomised models.
+pub struct SanityJob {
+    explained: Arc<Explained>,
+    weights: Weights,
+    input: Input,
+    model: Arc<Classifier>,
+    found: Vec<f32>,
+}
+
+impl SanityJob {
+    pub(super) fn new(
+        explained: Arc<Explained>,
+        weights: Weights,
+        model: Arc<Classifier>,
+        input: Input,
+    ) -> Self {
+        Self {
+            explained,
+            weights,
+            input,
+            model,
+            found: Vec::new(),
+        }
+    }
+
+    /// One stage of randomisation.
+    pub(super) fn step(&mut self) -> Result<Step<News>> {
+        let case = &self.explained.case;
+        let weights = randomised(self.weights.clone(), self.found.len());
+        let path = std::path::Path::new(&case.model);
+        let model = Classifier::new(&weights, path, self.model.device())?;
+        let method = &case.explanation.method;
+        let map = explain(&model, method, case.target(), &self.input)?;
+        let own = self.explained.attribution.pixels();
+        self.found.push(spearman(&own, &map.pixels()));
+        let done = self.found.len() == RANDOMISED.len();
+        if done {
+            let _ = self.explained.sanity.set(self.found.clone());
+        }
+        Ok(Step {
+            news: done.then_some(News::Checked),
+            done,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! The line above a row: the model and what it says.
+
+use egui::{RichText, Ui};
+
+use super::{Action, theme};
+use crate::jobs::{Look, flipped_before, flips, top};
+use crate::results::Row;
+use crate::state::State;
+
+/// Height of the line, in points.
+pub const HEIGHT: f32 = 22.0;
+
+/// Draws the line of a row.
+pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.set_height(HEIGHT);
+        let Some(look) = &row.look else {
+            waiting(ui, &state.models[index], row);
+            return;
+        };
+        let name = RichText::new(&look.manifest.name)
+            .strong()
+            .color(theme::row_color(index));
+        ui.label(name).on_hover_text(format!(
+            "{}\n{}",
+            look.manifest.architecture, look.manifest.training
+        ));
+        ui.label(format!("sees {}", sure(look, &look.probabilities)));
+        if let Some(shown) = row.nearest(state.attack.epsilon) {
+            let attacked = sure(look, &shown.attacked.probabilities);
+            ui.label(format!("· attacked {attacked}"));
+            ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
+        }
+        flip(ui, state, row);
+        for error in [&row.error, &row.map_error].into_iter().flatten() {
+            let label = egui::Label::new(theme::error(ui, error)).truncate();
+            ui.add(label).on_hover_text(error);
+        }
+        let save = ui.add_enabled(row.attacked.is_some(), egui::Button::new("Save…").small());
+        if save
+            .on_hover_text("Write the attacked picture as a PNG file (S)")
+            .clicked()
+        {
+            actions.push(Action::Save(index));
+        }
+        if let Some(progress) = row.progress {
+            ui.add(
+                egui::ProgressBar::new(progress)
+                    .desired_width(60.0)
+                    .desired_height(6.0),
+            );
+        }
+    });
+}
+
+/// What stands there before the model has looked.
+fn waiting(ui: &mut Ui, model: &str, row: &Row) {
+    ui.label(model);
+    match &row.error {
+        Some(error) => {
+            ui.label(theme::error(ui, error));
+        }
+        None => {
+            ui.spinner();
+            ui.label(theme::weak("warming up…"));
+        }
+    }
+}
+
+fn verdict(ui: &Ui, state: &State, look: &Look, attacked: &[f32]) -> RichText {
+    if flipped_before(&state.attack, look) {
+        RichText::new("(wrong without any attack)").weak()
+    } else if flips(&state.attack, look.label, attacked) {
+        theme::error(ui, "the attack succeeds")
+    } else {
+        RichText::new("the attack fails").weak()
+    }
+}
+
+fn flip(ui: &mut Ui, state: &State, row: &Row) {
+    let text = match row.flip(&state.attack) {
+        Some(0.0) => return,
+        Some(epsilon) => format!("· flips at ε ≤ {epsilon:.3}"),
+        None if row.sweep.is_empty() => return,
+        None => format!("· no flip up to ε {:.3}", state.range()),
+    };
+    ui.label(text)
+        .on_hover_text("The smallest ε tried at which the attack succeeds");
+}
+
+/// The likeliest class and its probability.
+pub fn sure(look: &Look, probabilities: &[f32]) -> String {
+    let class = top(probabilities);
+    let name = look.manifest.labels.get(class).map_or("?", String::as_str);
+    format!("{name} {:.0} %", probabilities[class] * 100.0)
+}

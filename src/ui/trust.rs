@@ -1,0 +1,207 @@
+//! The strip under a map: what its colours mean and how far it can be trusted.
+
+use std::sync::Arc;
+
+use egui::{Align2, FontId, Mesh, Rect, Sense, Shape, Ui, pos2, vec2};
+use egui_plot::{Line, Plot, PlotPoints};
+
+use super::theme;
+use crate::attribution::{Curves, RANDOMISED};
+use crate::jobs::Explained;
+use crate::results::Likeness;
+use crate::view::{HeatStyle, Sign};
+
+/// Height of the colour bar with its numbers, in points.
+const BAR: f32 = 24.0;
+/// Height of the curves, in points.
+const CURVES: f32 = 56.0;
+/// Height of a line of text, in points.
+const LINE: f32 = 14.0;
+
+/// What stands under a map.
+pub struct Strip<'a> {
+    /// The map.
+    pub explained: &'a Arc<Explained>,
+    /// Where its colours end.
+    pub scale: f32,
+    /// What it is compared with, in words, and how alike they are.
+    pub likenesses: Vec<(String, Likeness)>,
+}
+
+/// Height of the strip in points, with or without curves and the randomisation check.
+pub fn height(checks: crate::state::Checks) -> f32 {
+    let curves = if checks.curves { CURVES + LINE } else { 0.0 };
+    let sanity = if checks.sanity { LINE } else { 0.0 };
+    BAR + 3.0 * LINE + curves + sanity
+}
+
+/// Draws the strip.
+pub fn show(ui: &mut Ui, width: f32, style: &HeatStyle, strip: &Strip) {
+    let explained = strip.explained;
+    ui.spacing_mut().item_spacing.y = 1.0;
+    let channels = explained.attribution.channels;
+    color_bar(ui, width, style, style.number(strip.scale, channels));
+    let quality = quality(explained);
+    if !quality.is_empty() {
+        line(ui, &quality).on_hover_text(
+            "Gap: how far the values are from adding up to the score they explain, as a share of it. ±: Monte-Carlo standard error of the map, as a share of its length.",
+        );
+    }
+    for (with, likeness) in &strip.likenesses {
+        let text = format!(
+            "ρ {:.2} · SSIM {:.2} {with}",
+            likeness.spearman, likeness.ssim
+        );
+        line(ui, &text).on_hover_text(
+            "How alike two maps are: Spearman's rank correlation of the pixels, and structural similarity (Wang et al. 2004); 1 for equal maps",
+        );
+    }
+    if let Some(curves) = explained.curves.get() {
+        draw_curves(ui, width, explained, curves);
+    }
+    if let Some(found) = explained.sanity.get() {
+        let numbers: Vec<String> = found.iter().map(|rho| format!("{rho:.2}")).collect();
+        line(ui, &format!("randomised: ρ {}", numbers.join(", "))).on_hover_text(format!(
+            "Rank correlation with the same map of the model after replacing by noise: {}. A map that explains the model loses its likeness (Adebayo et al. 2018).",
+            RANDOMISED.join(", ")
+        ));
+    }
+}
+
+fn line(ui: &mut Ui, text: &str) -> egui::Response {
+    ui.add(egui::Label::new(theme::weak(text)).truncate())
+}
+
+/// Completeness and sampling error, as far as they are known.
+fn quality(explained: &Explained) -> String {
+    let mut parts = Vec::new();
+    if !explained.finished() {
+        parts.push(format!("{:.0} %", explained.progress * 100.0));
+    }
+    if let Some(gap) = explained.attribution.gap {
+        parts.push(format!("gap {}", percent(gap.relative() as f32)));
+    }
+    if let Some(error) = explained.attribution.relative_error() {
+        parts.push(format!("± {}", percent(error)));
+    }
+    parts.join(" · ")
+}
+
+fn percent(share: f32) -> String {
+    if share > 10.0 {
+        "> 1000 %".into()
+    } else if share >= 0.1 {
+        format!("{:.0} %", share * 100.0)
+    } else {
+        format!("{:.1} %", share * 100.0)
+    }
+}
+
+/// The palette from one end of the scale to the other, with numbers.
+fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
+    let (area, response) = ui.allocate_exact_size(vec2(width, BAR), Sense::hover());
+    let bar = Rect::from_min_size(area.min + vec2(0.0, 2.0), vec2(width, 8.0));
+    let lowest = if style.sign == Sign::Signed {
+        -1.0
+    } else {
+        0.0
+    };
+    let mut mesh = Mesh::default();
+    let steps = 64;
+    for step in 0..=steps {
+        let share = step as f32 / steps as f32;
+        let place = style
+            .palette
+            .place(style.sign, lowest + share * (1.0 - lowest));
+        let [r, g, b] = style
+            .palette
+            .color(place)
+            .map(|v| (v * 255.0).round() as u8);
+        let color = egui::Color32::from_rgb(r, g, b);
+        let x = bar.left() + share * bar.width();
+        mesh.colored_vertex(pos2(x, bar.top()), color);
+        mesh.colored_vertex(pos2(x, bar.bottom()), color);
+        if step > 0 {
+            let last = 2 * step;
+            mesh.add_triangle(last - 2, last - 1, last);
+            mesh.add_triangle(last - 1, last, last + 1);
+        }
+    }
+    ui.painter().add(Shape::mesh(mesh));
+    let ends = match style.sign {
+        Sign::Signed => [-end, 0.0, end],
+        Sign::Negative => [0.0, -end / 2.0, -end],
+        Sign::Positive | Sign::Absolute => [0.0, end / 2.0, end],
+    };
+    let places = [Align2::LEFT_TOP, Align2::CENTER_TOP, Align2::RIGHT_TOP];
+    for ((number, align), share) in ends.into_iter().zip(places).zip([0.0, 0.5, 1.0]) {
+        let at = pos2(bar.left() + share * width, bar.bottom() + 1.0);
+        let color = ui.visuals().weak_text_color();
+        let text = short(number);
+        ui.painter()
+            .text(at, align, text, FontId::proportional(10.0), color);
+    }
+    response.on_hover_text(format!(
+        "What the colours stand for, per pixel. They end at the {} percentile of the magnitudes{}.",
+        style.percentile,
+        if style.locked {
+            " of the map where that is largest: all maps share one scale"
+        } else {
+            ""
+        }
+    ));
+}
+
+/// A number in few characters.
+fn short(number: f32) -> String {
+    if number == 0.0 {
+        "0".into()
+    } else if (0.01..100.0).contains(&number.abs()) {
+        format!("{number:.2}")
+    } else {
+        format!("{number:.0e}")
+    }
+}
+
+fn draw_curves(ui: &mut Ui, width: f32, explained: &Explained, curves: &Curves) {
+    let points = |curve: &[f32]| -> Vec<[f64; 2]> {
+        let last = curve.len().saturating_sub(1).max(1) as f64;
+        let point = |(at, &value): (usize, &f32)| [at as f64 / last, f64::from(value)];
+        curve.iter().enumerate().map(point).collect()
+    };
+    let case = &explained.case;
+    let id = (&case.model, case.epsilon.to_bits());
+    let [deletion, insertion] = theme::CURVES;
+    Plot::new(("curves", id))
+        .width(width)
+        .height(CURVES)
+        .show_axes(false)
+        .show_grid(false)
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .include_y(0.0)
+        .include_y(1.0)
+        .label_formatter(|_| None)
+        .show(ui, |plot| {
+            let line = Line::new("deletion", PlotPoints::from(points(&curves.deletion)));
+            plot.line(line.color(deletion).width(1.5));
+            let line = Line::new("insertion", PlotPoints::from(points(&curves.insertion)));
+            plot.line(line.color(insertion).width(1.5));
+        });
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        for (name, area, color) in [
+            ("del", curves.deletion_area(), deletion),
+            ("ins", curves.insertion_area(), insertion),
+        ] {
+            let text = egui::RichText::new(format!("{name} {area:.2}"));
+            ui.label(text.size(11.0).color(color));
+        }
+    })
+    .response
+    .on_hover_text(
+        "The class's probability while the pixels of highest attribution are deleted, or inserted into the blurred picture; the numbers are the areas under the curves. A faithful map has a low deletion and a high insertion area (Petsiuk et al. 2018).",
+    );
+}
