@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::{AttackOptions, default_models};
+use super::{AttackOptions, default_models, file_stem};
 use crate::attack::{Attack, Goal};
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
@@ -112,11 +112,7 @@ impl AttackArguments {
         };
         let attack = self.options.attack(goal);
         let (look, attacked) = attack_once(model, &self.picture, self.truth.clone(), &attack)?;
-        let name = look
-            .manifest
-            .name
-            .to_lowercase()
-            .replace(|c: char| !c.is_alphanumeric(), "-");
+        let name = file_stem(&look.manifest.name);
         let size = attacked.picture.size();
         let perturbation: Vec<f32> = attacked
             .picture
@@ -125,12 +121,12 @@ impl AttackArguments {
             .zip(look.input.planes())
             .map(|(after, before)| 0.5 + self.gain * (after - before))
             .collect();
-        save(
+        save_png(
             &self.out.join(format!("{name}-attacked.png")),
             attacked.picture.planes(),
             size,
         )?;
-        save(
+        save_png(
             &self.out.join(format!("{name}-perturbation.png")),
             &perturbation,
             size,
@@ -175,7 +171,8 @@ fn facts(look: &Look, attacked: &Attacked, attack: Attack) -> Facts {
     }
 }
 
-fn save(path: &Path, planes: &[f32], size: [usize; 2]) -> Result<()> {
+/// Writes planes `[3, h, w]` in [0, 1] as a PNG file.
+pub(super) fn save_png(path: &Path, planes: &[f32], size: [usize; 2]) -> Result<()> {
     let mut png = std::io::Cursor::new(Vec::new());
     to_rgb(planes, size)
         .write_to(&mut png, image::ImageFormat::Png)

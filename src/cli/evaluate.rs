@@ -105,7 +105,8 @@ impl EvaluateArguments {
     }
 }
 
-fn progress(name: &str, total: usize) -> ProgressBar {
+/// A progress bar over `total` pictures.
+pub(super) fn progress(name: &str, total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec}, {eta} left");
     ProgressBar::new(total as u64)
         .with_style(style.expect("a valid template"))

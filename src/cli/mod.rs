@@ -3,6 +3,7 @@
 mod attack;
 mod bench;
 mod evaluate;
+mod explain;
 mod train;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ enum Command {
     Attack(attack::AttackArguments),
     /// Measure accuracy on a data set, clean and under attack.
     Evaluate(evaluate::EvaluateArguments),
+    /// Say which pixels speak for a class, and how far to trust that.
+    Explain(explain::ExplainArguments),
     /// Time attacks and training steps on this machine.
     Bench(bench::BenchArguments),
     /// Train a classifier.
@@ -113,6 +116,12 @@ fn parse_epsilon(text: &str) -> Result<f32, String> {
     }
 }
 
+/// A model's name as the beginning of file names.
+fn file_stem(name: &str) -> String {
+    name.to_lowercase()
+        .replace(|c: char| !c.is_alphanumeric(), "-")
+}
+
 fn default_models() -> Vec<String> {
     zoo::BUNDLED
         .iter()
@@ -127,6 +136,7 @@ impl Arguments {
             Some(Command::Attack(arguments)) => arguments.run(),
             Some(Command::Bench(arguments)) => arguments.run(),
             Some(Command::Evaluate(arguments)) => arguments.run(),
+            Some(Command::Explain(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             None => self.window.open(),
         }

@@ -14,7 +14,7 @@ use crate::picture::{Picture, has_picture_name, unit_planes};
 pub const BACKGROUND_MOST: usize = 200;
 
 /// Pictures `[3, h, w]` in [0, 1].
-type Pictures = Arc<Vec<Vec<f32>>>;
+pub type Pictures = Arc<Vec<Vec<f32>>>;
 
 /// The sets used last.
 #[derive(Default)]
@@ -39,11 +39,7 @@ impl Materials {
         if let Some((.., pictures)) = known {
             return Ok(pictures.clone());
         }
-        let pictures = Arc::new(match &config.background {
-            Background::Bundled => crate::samples::background(size),
-            Background::Library => cut(&case.background, size),
-            Background::Folder(folder) => cut(&read(folder)?, size),
-        });
+        let pictures = background(&config.background, &case.background, size)?;
         self.known.truncate(REMEMBERED - 1);
         let entry = (
             config.background.clone(),
@@ -54,6 +50,18 @@ impl Materials {
         self.known.insert(0, entry);
         Ok(pictures)
     }
+}
+
+/// Background pictures of height and width `size`; `library` are the open ones.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Data`] for a folder that cannot be read or holds no picture.
+pub fn background(source: &Background, library: &[Picture], size: [usize; 2]) -> Result<Pictures> {
+    Ok(Arc::new(match source {
+        Background::Bundled => crate::samples::background(size),
+        Background::Library => cut(library, size),
+        Background::Folder(folder) => cut(&read(folder)?, size),
+    }))
 }
 
 fn cut(pictures: &[Picture], size: [usize; 2]) -> Vec<Vec<f32>> {

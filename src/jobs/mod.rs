@@ -15,7 +15,7 @@ use crate::picture::{Crop, Picture};
 use crate::view::{Frame, HeatMap};
 
 pub use explorer::{Explorer, attack_once};
-pub use materials::{BACKGROUND_MOST, thinned};
+pub use materials::{BACKGROUND_MOST, Pictures, background, thinned};
 pub use sweep::flip_interval;
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.

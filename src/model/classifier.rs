@@ -73,6 +73,16 @@ impl Classifier {
         }
     }
 
+    /// Any frozen network; its shape is not taken from `manifest`.
+    pub fn of(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
+        Self {
+            manifest,
+            network,
+            compiled: None,
+            device: device.clone(),
+        }
+    }
+
     /// Reads a model file.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         Self::new(&Weights::read(path)?, path, device)

@@ -14,6 +14,9 @@ mod bad_models; // hostile model files
 mod sound_models; // round trips
 
 mod attacks; // laws of attacks; models are inert
+mod attribution_checks; // captum's and shap's values, shared with the tests on wgpu
+mod attribution_laws; // completeness, linearity, symmetry, dummy, additivity; likeness
+mod attributions; // the same on the CPU; refusals
 mod laws; // laws of norms, balls and descents
 mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu

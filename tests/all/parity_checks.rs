@@ -19,10 +19,11 @@ fn path(name: &str) -> PathBuf {
 }
 
 /// A fixture's tensors; integers as floats.
-struct Values(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+pub struct Values(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Values {
-    fn read(name: &str) -> Self {
+    /// Reads a fixture by its name.
+    pub fn read(name: &str) -> Self {
         let bytes = std::fs::read(path(name)).expect("the fixture is there");
         let file = SafeTensors::deserialize(&bytes).expect("the fixture is whole");
         let decode = |view: &safetensors::tensor::TensorView| match view.dtype() {
@@ -48,7 +49,8 @@ impl Values {
         )
     }
 
-    fn values(&self, name: &str) -> &[f32] {
+    /// The numbers of a tensor.
+    pub fn values(&self, name: &str) -> &[f32] {
         &self.0[name].1
     }
 
@@ -57,7 +59,13 @@ impl Values {
         Tensor::from_data(TensorData::new(values.clone(), shape.clone()), device)
     }
 
-    fn labels(&self, name: &str) -> Vec<usize> {
+    /// The lengths of its axes.
+    pub fn shape(&self, name: &str) -> &[usize] {
+        &self.0[name].0
+    }
+
+    /// Numbers that are classes or steps.
+    pub fn labels(&self, name: &str) -> Vec<usize> {
         self.values(name)
             .iter()
             .map(|&label| label as usize)

@@ -3,6 +3,8 @@
 //! Without any adapter the tests report themselves ignored; with `EPSILOSCOPE_REQUIRE_VULKAN` set
 //! that is a failure. A harness of its own, because `#[ignore]` cannot be decided at run time.
 
+#[path = "../all/attribution_checks.rs"]
+mod attribution_checks;
 #[path = "../all/parity_checks.rs"]
 mod parity_checks;
 mod shader;
@@ -15,10 +17,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 7] = [
+const TESTS: [(&str, Check); 9] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
+    ("attributions_agree_with_captum", captum),
     (
         "the_shader_draws_what_its_cpu_twin_says",
         shader::pictures_and_differences,
@@ -28,6 +31,7 @@ const TESTS: [(&str, Check); 7] = [
         shader::shared_memory,
     ),
     ("zoom_and_divider_are_uniforms", shader::zoom_and_divider),
+    ("heat_maps_look_as_in_files", shader::heat_maps),
     (
         "the_window_explores_a_photograph",
         window::explores_a_photograph,
@@ -47,6 +51,11 @@ fn iterates(gpu: &Compute) {
 
 fn attacks(gpu: &Compute) {
     parity_checks::check_attacks(&gpu.device);
+}
+
+fn captum(gpu: &Compute) {
+    attribution_checks::check_captum(&gpu.device);
+    attribution_checks::check_partition(&gpu.device);
 }
 
 fn main() {

@@ -7,7 +7,7 @@ use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup, WgpuSetupExisti
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state};
 use epsiloscope::device::Compute;
-use epsiloscope::view::{self, Frame, Mode, Tile};
+use epsiloscope::view::{self, Blend, Frame, HeatMap, HeatStyle, Mode, Palette, Sign, Tile};
 
 const SIDE: f32 = 64.0;
 
@@ -153,4 +153,38 @@ pub fn zoom_and_divider(gpu: &Compute) {
     assert_pixels(&zoomed, [4, 4], |x, y, channel| {
         a[at(x + 4, y + 2, channel)]
     });
+}
+
+/// Maps in every sign, blend and kind of palette.
+pub fn heat_maps(gpu: &Compute) {
+    let size = [8, 8];
+    let picture = gradient_planes(size, 0.0);
+    let values: Vec<f32> = (0..64).map(|at| (at as f32 * 0.9).sin()).collect();
+    let map = HeatMap::new(values.clone(), 3, size);
+    let frame = Frame::from_planes(picture, size);
+    for sign in Sign::ALL {
+        for (blend, palette) in [
+            (Blend::Grey, Palette::RedBlue),
+            (Blend::Picture, Palette::Viridis),
+            (Blend::Alone, Palette::OrangePurple),
+        ] {
+            let style = HeatStyle {
+                sign,
+                blend,
+                palette,
+                threshold: 0.2,
+                ..HeatStyle::default()
+            };
+            let scale = 0.8;
+            let mode = Mode::Heat {
+                style,
+                scale,
+                contour: None,
+            };
+            let drawn = draw(gpu, tile(frame.clone(), map.frame().clone(), mode));
+            assert_pixels(&drawn, size, |x, y, channel| {
+                style.color(frame.pixel(x, y), values[y * 8 + x], scale)[channel]
+            });
+        }
+    }
 }

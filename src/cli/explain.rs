@@ -1,0 +1,210 @@
+//! `epsiloscope explain`: maps of one picture as files, or their quality over a data set.
+
+mod options;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{AttackOptions, attack::save_png, default_models, file_stem};
+use crate::attack::{Attack, Goal};
+use crate::attribution::{
+    Attribution, Curves, CurvesRun, Explanation, Gap, Input, Target, explain, gini,
+};
+use crate::device::{Backend, Compute};
+use crate::error::Result;
+use crate::jobs::{attack_once, top};
+use crate::model::{Classifier, write_atomically, zoo};
+use crate::view::{Blend, HeatMap, HeatStyle, Palette, Sign};
+use options::MethodOptions;
+
+/// Explain one picture, or measure the maps of a data set.
+///
+/// For a picture: writes MODEL.npy (values, channels × height × width), MODEL.png (the overlay) and
+/// explain.json. With --data: prints how faithful, concise and stable each model's maps are, and
+/// writes explain.json and explain.csv (one line a picture).
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The picture.
+    #[arg(required_unless_present = "data", conflicts_with = "data")]
+    picture: Option<PathBuf>,
+    /// Folder of a data set, whose test (or val) split is measured.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// With --data: this many pictures, spread evenly.
+    #[arg(long, default_value_t = 200)]
+    limit: usize,
+    /// Folder for the results.
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+    /// Models to explain: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, alias = "model", value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    #[command(flatten)]
+    method: MethodOptions,
+    /// Name of the true class.
+    #[arg(long)]
+    truth: Option<String>,
+    /// Explain the attacked picture; with --data the maps of both are compared.
+    #[arg(long)]
+    attacked: bool,
+    #[command(flatten)]
+    attack: AttackOptions,
+    /// Which values the overlay shows.
+    #[arg(long, value_enum, default_value_t)]
+    sign: Sign,
+    /// Colours of the overlay.
+    #[arg(long, value_enum, default_value_t)]
+    palette: Palette,
+    /// What is under them.
+    #[arg(long, value_enum, default_value_t)]
+    blend: Blend,
+    /// Times that the overlay is enlarged.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    zoom: u32,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+/// What explain.json says of one picture and model.
+#[derive(Serialize)]
+struct Facts {
+    model: String,
+    explanation: Explanation,
+    target: Target,
+    class: String,
+    predicted: String,
+    attack: Option<Attack>,
+    gap: Option<Gap>,
+    /// Monte-Carlo standard error as a share of the map's length.
+    relative_error: Option<f32>,
+    evaluations: usize,
+    gini: f32,
+    deletion_area: f32,
+    insertion_area: f32,
+    curves: Curves,
+}
+
+impl ExplainArguments {
+    /// Explains the picture, or measures the data set.
+    pub fn run(&self) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let mut models = Vec::new();
+        for name in &self.models {
+            models.push(Arc::new(zoo::open(name, &device)?));
+        }
+        let Some(picture) = &self.picture else {
+            return table::run(self, &models);
+        };
+        let mut all = Vec::new();
+        for model in &models {
+            let facts = self.explain(model, picture)?;
+            println!(
+                "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {}",
+                facts.model,
+                facts.explanation,
+                facts.class,
+                facts.deletion_area,
+                facts.insertion_area,
+                facts
+                    .gap
+                    .map_or_else(|| "–".into(), |gap| format!("{:.4}", gap.absolute()))
+            );
+            all.push(facts);
+        }
+        let json = serde_json::to_string_pretty(&all).expect("plain data");
+        write_atomically(&self.out.join("explain.json"), json.as_bytes())
+    }
+
+    fn explain(&self, model: &Arc<Classifier>, path: &Path) -> Result<Facts> {
+        let labels = &model.manifest().labels;
+        let explanation = self.method.explanation(labels)?;
+        explanation.validate(model.classes(), model.manifest().input)?;
+        let attack = self.attack.attack(Goal::Untargeted);
+        let (look, attacked) = attack_once(model, path, self.truth.clone(), &attack)?;
+        let (frame, probabilities) = if self.attacked {
+            (&attacked.picture, &attacked.probabilities)
+        } else {
+            (&look.input, &look.probabilities)
+        };
+        let input = self.method.input(frame.planes(), frame.size())?;
+        let predicted = top(probabilities);
+        let target = explanation.question.target(predicted, look.label);
+        let map = explain(model, &explanation.method, target, &input)?;
+        let stem = file_stem(&model.manifest().name);
+        self.write(&stem, &map, frame.planes())?;
+        let curves = curves(model, target, &input, &map);
+        Ok(Facts {
+            model: model.manifest().name.clone(),
+            target,
+            class: labels[target.class].clone(),
+            predicted: labels[predicted].clone(),
+            attack: self.attacked.then_some(attack),
+            gap: map.gap,
+            relative_error: map.relative_error(),
+            evaluations: map.evaluations,
+            gini: gini(&map.pixels()),
+            deletion_area: curves.deletion_area(),
+            insertion_area: curves.insertion_area(),
+            curves,
+            explanation,
+        })
+    }
+
+    fn write(&self, stem: &str, map: &Attribution, picture: &[f32]) -> Result<()> {
+        let [h, w] = map.size;
+        let shape = [map.channels, h, w];
+        write_atomically(
+            &self.out.join(format!("{stem}.npy")),
+            &npy(shape, &map.values),
+        )?;
+        let style = HeatStyle {
+            sign: self.sign,
+            palette: self.palette,
+            blend: self.blend,
+            ..HeatStyle::default()
+        };
+        let heat = HeatMap::new(map.pixels(), map.channels, map.size);
+        let scale = heat.scale(&style);
+        let side = self.zoom as usize;
+        let enlarged = [h * side, w * side];
+        let mut planes = vec![0.0; 3 * enlarged[0] * enlarged[1]];
+        for y in 0..enlarged[0] {
+            for x in 0..enlarged[1] {
+                let at = y / side * w + x / side;
+                let rgb = std::array::from_fn(|c| picture[c * h * w + at]);
+                let color = style.color(rgb, heat.values()[at], scale);
+                for (c, value) in color.into_iter().enumerate() {
+                    planes[(c * enlarged[0] + y) * enlarged[1] + x] = value;
+                }
+            }
+        }
+        save_png(&self.out.join(format!("{stem}.png")), &planes, enlarged)
+    }
+}
+
+fn curves(model: &Classifier, target: Target, input: &Input, map: &Attribution) -> Curves {
+    let mut run = CurvesRun::new(target, input, map);
+    loop {
+        if let Some(curves) = run.step(model) {
+            return curves;
+        }
+    }
+}
+
+/// NumPy's file format, version 1.0, of 32-bit floats in row-major order.
+fn npy(shape: [usize; 3], values: &[f32]) -> Vec<u8> {
+    let [c, h, w] = shape;
+    let about = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({c}, {h}, {w}), }}");
+    // Magic, length and header together fill a multiple of 64 bytes and end with a line break.
+    let length = (about.len() + 11).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{about:<width$}\n", width = length - 1).into_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}

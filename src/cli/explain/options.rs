@@ -1,0 +1,211 @@
+//! The method and its question, as the command line takes them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use crate::attribution::{
+    Background, Baseline, ClassChoice, ExpectedGradients, Explanation, Fill, Input,
+    IntegratedGradients, Masker, Method, Occlusion, PartitionShap, Question, Rule, Score,
+    SmoothGrad,
+};
+use crate::error::{Error, Result};
+use crate::jobs::background;
+use crate::picture::{Picture, unit_planes};
+
+/// Names of the methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    Gradient,
+    GradientTimesInput,
+    Smoothgrad,
+    /// Integrated gradients.
+    Ig,
+    /// SHAP's gradient explainer.
+    ExpectedGradients,
+    /// SHAP's partition explainer.
+    Partition,
+    Gradcam,
+    Occlusion,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MaskerName {
+    Blur,
+    Inpaint,
+}
+
+/// The method and its question.
+#[derive(Debug, Args)]
+pub(super) struct MethodOptions {
+    /// How pixels are given their share.
+    #[arg(long, value_enum, default_value = "ig")]
+    method: MethodName,
+    /// Class to explain: predicted, true, or a name.
+    #[arg(long, default_value = "predicted")]
+    class: String,
+    /// Explain by how much the class leads over this one.
+    #[arg(long)]
+    minus: Option<String>,
+    /// What is explained.
+    #[arg(long, value_enum, default_value_t)]
+    score: Score,
+    /// Samples of SmoothGrad and expected gradients; by default 32 and 200.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Gradients on each path of integrated gradients.
+    #[arg(long, default_value_t = 50)]
+    path_steps: usize,
+    /// How integrated gradients sample the path.
+    #[arg(long, value_enum, default_value_t)]
+    rule: Rule,
+    /// Where integrated gradients begin, or what occlusion covers with: black, white, grey, mean,
+    /// blurred, uniform, gaussian, or a picture's file.
+    #[arg(long)]
+    baseline: Option<String>,
+    /// Random baselines to average over.
+    #[arg(long, default_value_t = 10)]
+    baselines: usize,
+    /// Standard deviation of SmoothGrad's noise (by default 0.15) or of gaussian baselines (0.4).
+    #[arg(long)]
+    sigma: Option<f32>,
+    /// Background of expected gradients: a folder of pictures; by default the bundled ones.
+    #[arg(long)]
+    background: Option<PathBuf>,
+    /// Pictures that partition SHAP shows to the model.
+    #[arg(long, default_value_t = 500)]
+    evaluations: usize,
+    /// What partition SHAP puts in place of hidden pixels.
+    #[arg(long, value_enum, default_value = "blur")]
+    masker: MaskerName,
+    /// Side of the blurring box, in pixels.
+    #[arg(long, default_value_t = 16)]
+    blur: usize,
+    /// Side of occlusion's window, in pixels.
+    #[arg(long, default_value_t = 6)]
+    window: usize,
+    /// Pixels from one window to the next.
+    #[arg(long, default_value_t = 2)]
+    stride: usize,
+    /// Seed of the method's own draws.
+    #[arg(long, default_value_t = 0)]
+    map_seed: u64,
+}
+
+impl MethodOptions {
+    /// The method and its question; `labels` are the model's classes.
+    pub(super) fn explanation(&self, labels: &[String]) -> Result<Explanation> {
+        let class = |name: &String| match name.as_str() {
+            "predicted" => Ok(ClassChoice::Predicted),
+            "true" => Ok(ClassChoice::True),
+            name => match labels.iter().position(|label| label == name) {
+                Some(class) => Ok(ClassChoice::Class(class)),
+                None => Err(Error::Config(format!(
+                    "{name} is neither predicted nor true nor one of {}",
+                    labels.join(", ")
+                ))),
+            },
+        };
+        Ok(Explanation {
+            method: self.method(),
+            question: Question {
+                score: self.score,
+                class: class(&self.class)?,
+                against: self.minus.as_ref().map(class).transpose()?,
+            },
+        })
+    }
+
+    fn method(&self) -> Method {
+        let seed = self.map_seed;
+        match self.method {
+            MethodName::Gradient => Method::Gradient,
+            MethodName::GradientTimesInput => Method::GradientTimesInput,
+            MethodName::Gradcam => Method::GradCam,
+            MethodName::Smoothgrad => {
+                let usual = SmoothGrad::default();
+                Method::SmoothGrad(SmoothGrad {
+                    samples: self.samples.unwrap_or(usual.samples),
+                    sigma: self.sigma.unwrap_or(usual.sigma),
+                    seed,
+                })
+            }
+            MethodName::Ig => Method::IntegratedGradients(IntegratedGradients {
+                steps: self.path_steps,
+                rule: self.rule,
+                baseline: self.path_start(),
+                seed,
+            }),
+            MethodName::ExpectedGradients => {
+                let usual = ExpectedGradients::default();
+                Method::ExpectedGradients(ExpectedGradients {
+                    samples: self.samples.unwrap_or(usual.samples),
+                    background: self
+                        .background
+                        .clone()
+                        .map_or(Background::Bundled, Background::Folder),
+                    seed,
+                })
+            }
+            MethodName::Partition => Method::PartitionShap(PartitionShap {
+                evaluations: self.evaluations,
+                masker: match self.masker {
+                    MaskerName::Blur => Masker::Blur(self.blur),
+                    MaskerName::Inpaint => Masker::Inpaint,
+                },
+            }),
+            MethodName::Occlusion => Method::Occlusion(Occlusion {
+                window: self.window,
+                stride: self.stride,
+                fill: self.fill("grey"),
+            }),
+        }
+    }
+
+    fn path_start(&self) -> Baseline {
+        match self.baseline.as_deref().unwrap_or("uniform") {
+            "uniform" => Baseline::Uniform(self.baselines),
+            "gaussian" => Baseline::Gaussian {
+                count: self.baselines,
+                sigma: self.sigma.unwrap_or(0.4),
+            },
+            _ => Baseline::Fill(self.fill("black")),
+        }
+    }
+
+    fn fill(&self, usual: &str) -> Fill {
+        match self.baseline.as_deref().unwrap_or(usual) {
+            "black" => Fill::Black,
+            "white" => Fill::White,
+            "grey" => Fill::Grey,
+            "mean" => Fill::DatasetMean,
+            "blurred" => Fill::Blurred(self.blur),
+            _ => Fill::Picture,
+        }
+    }
+
+    /// A picture `[3, h, w]` with all that the method compares it with.
+    ///
+    /// # Errors
+    /// When a file or folder that was named cannot be opened.
+    pub(super) fn input(&self, pixels: &[f32], size: [usize; 2]) -> Result<Input> {
+        let reference = match (&self.baseline, self.fill("black")) {
+            (Some(path), Fill::Picture) if path != "uniform" && path != "gaussian" => {
+                let picture = Picture::open(Path::new(path))?;
+                Some(unit_planes(&picture.cropped_whole(size)))
+            }
+            _ => None,
+        };
+        let background = match self.method() {
+            Method::ExpectedGradients(config) => background(&config.background, &[], size)?,
+            _ => Arc::default(),
+        };
+        Ok(Input {
+            pixels: pixels.to_vec(),
+            size,
+            reference,
+            background,
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! The quality of maps over a data set: means with confidence intervals, model against model.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{ExplainArguments, curves};
+use crate::attack::Goal;
+use crate::attribution::{Input, explain, gini, spearman, ssim};
+use crate::cli::evaluate::progress;
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::evaluate::predict;
+use crate::model::{Classifier, tensor_values, write_atomically};
+
+/// What is measured of each map, in the order of [`Line::measures`], and what a better map has.
+const MEASURES: [(&str, &str); 6] = [
+    ("deletion_area", "lower is more faithful"),
+    ("insertion_area", "higher is more faithful"),
+    ("gini", "higher is more concise"),
+    ("attacked_spearman", "higher is more stable"),
+    ("attacked_ssim", "higher is more stable"),
+    ("relative_gap", "lower is more complete"),
+];
+
+/// One picture before one model.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    model: String,
+    picture: String,
+    label: String,
+    explained: String,
+    deletion_area: f32,
+    insertion_area: f32,
+    gini: f32,
+    attacked_spearman: f32,
+    attacked_ssim: f32,
+    /// 0 for methods that promise no completeness.
+    relative_gap: f32,
+}
+
+impl Line {
+    fn measures(&self) -> [f32; 6] {
+        [
+            self.deletion_area,
+            self.insertion_area,
+            self.gini,
+            self.attacked_spearman,
+            self.attacked_ssim,
+            self.relative_gap,
+        ]
+    }
+}
+
+/// A mean with half the width of its 95 % confidence interval.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Mean {
+    mean: f64,
+    half_width: f64,
+}
+
+impl Mean {
+    /// By the normal approximation.
+    fn of(values: impl Iterator<Item = f32>) -> Self {
+        let values: Vec<f64> = values.map(f64::from).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let error = (squares / (count - 1.0).max(1.0) / count).sqrt();
+        Self {
+            mean,
+            half_width: 1.96 * error,
+        }
+    }
+}
+
+impl std::fmt::Display for Mean {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.4} ± {:.4}", self.mean, self.half_width)
+    }
+}
+
+/// One measure of all models.
+#[derive(Serialize)]
+struct Row {
+    measure: &'static str,
+    meaning: &'static str,
+    /// One a model, in their order.
+    means: Vec<Mean>,
+    /// Last model minus first, picture by picture.
+    difference: Mean,
+}
+
+/// Explains the pictures of the data set with every model and prints the table.
+pub(super) fn run(arguments: &ExplainArguments, models: &[Arc<Classifier>]) -> Result<()> {
+    let root = arguments.data.as_deref().expect("clap asks for it");
+    let mut lines = Vec::new();
+    for model in models {
+        lines.push(explain_all(arguments, model, root)?);
+    }
+    let rows = rows(&lines);
+    let names: Vec<&str> = models.iter().map(|m| m.manifest().name.as_str()).collect();
+    println!(
+        "{} pictures, means ± 95 % confidence; difference: {} minus {}",
+        lines[0].len(),
+        names[names.len() - 1],
+        names[0]
+    );
+    println!("{:<20}{}difference", "", columns(&names));
+    for row in &rows {
+        let numbers = columns(row.means.iter().chain([&row.difference]));
+        println!("{:<20}{numbers}({})", row.measure, row.meaning);
+    }
+    write(&arguments.out, &rows, &lines.concat())
+}
+
+/// Text in columns.
+fn columns(texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    let padded = texts
+        .into_iter()
+        .map(|text| format!("{:<22}", text.to_string()));
+    padded.collect()
+}
+
+fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) -> Result<Vec<Line>> {
+    let size = model.manifest().input;
+    arguments
+        .method
+        .explanation(&model.manifest().labels)?
+        .validate(model.classes(), size)?;
+    let attack = arguments.attack.attack(Goal::Untargeted);
+    attack.validate(model.classes())?;
+    let mut data = Dataset::open(root, Split::Test, size)?;
+    data.report_skipped();
+    data.thin(arguments.limit);
+    data.relabel(&model.manifest().labels)
+        .map_err(|reason| Error::data(root, reason))?;
+    let bar = progress(&model.manifest().name, data.len());
+    let empty = vec![0.0; 3 * size[0] * size[1]];
+    // Background and reference are the same for all.
+    let base = arguments.method.input(&empty, size)?;
+    let mut lines = Vec::new();
+    for index in 0..data.len() {
+        lines.push(line(arguments, model, &data, index, &base)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(lines)
+}
+
+/// The maps of a picture, clean and attacked, both of the class that is explained on the clean one.
+fn line(
+    arguments: &ExplainArguments,
+    model: &Classifier,
+    data: &Dataset,
+    index: usize,
+    base: &Input,
+) -> Result<Line> {
+    let labels = &model.manifest().labels;
+    let x = data.tensor(&[index], model.device());
+    let label = data.labels[index];
+    let attack = arguments.attack.attack(Goal::Untargeted);
+    let attacked = attack.run(model, &x, &[label], &[index as u64]);
+    let explanation = arguments.method.explanation(labels)?;
+    let target = explanation
+        .question
+        .target(predict(model, x.clone())[0], label);
+    let input = |pixels| Input {
+        pixels,
+        ..base.clone()
+    };
+    let clean = input(tensor_values(x));
+    let map = explain(model, &explanation.method, target, &clean)?;
+    let after = input(tensor_values(attacked));
+    let other = explain(model, &explanation.method, target, &after)?.pixels();
+    let curves = curves(model, target, &clean, &map);
+    let pixels = map.pixels();
+    Ok(Line {
+        model: model.manifest().name.clone(),
+        picture: data.names[index].display().to_string(),
+        label: labels[label].clone(),
+        explained: labels[target.class].clone(),
+        deletion_area: curves.deletion_area(),
+        insertion_area: curves.insertion_area(),
+        gini: gini(&pixels),
+        attacked_spearman: spearman(&pixels, &other),
+        attacked_ssim: ssim(&pixels, &other, map.size),
+        relative_gap: map.gap.map_or(0.0, |gap| gap.relative() as f32),
+    })
+}
+
+fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
+    let row = |(at, &(measure, meaning)): (usize, &(&'static str, &'static str))| {
+        let values =
+            |lines: &[Line]| -> Vec<f32> { lines.iter().map(|line| line.measures()[at]).collect() };
+        let first = values(&lines[0]);
+        let last = values(&lines[lines.len() - 1]);
+        Row {
+            measure,
+            meaning,
+            means: lines
+                .iter()
+                .map(|lines| Mean::of(values(lines).into_iter()))
+                .collect(),
+            difference: Mean::of(first.iter().zip(last).map(|(first, last)| last - first)),
+        }
+    };
+    MEASURES.iter().enumerate().map(row).collect()
+}
+
+fn write(out: &Path, rows: &[Row], lines: &[Line]) -> Result<()> {
+    let json = serde_json::to_string_pretty(rows).expect("plain data");
+    write_atomically(&out.join("explain.json"), json.as_bytes())?;
+    let path = out.join("explain.csv");
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for line in lines {
+        writer
+            .serialize(line)
+            .map_err(|error| Error::io(&path, "write", error))?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| Error::io(&path, "write", error))?;
+    write_atomically(&path, &bytes)
+}
