@@ -3,7 +3,7 @@
 use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
-use super::{Action, explain, theme};
+use super::{Action, colors, explain, theme};
 use crate::attack::{Attack, Goal};
 use crate::descent::Norm;
 use crate::state::{Column, Display, State};
@@ -22,7 +22,7 @@ pub fn show(
         explain::show(ui, state, labels, input[0].min(input[1]), actions);
     });
     section(ui, "Map colours", |ui| {
-        explain::colors(ui, &mut state.display.heat);
+        colors::show(ui, &mut state.display.heat);
     });
     section(ui, "Display", |ui| display(ui, &mut state.display));
     if let Some(entry) = state.entry_mut() {

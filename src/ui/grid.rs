@@ -62,15 +62,23 @@ pub fn show(
         ui.scope_builder(UiBuilder::new().max_rect(area), |ui| {
             ui.set_clip_rect(area.intersect(ui.clip_rect()));
             names::show(ui, state, index, row, actions);
-            ui.horizontal_top(|ui| {
-                for &column in &columns {
-                    let layout = Layout::top_down(Align::Min);
-                    ui.allocate_ui_with_layout(vec2(width, ui.available_height()), layout, |ui| {
-                        let over = cell(ui, state, index, column, &mut sheet);
-                        found = found.or(over);
-                    });
-                }
-            });
+            let top = ui.cursor().top();
+            for (place, &column) in columns.iter().enumerate() {
+                let left = area.left() + place as f32 * (width + gap.x);
+                let cell_area = egui::Rect::from_min_max(
+                    egui::pos2(left, top),
+                    egui::pos2(left + width, area.bottom()),
+                );
+                ui.scope_builder(UiBuilder::new().max_rect(cell_area), |ui| {
+                    ui.set_clip_rect(
+                        cell_area
+                            .expand2(vec2(gap.x, 0.0))
+                            .intersect(ui.clip_rect()),
+                    );
+                    let over = cell(ui, state, index, column, &mut sheet);
+                    found = found.or(over);
+                });
+            }
         });
         ui.advance_cursor_after_rect(area);
     }

@@ -1,6 +1,7 @@
 //! The window's panels: functions over the data they edit.
 
 pub mod bars;
+pub mod colors;
 pub mod controls;
 pub mod crop;
 pub mod explain;

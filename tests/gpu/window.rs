@@ -54,8 +54,13 @@ pub fn explores_a_photograph(gpu: &Compute) {
     harness.key_press(egui::Key::CloseBracket);
     harness.step();
     harness.get_by_label_contains("ε 0.5312");
+    // Two attacked pictures, and the two maps that follow them.
     until(&mut harness, "the exact ε", |harness| {
-        harness.query_all_by_label_contains("at ε 0.531").count() == 2
+        harness.query_all_by_label_contains("at ε 0.531").count() == 4
+    });
+    until(&mut harness, "four finished maps", |harness| {
+        let gaps = harness.query_all_by_label_contains("gap ").count();
+        gaps == 4 && harness.query_all_by_label_contains("Why ").count() == 4
     });
     let picture = harness.render().expect("the window renders");
     let mut colours: Vec<[u8; 4]> = picture.pixels().map(|pixel| pixel.0).collect();
