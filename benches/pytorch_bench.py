@@ -15,11 +15,13 @@ Rows:
     train_bN             forward in train mode, cross-entropy, backward, SGD with momentum
     adversarial_train_bN one input gradient in train mode and a sign step, then train_bN
     gradient_b1, _bN     forward in eval mode and input gradient
+    ig50_b1              captum's integrated gradients of one logit, 50 Gauss-Legendre steps from
+                         black, in its default single batch; only where captum is installed
 
 Parameters are frozen in pgd and gradient. --folded merges BatchNorm into the convolutions for
 all but the two training rows.
 """
-# Requirement: pip install torch numpy safetensors
+# Requirement: pip install torch numpy safetensors (captum)
 
 import argparse
 import copy
@@ -36,6 +38,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+try:
+    from captum.attr import IntegratedGradients
+except ImportError:
+    IntegratedGradients = None
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "fixtures"))
 from make_fixtures import BLOCKS, ResNet, input_gradient, pgd_step  # noqa: E402
@@ -127,7 +134,15 @@ def actions(model, args):
         grad = input_gradient(trained, x, y)  # computes no parameter gradients
         train(pgd_step(x, x, grad, "linf", 8 / 255, 8 / 255))
 
+    def integrated_gradients():
+        return captum_ig.attribute(x1, torch.zeros_like(x1), 0, n_steps=50, method="gausslegendre")
+
+    captum_rows = {}
+    if IntegratedGradients is not None:
+        captum_ig = IntegratedGradients(frozen)
+        captum_rows["ig50_b1"] = integrated_gradients
     return {
+        **captum_rows,
         "pgd_b1": attack,
         f"forward_b{batch}": forward,
         f"train_b{batch}": train,

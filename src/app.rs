@@ -8,7 +8,7 @@ use crate::attribution::{Background, Method};
 use crate::device::Compute;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::{Explorer, News};
+use crate::jobs::{Explorer, Lane, News};
 use crate::loader::Loader;
 use crate::picture::{self, Picture};
 use crate::results::{Likenesses, Row};
@@ -162,6 +162,11 @@ impl App {
             }
             self.rows[lane.row()].take(lane, news);
         }
+        let epsilon = self.state.attack.epsilon;
+        let shows = |row: &Row| row.nearest(epsilon).is_some_and(|shown| shown.exact);
+        self.vitals.attacks.answer(self.rows.iter().all(shows));
+        let maps = |row: &Row| row.maps_attack_at(epsilon);
+        self.vitals.maps.answer(self.rows.iter().all(maps));
         for result in self.loader.arrived() {
             match result {
                 Ok(opened) => {
@@ -358,6 +363,10 @@ impl App {
 
     fn wish(&mut self) {
         for lane in self.engine.want(wanted(&self.state, &self.rows)) {
+            if let Lane::Attack(_) = lane {
+                self.vitals.attacks.ask();
+                self.vitals.maps.ask();
+            }
             self.rows[lane.row()].forget(lane);
         }
         if self.state.entry().is_none() {

@@ -89,12 +89,19 @@ impl Row {
     /// The finished attack whose ε is nearest to `epsilon`.
     pub fn nearest(&self, epsilon: f32) -> Option<Shown<'_>> {
         let distance = |attacked: &Attacked| (attacked.epsilon - epsilon).abs();
-        let finished = self.sweep.iter().chain(&self.attacked);
+        // The attack that was asked for comes first, so that it wins over an equal one of the sweep.
+        let finished = self.attacked.iter().chain(&self.sweep);
         let attacked = finished.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
         Some(Shown {
             attacked,
             exact: distance(attacked) < 1e-6,
         })
+    }
+
+    /// Whether there is a map, finished or not, of the attack at this very ε.
+    pub fn maps_attack_at(&self, epsilon: f32) -> bool {
+        let map = self.explained[Which::Attacked as usize].as_ref();
+        map.is_some_and(|map| (map.case.epsilon - epsilon).abs() < 1e-6)
     }
 
     /// The smallest ε at which `attack` is known to succeed, and whether the very first does.

@@ -19,10 +19,37 @@ pub struct Vitals {
     predicted: bool,
     /// CPU seconds of the window's thread for each frame drawn while the engine worked.
     busy_frames: Vec<f32>,
+    /// From the last change of the attack to all rows showing it.
+    pub attacks: Waits,
+    /// From the same to a first map of every attacked picture.
+    pub maps: Waits,
 }
 
-/// Frames remembered: a quarter of an hour at 60 a second.
+/// How long a person waits for something.
+#[derive(Default)]
+pub struct Waits {
+    since: Option<Instant>,
+    seconds: Vec<f32>,
+}
+
+/// Numbers remembered of a kind: a quarter of an hour at 60 a second.
 const MOST: usize = 54_000;
+
+impl Waits {
+    /// It was asked for; an earlier question no longer counts.
+    pub fn ask(&mut self) {
+        self.since = Some(Instant::now());
+    }
+
+    /// Whether what was asked for `is_there`.
+    pub fn answer(&mut self, is_there: bool) {
+        if let Some(since) = self.since.take_if(|_| is_there)
+            && self.seconds.len() < MOST
+        {
+            self.seconds.push(since.elapsed().as_secs_f32());
+        }
+    }
+}
 
 impl Vitals {
     /// A frame is being drawn; `seconds` is what the last one took of the window's thread.
@@ -44,18 +71,38 @@ impl Vitals {
 
 impl Drop for Vitals {
     fn drop(&mut self) {
-        if self.busy_frames.is_empty() {
-            return;
+        let about = [
+            (
+                "frames while the engine worked, of the window's thread",
+                &mut self.busy_frames,
+            ),
+            (
+                "waits for an attack after its last change",
+                &mut self.attacks.seconds,
+            ),
+            (
+                "waits for the first maps after that",
+                &mut self.maps.seconds,
+            ),
+        ];
+        for (what, seconds) in about {
+            report(what, seconds);
         }
-        self.busy_frames.sort_by(f32::total_cmp);
-        let at = |share: usize| self.busy_frames[(self.busy_frames.len() - 1) * share / 100] * 1e3;
-        tracing::info!(
-            "{} frames while the engine worked: median {:.2} ms, p99 {:.2} ms of the window's thread",
-            self.busy_frames.len(),
-            at(50),
-            at(99)
-        );
     }
+}
+
+fn report(what: &str, seconds: &mut [f32]) {
+    if seconds.is_empty() {
+        return;
+    }
+    seconds.sort_by(f32::total_cmp);
+    let at = |share: usize| seconds[(seconds.len() - 1) * share / 100] * 1e3;
+    tracing::info!(
+        "{} {what}: median {:.1} ms, p99 {:.1} ms",
+        seconds.len(),
+        at(50),
+        at(99)
+    );
 }
 
 fn first(seen: &mut bool, what: &str) {

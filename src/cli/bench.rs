@@ -1,6 +1,7 @@
 //! `epsiloscope bench`: how fast this machine is at what the window and the commands wait for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,12 +11,13 @@ use serde::Serialize;
 
 use super::default_models;
 use crate::attack::{Attack, AttackRun};
+use crate::attribution::{Input, IntegratedGradients, Method, Score, Target, explain};
 use crate::data::Batch;
 use crate::descent::{Norm, generator};
 use crate::device::{Backend, Compute};
 use crate::error::Result;
 use crate::evaluate::predict;
-use crate::model::{Classifier, write_atomically, zoo};
+use crate::model::{Classifier, tensor_values, write_atomically, zoo};
 use crate::train::{Preset, TrainConfig, Training};
 
 /// Prints medians in milliseconds; `benches/pytorch_bench.py` times the same in PyTorch.
@@ -66,6 +68,7 @@ impl BenchArguments {
         for name in &self.models {
             let model = zoo::open(name, &bench.device)?;
             bench.pgd(&model);
+            bench.integrated_gradients(&model);
         }
         bench.batches(&zoo::open(&self.models[0], &bench.device)?);
         bench.training()?;
@@ -114,6 +117,28 @@ impl Bench<'_> {
         let attack = Attack::pgd(Norm::L2, 0.5, 10);
         self.time(&format!("pgd_b1 {}", model.manifest().name), || {
             predict(model, attack.run(model, &x, &[0], &[0]));
+        });
+    }
+
+    /// Integrated gradients of one picture's logit: 50 Gauss–Legendre steps from black.
+    fn integrated_gradients(&mut self, model: &Classifier) {
+        let method = Method::IntegratedGradients(IntegratedGradients {
+            steps: 50,
+            ..IntegratedGradients::fast()
+        });
+        let target = Target {
+            score: Score::Logit,
+            class: 0,
+            against: None,
+        };
+        let input = Input {
+            pixels: tensor_values(pictures(model, 1, &self.device)),
+            size: model.manifest().input,
+            reference: None,
+            background: Arc::default(),
+        };
+        self.time(&format!("ig50_b1 {}", model.manifest().name), || {
+            explain(model, &method, target, &input).expect("a map of noise");
         });
     }
 

@@ -1,6 +1,6 @@
 //! The menu bar, with what computes and how busy it is.
 
-use egui::{Align, Layout, MenuBar, Ui};
+use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::{Action, theme};
 use crate::state::{Column, State};
@@ -69,7 +69,14 @@ fn view(ui: &mut Ui, state: &mut State) {
     ui.separator();
     ui.label("Theme");
     let mut theme = ui.ctx().options(|options| options.theme_preference);
-    theme.buttons(ui);
+    // egui's own buttons show symbols that the font here lacks.
+    for (choice, name) in [
+        (ThemePreference::System, "As the system"),
+        (ThemePreference::Light, "Light"),
+        (ThemePreference::Dark, "Dark"),
+    ] {
+        ui.radio_value(&mut theme, choice, name);
+    }
     ui.ctx().set_theme(theme);
 }
 

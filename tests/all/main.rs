@@ -21,6 +21,8 @@ mod laws; // laws of norms, balls and descents
 mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
+mod wishes; // what the window asks of the engine
+
 mod batches; // shuffling and augmentation
 mod data; // ImageFolder and CIFAR-10 binary
 mod resuming; // interruption and resumption

@@ -1,0 +1,202 @@
+//! What the window asks of the engine, as a function of what is on the screen.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use epsiloscope::attribution::{
+    Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
+};
+use epsiloscope::jobs::{Attacked, Explained, Lane, Look, News, Request, Which};
+use epsiloscope::picture::Picture;
+use epsiloscope::results::Row;
+use epsiloscope::state::{Column, State, case, complete, wanted};
+use epsiloscope::view::{Frame, HeatMap, Palette, Sign};
+
+use crate::common::tiny_manifest;
+
+const SIZE: [usize; 2] = [8, 8];
+
+fn frame(value: f32) -> Frame {
+    Frame::from_planes(vec![value; 3 * 64], SIZE)
+}
+
+fn state() -> State {
+    let mut state = State::new(vec!["one".into()]);
+    let picture = image::RgbImage::new(8, 8).into();
+    state.add(Picture::from_image(PathBuf::from("picture"), picture), None);
+    state
+}
+
+fn attacked(epsilon: f32) -> Attacked {
+    Attacked {
+        epsilon,
+        picture: frame(epsilon),
+        probabilities: vec![0.2, 0.8],
+        linf: epsilon,
+        l2: epsilon,
+        inside_box: true,
+    }
+}
+
+/// A row that has looked, and attacked at ε 0.25 and 1.
+fn row() -> Row {
+    let mut row = Row::default();
+    let look = Look {
+        manifest: Arc::new(tiny_manifest(2)),
+        input: frame(0.5),
+        probabilities: vec![0.9, 0.1],
+        label: 0,
+    };
+    row.take(Lane::Look(0), News::Looked(look));
+    let swept = vec![attacked(0.25), attacked(1.0)];
+    row.take(Lane::Sweep(0), News::Swept(swept));
+    row
+}
+
+fn finished(state: &State, row: &Row, which: Which) -> Arc<Explained> {
+    let values = vec![0.1; 64];
+    Arc::new(Explained {
+        case: case(state, 0, row, which).expect("something to explain"),
+        heat: HeatMap::new(values.clone(), 1, SIZE),
+        attribution: Attribution {
+            values,
+            channels: 1,
+            size: SIZE,
+            gap: None,
+            standard_errors: None,
+            evaluations: 1,
+        },
+        progress: 1.0,
+        curves: OnceLock::new(),
+        sanity: OnceLock::new(),
+    })
+}
+
+fn maps(state: &State, row: &Row) -> Vec<Lane> {
+    let lanes = wanted(state, std::slice::from_ref(row)).into_keys();
+    let maps = |lane: &Lane| !matches!(lane, Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_));
+    lanes.filter(maps).collect()
+}
+
+#[test]
+fn display_settings_compute_nothing() {
+    let (mut state, row) = (state(), row());
+    let before = wanted(&state, std::slice::from_ref(&row));
+    let heat = &mut state.display.heat;
+    heat.sign = Sign::Absolute;
+    heat.palette = Palette::Magma;
+    (heat.percentile, heat.threshold, heat.opacity) = (90.0, 0.3, 0.1);
+    (heat.contour, heat.locked) = (10.0, false);
+    state.display.gain = 3.0;
+    state.display.zoom = 4.0;
+    state.display.divider = Some(0.2);
+    assert!(wanted(&state, std::slice::from_ref(&row)) == before);
+}
+
+#[test]
+fn hidden_maps_cost_nothing() {
+    let (mut state, row) = (state(), row());
+    let both = [
+        Lane::Explain(Which::Attacked, 0),
+        Lane::Explain(Which::Input, 0),
+    ];
+    assert_eq!(maps(&state, &row), both);
+    state.display.shown[Column::Attribution as usize] = false;
+    assert_eq!(maps(&state, &row), both[..1]);
+    state.display.filled = Some(Column::Input);
+    assert!(maps(&state, &row).is_empty());
+}
+
+#[test]
+fn the_map_follows_the_attack_on_the_screen() {
+    let (mut state, row) = (state(), row());
+    for (epsilon, nearest) in [(0.3, 0.25), (0.6, 0.25), (0.7, 1.0)] {
+        state.set_epsilon(epsilon);
+        let case = case(&state, 0, &row, Which::Attacked).expect("an attack is there");
+        assert_eq!(case.epsilon, nearest);
+        assert_eq!(case.target().class, 1, "the class seen after the attack");
+    }
+}
+
+#[test]
+fn an_attack_that_was_asked_for_wins_over_an_equal_one_of_the_sweep() {
+    let mut row = row();
+    let own = attacked(0.25);
+    let picture = own.picture.clone();
+    row.take(Lane::Attack(0), News::Attacked(own));
+    let shown = row.nearest(0.25).expect("attacks are there");
+    assert_eq!(shown.attacked.picture, picture);
+}
+
+#[test]
+fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
+    let (mut state, mut row) = (state(), row());
+    state.display.shown[Column::AttackedAttribution as usize] = false;
+    let map = finished(&state, &row, Which::Input);
+    row.take(Lane::Explain(Which::Input, 0), News::Explained(map.clone()));
+    let explain = Lane::Explain(Which::Input, 0);
+    assert_eq!(maps(&state, &row), [explain]);
+    state.checks.sanity = true;
+    assert_eq!(maps(&state, &row), [explain, Lane::Sanity(Which::Input, 0)]);
+    map.sanity.set(vec![0.0]).expect("not set before");
+    assert_eq!(maps(&state, &row), [explain]);
+    // A map of another method is not what is wanted, so it is not checked.
+    state.checks.curves = true;
+    assert_eq!(maps(&state, &row), [explain, Lane::Curves(Which::Input, 0)]);
+    state.explanation.method = Method::Gradient;
+    assert_eq!(maps(&state, &row), [explain]);
+}
+
+#[test]
+fn a_window_is_complete_when_every_attack_and_map_is_there() {
+    let (mut state, mut row) = (state(), row());
+    state.display.shown[Column::AttackedAttribution as usize] = false;
+    let rows = |row: &Row| vec![row.clone()];
+    assert!(!complete(&state, &rows(&row)));
+    row.take(Lane::Attack(0), News::Attacked(attacked(0.5)));
+    assert!(!complete(&state, &rows(&row)));
+    let map = finished(&state, &row, Which::Input);
+    row.take(Lane::Explain(Which::Input, 0), News::Explained(map));
+    assert!(complete(&state, &rows(&row)));
+}
+
+#[test]
+fn only_methods_that_compare_with_the_library_carry_it_along() {
+    let (mut state, row) = (state(), row());
+    let background = |state: &State| {
+        let requests = wanted(state, std::slice::from_ref(&row));
+        match &requests[&Lane::Explain(Which::Input, 0)] {
+            Request::Explain(case) => case.background.len(),
+            _ => unreachable!("it is the lane of maps"),
+        }
+    };
+    assert_eq!(background(&state), 0);
+    state.explanation.method = Method::ExpectedGradients(ExpectedGradients {
+        background: Background::Library,
+        ..ExpectedGradients::default()
+    });
+    assert_eq!(background(&state), 1);
+}
+
+#[test]
+fn settings_survive_being_written_down() {
+    for method in Method::all() {
+        let explanation = Explanation {
+            method,
+            ..Explanation::default()
+        };
+        let text = serde_json::to_string(&explanation).expect("plain data");
+        let read: Explanation = serde_json::from_str(&text).expect("its own words");
+        assert_eq!(read, explanation);
+    }
+    let fill = epsiloscope::attribution::Baseline::Fill(Fill::Blurred(3));
+    let fast = IntegratedGradients {
+        baseline: fill,
+        ..IntegratedGradients::fast()
+    };
+    let text = serde_json::to_string(&fast).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<IntegratedGradients>(&text).ok(),
+        Some(fast)
+    );
+}
