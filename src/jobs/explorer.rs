@@ -33,7 +33,7 @@ pub struct Explorer {
 /// A request under way.
 pub enum Job {
     /// The model is loaded and warmed up in a step of its own, so that the window can say so.
-    Prepare(Request),
+    Prepare(Box<Request>),
     /// One attack.
     Attack(Box<AttackJob>),
     /// Attacks over a grid of ε.
@@ -188,7 +188,7 @@ impl Worker for Explorer {
     type Job = Job;
 
     fn start(&mut self, _: &Lane, request: &Request) -> Job {
-        Job::Prepare(request.clone())
+        Job::Prepare(Box::new(request.clone()))
     }
 
     fn urgency(lane: &Lane) -> u8 {
@@ -201,7 +201,7 @@ impl Worker for Explorer {
 
     fn step(&mut self, job: &mut Job) -> Step<News> {
         match job {
-            Job::Prepare(request) => match self.prepare(request.clone()) {
+            Job::Prepare(request) => match self.prepare((**request).clone()) {
                 Ok((news, Some(next))) => {
                     *job = next;
                     Step { news, done: false }
