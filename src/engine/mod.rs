@@ -24,8 +24,8 @@ pub trait Worker {
     /// A request under way.
     type Job;
 
-    /// Which lanes go first: while a lane of a lower number is at work, those of higher ones wait.
-    fn urgency(_lane: &Self::Lane) -> u8 {
+    /// Which work goes first: while that of a lower number is under way, that of higher ones waits.
+    fn urgency(_lane: &Self::Lane, _job: &Self::Job) -> u8 {
         0
     }
 
@@ -196,15 +196,15 @@ fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>, post: &Pos
 /// The lanes at work that no more urgent one keeps waiting.
 fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>) -> Vec<W::Lane> {
     let active = || {
-        lanes
-            .iter()
-            .filter(|(_, running)| running.job.is_some())
-            .map(|(lane, _)| lane)
+        lanes.iter().filter_map(|(lane, running)| {
+            let job = running.job.as_ref()?;
+            Some((lane, W::urgency(lane, job)))
+        })
     };
-    let first = active().map(W::urgency).min();
+    let first = active().map(|(_, urgency)| urgency).min();
     active()
-        .filter(|lane| Some(W::urgency(lane)) == first)
-        .cloned()
+        .filter(|(_, urgency)| Some(*urgency) == first)
+        .map(|(lane, _)| lane.clone())
         .collect()
 }
 

@@ -50,6 +50,11 @@ impl ExplainJob {
         })
     }
 
+    /// Whether there is something to see of it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.explainer.progress() > 0.0
+    }
+
     /// One chunk, and the map as far as it then is.
     pub(super) fn step(&mut self) -> Result<Explained> {
         self.explainer.step(&self.model);

@@ -191,11 +191,14 @@ impl Worker for Explorer {
         Job::Prepare(Box::new(request.clone()))
     }
 
-    fn urgency(lane: &Lane) -> u8 {
-        match lane {
-            Lane::Look(_) => 0,
-            Lane::Attack(_) => 1,
-            Lane::Sweep(_) | Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) => 2,
+    fn urgency(lane: &Lane, job: &Job) -> u8 {
+        match (lane, job) {
+            (Lane::Look(_), _) => 0,
+            (Lane::Attack(_), _) => 1,
+            // Something to see of everything first, then the whole timeline, then better maps.
+            (Lane::Explain(..), Job::Explain(job)) if job.has_begun() => 3,
+            (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
+            (Lane::Curves(..) | Lane::Sanity(..), _) => 4,
         }
     }
 

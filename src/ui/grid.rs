@@ -18,6 +18,8 @@ struct Sheet<'a> {
     likenesses: &'a mut Likenesses,
     /// Side of a tile, in points.
     side: f32,
+    /// Points left over below a tile and its strip.
+    room: f32,
     hover: Hover,
     /// Where the colours of all maps end, if they share a scale.
     scale: Option<f32>,
@@ -49,10 +51,13 @@ pub fn show(
         0.0
     };
     let below = strip.max(bars::HEIGHT + 18.0) + 3.0 * gap.y;
+    let tallest = height - names::HEIGHT - TITLE - below;
+    let side = width.min(tallest).max(48.0);
     let mut sheet = Sheet {
         rows,
         likenesses,
-        side: width.min(height - names::HEIGHT - TITLE - below).max(48.0),
+        side,
+        room: tallest - side,
         hover: *hover,
         scale: shared_scale(state, rows, &columns),
     };
@@ -206,6 +211,7 @@ fn map_cell(
         explained,
         scale,
         likenesses: likenesses(sheet, index, which),
+        room: sheet.room,
     };
     trust::show(ui, sheet.side, &style, &strip);
     over

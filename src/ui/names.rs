@@ -20,7 +20,7 @@ pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut V
         };
         let name = RichText::new(&look.manifest.name)
             .strong()
-            .color(theme::row_color(index));
+            .color(theme::row_text(ui, index));
         ui.label(name).on_hover_text(format!(
             "{}\n{}",
             look.manifest.architecture, look.manifest.training

@@ -21,6 +21,16 @@ pub fn row_color(row: usize) -> Color32 {
     ROWS[row % ROWS.len()]
 }
 
+/// The same for text, dark enough to be read on a light ground.
+pub fn row_text(ui: &Ui, row: usize) -> Color32 {
+    let color = row_color(row);
+    if ui.visuals().dark_mode {
+        return color;
+    }
+    let [r, g, b, _] = color.to_array().map(|part| (f32::from(part) * 0.65) as u8);
+    Color32::from_rgb(r, g, b)
+}
+
 /// ε in both units.
 pub fn epsilon_text(epsilon: f32) -> String {
     format!("{epsilon:.4} = {:.2}/255", epsilon * 255.0)

@@ -13,8 +13,10 @@ use crate::view::{HeatStyle, Sign};
 
 /// Height of the colour bar with its numbers, in points.
 const BAR: f32 = 24.0;
-/// Height of the curves, in points.
-const CURVES: f32 = 56.0;
+/// Least and most height of the curves in the strip, in points.
+const CURVES: std::ops::RangeInclusive<f32> = 36.0..=80.0;
+/// Size of the curves when they are looked at closely, in points.
+const CLOSE: egui::Vec2 = vec2(280.0, 160.0);
 /// Height of a line of text, in points.
 const LINE: f32 = 14.0;
 
@@ -26,13 +28,14 @@ pub struct Strip<'a> {
     pub scale: f32,
     /// What it is compared with, in words, and how alike they are.
     pub likenesses: Vec<(String, Likeness)>,
+    /// Points left for the curves; with too few they show when the pointer asks for them.
+    pub room: f32,
 }
 
-/// Height of the strip in points, with or without curves and the randomisation check.
+/// Height of the strip in points, without the curves themselves.
 pub fn height(checks: crate::state::Checks) -> f32 {
-    let curves = if checks.curves { CURVES + LINE } else { 0.0 };
-    let sanity = if checks.sanity { LINE } else { 0.0 };
-    BAR + 3.0 * LINE + curves + sanity
+    let lines = 3 + u8::from(checks.curves) + u8::from(checks.sanity);
+    BAR + f32::from(lines) * LINE
 }
 
 /// Draws the strip.
@@ -57,7 +60,7 @@ pub fn show(ui: &mut Ui, width: f32, style: &HeatStyle, strip: &Strip) {
         );
     }
     if let Some(curves) = explained.curves.get() {
-        draw_curves(ui, width, explained, curves);
+        show_curves(ui, vec2(width, strip.room), explained, curves);
     }
     if let Some(found) = explained.sanity.get() {
         let numbers: Vec<String> = found.iter().map(|rho| format!("{rho:.2}")).collect();
@@ -163,20 +166,43 @@ fn short(number: f32) -> String {
     }
 }
 
-fn draw_curves(ui: &mut Ui, width: f32, explained: &Explained, curves: &Curves) {
+/// The areas, and the curves where there is room for them.
+fn show_curves(ui: &mut Ui, room: egui::Vec2, explained: &Explained, curves: &Curves) {
+    if room.y >= *CURVES.start() {
+        let size = vec2(room.x, room.y.min(*CURVES.end()));
+        draw_curves(ui, size, explained, curves);
+    }
+    let [deletion, insertion] = theme::CURVES;
+    let numbers = ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        for (name, area, color) in [
+            ("deletion", curves.deletion_area(), deletion),
+            ("insertion", curves.insertion_area(), insertion),
+        ] {
+            let text = egui::RichText::new(format!("{name} {area:.2}"));
+            ui.label(text.size(11.0).color(color));
+        }
+    });
+    numbers.response.on_hover_ui(|ui| {
+        ui.label("The class's probability while the pixels of highest attribution are deleted, or inserted into the blurred picture; the numbers are the areas under the curves. A faithful map has a low deletion and a high insertion area (Petsiuk et al. 2018).");
+        draw_curves(ui, CLOSE, explained, curves);
+    });
+}
+
+fn draw_curves(ui: &mut Ui, size: egui::Vec2, explained: &Explained, curves: &Curves) {
     let points = |curve: &[f32]| -> Vec<[f64; 2]> {
         let last = curve.len().saturating_sub(1).max(1) as f64;
         let point = |(at, &value): (usize, &f32)| [at as f64 / last, f64::from(value)];
         curve.iter().enumerate().map(point).collect()
     };
     let case = &explained.case;
-    let id = (&case.model, case.epsilon.to_bits());
+    let close = size == CLOSE;
     let [deletion, insertion] = theme::CURVES;
-    Plot::new(("curves", id))
-        .width(width)
-        .height(CURVES)
-        .show_axes(false)
-        .show_grid(false)
+    Plot::new(("curves", &case.model, case.epsilon.to_bits(), close))
+        .width(size.x)
+        .height(size.y)
+        .show_axes(close)
+        .show_grid(close)
         .allow_zoom(false)
         .allow_drag(false)
         .allow_scroll(false)
@@ -185,23 +211,12 @@ fn draw_curves(ui: &mut Ui, width: f32, explained: &Explained, curves: &Curves) 
         .include_y(1.0)
         .label_formatter(|_| None)
         .show(ui, |plot| {
-            let line = Line::new("deletion", PlotPoints::from(points(&curves.deletion)));
-            plot.line(line.color(deletion).width(1.5));
-            let line = Line::new("insertion", PlotPoints::from(points(&curves.insertion)));
-            plot.line(line.color(insertion).width(1.5));
+            for (name, curve, color) in [
+                ("deletion", &curves.deletion, deletion),
+                ("insertion", &curves.insertion, insertion),
+            ] {
+                let line = Line::new(name, PlotPoints::from(points(curve)));
+                plot.line(line.color(color).width(1.5));
+            }
         });
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
-        for (name, area, color) in [
-            ("del", curves.deletion_area(), deletion),
-            ("ins", curves.insertion_area(), insertion),
-        ] {
-            let text = egui::RichText::new(format!("{name} {area:.2}"));
-            ui.label(text.size(11.0).color(color));
-        }
-    })
-    .response
-    .on_hover_text(
-        "The class's probability while the pixels of highest attribution are deleted, or inserted into the blurred picture; the numbers are the areas under the curves. A faithful map has a low deletion and a high insertion area (Petsiuk et al. 2018).",
-    );
 }

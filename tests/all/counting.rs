@@ -51,7 +51,7 @@ impl Worker for Counter {
     type News = News;
     type Job = Job;
 
-    fn urgency(lane: &u32) -> u8 {
+    fn urgency(lane: &u32, _: &Self::Job) -> u8 {
         (lane / 10) as u8
     }
 
