@@ -1,16 +1,19 @@
 //! The window: news in, panels, wishes out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use egui::{CentralPanel, Panel, ViewportCommand};
 
 use crate::attribution::{Background, Method};
 use crate::device::Compute;
+use crate::dialogs::{Dialogs, Outcome};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::{Explorer, Lane, News};
 use crate::loader::Loader;
-use crate::picture::{self, Picture};
+use crate::model::Manifest;
+use crate::picture::Picture;
 use crate::results::{Likenesses, Row};
 use crate::samples;
 use crate::state::{State, complete, wanted};
@@ -28,15 +31,11 @@ pub struct App {
     engine: Engine<Explorer>,
     device: String,
     loader: Loader,
-    saving: std::sync::mpsc::Receiver<Error>,
-    troubles: std::sync::mpsc::Sender<Error>,
-    /// Folders chosen for background pictures.
-    chosen: (
-        std::sync::mpsc::Sender<PathBuf>,
-        std::sync::mpsc::Receiver<PathBuf>,
-    ),
+    dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
+    /// Of the first model that has looked at anything.
+    manifest: Option<Arc<Manifest>>,
     hover: ui::tile::Hover,
     likenesses: Likenesses,
     thumbnails: ui::library::Thumbnails,
@@ -104,7 +103,6 @@ impl App {
     ) -> Self {
         let wake = context.clone();
         let device = compute.device.clone();
-        let (troubles, saving) = std::sync::mpsc::channel();
         let rows = vec![Row::default(); models.len()];
         let mut app = Self {
             state: State::new(models),
@@ -115,11 +113,10 @@ impl App {
             ),
             device: compute.label,
             loader: Loader::new(context.clone()),
-            saving,
-            troubles,
-            chosen: std::sync::mpsc::channel(),
+            dialogs: Dialogs::new(context.clone()),
             messages: Vec::new(),
             help: false,
+            manifest: None,
             hover: None,
             likenesses: Likenesses::default(),
             thumbnails: ui::library::Thumbnails::default(),
@@ -181,11 +178,14 @@ impl App {
         }
         let held = self.state.library.iter().map(|entry| entry.picture.bytes());
         self.loader.set_held(held.sum());
-        self.messages
-            .extend(self.saving.try_iter().map(|error| error.to_string()));
-        for folder in self.chosen.1.try_iter() {
-            if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
-                config.background = Background::Folder(folder);
+        for outcome in self.dialogs.outcomes() {
+            match outcome {
+                Outcome::Trouble(error) => self.messages.push(error.to_string()),
+                Outcome::Background(folder) => {
+                    if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
+                        config.background = Background::Folder(folder);
+                    }
+                }
             }
         }
         let dropped: Vec<PathBuf> = context.input(|input| {
@@ -243,9 +243,13 @@ impl App {
 
     fn panels(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
         let mut actions = Vec::new();
-        let (labels, input) = match self.rows.iter().find_map(|row| row.look.as_ref()) {
-            Some(look) => (look.manifest.labels.clone(), look.manifest.input),
-            None => (Vec::new(), [1, 1]),
+        if let Some(look) = self.rows.iter().find_map(|row| row.look.as_ref()) {
+            self.manifest = Some(look.manifest.clone());
+        }
+        // Without a look yet, what the last one said: settings must not be clamped to nothing.
+        let (labels, input) = match &self.manifest {
+            Some(manifest) => (manifest.labels.clone(), manifest.input),
+            None => (Vec::new(), [32, 32]),
         };
         Panel::top("menu").show(ui, |ui| {
             let status = ui::menu::Status {
@@ -310,7 +314,7 @@ impl App {
             Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
             Action::Remove => self.remove(),
             Action::Save(row) => self.save(row),
-            Action::ChooseBackground => self.choose_background(context),
+            Action::ChooseBackground => self.dialogs.choose_background(),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }
@@ -324,41 +328,12 @@ impl App {
         }
     }
 
-    /// Asks for a folder; it is read when it is used.
-    fn choose_background(&self, context: &egui::Context) {
-        let (chosen, context) = (self.chosen.0.clone(), context.clone());
-        std::thread::spawn(move || {
-            let dialog = rfd::FileDialog::new().set_title("Folder of background pictures");
-            if let Some(folder) = dialog.pick_folder() {
-                let _ = chosen.send(folder);
-                context.request_repaint();
-            }
-        });
-    }
-
-    /// Asks where, and writes the attacked picture as it is on the screen.
+    /// Writes the attacked picture as it is on the screen.
     fn save(&self, row: usize) {
-        let Some(shown) = self
-            .rows
-            .get(row)
-            .and_then(|row| row.nearest(self.state.attack.epsilon))
-        else {
-            return;
-        };
-        let frame = shown.attacked.picture.clone();
-        let troubles = self.troubles.clone();
-        std::thread::spawn(move || {
-            let dialog = rfd::FileDialog::new()
-                .set_title("Save the attacked picture")
-                .set_file_name("attacked.png");
-            let Some(path) = dialog.add_filter("PNG", &["png"]).save_file() else {
-                return;
-            };
-            let image = picture::to_rgb(frame.planes(), frame.size());
-            if let Err(error) = image.save(&path) {
-                let _ = troubles.send(Error::io(&path, "write", error));
-            }
-        });
+        let row = self.rows.get(row);
+        if let Some(shown) = row.and_then(|row| row.nearest(self.state.attack.epsilon)) {
+            self.dialogs.save(shown.attacked.picture.clone());
+        }
     }
 
     fn wish(&mut self) {

@@ -17,7 +17,7 @@
 //! | which pixels speak for a class, and how far to trust that | [`attribution`] |
 //! | pictures and data sets | [`picture`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
-//! | what runs in the background | [`engine`], [`jobs`], [`loader`] |
+//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | the command line | [`cli`] |
 //! | GPU or CPU, start-up and frame times | [`device`], [`vitals`] |
@@ -29,6 +29,7 @@ pub mod cli;
 pub mod data;
 pub mod descent;
 pub mod device;
+pub mod dialogs;
 pub mod engine;
 pub mod error;
 pub mod evaluate;

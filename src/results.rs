@@ -1,5 +1,6 @@
 //! What the engine has told the window so far, row by row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::attack::Attack;
@@ -21,8 +22,8 @@ pub struct Row {
     pub error: Option<String>,
     /// The newest map of each picture, by [`Which`]; it stays until a newer one replaces it.
     pub explained: [Option<Arc<Explained>>; 2],
-    /// What went wrong with the maps.
-    pub map_error: Option<String>,
+    /// What went wrong with the maps and their checks.
+    pub map_errors: BTreeMap<Lane, String>,
 }
 
 /// An attack on the screen.
@@ -45,7 +46,7 @@ impl Row {
                 self.explained[Which::Attacked as usize] = None;
             }
             Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) => {
-                self.map_error = None;
+                self.map_errors.remove(&lane);
                 return;
             }
         }
@@ -67,7 +68,7 @@ impl Row {
                     Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..)
                 ) =>
             {
-                self.map_error = Some(message);
+                self.map_errors.insert(lane, message);
             }
             News::Looked(look) => self.look = Some(look),
             News::Progress(share) => self.progress = Some(share),
@@ -102,6 +103,19 @@ impl Row {
     pub fn maps_attack_at(&self, epsilon: f32) -> bool {
         let map = self.explained[Which::Attacked as usize].as_ref();
         map.is_some_and(|map| (map.case.epsilon - epsilon).abs() < 1e-6)
+    }
+
+    /// What went wrong with the map of a picture or with its checks.
+    pub fn map_error(&self, which: Which) -> Option<&String> {
+        let about = |lane: &Lane| match *lane {
+            Lane::Explain(of, _) | Lane::Curves(of, _) | Lane::Sanity(of, _) => of == which,
+            Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_) => false,
+        };
+        let errors = self.map_errors.iter();
+        errors
+            .filter(|(lane, _)| about(lane))
+            .map(|(_, text)| text)
+            .next()
     }
 
     /// The smallest ε at which `attack` is known to succeed, and whether the very first does.
@@ -150,17 +164,19 @@ pub struct Likeness {
 #[derive(Default)]
 pub struct Likenesses(Vec<(Arc<Explained>, Arc<Explained>, Likeness)>);
 
-/// Pairs remembered: four maps have six.
-const PAIRS: usize = 12;
+/// Pairs remembered: two of each map of a dozen models.
+const PAIRS: usize = 48;
 
 impl Likenesses {
-    /// How alike two finished maps of the same size are.
+    /// How alike two finished maps of the same size and by the same method are.
     pub fn of(&mut self, a: &Arc<Explained>, b: &Arc<Explained>) -> Option<Likeness> {
-        let comparable = a.finished() && b.finished() && a.attribution.size == b.attribution.size;
-        if !comparable {
+        let same_method = a.case.explanation == b.case.explanation;
+        let same_size = a.attribution.size == b.attribution.size;
+        if !(a.finished() && b.finished() && same_method && same_size) {
             return None;
         }
-        let known = self.0.iter().find(|(x, y, _)| x == a && y == b);
+        let is_pair = |x, y| (x == a && y == b) || (x == b && y == a);
+        let known = self.0.iter().find(|(x, y, _)| is_pair(x, y));
         if let Some((.., likeness)) = known {
             return Some(*likeness);
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::attack::Attack;
 use crate::attribution::{Background, Explanation, Method};
 use crate::descent::Norm;
-use crate::jobs::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned};
+use crate::jobs::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned, top_two};
 use crate::picture::{Crop, Picture};
 use crate::results::Row;
 use crate::view::HeatStyle;
@@ -317,7 +317,7 @@ pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case
     Some(Case {
         model: state.models.get(index)?.clone(),
         picture: picture.clone(),
-        probabilities: probabilities.clone(),
+        likeliest: top_two(probabilities),
         label: look.label,
         epsilon,
         explanation: state.explanation.clone(),

@@ -35,12 +35,38 @@ pub(super) struct Averaging {
     evaluations: usize,
 }
 
-/// What the values should add up to.
+/// What the values should add up to, found out chunk by chunk.
 pub(super) struct Comparison {
-    /// The explained picture.
-    pub(super) picture: Vec<f32>,
-    /// What it is compared with.
-    pub(super) references: Arc<Vec<Vec<f32>>>,
+    picture: Vec<f32>,
+    references: Arc<Vec<Vec<f32>>>,
+    /// References whose score is part of `sum`.
+    done: usize,
+    sum: f64,
+}
+
+impl Comparison {
+    /// Of the explained picture with all that it is compared with.
+    pub(super) fn new(picture: &[f32], references: Arc<Vec<Vec<f32>>>) -> Self {
+        Self {
+            picture: picture.to_vec(),
+            references,
+            done: 0,
+            sum: 0.0,
+        }
+    }
+
+    /// One chunk; once all are done, the score of the picture minus the mean of the others.
+    fn step(&mut self, probe: &Probe, model: &Classifier) -> Option<f64> {
+        let last = (self.done + 2 * probe.chunk()).min(self.references.len());
+        let chunk = &self.references[self.done..last];
+        let scores = probe.scores(model, chunk.concat());
+        self.sum += scores.into_iter().map(f64::from).sum::<f64>();
+        self.done = last;
+        (self.done == self.references.len()).then(|| {
+            let own = probe.scores(model, self.picture.clone())[0];
+            f64::from(own) - self.sum / self.done as f64
+        })
+    }
 }
 
 impl Averaging {
@@ -86,14 +112,16 @@ impl Averaging {
         }
     }
 
-    /// Score of the picture minus the mean score of the references.
-    fn compare(&mut self, model: &Classifier, comparison: &Comparison) {
-        let own = self.probe.scores(model, comparison.picture.clone())[0];
-        let others = self.probe.scores_of(model, comparison.references.iter());
-        self.evaluations += 1 + others.len();
-        let count = others.len();
-        let mean = others.into_iter().map(f64::from).sum::<f64>() / count as f64;
-        self.gap = Some(f64::from(own) - mean);
+    /// One chunk of the comparison.
+    fn compare(&mut self, model: &Classifier) {
+        let Some(comparison) = &mut self.comparison else {
+            return;
+        };
+        self.gap = comparison.step(&self.probe, model);
+        if self.gap.is_some() {
+            self.evaluations += 1 + comparison.done;
+            self.comparison = None;
+        }
     }
 
     fn mean(&self) -> Vec<f32> {
@@ -125,9 +153,7 @@ impl Explainer for Averaging {
     fn step(&mut self, model: &Classifier) {
         let chunk: Vec<Sample> = self.samples.by_ref().take(self.probe.chunk()).collect();
         if chunk.is_empty() {
-            if let Some(comparison) = self.comparison.take() {
-                self.compare(model, &comparison);
-            }
+            self.compare(model);
             return;
         }
         let points = chunk.iter().flat_map(|sample| sample.point.iter().copied());

@@ -56,10 +56,7 @@ impl ExpectedGradients {
                 "expected gradients need at least one background picture".into(),
             ));
         }
-        let comparison = Comparison {
-            picture: input.pixels.clone(),
-            references: references.clone(),
-        };
+        let comparison = Comparison::new(&input.pixels, references.clone());
         let (seed, pixels) = (self.seed, input.pixels.clone());
         let samples = (0..self.samples as u64).map(move |number| {
             let mut rng = generator(seed, number);

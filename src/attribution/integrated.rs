@@ -99,10 +99,7 @@ impl IntegratedGradients {
             Rule::Trapezoid => trapezoid(self.steps),
             Rule::GaussLegendre => gauss_legendre(self.steps),
         });
-        let comparison = Comparison {
-            picture: input.pixels.clone(),
-            references: baselines.clone(),
-        };
+        let comparison = Comparison::new(&input.pixels, baselines.clone());
         let count = baselines.len() * nodes.len();
         let samples = PathSamples {
             picture: input.pixels.clone(),

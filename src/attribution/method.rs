@@ -33,19 +33,34 @@ pub enum Method {
 /// Gradients or pictures of one map, at most: minutes on two CPU cores, not days.
 const MOST_WORK: usize = 100_000;
 
+/// Baselines of one map, at most, as all are kept in memory.
+const MOST_BASELINES: usize = 1000;
+
 impl Method {
-    /// Each method with its default settings.
-    pub fn all() -> [Self; 8] {
+    /// Each method with its default settings for pictures of `side` pixels.
+    pub fn all(side: usize) -> [Self; 8] {
         [
             Self::Gradient,
             Self::GradientTimesInput,
             Self::SmoothGrad(SmoothGrad::default()),
             Self::IntegratedGradients(IntegratedGradients::default()),
             Self::ExpectedGradients(ExpectedGradients::default()),
-            Self::PartitionShap(PartitionShap::default()),
+            Self::PartitionShap(PartitionShap::for_side(side)),
             Self::GradCam,
-            Self::Occlusion(Occlusion::default()),
+            Self::Occlusion(Occlusion::for_side(side)),
         ]
+    }
+
+    /// What it puts in place of pixels that are not there, if that is one picture.
+    pub fn fill(&self) -> Option<Fill> {
+        match self {
+            Self::Occlusion(config) => Some(config.fill),
+            Self::IntegratedGradients(config) => match config.baseline {
+                Baseline::Fill(fill) => Some(fill),
+                Baseline::Uniform(_) | Baseline::Gaussian { .. } => None,
+            },
+            _ => None,
+        }
     }
 
     /// Its name in a sentence.
@@ -106,7 +121,13 @@ impl Method {
             }
             Self::IntegratedGradients(config) => {
                 check_work("steps", config.steps, 1)?;
-                check_work("baselines", config.baseline.count(), 1)?;
+                let count = config.baseline.count();
+                if count > MOST_BASELINES {
+                    return Err(Error::Config(format!(
+                        "{count} baselines are more than the {MOST_BASELINES} that are kept"
+                    )));
+                }
+                check_work("baselines", count, 1)?;
                 let work = config.steps.saturating_mul(config.baseline.count());
                 check_work("steps times baselines", work, 1)?;
                 match config.baseline {
@@ -126,6 +147,10 @@ impl Method {
             Self::Occlusion(config) => {
                 check_side("window", config.window, side)?;
                 check_side("stride", config.stride, side)?;
+                let places = config
+                    .places(size[0])
+                    .saturating_mul(config.places(size[1]));
+                check_work("places of the window", places, 1)?;
                 check_fill(config.fill, side)
             }
         }

@@ -139,8 +139,8 @@ pub trait Explainer: Send {
 /// Prepares `method` to explain `target` on `input`.
 ///
 /// # Errors
-/// [`Error::Config`] for numbers that make no method ([`Explanation::validate`]), and when a
-/// picture or a background that the method needs is missing.
+/// [`Error::Config`] for numbers that make no method ([`Explanation::validate`]), for a class
+/// against itself, and when a picture or a background that the method needs is missing.
 pub fn start(
     model: &Classifier,
     method: &Method,
@@ -148,6 +148,7 @@ pub fn start(
     input: &Input,
 ) -> Result<Box<dyn Explainer>> {
     method.validate(input.size)?;
+    target.validate()?;
     let probe = Probe {
         target,
         size: input.size,

@@ -18,17 +18,21 @@ pub struct Occlusion {
     pub fill: Fill,
 }
 
-impl Default for Occlusion {
-    fn default() -> Self {
+impl Occlusion {
+    /// Covers as much of a picture of `side` pixels as 6 with stride 2 of one of 32.
+    pub fn for_side(side: usize) -> Self {
         Self {
-            window: 6,
-            stride: 2,
+            window: (side * 3 / 16).max(1),
+            stride: (side / 16).max(1),
             fill: Fill::Grey,
         }
     }
-}
 
-impl Occlusion {
+    /// Places of the window along a side; the last one may hang over the border.
+    pub(super) fn places(self, side: usize) -> usize {
+        1 + (side - self.window).div_ceil(self.stride)
+    }
+
     pub(super) fn start(
         self,
         model: &Classifier,
@@ -36,10 +40,9 @@ impl Occlusion {
         input: &Input,
     ) -> Result<OcclusionRun> {
         let [h, w] = probe.size;
-        // The last window may hang over the border.
-        let places = |side: usize| 1 + (side - self.window).div_ceil(self.stride);
-        let rows = (0..places(h)).map(|place| place * self.stride);
-        let corners = rows.flat_map(|y| (0..places(w)).map(move |place| [y, place * self.stride]));
+        let rows = (0..self.places(h)).map(|place| place * self.stride);
+        let columns = self.places(w);
+        let corners = rows.flat_map(|y| (0..columns).map(move |place| [y, place * self.stride]));
         Ok(OcclusionRun {
             probe,
             window: self.window,

@@ -35,8 +35,18 @@ pub struct PartitionShap {
     pub masker: Masker,
 }
 
+impl PartitionShap {
+    /// The default, blurring as much of a picture of `side` pixels as of one of 32.
+    pub fn for_side(side: usize) -> Self {
+        Self {
+            masker: Masker::Blur((side / 2).max(1)),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for PartitionShap {
-    /// 500 evaluations, as SHAP's own default; arXiv 2307.02500 used 1000.
+    /// For 32 pixels. 500 evaluations, as SHAP's own default; arXiv 2307.02500 used 1000.
     fn default() -> Self {
         Self {
             evaluations: 500,
@@ -164,6 +174,9 @@ pub(super) struct PartitionRun {
     picture: Vec<f32>,
     blurred: Vec<f32>,
     tasks: BinaryHeap<Task>,
+    /// The batch under way, and the scores of its halves so far.
+    batch: Vec<(Task, [Region; 2])>,
+    found: Vec<f32>,
     numbered: usize,
     evaluations: usize,
     settled: Vec<f64>,
@@ -184,6 +197,8 @@ impl PartitionShap {
             picture: input.pixels.clone(),
             blurred,
             tasks: BinaryHeap::new(),
+            batch: Vec::new(),
+            found: Vec::new(),
             numbered: 0,
             evaluations: 0,
             settled: vec![0.0; probe.length()],
@@ -252,18 +267,33 @@ impl PartitionRun {
         batch
     }
 
+    /// Scores a chunk of the batch; once all of it is known, parts its tasks.
     fn part(&mut self, model: &Classifier) {
-        let batch = self.take_batch();
-        if batch.is_empty() {
-            self.done = true;
-            return;
+        if self.batch.is_empty() {
+            self.batch = self.take_batch();
+            self.done = self.batch.is_empty();
         }
-        let mask = |(task, halves): &(Task, [Region; 2])| {
+        let halves = self.batch.iter().flat_map(|(task, halves)| {
             halves.map(|half| task.context.and(half).mask(self.probe.size))
-        };
-        let masks: Vec<Vec<bool>> = batch.iter().flat_map(mask).collect();
-        let scores = self.scores(model, &masks);
-        for ((task, [low, high]), found) in batch.into_iter().zip(scores.chunks_exact(2)) {
+        });
+        let masks: Vec<Vec<bool>> = halves
+            .skip(self.found.len())
+            .take(self.probe.chunk())
+            .collect();
+        if !masks.is_empty() {
+            let scores = self.scores(model, &masks);
+            self.found.extend(scores);
+        }
+        if self.found.len() == 2 * self.batch.len() {
+            self.divide();
+        }
+    }
+
+    /// Puts four smaller tasks in the place of each of the batch.
+    fn divide(&mut self) {
+        let found = std::mem::take(&mut self.found);
+        let batch = std::mem::take(&mut self.batch);
+        for ((task, [low, high]), found) in batch.into_iter().zip(found.chunks_exact(2)) {
             let weight = task.weight / 2.0;
             let (without, with) = (task.without, task.with);
             // Each half while its sibling is hidden, then while it is shown.
@@ -300,7 +330,8 @@ impl Explainer for PartitionRun {
 
     fn map(&self) -> Attribution {
         let mut values = self.settled.clone();
-        for task in &self.tasks {
+        let open = self.batch.iter().map(|(task, _)| task);
+        for task in open.chain(&self.tasks) {
             spread(&mut values, task, self.probe.size);
         }
         let sum = values.iter().sum();

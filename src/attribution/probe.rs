@@ -41,21 +41,6 @@ impl Probe {
         tensor_values(self.target.of_logits(model.logits(x)))
     }
 
-    /// The scores of many pictures, a chunk at a time.
-    pub(super) fn scores_of<'a>(
-        &self,
-        model: &Classifier,
-        pictures: impl IntoIterator<Item = &'a Vec<f32>>,
-    ) -> Vec<f32> {
-        let pictures: Vec<&Vec<f32>> = pictures.into_iter().collect();
-        let chunks = pictures.chunks(self.chunk());
-        let scores = |chunk: &[&Vec<f32>]| {
-            let values = chunk.iter().flat_map(|picture| picture.iter().copied());
-            self.scores(model, values.collect())
-        };
-        chunks.flat_map(scores).collect()
-    }
-
     /// The gradient of the target's score with respect to each picture, `[n, 3, h, w]`.
     pub(super) fn gradients(&self, model: &Classifier, pictures: Vec<f32>) -> Vec<f32> {
         let x = self.tensor(model, pictures);

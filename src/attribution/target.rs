@@ -25,6 +25,8 @@ pub enum ClassChoice {
     Predicted,
     /// The true one; where it is not known, the one seen in the picture before any attack.
     True,
+    /// The second likeliest in that picture.
+    Second,
     /// This one.
     Class(usize),
 }
@@ -41,10 +43,12 @@ pub struct Question {
 }
 
 impl Question {
-    /// Names the classes, for a picture seen as `predicted` whose true class is `label`.
-    pub fn target(&self, predicted: usize, label: usize) -> Target {
+    /// Names the classes, for a picture whose two likeliest classes are `likeliest` and whose true
+    /// class is `label`.
+    pub fn target(&self, likeliest: [usize; 2], label: usize) -> Target {
         let resolve = |choice: ClassChoice| match choice {
-            ClassChoice::Predicted => predicted,
+            ClassChoice::Predicted => likeliest[0],
+            ClassChoice::Second => likeliest[1],
             ClassChoice::True => label,
             ClassChoice::Class(class) => class,
         };
@@ -85,6 +89,19 @@ pub struct Target {
 }
 
 impl Target {
+    /// Refuses to explain a class against itself: every map would be zero.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says so.
+    pub fn validate(&self) -> Result<()> {
+        if self.against == Some(self.class) {
+            return Err(Error::Config(
+                "the class to explain and the one taken off are the same".into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// The scores `[n]` of logits `[n, k]`.
     pub fn of_logits(&self, logits: Tensor<2>) -> Tensor<1> {
         let scores = match self.score {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::{AttackOptions, default_models, file_stem};
+use super::{AttackOptions, class_number, default_models, file_stem};
 use crate::attack::{Attack, Goal};
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
@@ -91,20 +91,7 @@ impl AttackArguments {
     }
 
     fn attack(&self, model: &Arc<Classifier>) -> Result<Facts> {
-        let class = |name: &String| {
-            let labels = &model.manifest().labels;
-            let unknown = || {
-                Error::Config(format!(
-                    "{name} is no class of {}; there are {}",
-                    model.manifest().name,
-                    labels.join(", ")
-                ))
-            };
-            labels
-                .iter()
-                .position(|label| label == name)
-                .ok_or_else(unknown)
-        };
+        let class = |name: &String| class_number(model, name);
         self.truth.as_ref().map(class).transpose()?;
         let goal = match &self.target {
             Some(name) => Goal::Targeted(class(name)?),

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::{AttackOptions, attack::save_png, default_models, file_stem};
+use super::{AttackOptions, attack::save_png, class_number, default_models, file_stem};
 use crate::attack::{Attack, Goal};
 use crate::attribution::{
     Attribution, Curves, CurvesRun, Explanation, Gap, Input, Target, explain, gini,
 };
 use crate::device::{Backend, Compute};
 use crate::error::Result;
-use crate::jobs::{attack_once, top};
+use crate::jobs::{attack_once, top_two};
 use crate::model::{Classifier, write_atomically, zoo};
 use crate::view::{Blend, HeatMap, HeatStyle, Palette, Sign};
 use options::MethodOptions;
@@ -70,6 +70,9 @@ pub struct ExplainArguments {
     backend: Backend,
 }
 
+/// Longest side of a written overlay, in pixels, but for larger maps.
+const LARGEST_OVERLAY: usize = 4096;
+
 /// What explain.json says of one picture and model.
 #[derive(Serialize)]
 struct Facts {
@@ -101,18 +104,25 @@ impl ExplainArguments {
             return table::run(self, &models);
         };
         let mut all = Vec::new();
+        let mut stems: Vec<String> = Vec::new();
         for model in &models {
-            let facts = self.explain(model, picture)?;
+            let mut stem = file_stem(&model.manifest().name);
+            if stems.contains(&stem) {
+                stem += &format!("-{}", stems.len() + 1);
+            }
+            let facts = self.explain(model, picture, &stem)?;
+            stems.push(stem);
             println!(
-                "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {}",
+                "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {} of the score",
                 facts.model,
                 facts.explanation,
                 facts.class,
                 facts.deletion_area,
                 facts.insertion_area,
-                facts
-                    .gap
-                    .map_or_else(|| "–".into(), |gap| format!("{:.4}", gap.absolute()))
+                facts.gap.map_or_else(
+                    || "–".into(),
+                    |gap| format!("{:.2} %", 100.0 * gap.relative())
+                )
             );
             all.push(facts);
         }
@@ -120,9 +130,12 @@ impl ExplainArguments {
         write_atomically(&self.out.join("explain.json"), json.as_bytes())
     }
 
-    fn explain(&self, model: &Arc<Classifier>, path: &Path) -> Result<Facts> {
+    fn explain(&self, model: &Arc<Classifier>, path: &Path, stem: &str) -> Result<Facts> {
         let labels = &model.manifest().labels;
-        let explanation = self.method.explanation(labels)?;
+        let explanation = self.method.explanation(model.manifest())?;
+        if let Some(truth) = &self.truth {
+            class_number(model, truth)?;
+        }
         explanation.validate(model.classes(), model.manifest().input)?;
         let attack = self.attack.attack(Goal::Untargeted);
         let (look, attacked) = attack_once(model, path, self.truth.clone(), &attack)?;
@@ -131,18 +144,18 @@ impl ExplainArguments {
         } else {
             (&look.input, &look.probabilities)
         };
-        let input = self.method.input(frame.planes(), frame.size())?;
-        let predicted = top(probabilities);
-        let target = explanation.question.target(predicted, look.label);
-        let map = explain(model, &explanation.method, target, &input)?;
-        let stem = file_stem(&model.manifest().name);
-        self.write(&stem, &map, frame.planes())?;
+        let method = &explanation.method;
+        let input = self.method.input(method, frame.planes(), frame.size())?;
+        let likeliest = top_two(probabilities);
+        let target = explanation.question.target(likeliest, look.label);
+        let map = explain(model, method, target, &input)?;
+        self.write(stem, &map, frame.planes())?;
         let curves = curves(model, target, &input, &map);
         Ok(Facts {
             model: model.manifest().name.clone(),
             target,
             class: labels[target.class].clone(),
-            predicted: labels[predicted].clone(),
+            predicted: labels[likeliest[0]].clone(),
             attack: self.attacked.then_some(attack),
             gap: map.gap,
             relative_error: map.relative_error(),
@@ -170,7 +183,7 @@ impl ExplainArguments {
         };
         let heat = HeatMap::new(map.pixels(), map.channels, map.size);
         let scale = heat.scale(&style);
-        let side = self.zoom as usize;
+        let side = (self.zoom as usize).min(LARGEST_OVERLAY / h.max(w)).max(1);
         let enlarged = [h * side, w * side];
         let mut planes = vec![0.0; 3 * enlarged[0] * enlarged[1]];
         for y in 0..enlarged[0] {

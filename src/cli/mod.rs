@@ -14,7 +14,7 @@ use crate::attack::{Attack, Goal};
 use crate::descent::Norm;
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
-use crate::model::zoo;
+use crate::model::{Classifier, zoo};
 
 /// See what a standard and an adversarially robust image classifier see in the same picture.
 ///
@@ -114,6 +114,20 @@ fn parse_epsilon(text: &str) -> Result<f32, String> {
     } else {
         Err("it must be a number of at least 0".into())
     }
+}
+
+/// The number of the class called `name`.
+fn class_number(model: &Classifier, name: &str) -> Result<usize> {
+    let labels = &model.manifest().labels;
+    let unknown = || {
+        Error::Config(format!(
+            "{name} is no class of {}; there are {}",
+            model.manifest().name,
+            labels.join(", ")
+        ))
+    };
+    let found = labels.iter().position(|label| label == name);
+    found.ok_or_else(unknown)
 }
 
 /// A model's name as the beginning of file names.

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Case, Explained, News, top};
+use super::{Case, Explained, News};
 use crate::attribution::{
-    CurvesRun, Explainer, Input, Question, RANDOMISED, explain, randomised, spearman, start,
+    CurvesRun, Explainer, Input, Question, RANDOMISED, randomised, spearman, start,
 };
 use crate::engine::Step;
 use crate::error::Result;
@@ -28,7 +28,7 @@ impl Case {
     /// The classes that the question means here.
     pub fn target(&self) -> crate::attribution::Target {
         let question: Question = self.explanation.question;
-        question.target(top(&self.probabilities), self.label)
+        question.target(self.likeliest, self.label)
     }
 }
 
@@ -110,6 +110,8 @@ pub struct SanityJob {
     weights: Weights,
     input: Input,
     model: Arc<Classifier>,
+    /// The stage under way: the randomised model, and its map.
+    stage: Option<(Classifier, Box<dyn Explainer>)>,
     found: Vec<f32>,
 }
 
@@ -125,22 +127,33 @@ impl SanityJob {
             weights,
             input,
             model,
+            stage: None,
             found: Vec::new(),
         }
     }
 
-    /// One stage of randomisation.
+    /// One chunk of a stage's map.
     pub(super) fn step(&mut self) -> Result<Step<News>> {
-        let case = &self.explained.case;
-        let weights = randomised(self.weights.clone(), self.found.len());
-        let path = std::path::Path::new(&case.model);
-        let model = Classifier::new(&weights, path, self.model.device())?;
-        let method = &case.explanation.method;
-        let map = explain(&model, method, case.target(), &self.input)?;
-        let own = self.explained.attribution.pixels();
-        self.found.push(spearman(&own, &map.pixels()));
+        let (model, explainer) = match &mut self.stage {
+            Some(stage) => stage,
+            None => self.stage.insert(begin(
+                &self.explained.case,
+                &self.weights,
+                self.found.len(),
+                &self.model,
+                &self.input,
+            )?),
+        };
+        explainer.step(model);
+        if explainer.progress() >= 1.0 {
+            let map = explainer.map().checked()?.pixels();
+            let own = self.explained.attribution.pixels();
+            self.found.push(spearman(&own, &map));
+            self.stage = None;
+        }
         let done = self.found.len() == RANDOMISED.len();
         if done {
+            // Whoever comes first stores the same numbers.
             let _ = self.explained.sanity.set(self.found.clone());
         }
         Ok(Step {
@@ -148,4 +161,19 @@ impl SanityJob {
             done,
         })
     }
+}
+
+/// The same map of a model randomised up to `stage`.
+fn begin(
+    case: &Case,
+    weights: &Weights,
+    stage: usize,
+    model: &Classifier,
+    input: &Input,
+) -> Result<(Classifier, Box<dyn Explainer>)> {
+    let weights = randomised(weights.clone(), stage);
+    let path = std::path::Path::new(&case.model);
+    let model = Classifier::new(&weights, path, model.device())?;
+    let explainer = start(&model, &case.explanation.method, case.target(), input)?;
+    Ok((model, explainer))
 }

@@ -20,6 +20,8 @@ use crate::view::Frame;
 
 /// Finished attacks, and finished maps, kept for when they are wanted again.
 const REMEMBERED: usize = 64;
+/// Values of all remembered maps together: sixteen maps of 224×224 with their errors take 20 MB.
+const REMEMBERED_VALUES: usize = 1 << 22;
 
 /// The engine's thread: models, and the attacks it remembers.
 pub struct Explorer {
@@ -159,6 +161,10 @@ impl Explorer {
         let done = explained.finished();
         if done {
             remember(&mut self.explained, explained.clone());
+            let values = |known: &Arc<Explained>| known.attribution.values.len();
+            while self.explained.iter().map(values).sum::<usize>() > REMEMBERED_VALUES {
+                self.explained.pop_front();
+            }
         }
         Ok(Step {
             news: Some(News::Explained(explained)),

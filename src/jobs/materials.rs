@@ -60,7 +60,7 @@ pub fn background(source: &Background, library: &[Picture], size: [usize; 2]) ->
     Ok(Arc::new(match source {
         Background::Bundled => crate::samples::background(size),
         Background::Library => cut(library, size),
-        Background::Folder(folder) => cut(&read(folder)?, size),
+        Background::Folder(folder) => read(folder, size)?,
     }))
 }
 
@@ -69,17 +69,15 @@ fn cut(pictures: &[Picture], size: [usize; 2]) -> Vec<Vec<f32>> {
     pictures.par_iter().map(cut).collect()
 }
 
-/// The pictures of a folder that can be opened.
-fn read(folder: &PathBuf) -> Result<Vec<Picture>> {
+/// The pictures of a folder that can be opened; each is cut before the next is decoded.
+fn read(folder: &PathBuf, size: [usize; 2]) -> Result<Vec<Vec<f32>>> {
     let listed = std::fs::read_dir(folder).map_err(|error| Error::io(folder, "read", error))?;
     let paths = listed.filter_map(|entry| Some(entry.ok()?.path()));
     let mut paths: Vec<PathBuf> = paths.filter(|path| has_picture_name(path)).collect();
     paths.sort();
     let paths = thinned(&paths, BACKGROUND_MOST);
-    let opened = paths
-        .into_par_iter()
-        .filter_map(|path| Picture::open(path).ok());
-    let pictures: Vec<Picture> = opened.collect();
+    let cut = |path: &PathBuf| Some(unit_planes(&Picture::open(path).ok()?.cropped_whole(size)));
+    let pictures: Vec<Vec<f32>> = paths.into_par_iter().filter_map(cut).collect();
     if pictures.is_empty() {
         return Err(Error::data(folder, "no picture in it can be opened"));
     }

@@ -83,8 +83,8 @@ pub struct Case {
     pub model: String,
     /// The very picture that is on the screen.
     pub picture: Frame,
-    /// What the model says of it: softmax over the classes.
-    pub probabilities: Vec<f32>,
+    /// The two classes that the model finds likeliest in it.
+    pub likeliest: [usize; 2],
     /// The class that an untargeted attack leaves: the true one, else the one predicted before.
     pub label: usize,
     /// ε of the attack behind it; 0 for the picture itself.
@@ -206,6 +206,15 @@ pub fn top(probabilities: &[f32]) -> usize {
         .enumerate()
         .max_by(|a, b| a.1.total_cmp(b.1));
     best.map_or(0, |(class, _)| class)
+}
+
+/// The two classes with the highest probabilities; the same twice if there is but one.
+pub fn top_two(probabilities: &[f32]) -> [usize; 2] {
+    let first = top(probabilities);
+    let others = probabilities.iter().enumerate();
+    let others = others.filter(|(class, _)| *class != first);
+    let second = others.max_by(|a, b| a.1.total_cmp(b.1));
+    [first, second.map_or(first, |(class, _)| class)]
 }
 
 /// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is

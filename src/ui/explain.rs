@@ -20,7 +20,7 @@ pub fn show(
     actions: &mut Vec<Action>,
 ) {
     let method = &mut state.explanation.method;
-    choose_method(ui, method);
+    choose_method(ui, method, side);
     let needs_picture = settings(ui, method, side.max(1), actions);
     if needs_picture {
         reference(ui, &mut state.reference, &state.library);
@@ -35,14 +35,14 @@ pub fn show(
     });
 }
 
-fn choose_method(ui: &mut Ui, method: &mut Method) {
+fn choose_method(ui: &mut Ui, method: &mut Method, side: usize) {
     ui.horizontal(|ui| {
         ui.label("Method");
         ComboBox::from_id_salt("method")
             .selected_text(method.name())
             .width(190.0)
             .show_ui(ui, |ui| {
-                for choice in Method::all() {
+                for choice in Method::all(side) {
                     let chosen = choice.name() == method.name();
                     let (name, about) = (choice.name(), choice.about());
                     let response = ui.selectable_label(chosen, name).on_hover_text(about);
@@ -330,7 +330,7 @@ fn question(ui: &mut Ui, question: &mut Question, labels: &[String]) {
             .on_hover_text("Explain by how much the class leads over another one")
             .changed()
         {
-            question.against = compares.then_some(ClassChoice::True);
+            question.against = compares.then_some(ClassChoice::Second);
         }
         if let Some(other) = &mut question.against {
             class(ui, "against", other, labels);
@@ -348,6 +348,7 @@ fn class(ui: &mut Ui, id: &str, choice: &mut ClassChoice, labels: &[String]) {
     let name = |choice: ClassChoice| match choice {
         ClassChoice::Predicted => "predicted".to_owned(),
         ClassChoice::True => "true".to_owned(),
+        ClassChoice::Second => "second".to_owned(),
         ClassChoice::Class(class) => labels
             .get(class)
             .cloned()
@@ -358,10 +359,10 @@ fn class(ui: &mut Ui, id: &str, choice: &mut ClassChoice, labels: &[String]) {
         .selected_text(name(*choice))
         .show_ui(ui, |ui| {
             let classes = (0..labels.len()).map(ClassChoice::Class);
-            for option in [ClassChoice::Predicted, ClassChoice::True].into_iter().chain(classes) {
+            for option in [ClassChoice::Predicted, ClassChoice::Second, ClassChoice::True].into_iter().chain(classes) {
                 ui.selectable_value(choice, option, name(option));
             }
         })
         .response
-        .on_hover_text("Predicted: by each model for each picture. True: the class given for the picture, else what the model says before any attack.");
+        .on_hover_text("Predicted and second: the likeliest classes, by each model for each picture. True: the class given for the picture, else what the model says before any attack.");
 }

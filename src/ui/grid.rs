@@ -1,10 +1,12 @@
 //! Models × views: the middle of the window.
 
+use std::sync::Arc;
+
 use egui::{Align, Layout, Ui, UiBuilder, vec2};
 
 use super::tile::{self, Content, Hover};
 use super::{Action, bars, names, read_out, theme, trust};
-use crate::jobs::{Look, Which};
+use crate::jobs::{Explained, Look, Which};
 use crate::results::{Likenesses, Row, Shown};
 use crate::state::{Column, State, case};
 use crate::view::{Frame, Mode};
@@ -98,7 +100,11 @@ fn shared_scale(state: &State, rows: &[Row], columns: &[Column]) -> Option<f32> 
     let style = &state.display.heat;
     let shown = columns.iter().filter_map(|column| column.map());
     let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
-    let scales = maps.flatten().map(|explained| explained.heat.scale(style));
+    // Values of another method are in another unit.
+    let current = maps
+        .flatten()
+        .filter(|explained| explained.case.explanation == state.explanation);
+    let scales = current.map(|explained| explained.heat.scale(style));
     style.locked.then(|| scales.fold(0.0, f32::max))
 }
 
@@ -181,7 +187,7 @@ fn map_cell(
     let row = &sheet.rows[index];
     let Some(explained) = &row.explained[which as usize] else {
         ui.allocate_space(vec2(sheet.side, sheet.side));
-        let text = match &row.map_error {
+        let text = match row.map_error(which) {
             Some(error) => theme::error(ui, error),
             None => theme::weak("explaining…"),
         };
@@ -189,7 +195,9 @@ fn map_cell(
         return None;
     };
     let style = state.display.heat;
-    let scale = sheet.scale.unwrap_or_else(|| explained.heat.scale(&style));
+    let current = explained.case.explanation == state.explanation;
+    let shared = sheet.scale.filter(|_| current);
+    let scale = shared.unwrap_or_else(|| explained.heat.scale(&style));
     let contour = (style.contour > 0.0).then(|| {
         explained
             .heat
@@ -236,10 +244,10 @@ fn likenesses(
     let reference = usize::from(index == 0);
     let model = rows.get(reference).and_then(|row| row.look.as_ref());
     let model = model.map_or_else(String::new, |look| short_name(&look.manifest.name));
-    let pairs = [
-        (map(index, other), name.into()),
-        (map(reference, which), model),
-    ];
+    // Two models are compared at one ε.
+    let same_epsilon = |map: &&Arc<Explained>| map.case.epsilon == own.case.epsilon;
+    let neighbour = map(reference, which).filter(same_epsilon);
+    let pairs = [(map(index, other), name.into()), (neighbour, model)];
     pairs
         .into_iter()
         .filter_map(|(map, name)| Some((name, sheet.likenesses.of(own, map?)?)))

@@ -32,7 +32,9 @@ pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut V
             ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
         }
         flip(ui, state, row);
-        for error in [&row.error, &row.map_error].into_iter().flatten() {
+        let columns = state.display.columns().into_iter();
+        let maps = columns.filter_map(|column| row.map_error(column.map()?));
+        for error in row.error.iter().chain(maps) {
             let label = egui::Label::new(theme::error(ui, error)).truncate();
             ui.add(label).on_hover_text(error);
         }

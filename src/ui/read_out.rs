@@ -46,6 +46,9 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
 fn attributions(state: &State, row: &Row, at: usize) -> String {
     let value = |which: Which| {
         let explained = row.explained[which as usize].as_ref()?;
+        if explained.case.explanation != state.explanation {
+            return None;
+        }
         let sum = *explained.heat.values().get(at)?;
         let value = state
             .display

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use epsiloscope::attribution::{
-    Background, Baseline, ExpectedGradients, Fill, Input, IntegratedGradients, Masker, Method,
-    Occlusion, PartitionShap, Question, Score, SmoothGrad, Target, explain,
+    Background, Baseline, ClassChoice, ExpectedGradients, Fill, Input, IntegratedGradients, Masker,
+    Method, Occlusion, PartitionShap, Question, Score, SmoothGrad, Target, explain,
 };
 
 use crate::attribution_checks::{check_captum, check_partition, input, logit};
@@ -97,6 +97,7 @@ fn senseless_settings_are_refused_with_the_number_and_the_range() {
             "steps times baselines",
         ),
         (integrated(5, Baseline::Uniform(0)), "0 baselines"),
+        (integrated(1, Baseline::Uniform(2000)), "2000 baselines"),
         (
             occlusion(9, 1),
             "window of 9 pixels does not fit a picture of 8",
@@ -143,9 +144,19 @@ fn senseless_settings_are_refused_with_the_number_and_the_range() {
 }
 
 #[test]
+fn a_class_is_not_explained_against_itself() {
+    let question = Question {
+        against: Some(ClassChoice::Second),
+        ..Question::default()
+    };
+    assert!(question.target([4, 2], 4).validate().is_ok());
+    assert!(message(question.target([4, 4], 4).validate()).contains("the same"));
+}
+
+#[test]
 fn a_class_that_is_not_there_is_refused() {
     let question = Question {
-        class: epsiloscope::attribution::ClassChoice::Class(10),
+        class: ClassChoice::Class(10),
         ..Question::default()
     };
     assert!(message(question.validate(10)).contains("class 10"));

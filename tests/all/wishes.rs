@@ -180,7 +180,7 @@ fn only_methods_that_compare_with_the_library_carry_it_along() {
 
 #[test]
 fn settings_survive_being_written_down() {
-    for method in Method::all() {
+    for method in Method::all(32) {
         let explanation = Explanation {
             method,
             ..Explanation::default()

@@ -12,6 +12,7 @@ use crate::attribution::{
 };
 use crate::error::{Error, Result};
 use crate::jobs::background;
+use crate::model::Manifest;
 use crate::picture::{Picture, unit_planes};
 
 /// Names of the methods.
@@ -42,7 +43,7 @@ pub(super) struct MethodOptions {
     /// How pixels are given their share.
     #[arg(long, value_enum, default_value = "ig")]
     method: MethodName,
-    /// Class to explain: predicted, true, or a name.
+    /// Class to explain: predicted, second, true, or a name.
     #[arg(long, default_value = "predicted")]
     class: String,
     /// Explain by how much the class leads over this one.
@@ -79,36 +80,38 @@ pub(super) struct MethodOptions {
     /// What partition SHAP puts in place of hidden pixels.
     #[arg(long, value_enum, default_value = "blur")]
     masker: MaskerName,
-    /// Side of the blurring box, in pixels.
-    #[arg(long, default_value_t = 16)]
-    blur: usize,
-    /// Side of occlusion's window, in pixels.
-    #[arg(long, default_value_t = 6)]
-    window: usize,
-    /// Pixels from one window to the next.
-    #[arg(long, default_value_t = 2)]
-    stride: usize,
+    /// Side of the blurring box, in pixels; by default half the picture's.
+    #[arg(long)]
+    blur: Option<usize>,
+    /// Side of occlusion's window, in pixels; by default 3/16 of the picture's.
+    #[arg(long)]
+    window: Option<usize>,
+    /// Pixels from one window to the next; by default 1/16 of the picture's side.
+    #[arg(long)]
+    stride: Option<usize>,
     /// Seed of the method's own draws.
     #[arg(long, default_value_t = 0)]
     map_seed: u64,
 }
 
 impl MethodOptions {
-    /// The method and its question; `labels` are the model's classes.
-    pub(super) fn explanation(&self, labels: &[String]) -> Result<Explanation> {
+    /// The method and its question for a model.
+    pub(super) fn explanation(&self, manifest: &Manifest) -> Result<Explanation> {
+        let labels = &manifest.labels;
         let class = |name: &String| match name.as_str() {
             "predicted" => Ok(ClassChoice::Predicted),
             "true" => Ok(ClassChoice::True),
+            "second" => Ok(ClassChoice::Second),
             name => match labels.iter().position(|label| label == name) {
                 Some(class) => Ok(ClassChoice::Class(class)),
                 None => Err(Error::Config(format!(
-                    "{name} is neither predicted nor true nor one of {}",
+                    "{name} is neither predicted nor second nor true nor one of {}",
                     labels.join(", ")
                 ))),
             },
         };
         Ok(Explanation {
-            method: self.method(),
+            method: self.method(manifest.input)?,
             question: Question {
                 score: self.score,
                 class: class(&self.class)?,
@@ -117,9 +120,11 @@ impl MethodOptions {
         })
     }
 
-    fn method(&self) -> Method {
+    fn method(&self, size: [usize; 2]) -> Result<Method> {
         let seed = self.map_seed;
-        match self.method {
+        let side = size[0].min(size[1]);
+        let blur = self.blur.unwrap_or((side / 2).max(1));
+        Ok(match self.method {
             MethodName::Gradient => Method::Gradient,
             MethodName::GradientTimesInput => Method::GradientTimesInput,
             MethodName::Gradcam => Method::GradCam,
@@ -134,7 +139,7 @@ impl MethodOptions {
             MethodName::Ig => Method::IntegratedGradients(IntegratedGradients {
                 steps: self.path_steps,
                 rule: self.rule,
-                baseline: self.path_start(),
+                baseline: self.path_start(blur)?,
                 seed,
             }),
             MethodName::ExpectedGradients => {
@@ -151,53 +156,61 @@ impl MethodOptions {
             MethodName::Partition => Method::PartitionShap(PartitionShap {
                 evaluations: self.evaluations,
                 masker: match self.masker {
-                    MaskerName::Blur => Masker::Blur(self.blur),
+                    MaskerName::Blur => Masker::Blur(blur),
                     MaskerName::Inpaint => Masker::Inpaint,
                 },
             }),
-            MethodName::Occlusion => Method::Occlusion(Occlusion {
-                window: self.window,
-                stride: self.stride,
-                fill: self.fill("grey"),
-            }),
-        }
+            MethodName::Occlusion => {
+                let usual = Occlusion::for_side(side);
+                Method::Occlusion(Occlusion {
+                    window: self.window.unwrap_or(usual.window),
+                    stride: self.stride.unwrap_or(usual.stride),
+                    fill: self.fill("grey", blur)?,
+                })
+            }
+        })
     }
 
-    fn path_start(&self) -> Baseline {
-        match self.baseline.as_deref().unwrap_or("uniform") {
+    fn path_start(&self, blur: usize) -> Result<Baseline> {
+        Ok(match self.baseline.as_deref().unwrap_or("uniform") {
             "uniform" => Baseline::Uniform(self.baselines),
             "gaussian" => Baseline::Gaussian {
                 count: self.baselines,
                 sigma: self.sigma.unwrap_or(0.4),
             },
-            _ => Baseline::Fill(self.fill("black")),
-        }
+            _ => Baseline::Fill(self.fill("black", blur)?),
+        })
     }
 
-    fn fill(&self, usual: &str) -> Fill {
-        match self.baseline.as_deref().unwrap_or(usual) {
+    fn fill(&self, usual: &str, blur: usize) -> Result<Fill> {
+        Ok(match self.baseline.as_deref().unwrap_or(usual) {
             "black" => Fill::Black,
             "white" => Fill::White,
             "grey" => Fill::Grey,
             "mean" => Fill::DatasetMean,
-            "blurred" => Fill::Blurred(self.blur),
+            "blurred" => Fill::Blurred(blur),
+            name @ ("uniform" | "gaussian") => {
+                return Err(Error::Config(format!(
+                    "occlusion covers with one picture, not with {name} noise"
+                )));
+            }
             _ => Fill::Picture,
-        }
+        })
     }
 
     /// A picture `[3, h, w]` with all that the method compares it with.
     ///
     /// # Errors
     /// When a file or folder that was named cannot be opened.
-    pub(super) fn input(&self, pixels: &[f32], size: [usize; 2]) -> Result<Input> {
-        let reference = match (&self.baseline, self.fill("black")) {
-            (Some(path), Fill::Picture) if path != "uniform" && path != "gaussian" => {
+    pub(super) fn input(&self, method: &Method, pixels: &[f32], size: [usize; 2]) -> Result<Input> {
+        let reference = match (&self.baseline, method.fill()) {
+            (Some(path), Some(Fill::Picture)) => {
                 let picture = Picture::open(Path::new(path))?;
                 Some(unit_planes(&picture.cropped_whole(size)))
             }
             _ => None,
         };
-        let background = match self.method() {
+        let background = match method {
             Method::ExpectedGradients(config) => background(&config.background, &[], size)?,
             _ => Arc::default(),
         };

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::activation::softmax;
 use serde::Serialize;
 
 use super::{ExplainArguments, curves};
@@ -11,7 +12,7 @@ use crate::attribution::{Input, explain, gini, spearman, ssim};
 use crate::cli::evaluate::progress;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::predict;
+use crate::jobs::top_two;
 use crate::model::{Classifier, tensor_values, write_atomically};
 
 /// What is measured of each map, in the order of [`Line::measures`], and what a better map has.
@@ -21,7 +22,7 @@ const MEASURES: [(&str, &str); 6] = [
     ("gini", "higher is more concise"),
     ("attacked_spearman", "higher is more stable"),
     ("attacked_ssim", "higher is more stable"),
-    ("relative_gap", "lower is more complete"),
+    ("gap", "lower is more complete"),
 ];
 
 /// One picture before one model.
@@ -36,28 +37,28 @@ struct Line {
     gini: f32,
     attacked_spearman: f32,
     attacked_ssim: f32,
-    /// 0 for methods that promise no completeness.
-    relative_gap: f32,
+    /// Completeness gap in units of the score, for methods that promise completeness.
+    gap: Option<f32>,
 }
 
 impl Line {
-    fn measures(&self) -> [f32; 6] {
+    fn measures(&self) -> [Option<f32>; 6] {
         [
-            self.deletion_area,
-            self.insertion_area,
-            self.gini,
-            self.attacked_spearman,
-            self.attacked_ssim,
-            self.relative_gap,
+            Some(self.deletion_area),
+            Some(self.insertion_area),
+            Some(self.gini),
+            Some(self.attacked_spearman),
+            Some(self.attacked_ssim),
+            self.gap,
         ]
     }
 }
 
-/// A mean with half the width of its 95 % confidence interval.
+/// A mean with half the width of its 95 % confidence interval, for two values or more.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Mean {
     mean: f64,
-    half_width: f64,
+    half_width: Option<f64>,
 }
 
 impl Mean {
@@ -70,14 +71,17 @@ impl Mean {
         let error = (squares / (count - 1.0).max(1.0) / count).sqrt();
         Self {
             mean,
-            half_width: 1.96 * error,
+            half_width: (values.len() > 1).then_some(1.96 * error),
         }
     }
 }
 
 impl std::fmt::Display for Mean {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.4} ± {:.4}", self.mean, self.half_width)
+        match self.half_width {
+            Some(half) => write!(f, "{:.4} ± {half:.4}", self.mean),
+            None => write!(f, "{:.4}", self.mean),
+        }
     }
 }
 
@@ -125,10 +129,8 @@ fn columns(texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
 
 fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) -> Result<Vec<Line>> {
     let size = model.manifest().input;
-    arguments
-        .method
-        .explanation(&model.manifest().labels)?
-        .validate(model.classes(), size)?;
+    let explanation = arguments.method.explanation(model.manifest())?;
+    explanation.validate(model.classes(), size)?;
     let attack = arguments.attack.attack(Goal::Untargeted);
     attack.validate(model.classes())?;
     let mut data = Dataset::open(root, Split::Test, size)?;
@@ -139,7 +141,7 @@ fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) ->
     let bar = progress(&model.manifest().name, data.len());
     let empty = vec![0.0; 3 * size[0] * size[1]];
     // Background and reference are the same for all.
-    let base = arguments.method.input(&empty, size)?;
+    let base = arguments.method.input(&explanation.method, &empty, size)?;
     let mut lines = Vec::new();
     for index in 0..data.len() {
         lines.push(line(arguments, model, &data, index, &base)?);
@@ -162,10 +164,9 @@ fn line(
     let label = data.labels[index];
     let attack = arguments.attack.attack(Goal::Untargeted);
     let attacked = attack.run(model, &x, &[label], &[index as u64]);
-    let explanation = arguments.method.explanation(labels)?;
-    let target = explanation
-        .question
-        .target(predict(model, x.clone())[0], label);
+    let explanation = arguments.method.explanation(model.manifest())?;
+    let probabilities = tensor_values(softmax(model.logits(x.clone()), 1));
+    let target = explanation.question.target(top_two(&probabilities), label);
     let input = |pixels| Input {
         pixels,
         ..base.clone()
@@ -186,17 +187,20 @@ fn line(
         gini: gini(&pixels),
         attacked_spearman: spearman(&pixels, &other),
         attacked_ssim: ssim(&pixels, &other, map.size),
-        relative_gap: map.gap.map_or(0.0, |gap| gap.relative() as f32),
+        gap: map.gap.map(|gap| gap.absolute() as f32),
     })
 }
 
 fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
     let row = |(at, &(measure, meaning)): (usize, &(&'static str, &'static str))| {
-        let values =
-            |lines: &[Line]| -> Vec<f32> { lines.iter().map(|line| line.measures()[at]).collect() };
+        let values = |lines: &[Line]| -> Vec<f32> {
+            let values = lines.iter().filter_map(|line| line.measures()[at]);
+            values.collect()
+        };
         let first = values(&lines[0]);
         let last = values(&lines[lines.len() - 1]);
-        Row {
+        // A measure that the method has not is left out.
+        (!first.is_empty()).then(|| Row {
             measure,
             meaning,
             means: lines
@@ -204,9 +208,9 @@ fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
                 .map(|lines| Mean::of(values(lines).into_iter()))
                 .collect(),
             difference: Mean::of(first.iter().zip(last).map(|(first, last)| last - first)),
-        }
+        })
     };
-    MEASURES.iter().enumerate().map(row).collect()
+    MEASURES.iter().enumerate().filter_map(row).collect()
 }
 
 fn write(out: &Path, rows: &[Row], lines: &[Line]) -> Result<()> {
