@@ -235,3 +235,34 @@ fn test_classes_are_matched_by_name() {
         Some(accuracy(&model, &test, None))
     );
 }
+
+#[test]
+fn a_training_can_begin_where_a_model_ended() {
+    let (folder, config, out) = scene();
+    finish(&config, &out, false);
+    let model = out.join("model.safetensors");
+    let second = folder.path().join("second");
+    let mut gentle = TrainConfig {
+        init: Some(model.clone()),
+        epochs: 1,
+        ..config.clone()
+    };
+    gentle.schedule.epochs = 1;
+    // Hardly any step: what comes out is what went in, but for running statistics.
+    gentle.schedule.peak = 1e-12;
+    finish(&gentle, &second, false);
+    let (before, after) = (
+        Weights::read(&model).expect("a sound file").tensors,
+        Weights::read(&second.join("model.safetensors"))
+            .expect("a sound file")
+            .tensors,
+    );
+    for name in ["conv1.weight", "layer2.0.conv1.weight", "fc.weight"] {
+        assert_eq!(before[name], after[name], "{name}");
+    }
+    // Another network's weights do not fit.
+    let mut wider = gentle;
+    wider.architecture.widths = vec![6, 8];
+    let result = run(&wider, &folder.path().join("third"), false, false);
+    assert!(matches!(result, Err(Error::Tensors { .. })), "{result:?}");
+}
