@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::explorer::Pace;
 use super::{Case, Explained, News};
 use crate::attribution::{
     CurvesRun, Explainer, Input, Question, RANDOMISED, randomised, spearman, start,
@@ -37,6 +38,7 @@ pub struct ExplainJob {
     case: Case,
     model: Arc<Classifier>,
     explainer: Box<dyn Explainer>,
+    pace: Pace,
 }
 
 impl ExplainJob {
@@ -47,6 +49,7 @@ impl ExplainJob {
             case,
             model,
             explainer,
+            pace: Pace::default(),
         })
     }
 
@@ -55,19 +58,25 @@ impl ExplainJob {
         self.explainer.progress() > 0.0
     }
 
-    /// One chunk, and the map as far as it then is.
-    pub(super) fn step(&mut self) -> Result<Explained> {
+    /// One chunk, and the map as far as it then is, if that is worth a frame: the first time, the
+    /// last time, and at times in between.
+    pub(super) fn step(&mut self) -> Result<Option<Explained>> {
+        let first = !self.has_begun();
         self.explainer.step(&self.model);
+        let last = self.explainer.progress() >= 1.0;
+        if !(first || last || self.pace.is_due()) {
+            return Ok(None);
+        }
         let attribution = self.explainer.map().checked()?;
         let heat = HeatMap::new(attribution.pixels(), attribution.channels, attribution.size);
-        Ok(Explained {
+        Ok(Some(Explained {
             case: self.case.clone(),
             attribution,
             heat,
             progress: self.explainer.progress(),
             curves: OnceLock::new(),
             sanity: OnceLock::new(),
-        })
+        }))
     }
 }
 

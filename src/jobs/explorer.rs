@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 
@@ -114,8 +115,9 @@ impl Explorer {
                     attack,
                     model,
                     batch,
+                    pace: Pace::default(),
                 };
-                (Some(News::Progress(0.0)), Some(Job::Attack(Box::new(job))))
+                (None, Some(Job::Attack(Box::new(job))))
             }
             Request::Sweep(subject, attack, most) => {
                 let model = self.model(&subject.model)?;
@@ -157,7 +159,12 @@ impl Explorer {
     }
 
     fn explain_step(&mut self, job: &mut ExplainJob) -> Result<Step<News>> {
-        let explained = Arc::new(job.step()?);
+        let Some(explained) = job.step()?.map(Arc::new) else {
+            return Ok(Step {
+                news: None,
+                done: false,
+            });
+        };
         let done = explained.finished();
         if done {
             remember(&mut self.explained, explained.clone());
@@ -174,7 +181,8 @@ impl Explorer {
 
     fn attack_step(&mut self, job: &mut AttackJob) -> Step<News> {
         let Some(mut attacked) = job.batch.step(&job.model) else {
-            let news = Some(News::Progress(job.batch.progress()));
+            let progress = || News::Progress(job.batch.progress());
+            let news = job.pace.is_due().then(progress);
             return Step { news, done: false };
         };
         let attacked = attacked.remove(0);
@@ -248,12 +256,40 @@ fn remember<T>(results: &mut VecDeque<T>, result: T) {
     results.push_back(result);
 }
 
+/// When to tell of progress: every frame costs time that the work itself could use.
+pub(super) struct Pace {
+    told: Instant,
+}
+
+/// Time between two pieces of news of one job.
+const PACE: Duration = Duration::from_millis(80);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            told: Instant::now(),
+        }
+    }
+}
+
+impl Pace {
+    /// Whether enough time has passed since the last news.
+    pub(super) fn is_due(&mut self) -> bool {
+        let due = self.told.elapsed() >= PACE;
+        if due {
+            self.told = Instant::now();
+        }
+        due
+    }
+}
+
 /// One attack on one picture.
 pub struct AttackJob {
     subject: Subject,
     attack: Attack,
     model: Arc<Classifier>,
     batch: Batch,
+    pace: Pace,
 }
 
 /// Opens a picture for headless work: as [`Explorer`] would show it.
