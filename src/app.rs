@@ -162,6 +162,11 @@ impl App {
         let epsilon = self.state.attack.epsilon;
         let shows = |row: &Row| row.nearest(epsilon).is_some_and(|shown| shown.exact);
         self.vitals.attacks.answer(self.rows.iter().all(shows));
+        let near = |row: &Row| {
+            let shown = row.nearest(epsilon);
+            shown.is_some_and(|shown| row.maps_attack_at(shown.attacked.epsilon))
+        };
+        self.vitals.near_maps.answer(self.rows.iter().all(near));
         let maps = |row: &Row| row.maps_attack_at(epsilon);
         self.vitals.maps.answer(self.rows.iter().all(maps));
         for result in self.loader.arrived() {
@@ -340,6 +345,7 @@ impl App {
         for lane in self.engine.want(wanted(&self.state, &self.rows)) {
             if let Lane::Attack(_) = lane {
                 self.vitals.attacks.ask();
+                self.vitals.near_maps.ask();
                 self.vitals.maps.ask();
             }
             self.rows[lane.row()].forget(lane);

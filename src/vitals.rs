@@ -21,7 +21,9 @@ pub struct Vitals {
     busy_frames: Vec<f32>,
     /// From the last change of the attack to all rows showing it.
     pub attacks: Waits,
-    /// From the same to a first map of every attacked picture.
+    /// From the same to a first map of every attack on the screen, the nearest finished ones.
+    pub near_maps: Waits,
+    /// From the same to a first map of every exact attack.
     pub maps: Waits,
 }
 
@@ -81,7 +83,11 @@ impl Drop for Vitals {
                 &mut self.attacks.seconds,
             ),
             (
-                "waits for the first maps after that",
+                "waits for first maps of the attacks on the screen",
+                &mut self.near_maps.seconds,
+            ),
+            (
+                "waits for first maps of the exact attacks",
                 &mut self.maps.seconds,
             ),
         ];

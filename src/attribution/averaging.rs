@@ -151,7 +151,14 @@ impl Averaging {
 
 impl Explainer for Averaging {
     fn step(&mut self, model: &Classifier) {
-        let chunk: Vec<Sample> = self.samples.by_ref().take(self.probe.chunk()).collect();
+        // The first chunk is short: something to see soon.
+        let most = self.probe.chunk();
+        let most = if self.taken == 0 {
+            most.div_ceil(2)
+        } else {
+            most
+        };
+        let chunk: Vec<Sample> = self.samples.by_ref().take(most).collect();
         if chunk.is_empty() {
             self.compare(model);
             return;

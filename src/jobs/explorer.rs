@@ -11,7 +11,7 @@ use super::batch::Batch;
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::materials::Materials;
 use super::sweep::SweepJob;
-use super::{Attacked, Case, Explained, Lane, Look, News, Request, Subject, top};
+use super::{Attacked, Case, Explained, Lane, Look, News, Request, Subject, Which, top};
 use crate::attack::Attack;
 use crate::engine::{Step, Worker};
 use crate::error::{Error, Result};
@@ -211,6 +211,8 @@ impl Worker for Explorer {
             (Lane::Attack(_), _) => 1,
             // Something to see of everything first, then the whole timeline, then better maps.
             (Lane::Explain(..), Job::Explain(job)) if job.has_begun() => 3,
+            // While ε is dragged, this is of the nearest finished attack.
+            (Lane::Explain(Which::Attacked, _), _) => 1,
             (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
             (Lane::Curves(..) | Lane::Sanity(..), _) => 4,
         }
