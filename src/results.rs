@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
-use crate::jobs::{Attacked, Explained, Lane, Look, News, Which, flip_interval, flips};
+use crate::jobs::{Attacked, Case, Explained, Lane, Look, News, Which, flip_interval, flips};
 
 /// The news of one model row that still hold.
 #[derive(Clone, Default)]
@@ -103,6 +103,12 @@ impl Row {
     pub fn maps_attack_at(&self, epsilon: f32) -> bool {
         let map = self.explained[Which::Attacked as usize].as_ref();
         map.is_some_and(|map| (map.case.epsilon - epsilon).abs() < 1e-6)
+    }
+
+    /// The finished map of this very case, if it is there.
+    pub fn finished_map(&self, which: Which, case: &Case) -> Option<&Arc<Explained>> {
+        let map = self.explained[which as usize].as_ref();
+        map.filter(|map| map.finished() && map.case == *case)
     }
 
     /// What went wrong with the map of a picture or with its checks.

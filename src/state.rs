@@ -122,6 +122,12 @@ impl Display {
         }
     }
 
+    /// The pictures whose maps are to be drawn.
+    pub fn maps(&self) -> Vec<Which> {
+        let columns = self.columns().into_iter();
+        columns.filter_map(Column::map).collect()
+    }
+
     /// The visible part: left, top, right, bottom, in shares of the picture; kept inside it.
     pub fn window(&self) -> [f32; 4] {
         let half = 0.5 / self.zoom.max(1.0);
@@ -262,7 +268,7 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         );
     }
     for (index, row) in rows.iter().enumerate() {
-        for which in state.display.columns().into_iter().filter_map(Column::map) {
+        for which in state.display.maps() {
             want_map(state, index, row, which, &mut requests);
         }
     }
@@ -279,9 +285,7 @@ fn want_map(
     let Some(case) = case(state, index, row, which) else {
         return;
     };
-    let explained = row.explained[which as usize].as_ref();
-    let finished = explained.filter(|explained| explained.finished() && explained.case == case);
-    if let Some(explained) = finished {
+    if let Some(explained) = row.finished_map(which, &case) {
         if state.checks.curves && explained.curves.get().is_none() {
             let request = Request::Curves(explained.clone());
             requests.insert(Lane::Curves(which, index), request);
@@ -332,17 +336,10 @@ pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case
 /// Whether every attack and every map that the window wants is there.
 pub fn complete(state: &State, rows: &[Row]) -> bool {
     let has = |index: usize, row: &Row, which: Which| {
-        let there = row.explained[which as usize].as_ref();
-        there.is_some_and(|there| {
-            there.finished() && case(state, index, row, which).as_ref() == Some(&there.case)
-        })
+        let case = case(state, index, row, which);
+        case.is_some_and(|case| row.finished_map(which, &case).is_some())
     };
-    let maps: Vec<Which> = state
-        .display
-        .columns()
-        .into_iter()
-        .filter_map(Column::map)
-        .collect();
+    let maps = state.display.maps();
     rows.iter().enumerate().all(|(index, row)| {
         row.attacked.is_some() && maps.iter().all(|&which| has(index, row, which))
     })

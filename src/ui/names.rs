@@ -32,8 +32,8 @@ pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut V
             ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
         }
         flip(ui, state, row);
-        let columns = state.display.columns().into_iter();
-        let maps = columns.filter_map(|column| row.map_error(column.map()?));
+        let maps = state.display.maps().into_iter();
+        let maps = maps.filter_map(|which| row.map_error(which));
         for error in row.error.iter().chain(maps) {
             let label = egui::Label::new(theme::error(ui, error)).truncate();
             ui.add(label).on_hover_text(error);
