@@ -181,7 +181,7 @@ impl ExplainArguments {
             blend: self.blend,
             ..HeatStyle::default()
         };
-        let heat = HeatMap::new(map.pixels(), map.channels, map.size);
+        let heat = HeatMap::new(map.pixels(), map.size);
         let scale = heat.scale(&style);
         let side = (self.zoom as usize).min(LARGEST_OVERLAY / h.max(w)).max(1);
         let enlarged = [h * side, w * side];

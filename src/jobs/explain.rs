@@ -68,7 +68,7 @@ impl ExplainJob {
             return Ok(None);
         }
         let attribution = self.explainer.map().checked()?;
-        let heat = HeatMap::new(attribution.pixels(), attribution.channels, attribution.size);
+        let heat = HeatMap::new(attribution.pixels(), attribution.size);
         Ok(Some(Explained {
             case: self.case.clone(),
             attribution,

@@ -63,6 +63,11 @@ fn number(ui: &mut Ui, name: &str, value: &mut usize, range: RangeInclusive<usiz
         .on_hover_text(hint);
 }
 
+fn baselines(ui: &mut Ui, count: &mut usize) {
+    let hint = "Baselines, whose maps are averaged";
+    number(ui, "Count", count, 1..=100, hint);
+}
+
 fn seed(ui: &mut Ui, value: &mut u64) {
     ui.label("Seed");
     ui.add(DragValue::new(value))
@@ -176,26 +181,14 @@ fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> boo
         }
         Baseline::Uniform(count) => {
             ui.horizontal(|ui| {
-                number(
-                    ui,
-                    "Count",
-                    count,
-                    1..=100,
-                    "Baselines, whose maps are averaged",
-                );
+                baselines(ui, count);
                 seed(ui, &mut config.seed);
             });
             false
         }
         Baseline::Gaussian { count, sigma } => {
             ui.horizontal(|ui| {
-                number(
-                    ui,
-                    "Count",
-                    count,
-                    1..=100,
-                    "Baselines, whose maps are averaged",
-                );
+                baselines(ui, count);
                 ui.label("σ");
                 ui.add(DragValue::new(sigma).range(0.0..=2.0).speed(0.01));
                 seed(ui, &mut config.seed);

@@ -223,17 +223,15 @@ pub struct HeatMap(Arc<Inner>);
 
 struct Inner {
     frame: Frame,
-    channels: usize,
     /// Magnitudes in rising order, by [`Sign`].
     sorted: [OnceLock<Vec<f32>>; 4],
 }
 
 impl HeatMap {
-    /// Takes the sums over `channels` channels of each pixel, row by row; `size` is height and width.
-    pub fn new(pixels: Vec<f32>, channels: usize, size: [usize; 2]) -> Self {
+    /// Takes the sum over the channels of each pixel, row by row; `size` is height and width.
+    pub fn new(pixels: Vec<f32>, size: [usize; 2]) -> Self {
         Self(Arc::new(Inner {
             frame: Frame::from_planes(pixels, size),
-            channels,
             sorted: std::array::from_fn(|_| OnceLock::new()),
         }))
     }
@@ -246,11 +244,6 @@ impl HeatMap {
     /// The values, row by row.
     pub fn values(&self) -> &[f32] {
         self.0.frame.planes()
-    }
-
-    /// Channels behind each value.
-    pub fn channels(&self) -> usize {
-        self.0.channels
     }
 
     /// The magnitude that `percentile` per cent of the pixels do not exceed.

@@ -57,7 +57,7 @@ fn finished(state: &State, row: &Row, which: Which) -> Arc<Explained> {
     let values = vec![0.1; 64];
     Arc::new(Explained {
         case: case(state, 0, row, which).expect("something to explain"),
-        heat: HeatMap::new(values.clone(), 1, SIZE),
+        heat: HeatMap::new(values.clone(), SIZE),
         attribution: Attribution {
             values,
             channels: 1,

@@ -160,7 +160,7 @@ pub fn heat_maps(gpu: &Compute) {
     let size = [8, 8];
     let picture = gradient_planes(size, 0.0);
     let values: Vec<f32> = (0..64).map(|at| (at as f32 * 0.9).sin()).collect();
-    let map = HeatMap::new(values.clone(), 3, size);
+    let map = HeatMap::new(values.clone(), size);
     let frame = Frame::from_planes(picture, size);
     for sign in Sign::ALL {
         for (blend, palette) in [
