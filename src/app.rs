@@ -14,9 +14,9 @@ use crate::jobs::{Explorer, Lane, News};
 use crate::loader::Loader;
 use crate::model::Manifest;
 use crate::picture::Picture;
-use crate::results::{Likenesses, Row};
+use crate::results::Row;
 use crate::samples;
-use crate::state::{State, complete, wanted};
+use crate::state::{Bottom, State, advance, complete, wanted};
 use crate::ui::{self, Action};
 use crate::view;
 use crate::vitals::Vitals;
@@ -37,7 +37,7 @@ pub struct App {
     /// Of the first model that has looked at anything.
     manifest: Option<Arc<Manifest>>,
     hover: ui::tile::Hover,
-    likenesses: Likenesses,
+    grid: ui::grid::Memory,
     thumbnails: ui::library::Thumbnails,
     original: ui::crop::Original,
     vitals: Vitals,
@@ -118,7 +118,7 @@ impl App {
             help: false,
             manifest: None,
             hover: None,
-            likenesses: Likenesses::default(),
+            grid: ui::grid::Memory::default(),
             thumbnails: ui::library::Thumbnails::default(),
             original: ui::crop::Original::default(),
             vitals: Vitals::default(),
@@ -138,6 +138,7 @@ impl App {
     pub fn logic(&mut self, context: &egui::Context) {
         self.hear(context);
         self.play(context);
+        advance(&mut self.state, &self.rows);
         self.photograph(context);
     }
 
@@ -252,9 +253,12 @@ impl App {
             self.manifest = Some(look.manifest.clone());
         }
         // Without a look yet, what the last one said: settings must not be clamped to nothing.
-        let (labels, input) = match &self.manifest {
-            Some(manifest) => (manifest.labels.clone(), manifest.input),
-            None => (Vec::new(), [32, 32]),
+        let (labels, input, stages) = match &self.manifest {
+            Some(manifest) => {
+                let stages = manifest.architecture.blocks.len();
+                (manifest.labels.clone(), manifest.input, stages)
+            }
+            None => (Vec::new(), [32, 32], 0),
         };
         Panel::top("menu").show(ui, |ui| {
             let status = ui::menu::Status {
@@ -268,7 +272,12 @@ impl App {
             .default_size(150.0)
             .min_size(90.0)
             .show(ui, |ui| {
-                ui::timeline::show(ui, &mut self.state, &self.rows);
+                let (state, rows) = (&mut self.state, &self.rows);
+                match state.display.bottom {
+                    Bottom::Epsilon => ui::timeline::show(ui, state, rows),
+                    Bottom::Synthesis => ui::progress::show(ui, state, rows, &mut actions),
+                    Bottom::Units => ui::units::show(ui, state, rows, &mut self.thumbnails),
+                }
             });
         if self.state.display.library && self.state.display.filled.is_none() {
             Panel::left("library")
@@ -289,8 +298,7 @@ impl App {
                             ui::controls::show(
                                 ui,
                                 &mut self.state,
-                                &labels,
-                                input,
+                                (&labels, input, stages),
                                 &mut self.original,
                                 &mut actions,
                             );
@@ -302,7 +310,7 @@ impl App {
                 ui,
                 &mut self.state,
                 &self.rows,
-                &mut self.likenesses,
+                &mut self.grid,
                 &mut self.hover,
                 &mut actions,
             );
@@ -319,6 +327,7 @@ impl App {
             Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
             Action::Remove => self.remove(),
             Action::Save(row) => self.save(row),
+            Action::SaveMade(row) => self.save_made(row),
             Action::ChooseBackground => self.dialogs.choose_background(),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
@@ -338,6 +347,13 @@ impl App {
         let row = self.rows.get(row);
         if let Some(shown) = row.and_then(|row| row.nearest(self.state.attack.epsilon)) {
             self.dialogs.save(shown.attacked.picture.clone());
+        }
+    }
+
+    /// Writes the picture that a row made.
+    fn save_made(&self, row: usize) {
+        if let Some(made) = self.rows.get(row).and_then(|row| row.made.as_ref()) {
+            self.dialogs.save(made.picture.clone());
         }
     }
 

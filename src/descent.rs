@@ -194,6 +194,9 @@ pub struct Descent {
     step_size: Tensor<4>,
     centre: Tensor<4>,
     x: Tensor<4>,
+    /// Share of the last step that the next one keeps, in [0, 1).
+    momentum: f32,
+    velocity: Option<Tensor<4>>,
     best: Option<(Tensor<1>, Tensor<4>)>,
 }
 
@@ -206,8 +209,17 @@ impl Descent {
             step_size,
             centre,
             x,
+            momentum: 0.0,
+            velocity: None,
             best: None,
         }
+    }
+
+    /// Steps are running averages of the steepest directions from now on: each keeps the share
+    /// `momentum`, in [0, 1), of the one before, so none is longer than the step size.
+    pub fn with_momentum(mut self, momentum: f32) -> Self {
+        self.momentum = momentum;
+        self
     }
 
     /// The current iterate.
@@ -219,9 +231,21 @@ impl Descent {
     pub fn step(&mut self, objective: &dyn Objective) -> Tensor<1> {
         let (loss, gradient) = objective.gradient(&self.x);
         self.remember(loss.clone());
-        let moved = self.x.clone() - self.ball.norm.steepest(gradient) * self.step_size.clone();
-        self.x = self.ball.project(&self.centre, moved);
+        self.follow(gradient, 1.0);
         loss
+    }
+
+    /// Moves against a gradient at the current iterate, by `pace` times the step size.
+    pub fn follow(&mut self, gradient: Tensor<4>, pace: f32) {
+        let mut step = self.ball.norm.steepest(gradient);
+        if self.momentum > 0.0 {
+            if let Some(velocity) = self.velocity.take() {
+                step = velocity * self.momentum + step * (1.0 - self.momentum);
+            }
+            self.velocity = Some(step.clone());
+        }
+        let moved = self.x.clone() - step * (self.step_size.clone() * pace);
+        self.x = self.ball.project(&self.centre, moved);
     }
 
     /// Weighs the last iterate too and returns each picture's lowest loss `[n]` with its iterate.

@@ -15,6 +15,7 @@
 //! | networks, checkpoints, the bundled pair | [`model`] |
 //! | attacks | [`attack`], on top of [`descent`] |
 //! | which pixels speak for a class, and how far to trust that | [`attribution`] |
+//! | pictures that a model makes: inversion, generation, units | [`synthesis`] |
 //! | pictures and data sets | [`picture`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
@@ -40,6 +41,7 @@ pub mod picture;
 pub mod results;
 pub mod samples;
 pub mod state;
+pub mod synthesis;
 pub mod train;
 pub mod ui;
 pub mod view;

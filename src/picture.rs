@@ -234,3 +234,21 @@ pub fn to_rgb(planes: &[f32], size: [usize; 2]) -> RgbImage {
         }))
     })
 }
+
+/// `count` pictures `[count, 3, h, w]` side by side in a grid as square as can be: planes
+/// `[3, rows · h, columns · w]`, grey where there is none, with their height and width.
+pub fn montage(pictures: &[f32], count: usize, [h, w]: [usize; 2]) -> (Vec<f32>, [usize; 2]) {
+    let columns = (count.max(1) as f32).sqrt().ceil() as usize;
+    let rows = count.max(1).div_ceil(columns);
+    let (height, width) = (rows * h, columns * w);
+    let mut planes = vec![0.5; 3 * height * width];
+    for (index, picture) in pictures.chunks_exact(3 * h * w).take(count).enumerate() {
+        let (top, left) = (index / columns * h, index % columns * w);
+        for (line, values) in picture.chunks_exact(w).enumerate() {
+            let (channel, y) = (line / h, line % h);
+            let at = (channel * height + top + y) * width + left;
+            planes[at..at + w].copy_from_slice(values);
+        }
+    }
+    (planes, [height, width])
+}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
-use crate::jobs::{Attacked, Case, Explained, Lane, Look, News, Which, flip_interval, flips};
+use crate::jobs::{
+    Attacked, Case, Explained, Lane, Look, Made, News, Surveyed, Which, flip_interval, flips,
+};
 
 /// The news of one model row that still hold.
 #[derive(Clone, Default)]
@@ -22,8 +24,12 @@ pub struct Row {
     pub error: Option<String>,
     /// The newest map of each picture, by [`Which`]; it stays until a newer one replaces it.
     pub explained: [Option<Arc<Explained>>; 2],
-    /// What went wrong with the maps and their checks.
-    pub map_errors: BTreeMap<Lane, String>,
+    /// The picture being made, as far as it is.
+    pub made: Option<Box<Made>>,
+    /// What excites the model's units.
+    pub surveyed: Option<Arc<Surveyed>>,
+    /// What went wrong in the lanes beyond looks and attacks.
+    pub errors: BTreeMap<Lane, String>,
 }
 
 /// An attack on the screen.
@@ -38,17 +44,26 @@ impl Row {
     /// Forgets what a changed wish makes stale.
     pub fn forget(&mut self, lane: Lane) {
         match lane {
-            Lane::Look(_) => *self = Self::default(),
+            Lane::Look(_) => {
+                // These may not depend on the picture.
+                *self = Self {
+                    made: self.made.take(),
+                    surveyed: self.surveyed.take(),
+                    ..Self::default()
+                }
+            }
             Lane::Attack(_) => self.progress = Some(0.0),
             Lane::Sweep(_) => {
                 self.sweep.clear();
                 self.attacked = None;
                 self.explained[Which::Attacked as usize] = None;
             }
-            Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) => {
-                self.map_errors.remove(&lane);
+            Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) | Lane::Survey(_) => {
+                self.errors.remove(&lane);
                 return;
             }
+            // Its wish changes with every frame; its error goes when something works.
+            Lane::Synthesis(_) => return,
         }
         self.error = None;
     }
@@ -62,13 +77,15 @@ impl Row {
                 }
             }
             News::Checked => {}
+            News::Made(made) => {
+                self.errors.remove(&lane);
+                self.made = Some(made);
+            }
+            News::Surveyed(surveyed) => self.surveyed = Some(surveyed),
             News::Failed(message)
-                if matches!(
-                    lane,
-                    Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..)
-                ) =>
+                if !matches!(lane, Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
             {
-                self.map_errors.insert(lane, message);
+                self.errors.insert(lane, message);
             }
             News::Looked(look) => self.look = Some(look),
             News::Progress(share) => self.progress = Some(share),
@@ -115,13 +132,20 @@ impl Row {
     pub fn map_error(&self, which: Which) -> Option<&String> {
         let about = |lane: &Lane| match *lane {
             Lane::Explain(of, _) | Lane::Curves(of, _) | Lane::Sanity(of, _) => of == which,
-            Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_) => false,
+            _ => false,
         };
-        let errors = self.map_errors.iter();
+        let errors = self.errors.iter();
         errors
             .filter(|(lane, _)| about(lane))
             .map(|(_, text)| text)
             .next()
+    }
+
+    /// What went wrong with the picture being made.
+    pub fn synthesis_error(&self) -> Option<&String> {
+        let about = |lane: &Lane| matches!(lane, Lane::Synthesis(_));
+        let mut errors = self.errors.iter();
+        errors.find(|(lane, _)| about(lane)).map(|(_, text)| text)
     }
 
     /// The smallest ε at which `attack` is known to succeed, and whether the very first does.

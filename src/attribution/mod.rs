@@ -31,7 +31,7 @@ pub use partition::{Masker, PartitionShap};
 pub use quadrature::{gauss_legendre, trapezoid};
 pub use reference::{Fill, box_blur};
 pub use sanity::{RANDOMISED, randomised};
-pub use similarity::{spearman, ssim};
+pub use similarity::{spearman, ssim, structural_similarity};
 pub use target::{ClassChoice, Question, Score, Target};
 
 use std::sync::Arc;

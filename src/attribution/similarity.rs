@@ -37,12 +37,16 @@ fn ranks(values: &[f32]) -> Vec<f64> {
 const WINDOW: usize = 7;
 
 /// Mean structural similarity of two maps `[h, w]` (Wang et al. 2004, equation 13), each scaled to
-/// a largest magnitude of 1, over square windows, of large maps about 64 along a side; 1 for equal
-/// maps.
-pub fn ssim(a: &[f32], b: &[f32], [h, w]: [usize; 2]) -> f32 {
-    let (a, b) = (scaled(a), scaled(b));
-    // Dynamic range 2, as values reach from −1 to 1.
-    let (c1, c2) = ((0.01f64 * 2.0).powi(2), (0.03f64 * 2.0).powi(2));
+/// a largest magnitude of 1; 1 for equal maps.
+pub fn ssim(a: &[f32], b: &[f32], size: [usize; 2]) -> f32 {
+    // Values reach from −1 to 1.
+    structural_similarity(&scaled(a), &scaled(b), size, 2.0)
+}
+
+/// Mean structural similarity of two planes `[h, w]` whose values span `range` (Wang et al. 2004,
+/// equation 13), over square windows, of large planes about 64 along a side; 1 for equal planes.
+pub fn structural_similarity(a: &[f32], b: &[f32], [h, w]: [usize; 2], range: f64) -> f32 {
+    let (c1, c2) = ((0.01 * range).powi(2), (0.03 * range).powi(2));
     let side = WINDOW.min(h).min(w);
     let mut sum = 0.0;
     let stride = (h.max(w) / 64).max(1);
@@ -53,7 +57,7 @@ pub fn ssim(a: &[f32], b: &[f32], [h, w]: [usize; 2]) -> f32 {
                 (top..top + side).flat_map(|y| (left..left + side).map(move |x| y * w + x));
             let mut moments = [0.0f64; 5];
             for at in pixels {
-                let (a, b) = (a[at], b[at]);
+                let (a, b) = (f64::from(a[at]), f64::from(b[at]));
                 for (moment, value) in moments.iter_mut().zip([a, b, a * a, b * b, a * b]) {
                     *moment += value;
                 }
@@ -68,8 +72,8 @@ pub fn ssim(a: &[f32], b: &[f32], [h, w]: [usize; 2]) -> f32 {
     (sum / count) as f32
 }
 
-fn scaled(values: &[f32]) -> Vec<f64> {
+fn scaled(values: &[f32]) -> Vec<f32> {
     let most = values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-    let most = f64::from(most.max(f32::MIN_POSITIVE));
-    values.iter().map(|&v| f64::from(v) / most).collect()
+    let most = most.max(f32::MIN_POSITIVE);
+    values.iter().map(|&v| v / most).collect()
 }

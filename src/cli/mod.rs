@@ -4,6 +4,8 @@ mod attack;
 mod bench;
 mod evaluate;
 mod explain;
+mod seeds;
+mod synthesis;
 mod train;
 
 use std::path::PathBuf;
@@ -51,6 +53,14 @@ enum Command {
     Evaluate(evaluate::EvaluateArguments),
     /// Say which pixels speak for a class, and how far to trust that.
     Explain(explain::ExplainArguments),
+    /// Make a picture that each model represents as it does another.
+    Invert(synthesis::InvertArguments),
+    /// Make pictures of a class.
+    Generate(synthesis::GenerateArguments),
+    /// Make pictures that excite one unit.
+    Neuron(synthesis::NeuronArguments),
+    /// Fit the class Gaussians at which generation begins.
+    Seeds(seeds::SeedsArguments),
     /// Time attacks and training steps on this machine.
     Bench(bench::BenchArguments),
     /// Train a classifier.
@@ -151,6 +161,10 @@ impl Arguments {
             Some(Command::Bench(arguments)) => arguments.run(),
             Some(Command::Evaluate(arguments)) => arguments.run(),
             Some(Command::Explain(arguments)) => arguments.run(),
+            Some(Command::Generate(arguments)) => arguments.run(),
+            Some(Command::Invert(arguments)) => arguments.run(),
+            Some(Command::Neuron(arguments)) => arguments.run(),
+            Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             None => self.window.open(),
         }

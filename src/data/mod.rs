@@ -156,10 +156,16 @@ impl Dataset {
         &self.pixels[index * length..][..length]
     }
 
+    /// The planes of one picture in [0, 1].
+    pub fn unit_planes(&self, index: usize) -> Vec<f32> {
+        let bytes = self.picture(index).iter();
+        bytes.map(|&byte| f32::from(byte) / 255.0).collect()
+    }
+
     /// The pictures `indices` as `[n, 3, h, w]` in [0, 1], unchanged.
     pub fn tensor(&self, indices: &[usize], device: &Device) -> Tensor<4> {
-        let bytes = indices.iter().flat_map(|&index| self.picture(index));
-        let values: Vec<f32> = bytes.map(|&byte| f32::from(byte) / 255.0).collect();
+        let planes = indices.iter().flat_map(|&index| self.unit_planes(index));
+        let values: Vec<f32> = planes.collect();
         let shape = [indices.len(), 3, self.size[0], self.size[1]];
         Tensor::from_data(TensorData::new(values, shape), device)
     }

@@ -10,7 +10,9 @@ use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 use super::batch::Batch;
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::materials::Materials;
+use super::survey::SurveyJob;
 use super::sweep::SweepJob;
+use super::synthesis::{Studio, SynthesisJob};
 use super::{Attacked, Case, Explained, Lane, Look, News, Request, Subject, Which, top};
 use crate::attack::Attack;
 use crate::engine::{Step, Worker};
@@ -31,6 +33,7 @@ pub struct Explorer {
     remembered: VecDeque<(Subject, Attack, Attacked)>,
     explained: VecDeque<Arc<Explained>>,
     materials: Materials,
+    studio: Studio,
 }
 
 /// A request under way.
@@ -47,6 +50,10 @@ pub enum Job {
     Curves(Box<CurvesJob>),
     /// The randomisation check of one map.
     Sanity(Box<SanityJob>),
+    /// One picture being made.
+    Synthesis(SynthesisJob),
+    /// A look at the library.
+    Survey(SurveyJob),
 }
 
 impl Explorer {
@@ -58,6 +65,7 @@ impl Explorer {
             remembered: VecDeque::new(),
             explained: VecDeque::new(),
             materials: Materials::default(),
+            studio: Studio::default(),
         }
     }
 
@@ -79,7 +87,9 @@ impl Explorer {
             TensorData::new(values, [1, 3, size[0], size[1]]),
             &self.device,
         );
-        let probabilities = tensor_values(softmax(model.logits(x.clone()), 1));
+        let features = model.features(x.clone());
+        let representation = tensor_values(model.embed(features.clone()));
+        let probabilities = tensor_values(softmax(model.logits_of(features), 1));
         let labels = &model.manifest().labels;
         let truth = subject.truth.as_ref();
         let known = truth.and_then(|truth| labels.iter().position(|label| label == truth));
@@ -88,6 +98,7 @@ impl Explorer {
             input: Frame::new(x.clone()),
             label: known.unwrap_or_else(|| top(&probabilities)),
             probabilities,
+            representation,
         };
         (x, look)
     }
@@ -139,6 +150,16 @@ impl Explorer {
                 let input = self.input(&explained.case)?;
                 let job = SanityJob::new(explained, weights, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
+            }
+            Request::Synthesise(brief, until) => {
+                let mut studio = std::mem::take(&mut self.studio);
+                let job = studio.job(brief, until, |name| self.model(name));
+                self.studio = studio;
+                (None, Some(Job::Synthesis(job?)))
+            }
+            Request::Survey(survey) => {
+                let model = self.model(&survey.model)?;
+                (None, Some(Job::Survey(SurveyJob::new(survey, model))))
             }
         })
     }
@@ -214,7 +235,9 @@ impl Worker for Explorer {
             // While ε is dragged, this is of the nearest finished attack.
             (Lane::Explain(Which::Attacked, _), _) => 1,
             (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
-            (Lane::Curves(..) | Lane::Sanity(..), _) => 4,
+            (Lane::Survey(_), _) => 2,
+            // What goes on for long shares the rest.
+            (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
         }
     }
 
@@ -235,6 +258,8 @@ impl Worker for Explorer {
                 .unwrap_or_else(|error| failure(&error)),
             Job::Curves(job) => job.step(),
             Job::Sanity(job) => job.step().unwrap_or_else(|error| failure(&error)),
+            Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
+            Job::Survey(job) => job.step(),
         }
     }
 

@@ -4,7 +4,9 @@ mod batch;
 mod explain;
 mod explorer;
 mod materials;
+mod survey;
 mod sweep;
+mod synthesis;
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +18,9 @@ use crate::view::{Frame, HeatMap};
 
 pub use explorer::{Explorer, attack_once};
 pub use materials::{BACKGROUND_MOST, Pictures, background, thinned};
+pub use survey::{SURVEYED_MOST, Survey, Surveyed};
 pub use sweep::flip_interval;
+pub use synthesis::{Brief, Made};
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +37,10 @@ pub enum Lane {
     Curves(Which, usize),
     /// The randomisation check of that map.
     Sanity(Which, usize),
+    /// The picture that a row makes.
+    Synthesis(usize),
+    /// Which pictures of the library excite which units.
+    Survey(usize),
 }
 
 /// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
@@ -58,7 +66,9 @@ impl Lane {
             | Self::Sweep(row)
             | Self::Explain(_, row)
             | Self::Curves(_, row)
-            | Self::Sanity(_, row) => row,
+            | Self::Sanity(_, row)
+            | Self::Synthesis(row)
+            | Self::Survey(row) => row,
         }
     }
 }
@@ -149,6 +159,10 @@ pub enum Request {
     Curves(Arc<Explained>),
     /// Compare this finished map with those of randomised models.
     Sanity(Arc<Explained>),
+    /// Make it, up to so many steps.
+    Synthesise(Brief, usize),
+    /// Look at these pictures.
+    Survey(Survey),
 }
 
 /// What the window is told.
@@ -165,6 +179,10 @@ pub enum News {
     Explained(Arc<Explained>),
     /// A check that was asked for is now part of its map.
     Checked,
+    /// The picture being made, as far as it is.
+    Made(Box<Made>),
+    /// The library's pictures were looked at.
+    Surveyed(Arc<Surveyed>),
     /// It did not work; the message is for people.
     Failed(String),
 }
@@ -178,6 +196,8 @@ pub struct Look {
     pub input: Frame,
     /// Softmax over the classes.
     pub probabilities: Vec<f32>,
+    /// The pooled representation R(x).
+    pub representation: Vec<f32>,
     /// The class an untargeted attack leaves: the true one, else the predicted one.
     pub label: usize,
 }

@@ -3,15 +3,39 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::compiled::{Compiled, Pixels};
 use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
 
+/// Which feature map is meant, and how gradients come back from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The stage whose output it is, 0 for the stem; without one, the last stage.
+    pub stage: Option<usize>,
+    /// Whether gradients pass the last ReLU before the cut as if it were not there: the "fake
+    /// ReLU" of paper A, which revives what a dead unit hides.
+    pub fake_relu: bool,
+}
+
+impl Cut {
+    /// The last feature map, with true gradients.
+    pub const LAST: Self = Self {
+        stage: None,
+        fake_relu: false,
+    };
+
+    /// How many of a network's `all` stages are passed.
+    pub fn stages(self, all: usize) -> usize {
+        self.stage.map_or(all, |stage| stage.min(all))
+    }
+}
+
 /// A network cut in three, so that attributions and inversions can stop at either cut.
 pub trait Network: Send + Sync {
-    /// Last feature map `[n, c, h, w]` of normalised pixels `[n, 3, h, w]`.
-    fn features(&self, x: Tensor<4>) -> Tensor<4>;
+    /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
+    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4>;
     /// Pooled representation `[n, d]` of a feature map.
     fn embed(&self, features: Tensor<4>) -> Tensor<2>;
     /// Logits `[n, k]` of a representation.
@@ -103,17 +127,29 @@ impl Classifier {
         self.manifest.architecture.classes
     }
 
+    /// Coordinates of the pooled representation, or channels of the map after a stage.
+    pub fn channels(&self, stage: Option<usize>) -> usize {
+        self.manifest.architecture.channels(stage)
+    }
+
     /// Last feature map `[n, c, h, w]` of pixels `[n, 3, h, w]` in [0, 1].
     pub fn features(&self, x: Tensor<4>) -> Tensor<4> {
+        self.features_at(x, Cut::LAST)
+    }
+
+    /// The feature map `[n, c, h, w]` at `cut` of pixels.
+    pub fn features_at(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
         match &self.compiled {
             Some(compiled) if !x.is_autodiff() => {
-                let features = compiled.forward(&pixels(x), false);
+                let features = compiled.forward(&pixels(x), cut, false);
                 Tensor::from_data(
                     TensorData::new(features.values, features.shape),
                     &self.device,
                 )
             }
-            _ => self.network.features(self.manifest.normalizer.apply(x)),
+            _ => self
+                .network
+                .features(self.manifest.normalizer.apply(x), cut),
         }
     }
 
@@ -144,11 +180,21 @@ impl Classifier {
         x: &Tensor<4>,
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
+        self.gradient_at(x, Cut::LAST, loss)
+    }
+
+    /// As [`Classifier::gradient`], for a loss that looks at the feature map at `cut`.
+    pub fn gradient_at(
+        &self,
+        x: &Tensor<4>,
+        cut: Cut,
+        loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
+    ) -> (Tensor<1>, Tensor<4>) {
         let x = x.clone().inner();
         let Some(compiled) = &self.compiled else {
-            return crate::descent::gradient(&x, |x| loss(self.features(x)));
+            return crate::descent::gradient(&x, |x| loss(self.features_at(x, cut)));
         };
-        let features = compiled.forward(&pixels(x.clone()), true);
+        let features = compiled.forward(&pixels(x.clone()), cut, true);
         let data = TensorData::new(features.values.clone(), features.shape);
         let at = Tensor::from_data(data, &self.device);
         let (losses, gradient) = crate::descent::gradient(&at, loss);

@@ -142,6 +142,15 @@ impl ResNetConfig {
         sum + (input + 1) * self.classes
     }
 
+    /// Channels of the map after a stage, 0 for the stem; without one, after the last.
+    pub fn channels(&self, stage: Option<usize>) -> usize {
+        let stage = stage.unwrap_or(self.widths.len());
+        match stage.checked_sub(1) {
+            None => self.widths[0],
+            Some(index) => self.widths[index.min(self.widths.len() - 1)] * self.block.expansion(),
+        }
+    }
+
     /// Convolutions and linear layers on the longest path: the number in “ResNet-18”.
     pub fn depth(&self) -> usize {
         let per_block = match self.block {

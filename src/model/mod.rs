@@ -12,7 +12,7 @@ mod resnet;
 mod weights;
 pub mod zoo;
 
-pub use classifier::{Classifier, Network};
+pub use classifier::{Classifier, Cut, Network};
 pub use config::{Block, ResNetConfig, Stem};
 pub use manifest::Manifest;
 pub use normalizer::Normalizer;

@@ -9,7 +9,7 @@ use burn::tensor::module::{
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, activation::relu};
 
-use super::classifier::Network;
+use super::classifier::{Cut, Network};
 use super::config::{Block, ResNetConfig, Stem};
 
 /// What a tensor is for, as a [`Visitor`] is told.
@@ -189,7 +189,7 @@ impl Residual {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, fake_relu: bool, pass: &mut Pass) -> Tensor<4> {
         let last = self.convs.len() - 1;
         let mut y = x.clone();
         for (index, conv) in self.convs.iter().enumerate() {
@@ -202,7 +202,16 @@ impl Residual {
             Some(conv) => conv.forward(x, pass),
             None => x,
         };
-        relu(y + shortcut)
+        rectified(y + shortcut, fake_relu)
+    }
+}
+
+/// ReLU; with `fake`, its gradient is 1 everywhere.
+fn rectified(x: Tensor<4>, fake: bool) -> Tensor<4> {
+    if fake {
+        x.clone() + (relu(x.clone()) - x).detach()
+    } else {
+        relu(x)
     }
 }
 
@@ -295,17 +304,20 @@ impl ResNet {
         }
     }
 
-    /// Last feature map `[n, c, h, w]` of normalised pixels `[n, 3, h, w]`.
-    pub fn features_in(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let mut x = relu(self.stem.forward(x, pass));
+    /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
+    fn features_in(&self, x: Tensor<4>, cut: Cut, pass: &mut Pass) -> Tensor<4> {
+        let stages = &self.stages[..cut.stages(self.stages.len())];
+        let blocks = stages.iter().map(Vec::len).sum::<usize>();
+        let stem = self.stem.forward(x, pass);
+        let mut x = rectified(stem, cut.fake_relu && blocks == 0);
         if self.config.stem == Stem::Imagenet {
             let pooling = MaxPoolOptions::new([3, 3])
                 .with_stride([2, 2])
                 .with_padding([1, 1]);
             x = max_pool2d(x, pooling);
         }
-        for block in self.stages.iter().flatten() {
-            x = block.forward(x, pass);
+        for (index, block) in stages.iter().flatten().enumerate() {
+            x = block.forward(x, cut.fake_relu && index + 1 == blocks, pass);
         }
         x
     }
@@ -313,14 +325,14 @@ impl ResNet {
     /// Logits `[n, classes]` of normalised pixels with BatchNorm on batch statistics, which are
     /// collected in `statistics`.
     pub fn train_forward(&self, x: Tensor<4>, statistics: &mut Vec<Tensor<1>>) -> Tensor<2> {
-        let features = self.features_in(x, &mut Pass::Training(statistics));
+        let features = self.features_in(x, Cut::LAST, &mut Pass::Training(statistics));
         self.logits(self.embed(features))
     }
 }
 
 impl Network for ResNet {
-    fn features(&self, x: Tensor<4>) -> Tensor<4> {
-        self.features_in(x, &mut Pass::Inference)
+    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
+        self.features_in(x, cut, &mut Pass::Inference)
     }
 
     fn embed(&self, features: Tensor<4>) -> Tensor<2> {

@@ -3,17 +3,17 @@
 use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
-use super::{Action, colors, explain, theme};
+use super::{Action, colors, explain, studio, theme};
 use crate::attack::{Attack, Goal};
 use crate::descent::Norm;
 use crate::state::{Column, Display, State};
 
-/// Draws the panel; `labels` are the classes and `input` the size of the first row's model.
+/// Draws the panel; `labels` are the classes, `input` the size and `stages` the
+/// number of stages of the first row's model.
 pub fn show(
     ui: &mut Ui,
     state: &mut State,
-    labels: &[String],
-    input: [usize; 2],
+    (labels, input, stages): (&[String], [usize; 2], usize),
     original: &mut Original,
     actions: &mut Vec<Action>,
 ) {
@@ -21,10 +21,13 @@ pub fn show(
     section(ui, "Attribution", |ui| {
         explain::show(ui, state, labels, input[0].min(input[1]), actions);
     });
+    section(ui, "Synthesis", |ui| studio::show(ui, state, labels, stages));
     section(ui, "Map colours", |ui| {
         colors::show(ui, &mut state.display.heat);
     });
-    section(ui, "Display", |ui| display(ui, &mut state.display));
+    section(ui, "Display", |ui| {
+        display(ui, &mut state.display, &state.models);
+    });
     if let Some(entry) = state.entry_mut() {
         section(ui, "Picture", |ui| {
             crop::show(ui, entry, input, original);
@@ -241,7 +244,7 @@ fn goal(ui: &mut Ui, attack: &mut Attack, labels: &[String]) {
     });
 }
 
-fn display(ui: &mut Ui, display: &mut Display) {
+fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
     ui.horizontal(|ui| {
         ui.label("Gain");
         let slider = Slider::new(&mut display.gain, 1.0..=100.0)
@@ -256,6 +259,25 @@ fn display(ui: &mut Ui, display: &mut Display) {
             ui.toggle_value(shown, column.name());
         }
     });
+    if models.len() > 1 {
+        ui.horizontal(|ui| {
+            ui.label("Rows");
+            for (row, model) in models.iter().enumerate() {
+                let mut shown = display.shows_row(row);
+                // One row at least stays.
+                let last = shown && display.hidden.len() + 1 == models.len();
+                let toggle = egui::Button::selectable(shown, theme::file_name(model.as_ref()));
+                let response = ui.add_enabled(!last, toggle);
+                if response.on_hover_text("Hidden rows compute nothing").clicked() {
+                    shown = !shown;
+                    display.hidden.retain(|&hidden| hidden != row);
+                    if !shown {
+                        display.hidden.push(row);
+                    }
+                }
+            }
+        });
+    }
     ui.horizontal(|ui| {
         let mut divided = display.divider.is_some();
         if ui

@@ -57,7 +57,7 @@ fn choose_method(ui: &mut Ui, method: &mut Method, side: usize) {
 }
 
 /// A labelled number.
-fn number(ui: &mut Ui, name: &str, value: &mut usize, range: RangeInclusive<usize>, hint: &str) {
+pub(super) fn number(ui: &mut Ui, name: &str, value: &mut usize, range: RangeInclusive<usize>, hint: &str) {
     ui.label(name);
     ui.add(DragValue::new(value).range(range))
         .on_hover_text(hint);
@@ -68,7 +68,7 @@ fn baselines(ui: &mut Ui, count: &mut usize) {
     number(ui, "Count", count, 1..=100, hint);
 }
 
-fn seed(ui: &mut Ui, value: &mut u64) {
+pub(super) fn seed(ui: &mut Ui, value: &mut u64) {
     ui.label("Seed");
     ui.add(DragValue::new(value))
         .on_hover_text("Seed of everything random");
@@ -297,7 +297,7 @@ fn fill(ui: &mut Ui, fill: &mut Fill, side: usize) {
     });
 }
 
-fn reference(ui: &mut Ui, chosen: &mut Option<crate::picture::Picture>, library: &[Entry]) {
+pub(super) fn reference(ui: &mut Ui, chosen: &mut Option<crate::picture::Picture>, library: &[Entry]) {
     ui.horizontal(|ui| {
         ui.label("Other picture");
         let name = |picture: &crate::picture::Picture| super::theme::file_name(&picture.path);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Align, Layout, Ui, UiBuilder, vec2};
 
 use super::tile::{self, Content, Hover};
-use super::{Action, bars, names, read_out, theme, trust};
+use super::{Action, bars, made, names, read_out, theme, trust};
 use crate::jobs::{Explained, Look, Which};
 use crate::results::{Likenesses, Row, Shown};
 use crate::state::{Column, State, case};
@@ -17,7 +17,7 @@ const TITLE: f32 = 20.0;
 /// What all cells share while a frame is drawn.
 struct Sheet<'a> {
     rows: &'a [Row],
-    likenesses: &'a mut Likenesses,
+    memory: &'a mut Memory,
     /// Side of a tile, in points.
     side: f32,
     /// Points left over below a tile and its strip.
@@ -27,12 +27,21 @@ struct Sheet<'a> {
     scale: Option<f32>,
 }
 
+/// What the grid keeps from frame to frame.
+#[derive(Default)]
+pub struct Memory {
+    /// How alike maps are.
+    likenesses: Likenesses,
+    /// Iterates on the screen.
+    stills: made::Stills,
+}
+
 /// Draws a row for each model. `hover` is the pixel under the pointer, from frame to frame.
 pub fn show(
     ui: &mut Ui,
     state: &mut State,
     rows: &[Row],
-    likenesses: &mut Likenesses,
+    memory: &mut Memory,
     hover: &mut Hover,
     actions: &mut Vec<Action>,
 ) {
@@ -44,7 +53,10 @@ pub fn show(
     }
     let columns = state.display.columns();
     let space = ui.available_size();
-    let height = (space.y / rows.len() as f32).floor();
+    let shown: Vec<usize> = (0..rows.len())
+        .filter(|&row| state.display.shows_row(row))
+        .collect();
+    let height = (space.y / shown.len().max(1) as f32).floor();
     let gap = ui.spacing().item_spacing;
     let width = (space.x / columns.len().max(1) as f32 - gap.x).floor();
     let strip = if columns.iter().any(|column| column.map().is_some()) {
@@ -52,19 +64,25 @@ pub fn show(
     } else {
         0.0
     };
-    let below = strip.max(bars::HEIGHT + 18.0) + 3.0 * gap.y;
+    let made = if columns.contains(&Column::Synthesis) {
+        made::HEIGHT
+    } else {
+        0.0
+    };
+    let below = strip.max(bars::HEIGHT + 18.0).max(made) + 3.0 * gap.y;
     let tallest = height - names::HEIGHT - TITLE - below;
     let side = width.min(tallest).max(48.0);
     let mut sheet = Sheet {
         rows,
-        likenesses,
+        memory,
         side,
         room: tallest - side,
         hover: *hover,
         scale: shared_scale(state, rows, &columns),
     };
     let mut found = None;
-    for (index, row) in rows.iter().enumerate() {
+    for index in shown {
+        let row = &rows[index];
         let area = egui::Rect::from_min_size(ui.cursor().min, vec2(space.x, height));
         ui.scope_builder(UiBuilder::new().max_rect(area), |ui| {
             ui.set_clip_rect(area.intersect(ui.clip_rect()));
@@ -116,6 +134,11 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     if let Some(which) = column.map() {
         return map_cell(ui, state, index, which, sheet);
     }
+    if column == Column::Synthesis {
+        let place = (index, tile_id(index, column as usize));
+        let stills = &mut sheet.memory.stills;
+        return made::cell(ui, state, row, place, sheet.side, sheet.hover, stills);
+    }
     let attacked = shown
         .as_ref()
         .map_or(&look.input, |shown| &shown.attacked.picture);
@@ -148,6 +171,10 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column, si
         Column::Perturbation => ("Perturbation".into(), format!("×{:.1}", state.display.gain)),
         Column::Attribution => map_title(state, index, row, Which::Input),
         Column::AttackedAttribution => map_title(state, index, row, Which::Attacked),
+        Column::Synthesis => (
+            state.studio.kind().name().into(),
+            made::note(state, row.look.as_ref(), index),
+        ),
     };
     ui.allocate_ui_with_layout(vec2(side, TITLE), layout, |ui| {
         ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
@@ -250,7 +277,7 @@ fn likenesses(
     let pairs = [(map(index, other), name.into()), (neighbour, model)];
     pairs
         .into_iter()
-        .filter_map(|(map, name)| Some((name, sheet.likenesses.of(own, map?)?)))
+        .filter_map(|(map, name)| Some((name, sheet.memory.likenesses.of(own, map?)?)))
         .collect()
 }
 

@@ -6,11 +6,12 @@ use super::Action;
 use crate::state::{Column, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 13] = [
+pub const LIST: [(&str, &str); 14] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
-    ("1 … 5", "show or hide a column"),
+    ("1 … 6", "show or hide a column"),
+    ("P, N, R", "make pictures or pause, one step, begin anew"),
     ("F", "fill the window with the attacked picture, or go back"),
     ("D", "before/after divider on the attacked picture"),
     ("S", "save the attacked picture of the first row"),
@@ -53,7 +54,14 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         nudge(NUDGE);
     }
     navigate(pressed, state);
-    let columns = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
+    let columns = [
+        Key::Num1,
+        Key::Num2,
+        Key::Num3,
+        Key::Num4,
+        Key::Num5,
+        Key::Num6,
+    ];
     for (index, key) in columns.into_iter().enumerate() {
         if pressed(key) {
             state.display.shown[index] = !state.display.shown[index];
@@ -88,5 +96,14 @@ fn navigate(pressed: impl Fn(Key) -> bool, state: &mut State) {
     }
     if pressed(Key::Space) {
         state.playing = !state.playing;
+    }
+    if pressed(Key::P) {
+        state.toggle_synthesis();
+    }
+    if pressed(Key::N) {
+        state.step_synthesis();
+    }
+    if pressed(Key::R) {
+        state.studio.reset();
     }
 }

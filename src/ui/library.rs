@@ -24,7 +24,8 @@ const ENTRY: f32 = THUMBNAIL + 8.0;
 pub struct Thumbnails(HashMap<usize, (Weak<RgbImage>, TextureHandle)>);
 
 impl Thumbnails {
-    fn get(&mut self, ui: &Ui, picture: &Picture) -> &TextureHandle {
+    /// The small texture of a picture.
+    pub(super) fn get(&mut self, ui: &Ui, picture: &Picture) -> &TextureHandle {
         let key = Arc::as_ptr(&picture.pixels) as usize;
         let entry = self.0.entry(key).or_insert_with(|| {
             let small = picture.cropped(Crop::default(), [2 * THUMBNAIL as usize; 2]);

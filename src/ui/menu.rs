@@ -90,4 +90,14 @@ fn run(ui: &mut Ui, state: &mut State) {
         state.playing = !state.playing;
         ui.close();
     }
+    let active = state.studio.running || state.studio.working;
+    let text = if active {
+        "Pause synthesis   P"
+    } else {
+        "Make pictures   P"
+    };
+    if ui.button(text).clicked() {
+        state.toggle_synthesis();
+        ui.close();
+    }
 }

@@ -1,6 +1,7 @@
 //! The window's panels: functions over the data they edit.
 
 pub mod bars;
+pub mod bottom;
 pub mod colors;
 pub mod controls;
 pub mod crop;
@@ -9,13 +10,17 @@ pub mod grid;
 pub mod help;
 pub mod keys;
 pub mod library;
+pub mod made;
 pub mod menu;
 pub mod names;
+pub mod progress;
 pub mod read_out;
+pub mod studio;
 pub mod theme;
 pub mod tile;
 pub mod timeline;
 pub mod trust;
+pub mod units;
 
 /// What a panel asks the application for.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +35,8 @@ pub enum Action {
     Remove,
     /// Write the attacked picture of a row to a file.
     Save(usize),
+    /// Write the picture that a row made to a file.
+    SaveMade(usize),
     /// Ask for a folder of background pictures.
     ChooseBackground,
     /// Show or hide the list of keys.

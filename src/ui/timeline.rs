@@ -3,7 +3,7 @@
 use egui::{Sense, Ui};
 use egui_plot::{Legend, Line, LineStyle, Plot, PlotPoints, Points, VLine};
 
-use super::theme;
+use super::{bottom, theme};
 use crate::attack::Goal;
 use crate::descent::Norm;
 use crate::results::Row;
@@ -12,6 +12,7 @@ use crate::state::State;
 /// Draws the timeline; a press or drag sets ε.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     ui.horizontal(|ui| {
+        bottom::tabs(ui, &mut state.display.bottom);
         let text = if state.playing { "Stop" } else { "Play" };
         if ui
             .button(text)

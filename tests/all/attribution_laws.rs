@@ -8,7 +8,7 @@ use epsiloscope::attribution::{
     Method, Occlusion, PartitionShap, Rule, Score, Target, box_blur, explain, gauss_legendre, gini,
     randomised, spearman, ssim, trapezoid,
 };
-use epsiloscope::model::{Classifier, Network, zoo};
+use epsiloscope::model::{Classifier, Cut, Network, zoo};
 
 use crate::common::{largest_difference, message, tiny_classifier, tiny_manifest};
 
@@ -22,7 +22,7 @@ struct Sum {
 }
 
 impl Network for Sum {
-    fn features(&self, x: Tensor<4>) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, _: Cut) -> Tensor<4> {
         x
     }
 

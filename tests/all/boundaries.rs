@@ -13,13 +13,14 @@ static FORBIDDEN: [(&[&str], &[&str]); 3] = [
             "descent.rs",
             "attack.rs",
             "attribution/",
+            "synthesis/",
             "evaluate.rs",
             "picture.rs",
         ],
         &["egui", "eframe", "wgpu"],
     ),
     (&["engine/"], &["burn", "egui"]),
-    (&["ui/", "state.rs"], &["burn::"]),
+    (&["ui/", "state/"], &["burn::"]),
 ];
 
 /// Words that belong to a few files alone.

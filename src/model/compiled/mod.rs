@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use conv::{Conv, Map, max_pool, transposed};
 
+use super::classifier::Cut;
 use super::config::{ResNetConfig, Stem};
 use super::resnet::ResNet;
 use super::{Normalizer, tensor_values};
@@ -34,7 +35,7 @@ struct Tape {
 pub(in crate::model) struct Compiled {
     stem: Conv,
     pool: bool,
-    blocks: Vec<Block>,
+    stages: Vec<Vec<Block>>,
     scale: [f32; 3],
     shift: [f32; 3],
 }
@@ -50,6 +51,7 @@ pub(in crate::model) struct Features {
     pub(in crate::model) values: Vec<f32>,
     pub(in crate::model) shape: [usize; 4],
     tapes: Vec<Tape>,
+    cut: Cut,
     size: [usize; 2],
 }
 
@@ -82,19 +84,23 @@ impl Compiled {
         Self {
             stem: pack(&network.stem),
             pool: config.stem == Stem::Imagenet,
-            blocks: network.stages.iter().flatten().map(block).collect(),
+            stages: network
+                .stages
+                .iter()
+                .map(|stage| stage.iter().map(block).collect())
+                .collect(),
             scale: normalizer.std.map(|std| 1.0 / std),
             shift: std::array::from_fn(|c| -normalizer.mean[c] / normalizer.std[c]),
         }
     }
 
-    /// The last feature maps; with `keep`, also what [`Compiled::backward`] needs.
-    pub(in crate::model) fn forward(&self, pixels: &Pixels, keep: bool) -> Features {
+    /// The feature maps at `cut`; with `keep`, also what [`Compiled::backward`] needs.
+    pub(in crate::model) fn forward(&self, pixels: &Pixels, cut: Cut, keep: bool) -> Features {
         let [h, w] = pixels.size;
         let length = 3 * h * w;
         let count = pixels.values.len() / length;
         let one =
-            |picture: &[f32]| self.forward_one(self.normalize(picture, h, w), keep, count == 1);
+            |picture: &[f32]| self.forward_one(self.normalize(picture, h, w), cut, keep, count == 1);
         let maps: Vec<(Map, Tape)> = pixels.values.par_chunks_exact(length).map(one).collect();
         let Map { h, w, c, .. } = maps[0].0;
         let values = maps
@@ -106,6 +112,7 @@ impl Compiled {
             values,
             shape: [count, c, h, w],
             tapes,
+            cut,
             size: pixels.size,
         }
     }
@@ -116,9 +123,14 @@ impl Compiled {
         let parts = gradient.par_chunks_exact(c * h * w).zip(&features.tapes);
         let one = |(gradient, tape): (&[f32], &Tape)| {
             let gradient = transposed(gradient, c, h * w);
-            self.backward_one(gradient, tape, features.size, count == 1)
+            self.backward_one(gradient, tape, features, count == 1)
         };
         parts.map(one).collect::<Vec<_>>().concat()
+    }
+
+    /// The blocks before a cut.
+    fn blocks(&self, cut: Cut) -> impl Iterator<Item = &Block> {
+        self.stages[..cut.stages(self.stages.len())].iter().flatten()
     }
 
     fn normalize(&self, picture: &[f32], h: usize, w: usize) -> Map {
@@ -131,7 +143,7 @@ impl Compiled {
         Map { h, w, c: 3, values }
     }
 
-    fn forward_one(&self, x: Map, keep: bool, wide: bool) -> (Map, Tape) {
+    fn forward_one(&self, x: Map, cut: Cut, keep: bool, wide: bool) -> (Map, Tape) {
         let mut tape = Tape::default();
         let scratch = &mut Vec::new();
         let stem = self.stem.forward(&x, wide, scratch).relu();
@@ -148,7 +160,7 @@ impl Compiled {
             }
             stem
         };
-        for block in &self.blocks {
+        for block in self.blocks(cut) {
             let (inner, y) = block.forward(&x, wide, scratch);
             if keep {
                 tape.blocks.push((x, inner, y.clone()));
@@ -162,12 +174,16 @@ impl Compiled {
         &self,
         mut gradient: Vec<f32>,
         tape: &Tape,
-        [h, w]: [usize; 2],
+        &Features { cut, size, .. }: &Features,
         wide: bool,
     ) -> Vec<f32> {
         let scratch = &mut Vec::new();
-        for (block, (x, inner, y)) in self.blocks.iter().zip(&tape.blocks).rev() {
-            gradient = block.backward(gradient, x, inner, y, wide, scratch);
+        let blocks: Vec<&Block> = self.blocks(cut).collect();
+        for (index, (block, (x, inner, y))) in blocks.iter().zip(&tape.blocks).enumerate().rev() {
+            if !(cut.fake_relu && index + 1 == blocks.len()) {
+                y.mask(&mut gradient);
+            }
+            gradient = block.backward(gradient, x, inner, wide, scratch);
         }
         if self.pool {
             let mut unpooled = vec![0.0; tape.stem.values.len()];
@@ -176,7 +192,10 @@ impl Compiled {
             }
             gradient = unpooled;
         }
-        tape.stem.mask(&mut gradient);
+        if !(cut.fake_relu && blocks.is_empty()) {
+            tape.stem.mask(&mut gradient);
+        }
+        let [h, w] = size;
         let mut pixels = self.stem.backward(&gradient, h, w, wide, scratch);
         for pixel in pixels.chunks_exact_mut(3) {
             pixel
@@ -213,16 +232,15 @@ impl Block {
         (inner, y.relu())
     }
 
+    /// Gradient with respect to the input `x`, from that of the sum before the last ReLU.
     fn backward(
         &self,
         mut gradient: Vec<f32>,
         x: &Map,
         inner: &[Map],
-        y: &Map,
         wide: bool,
         scratch: &mut Vec<f32>,
     ) -> Vec<f32> {
-        y.mask(&mut gradient);
         let shortcut = match &self.downsample {
             Some(conv) => conv.backward(&gradient, x.h, x.w, wide, scratch),
             None => gradient.clone(),

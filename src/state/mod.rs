@@ -1,16 +1,19 @@
 //! All that a person can change, as plain data, and what follows from it.
 
-use std::collections::BTreeMap;
+mod studio;
+mod wishes;
 
 use serde::{Deserialize, Serialize};
 
 use crate::attack::Attack;
-use crate::attribution::{Background, Explanation, Method};
+use crate::attribution::Explanation;
 use crate::descent::Norm;
-use crate::jobs::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned, top_two};
+use crate::jobs::Which;
 use crate::picture::{Crop, Picture};
-use crate::results::Row;
 use crate::view::HeatStyle;
+
+pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
+pub use wishes::{case, complete, wanted};
 
 /// A picture in the library strip.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,16 +39,19 @@ pub enum Column {
     Attribution,
     /// What speaks for the class in the adversarial picture.
     AttackedAttribution,
+    /// A picture that the model makes: inversion, generation, a unit's favourite.
+    Synthesis,
 }
 
 impl Column {
     /// All of them, from left to right.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Input,
         Self::Attacked,
         Self::Perturbation,
         Self::Attribution,
         Self::AttackedAttribution,
+        Self::Synthesis,
     ];
 
     /// Its name on buttons and in menus.
@@ -56,6 +62,7 @@ impl Column {
             Self::Perturbation => "Perturbation",
             Self::Attribution => "Attribution",
             Self::AttackedAttribution => "Attribution, attacked",
+            Self::Synthesis => "Synthesis",
         }
     }
 
@@ -64,7 +71,33 @@ impl Column {
         match self {
             Self::Attribution => Some(Which::Input),
             Self::AttackedAttribution => Some(Which::Attacked),
-            Self::Input | Self::Attacked | Self::Perturbation => None,
+            Self::Input | Self::Attacked | Self::Perturbation | Self::Synthesis => None,
+        }
+    }
+}
+
+/// What the panel at the bottom shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bottom {
+    /// Confidence against ε.
+    #[default]
+    Epsilon,
+    /// Loss against iterations of the pictures being made.
+    Synthesis,
+    /// The representation of the open picture, unit by unit.
+    Units,
+}
+
+impl Bottom {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Epsilon, Self::Synthesis, Self::Units];
+
+    /// Its name on its tab.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epsilon => "ε timeline",
+            Self::Synthesis => "Synthesis",
+            Self::Units => "Units",
         }
     }
 }
@@ -73,7 +106,11 @@ impl Column {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Display {
     /// The visible columns, in the order of [`Column::ALL`].
-    pub shown: [bool; 5],
+    pub shown: [bool; 6],
+    /// The rows that are not shown; nothing is computed for them.
+    pub hidden: Vec<usize>,
+    /// What the panel at the bottom shows.
+    pub bottom: Bottom,
     /// The one column blown up to fill the window.
     pub filled: Option<Column>,
     /// Centre of the visible part of every picture, in shares of it.
@@ -95,7 +132,9 @@ pub struct Display {
 impl Default for Display {
     fn default() -> Self {
         Self {
-            shown: [true; 5],
+            shown: [true, true, true, true, true, false],
+            hidden: Vec::new(),
+            bottom: Bottom::default(),
             filled: None,
             centre: [0.5; 2],
             zoom: 1.0,
@@ -120,6 +159,16 @@ impl Display {
                     .collect()
             }
         }
+    }
+
+    /// Whether a row is shown.
+    pub fn shows_row(&self, row: usize) -> bool {
+        !self.hidden.contains(&row)
+    }
+
+    /// Whether a column is drawn.
+    pub fn draws(&self, column: Column) -> bool {
+        self.columns().contains(&column)
     }
 
     /// The pictures whose maps are to be drawn.
@@ -162,6 +211,8 @@ pub struct State {
     pub reference: Option<Picture>,
     /// The checks of finished maps that are wanted.
     pub checks: Checks,
+    /// The pictures that the models make.
+    pub studio: Studio,
     /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
     pub range: [f32; 2],
     /// Whether ε runs by itself.
@@ -181,6 +232,7 @@ impl State {
             explanation: Explanation::default(),
             reference: None,
             checks: Checks::default(),
+            studio: Studio::default(),
             range: [16.0 / 255.0, 2.0],
             playing: false,
             display: Display::default(),
@@ -236,111 +288,4 @@ fn norm_index(norm: Norm) -> usize {
         Norm::Linf => 0,
         Norm::L2 => 1,
     }
-}
-
-/// What the engine should compute for what is on the screen, given what it has found so far. A pure
-/// function.
-pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
-    let mut requests = BTreeMap::new();
-    let Some(entry) = state.entry() else {
-        return requests;
-    };
-    for (row, model) in state.models.iter().enumerate() {
-        let subject = Subject {
-            model: model.clone(),
-            picture: entry.picture.clone(),
-            crop: entry.crop,
-            truth: entry.truth.clone(),
-        };
-        // The sweep is the same for every ε.
-        let sweep = Attack {
-            epsilon: 0.0,
-            ..state.attack.clone()
-        };
-        requests.insert(Lane::Look(row), Request::Look(subject.clone()));
-        requests.insert(
-            Lane::Attack(row),
-            Request::Attack(subject.clone(), state.attack.clone()),
-        );
-        requests.insert(
-            Lane::Sweep(row),
-            Request::Sweep(subject, sweep, state.range()),
-        );
-    }
-    for (index, row) in rows.iter().enumerate() {
-        for which in state.display.maps() {
-            want_map(state, index, row, which, &mut requests);
-        }
-    }
-    requests
-}
-
-fn want_map(
-    state: &State,
-    index: usize,
-    row: &Row,
-    which: Which,
-    requests: &mut BTreeMap<Lane, Request>,
-) {
-    let Some(case) = case(state, index, row, which) else {
-        return;
-    };
-    if let Some(explained) = row.finished_map(which, &case) {
-        if state.checks.curves && explained.curves.get().is_none() {
-            let request = Request::Curves(explained.clone());
-            requests.insert(Lane::Curves(which, index), request);
-        }
-        if state.checks.sanity && explained.sanity.get().is_none() {
-            let request = Request::Sanity(explained.clone());
-            requests.insert(Lane::Sanity(which, index), request);
-        }
-    }
-    requests.insert(Lane::Explain(which, index), Request::Explain(case));
-}
-
-/// What is to be explained: the picture that is on the screen, so while ε is dragged the map follows
-/// the nearest finished attack.
-pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case> {
-    let look = row.look.as_ref()?;
-    let (picture, probabilities, epsilon) = match which {
-        Which::Input => (&look.input, &look.probabilities, 0.0),
-        Which::Attacked => {
-            let attacked = row.nearest(state.attack.epsilon)?.attacked;
-            (&attacked.picture, &attacked.probabilities, attacked.epsilon)
-        }
-    };
-    let from_library = match &state.explanation.method {
-        Method::ExpectedGradients(config) => config.background == Background::Library,
-        _ => false,
-    };
-    let library = if from_library {
-        thinned(&state.library, BACKGROUND_MOST)
-    } else {
-        Vec::new()
-    };
-    Some(Case {
-        model: state.models.get(index)?.clone(),
-        picture: picture.clone(),
-        likeliest: top_two(probabilities),
-        label: look.label,
-        epsilon,
-        explanation: state.explanation.clone(),
-        reference: state.reference.clone(),
-        background: library
-            .into_iter()
-            .map(|entry| entry.picture.clone())
-            .collect(),
-    })
-}
-
-/// Whether every attack and every map that the window wants is there.
-pub fn complete(state: &State, rows: &[Row]) -> bool {
-    let has = |index: usize, row: &Row, which: Which| {
-        let case = case(state, index, row, which);
-        case.is_some_and(|case| row.finished_map(which, &case).is_some())
-    };
-    let maps = state.display.maps();
-    rows.iter().enumerate().all(|(index, row)| {
-        row.attacked.is_some() && maps.iter().all(|&which| has(index, row, which))
-    })
 }

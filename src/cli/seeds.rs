@@ -1,0 +1,41 @@
+//! `epsiloscope seeds`: class Gaussians for class-specific generation.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::data::{Dataset, Split};
+use crate::error::Result;
+use crate::synthesis::Seeds;
+
+/// Fit a Gaussian to the 4×-downsampled pictures of each class of a data set's training split.
+#[derive(Debug, Args)]
+pub struct SeedsArguments {
+    /// Folder of the data set.
+    #[arg(long)]
+    data: PathBuf,
+    /// Height and width of the pictures before they are downsampled.
+    #[arg(long, default_value_t = 32)]
+    size: usize,
+    /// The file to write.
+    #[arg(long, default_value = "seeds.safetensors")]
+    out: PathBuf,
+}
+
+impl SeedsArguments {
+    /// Fits and writes them.
+    pub fn run(&self) -> Result<()> {
+        let size = [self.size; 2];
+        let data = Dataset::open(&self.data, Split::Train, size)?;
+        data.report_skipped();
+        let pictures = (0..data.len()).map(|index| (data.labels[index], data.unit_planes(index)));
+        Seeds::fit(&data.classes, size, pictures).write(&self.out)?;
+        println!(
+            "{} classes from {} pictures: {}",
+            data.classes.len(),
+            data.len(),
+            self.out.display()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,376 @@
+//! `epsiloscope invert`, `generate` and `neuron`: pictures made by each model, as files.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, RgbImage};
+use serde::Serialize;
+
+use super::attack::save_png;
+use super::{class_number, default_models, file_stem};
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::model::{Classifier, tensor_values, write_atomically, zoo};
+use crate::picture::{Crop, Picture, montage, unit_planes};
+use crate::synthesis::{
+    Aim, Distances, History, Kept, Material, Run, Seeds, Start, Synthesis, Task, Unit, distances,
+};
+
+/// Make a picture that each model represents as it does another: representation inversion.
+///
+/// Writes MODEL-invert.png, MODEL-invert.gif (the progress) and invert.json.
+#[derive(Debug, Args)]
+pub struct InvertArguments {
+    /// The picture to invert.
+    picture: PathBuf,
+    /// Match the map after this stage, 0 for the stem, instead of the pooled representation.
+    #[arg(long)]
+    stage: Option<usize>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Make pictures of a class: class-specific generation.
+///
+/// Writes MODEL-generate.png, MODEL-generate.gif (the progress) and generate.json.
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// Name of the class.
+    class: String,
+    /// What is maximised.
+    #[arg(long, value_enum, default_value_t)]
+    aim: Aim,
+    /// Begin at this picture: image-to-image.
+    #[arg(long)]
+    picture: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Make pictures that excite one unit: neuron visualisation.
+///
+/// Writes MODEL-neuron.png, MODEL-neuron.gif (the progress) and neuron.json.
+#[derive(Debug, Args)]
+pub struct NeuronArguments {
+    /// Which coordinate of the representation, or channel of the stage, from 0 on.
+    unit: usize,
+    /// A channel of the map after this stage, 0 for the stem.
+    #[arg(long)]
+    stage: Option<usize>,
+    /// Begin at this picture.
+    #[arg(long)]
+    picture: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Which defaults the settings have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Preset {
+    /// Those of arXiv 2307.02500.
+    Paper,
+    /// Fewer, smoothed and shrinking steps that look as good sooner (inversions).
+    Fast,
+}
+
+/// The settings of a synthesis, each of which overrides the preset's.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Settings {
+    /// Where the settings below come from if they are not given.
+    #[arg(long, value_enum, default_value_t = Preset::Paper)]
+    preset: Preset,
+    /// Where the picture begins.
+    #[arg(long, value_enum)]
+    start: Option<Start>,
+    /// Radius of the L2 ball around the start, in units of pixels in [0, 1].
+    #[arg(long)]
+    radius: Option<f32>,
+    /// L2 length of a step.
+    #[arg(long)]
+    step: Option<f32>,
+    /// Steps.
+    #[arg(long)]
+    iterations: Option<usize>,
+    /// Share of the last step that the next one keeps, from 0 to below 1.
+    #[arg(long)]
+    momentum: Option<f32>,
+    /// Whether steps shrink to nothing toward the end.
+    #[arg(long)]
+    anneal: Option<bool>,
+    /// Weight of the mean total variation.
+    #[arg(long)]
+    variation: Option<f32>,
+    /// Random shifts of the picture before each gradient, in pixels.
+    #[arg(long)]
+    jitter: Option<usize>,
+    /// Whether gradients pass the last ReLU as if it were not there.
+    #[arg(long)]
+    fake_relu: Option<bool>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+impl Settings {
+    /// The settings for `task`.
+    pub(super) fn synthesis(&self, task: Task) -> Synthesis {
+        let base = Synthesis {
+            task,
+            ..Synthesis::fast_inversion()
+        };
+        let preset = match (self.preset, &base.task) {
+            (Preset::Fast, Task::Invert { .. }) => base,
+            _ => Synthesis {
+                task: base.task.clone(),
+                ..base.paper()
+            },
+        };
+        Synthesis {
+            start: self.start.unwrap_or(preset.start),
+            radius: self.radius.unwrap_or(preset.radius),
+            step: self.step.unwrap_or(preset.step),
+            iterations: self.iterations.unwrap_or(preset.iterations),
+            momentum: self.momentum.unwrap_or(preset.momentum),
+            anneal: self.anneal.unwrap_or(preset.anneal),
+            variation: self.variation.unwrap_or(preset.variation),
+            jitter: self.jitter.unwrap_or(preset.jitter),
+            fake_relu: self.fake_relu.unwrap_or(preset.fake_relu),
+            seed: self.seed,
+            ..preset
+        }
+    }
+}
+
+/// What the three commands share.
+#[derive(Debug, Args)]
+struct Options {
+    /// Folder for the results.
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+    /// Models: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
+    /// The picture that `--start other` means.
+    #[arg(long)]
+    other: Option<PathBuf>,
+    /// Pictures made at once, each from its own draw of the start.
+    #[arg(long, default_value_t = 1)]
+    count: usize,
+    /// The network whose features judge how alike pictures look.
+    #[arg(long, default_value = "cifar10-robust")]
+    judge: String,
+    /// Times that written pictures are enlarged.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    zoom: u32,
+    /// Pictures of the GIF.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    frames: u32,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+/// What the JSON file says of one model.
+#[derive(Serialize)]
+struct Facts {
+    model: String,
+    synthesis: Synthesis,
+    /// Of each picture: iteration and loss.
+    curves: Vec<Vec<(usize, f32)>>,
+    iterations_per_second: f64,
+    /// From the inverted picture, by the judge's features.
+    distances: Vec<Distances>,
+    judge: String,
+}
+
+impl InvertArguments {
+    /// Inverts the picture by every model.
+    pub fn run(&self) -> Result<()> {
+        let stage = self.stage;
+        let task = |_: &Classifier| Ok(Task::Invert { stage });
+        self.options.run("invert", Some(&self.picture), task)
+    }
+}
+
+impl GenerateArguments {
+    /// Generates by every model.
+    pub fn run(&self) -> Result<()> {
+        let task = |model: &Classifier| {
+            let class = class_number(model, &self.class)?;
+            let aim = self.aim;
+            Ok(Task::Generate { class, aim })
+        };
+        self.options.run("generate", self.picture.as_deref(), task)
+    }
+}
+
+impl NeuronArguments {
+    /// Excites the unit of every model.
+    pub fn run(&self) -> Result<()> {
+        let unit = Unit {
+            stage: self.stage,
+            index: self.unit,
+        };
+        let task = |_: &Classifier| Ok(Task::Neuron(unit));
+        self.options.run("neuron", self.picture.as_deref(), task)
+    }
+}
+
+impl Options {
+    fn run(
+        &self,
+        command: &str,
+        picture: Option<&Path>,
+        task: impl Fn(&Classifier) -> Result<Task>,
+    ) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let judge = zoo::open(&self.judge, &device)?;
+        let seeds = Seeds::bundled()?;
+        let open = |path: &Path| Picture::open(path);
+        let picture = picture.map(open).transpose()?;
+        let other = self.other.as_deref().map(open).transpose()?;
+        let mut all = Vec::new();
+        for name in &self.models {
+            let model = zoo::open(name, &device)?;
+            let size = model.manifest().input;
+            let cut = |picture: &Picture| unit_planes(&picture.cropped(Crop::default(), size));
+            let (current, other) = (picture.as_ref().map(cut), other.as_ref().map(cut));
+            let mut config = self.settings.synthesis(task(&model)?);
+            config.count = self.count;
+            let inverts = matches!(config.task, Task::Invert { .. });
+            if current.is_some() && !inverts && self.settings.start.is_none() {
+                config.start = Start::Current;
+            }
+            let material = Material {
+                current: current.as_deref(),
+                other: other.as_deref(),
+                target: current.as_deref().filter(|_| inverts),
+                seeds: Some(&seeds),
+            };
+            let facts = self.make(command, &model, &config, &material, &judge)?;
+            println!("{}: {config}: {}", facts.model, describe(&facts));
+            all.push(facts);
+        }
+        let json = serde_json::to_string_pretty(&all).expect("plain data");
+        write_atomically(&self.out.join(format!("{command}.json")), json.as_bytes())
+    }
+
+    fn make(
+        &self,
+        command: &str,
+        model: &Classifier,
+        config: &Synthesis,
+        material: &Material,
+        judge: &Classifier,
+    ) -> Result<Facts> {
+        let mut run = Run::new(config, model, material)?;
+        let started = std::time::Instant::now();
+        while !run.finished() {
+            run.step(model)?;
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let size = model.manifest().input;
+        let name = file_stem(&model.manifest().name);
+        let path = |kind: &str| self.out.join(format!("{name}-{command}.{kind}"));
+        let pixels = tensor_values(run.current().clone());
+        let (planes, whole) = montage(&pixels, config.count, size);
+        let (planes, whole) = enlarged(&planes, whole, self.zoom);
+        save_png(&path("png"), &planes, whole)?;
+        let history = run.history().lock().expect("this thread alone uses it");
+        self.save_gif(&path("gif"), &history, config.count, size)?;
+        let curve = |picture: usize| {
+            let point = |kept: &Kept| (kept.iteration, kept.losses[picture]);
+            history.iter().map(point).collect()
+        };
+        let target = material.target.or(material.current);
+        Ok(Facts {
+            model: model.manifest().name.clone(),
+            curves: (0..config.count).map(curve).collect(),
+            iterations_per_second: run.done() as f64 / seconds.max(1e-9),
+            distances: target.map_or_else(Vec::new, |target| {
+                let each = pixels.chunks_exact(target.len());
+                each.map(|pixels| distances(judge, pixels, target, size))
+                    .collect()
+            }),
+            judge: judge.manifest().name.clone(),
+            synthesis: config.clone(),
+        })
+    }
+
+    /// The progress as an endless film, its steps spread evenly over the iterations.
+    fn save_gif(
+        &self,
+        path: &Path,
+        history: &History,
+        count: usize,
+        size: [usize; 2],
+    ) -> Result<()> {
+        let failed = |error: image::ImageError| Error::io(path, "write", error);
+        let last = history.newest().map_or(0, |kept| kept.iteration);
+        let frames = (self.frames as usize).min(history.len());
+        let mut bytes = Vec::new();
+        let mut film = GifEncoder::new(&mut bytes);
+        film.set_repeat(Repeat::Infinite).map_err(failed)?;
+        for frame in 0..frames {
+            let iteration = frame * last / (frames - 1).max(1);
+            let Some(kept) = history.at(iteration) else {
+                continue;
+            };
+            let pixels: Vec<f32> = kept.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
+            let (planes, whole) = montage(&pixels, count, size);
+            let (planes, [h, w]) = enlarged(&planes, whole, self.zoom);
+            let image: RgbImage = crate::picture::to_rgb(&planes, [h, w]);
+            let image = image::DynamicImage::from(image).into_rgba8();
+            // The last one stays for a while.
+            let pause = if frame + 1 == frames { 1500 } else { 60 };
+            let delay = Delay::from_numer_denom_ms(pause, 1);
+            film.encode_frame(image::Frame::from_parts(image, 0, 0, delay))
+                .map_err(failed)?;
+        }
+        drop(film);
+        write_atomically(path, &bytes)
+    }
+}
+
+fn describe(facts: &Facts) -> String {
+    let last = |curve: &Vec<(usize, f32)>| curve.last().map_or(f32::NAN, |(_, loss)| *loss);
+    let losses: Vec<f32> = facts.curves.iter().map(last).collect();
+    let mean = losses.iter().sum::<f32>() / losses.len().max(1) as f32;
+    let result = match facts.synthesis.task {
+        Task::Invert { .. } => format!("relative distance {mean:.3}"),
+        Task::Generate {
+            aim: Aim::Logit, ..
+        } => format!("logit {:.2}", -mean),
+        Task::Generate { .. } => format!("probability {:.3}", (-mean).exp()),
+        Task::Neuron(_) => format!("activation {:.3}", -mean),
+    };
+    let alike = facts.distances.first().map_or_else(String::new, |d| {
+        format!(
+            ", L2 {:.2}, SSIM {:.3}, perceptual {:.4} ({})",
+            d.l2, d.ssim, d.perceptual, facts.judge
+        )
+    });
+    let rate = facts.iterations_per_second;
+    format!("{result}{alike}, {rate:.0} iterations/s")
+}
+
+/// Planes `[3, h, w]` with every pixel repeated `zoom` times each way, unless that is beyond any
+/// screen.
+fn enlarged(planes: &[f32], [h, w]: [usize; 2], zoom: u32) -> (Vec<f32>, [usize; 2]) {
+    let most = (LARGEST / h.max(w)).max(1);
+    let zoom = (zoom as usize).min(most);
+    let (rows, columns) = (h * zoom, w * zoom);
+    let mut values = Vec::with_capacity(3 * rows * columns);
+    for plane in planes.chunks_exact(h * w) {
+        for y in 0..rows {
+            values.extend((0..columns).map(|x| plane[y / zoom * w + x / zoom]));
+        }
+    }
+    (values, [rows, columns])
+}
+
+/// Longest side of an enlarged picture, in pixels.
+const LARGEST: usize = 4096;

@@ -1,0 +1,236 @@
+//! Starts for class-specific generation: Gaussians over small pictures of each class (paper A,
+//! section 3.3; Santurkar et al. 2019).
+
+use std::path::Path;
+
+use rand_distr::{Distribution, StandardNormal};
+
+use super::gaussian::Gaussian;
+use crate::descent::generator;
+use crate::error::{Error, Result};
+use crate::model::{Array, Precision, Weights};
+
+/// By how much the pictures are shrunk on each side before a Gaussian is fitted.
+pub const SHRINK: usize = 4;
+/// The variance that the paper adds to every pixel.
+const RIDGE: f64 = 1e-4;
+/// Directions that vary less than this drown in it.
+const LEAST: f64 = 1e-5;
+/// With more numbers than this a picture's covariance is not worth its memory; the pictures
+/// themselves then span the Gaussian.
+const WIDEST: usize = 768;
+
+/// A Gaussian over small pictures of one class.
+#[derive(Clone, Debug, PartialEq)]
+struct ClassGaussian {
+    /// `[d]`.
+    mean: Vec<f32>,
+    /// Directions `[m, d]`: the sum of their outer products is the covariance.
+    directions: Vec<Vec<f32>>,
+}
+
+/// A Gaussian for each class of a label set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeds {
+    /// Class names.
+    labels: Vec<String>,
+    /// Height and width of the small pictures.
+    grid: [usize; 2],
+    /// One for each label; none where there were no pictures.
+    classes: Vec<Option<ClassGaussian>>,
+}
+
+impl Seeds {
+    /// Fits the classes of `labels` to pictures `[3, h, w]` of height and width `size`, each with
+    /// the index of its label.
+    pub fn fit(
+        labels: &[String],
+        size: [usize; 2],
+        pictures: impl Iterator<Item = (usize, Vec<f32>)>,
+    ) -> Self {
+        let mut small = vec![Vec::new(); labels.len()];
+        for (class, picture) in pictures {
+            small[class].push(shrink(&picture, size));
+        }
+        Self {
+            labels: labels.to_vec(),
+            grid: size.map(|side| side.div_ceil(SHRINK)),
+            classes: small.iter().map(|small| ClassGaussian::fit(small)).collect(),
+        }
+    }
+
+    /// Whether there is something for pictures of this size.
+    pub fn fits(&self, size: [usize; 2]) -> bool {
+        self.grid == size.map(|side| side.div_ceil(SHRINK))
+    }
+
+    /// A picture `[3, h, w]` of height and width `size`: draw `number` of `seed`, clamped to
+    /// [0, 1], each of its pixels repeated.
+    ///
+    /// # Errors
+    /// Says that there were no pictures of the class.
+    pub fn draw(&self, class: &str, size: [usize; 2], seed: u64, number: u64) -> Result<Vec<f32>> {
+        let index = self.labels.iter().position(|label| label == class);
+        let gaussian = index.and_then(|index| self.classes[index].as_ref());
+        let gaussian = gaussian.ok_or_else(|| {
+            Error::Config(format!(
+                "there is no Gaussian for the class {class}: it needs at least two pictures of it"
+            ))
+        })?;
+        Ok(enlarge(&gaussian.draw(seed, number), self.grid, size))
+    }
+
+    /// A class that has a Gaussian, by the number of a draw.
+    pub fn any_class(&self, number: u64) -> Option<&str> {
+        let known: Vec<&String> = self
+            .labels
+            .iter()
+            .zip(&self.classes)
+            .filter_map(|(label, class)| class.as_ref().map(|_| label))
+            .collect();
+        let at = number.checked_rem(known.len() as u64)?;
+        known.get(at as usize).map(|label| label.as_str())
+    }
+
+    /// Writes them as safetensors, in half precision.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut file = Weights::default();
+        for (label, class) in self.labels.iter().zip(&self.classes) {
+            let Some(class) = class else { continue };
+            let width = class.mean.len();
+            let mean = Array {
+                shape: vec![1, width],
+                values: class.mean.clone(),
+            };
+            let directions = Array {
+                shape: vec![class.directions.len(), width],
+                values: class.directions.concat(),
+            };
+            file.tensors.insert(format!("{label}.mean"), mean);
+            file.tensors.insert(format!("{label}.directions"), directions);
+        }
+        let labels = serde_json::to_string(&(&self.labels, self.grid)).expect("plain data");
+        file.metadata.insert(KEY.into(), labels);
+        file.write(path, Precision::Half)
+    }
+
+    /// Reads what [`Seeds::write`] wrote.
+    ///
+    /// # Errors
+    /// Says what is missing or contradictory.
+    pub fn of(file: &Weights) -> Result<Self, String> {
+        let text = file.metadata.get(KEY).ok_or("it holds no class Gaussians")?;
+        let (labels, grid): (Vec<String>, [usize; 2]) =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let width = grid[0].saturating_mul(grid[1]).saturating_mul(3);
+        let class = |label: &String| {
+            let mean = file.tensors.get(&format!("{label}.mean"))?;
+            let directions = file.tensors.get(&format!("{label}.directions"))?;
+            let sound = width > 0 && mean.values.len() == width;
+            sound.then(|| ClassGaussian {
+                mean: mean.values.clone(),
+                directions: directions
+                    .values
+                    .chunks_exact(width)
+                    .map(<[f32]>::to_vec)
+                    .collect(),
+            })
+        };
+        let classes = labels.iter().map(class).collect();
+        Ok(Self {
+            labels,
+            grid,
+            classes,
+        })
+    }
+
+    /// Those of the bundled data, CIFAR-10; their card is beside the models'.
+    pub fn bundled() -> Result<Self> {
+        let bytes = include_bytes!("../../assets/models/cifar10-seeds.safetensors");
+        let path = Path::new("cifar10-seeds");
+        Weights::from_bytes(bytes)
+            .and_then(|file| Self::of(&file))
+            .map_err(|reason| Error::model(path, reason))
+    }
+}
+
+/// Where the labels stand in the file.
+const KEY: &str = "epsiloscope-seeds";
+
+impl ClassGaussian {
+    fn fit(small: &[Vec<f32>]) -> Option<Self> {
+        let width = small.first()?.len();
+        if width <= WIDEST {
+            let gaussian = Gaussian::fit(small.iter().map(Vec::as_slice))?;
+            let single = |values: &nalgebra::DVector<f64>| {
+                values.iter().map(|&value| value as f32).collect::<Vec<f32>>()
+            };
+            return Some(Self {
+                mean: single(&gaussian.mean),
+                directions: gaussian.principal(LEAST).iter().map(single).collect(),
+            });
+        }
+        let count = small.len() as f32;
+        let mean: Vec<f32> = (0..width)
+            .map(|at| small.iter().map(|row| row[at]).sum::<f32>() / count)
+            .collect();
+        let scale = 1.0 / (count - 1.0).sqrt();
+        let direction = |row: &Vec<f32>| {
+            let pairs = row.iter().zip(&mean);
+            pairs.map(|(value, mean)| (value - mean) * scale).collect()
+        };
+        let directions = small.iter().map(direction).collect();
+        (small.len() > 1).then_some(Self { mean, directions })
+    }
+
+    fn draw(&self, seed: u64, number: u64) -> Vec<f32> {
+        let mut rng = generator(seed, number);
+        let mut normal = move || -> f32 { StandardNormal.sample(&mut rng) };
+        let mut picture = self.mean.clone();
+        for direction in &self.directions {
+            let size = normal();
+            for (value, part) in picture.iter_mut().zip(direction) {
+                *value += size * part;
+            }
+        }
+        let spread = RIDGE.sqrt() as f32;
+        for value in &mut picture {
+            *value = (*value + spread * normal()).clamp(0.0, 1.0);
+        }
+        picture
+    }
+}
+
+/// Means over squares of [`SHRINK`] pixels; those at the edge may be smaller.
+fn shrink(picture: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
+    let [rows, columns] = [h, w].map(|side| side.div_ceil(SHRINK));
+    let mut small = Vec::with_capacity(3 * rows * columns);
+    for plane in picture.chunks_exact(h * w) {
+        for row in 0..rows {
+            for column in 0..columns {
+                let lines = row * SHRINK..((row + 1) * SHRINK).min(h);
+                let line = column * SHRINK..((column + 1) * SHRINK).min(w);
+                let count = (lines.len() * line.len()) as f32;
+                let sum: f32 = lines
+                    .flat_map(|y| &plane[y * w + line.start..y * w + line.end])
+                    .sum();
+                small.push(sum / count);
+            }
+        }
+    }
+    small
+}
+
+/// Every value repeated over the square that it is the mean of.
+fn enlarge(small: &[f32], [rows, columns]: [usize; 2], [h, w]: [usize; 2]) -> Vec<f32> {
+    let mut picture = Vec::with_capacity(3 * h * w);
+    for plane in small.chunks_exact(rows * columns) {
+        for y in 0..h {
+            picture.extend((0..w).map(|x| plane[(y / SHRINK) * columns + x / SHRINK]));
+        }
+    }
+    picture
+}
