@@ -15,6 +15,8 @@ Rows:
     train_bN             forward in train mode, cross-entropy, backward, SGD with momentum
     adversarial_train_bN one input gradient in train mode and a sign step, then train_bN
     gradient_b1, _bN     forward in eval mode and input gradient
+    invert20_b1          twenty steps of representation inversion: forward to the pooled features,
+                         relative distance to a target's, input gradient, step of length 1, clamp
     ig50_b1              captum's integrated gradients of one logit, 50 Gauss-Legendre steps from
                          black, in its default single batch; only where captum is installed
 
@@ -45,7 +47,7 @@ except ImportError:
     IntegratedGradients = None
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "fixtures"))
-from make_fixtures import BLOCKS, ResNet, input_gradient, pgd_step  # noqa: E402
+from make_fixtures import BLOCKS, ResNet, input_gradient, l2_norm, pgd_step  # noqa: E402
 
 
 def from_manifest(text):
@@ -121,6 +123,22 @@ def actions(model, args):
         with torch.inference_mode():
             return frozen(x_adv).argmax(1)
 
+    def embed(pixels):
+        return frozen.features(pixels).mean((2, 3))
+
+    with torch.no_grad():
+        target = embed(x[-1:])
+        length = target.norm()
+    inverted = [torch.full_like(x1, 0.5) + torch.rand_like(x1) / 20]
+
+    def invert():
+        for _ in range(20):
+            pixels = inverted[0].requires_grad_()
+            loss = (embed(pixels) - target).norm() / length
+            (grad,) = torch.autograd.grad(loss, pixels)
+            loss.item()  # it is plotted
+            inverted[0] = (pixels.detach() - grad / l2_norm(grad).clamp_min(1e-12)).clamp(0, 1)
+
     def forward():
         with torch.inference_mode():
             return frozen(x)
@@ -144,6 +162,7 @@ def actions(model, args):
     return {
         **captum_rows,
         "pgd_b1": attack,
+        "invert20_b1": invert,
         f"forward_b{batch}": forward,
         f"train_b{batch}": train,
         f"adversarial_train_b{batch}": adversarial_train,

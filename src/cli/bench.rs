@@ -18,6 +18,7 @@ use crate::device::{Backend, Compute};
 use crate::error::Result;
 use crate::evaluate::predict;
 use crate::model::{Classifier, tensor_values, write_atomically, zoo};
+use crate::synthesis::{Material, Run, Synthesis};
 use crate::train::{Preset, TrainConfig, Training};
 
 /// Prints medians in milliseconds; `benches/pytorch_bench.py` times the same in PyTorch.
@@ -69,6 +70,7 @@ impl BenchArguments {
             let model = zoo::open(name, &bench.device)?;
             bench.pgd(&model);
             bench.integrated_gradients(&model);
+            bench.inversion(&model)?;
         }
         bench.batches(&zoo::open(&self.models[0], &bench.device)?);
         bench.training()?;
@@ -140,6 +142,27 @@ impl Bench<'_> {
         self.time(&format!("ig50_b1 {}", model.manifest().name), || {
             explain(model, &method, target, &input).expect("a map of noise");
         });
+    }
+
+    /// Twenty steps of the paper's representation inversion of one picture, each kept for the
+    /// timeline as in the window.
+    fn inversion(&mut self, model: &Classifier) -> Result<()> {
+        let target = tensor_values(pictures(model, 1, &self.device));
+        let material = Material {
+            target: Some(&target),
+            ..Material::default()
+        };
+        let config = Synthesis {
+            iterations: usize::MAX,
+            ..Synthesis::paper_inversion()
+        };
+        let mut run = Run::new(&config, model, &material)?;
+        self.time(&format!("invert20_b1 {}", model.manifest().name), || {
+            for _ in 0..20 {
+                run.step(model).expect("noise can be inverted");
+            }
+        });
+        Ok(())
     }
 
     fn batches(&mut self, model: &Classifier) {

@@ -4,6 +4,7 @@ mod attack;
 mod bench;
 mod evaluate;
 mod explain;
+mod report;
 mod seeds;
 mod synthesis;
 mod train;
@@ -59,6 +60,8 @@ enum Command {
     Generate(synthesis::GenerateArguments),
     /// Make pictures that excite one unit.
     Neuron(synthesis::NeuronArguments),
+    /// Compare models over many pictures, as the papers do.
+    Report(report::ReportArguments),
     /// Fit the class Gaussians at which generation begins.
     Seeds(seeds::SeedsArguments),
     /// Time attacks and training steps on this machine.
@@ -164,6 +167,7 @@ impl Arguments {
             Some(Command::Generate(arguments)) => arguments.run(),
             Some(Command::Invert(arguments)) => arguments.run(),
             Some(Command::Neuron(arguments)) => arguments.run(),
+            Some(Command::Report(arguments)) => arguments.run(),
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             None => self.window.open(),

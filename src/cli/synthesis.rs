@@ -101,6 +101,9 @@ pub(super) struct Settings {
     /// Weight of the mean total variation.
     #[arg(long)]
     variation: Option<f32>,
+    /// Power of the frequency by which steps are damped.
+    #[arg(long)]
+    spectrum: Option<f32>,
     /// Random shifts of the picture before each gradient, in pixels.
     #[arg(long)]
     jitter: Option<usize>,
@@ -134,6 +137,7 @@ impl Settings {
             momentum: self.momentum.unwrap_or(preset.momentum),
             anneal: self.anneal.unwrap_or(preset.anneal),
             variation: self.variation.unwrap_or(preset.variation),
+            spectrum: self.spectrum.unwrap_or(preset.spectrum),
             jitter: self.jitter.unwrap_or(preset.jitter),
             fake_relu: self.fake_relu.unwrap_or(preset.fake_relu),
             seed: self.seed,

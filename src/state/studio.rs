@@ -273,12 +273,7 @@ fn steps(state: &State, index: usize, row: &Row) -> usize {
 }
 
 /// Adds the wishes of a row: its picture, if its column is drawn, and the survey of its units.
-pub(super) fn want(
-    state: &State,
-    index: usize,
-    row: &Row,
-    requests: &mut BTreeMap<Lane, Request>,
-) {
+pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeMap<Lane, Request>) {
     if state.display.draws(Column::Synthesis)
         && let Some(brief) = brief(state, index, row)
     {
@@ -290,7 +285,9 @@ pub(super) fn want(
         let survey = Survey {
             model: state.models[index].clone(),
             stage: state.studio.stage(),
-            pictures: library.map(|entry| (entry.picture.clone(), entry.crop)).collect(),
+            pictures: library
+                .map(|entry| (entry.picture.clone(), entry.crop))
+                .collect(),
         };
         requests.insert(Lane::Survey(index), Request::Survey(survey));
     }
@@ -320,7 +317,10 @@ fn brief(state: &State, index: usize, row: &Row) -> Option<Brief> {
         row: index,
         model: state.models.get(index)?.clone(),
         subject,
-        other: studio.other.clone().filter(|_| config.start == Start::Other),
+        other: studio
+            .other
+            .clone()
+            .filter(|_| config.start == Start::Other),
         library: fits.then(|| known.collect()),
         config,
         attempt: studio.attempt,

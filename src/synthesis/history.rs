@@ -66,10 +66,16 @@ impl History {
 
     /// The last kept iterate that is no later than `iteration`, or the first.
     pub fn at(&self, iteration: usize) -> Option<&Kept> {
-        if let Some(newest) = self.newest.as_ref().filter(|kept| kept.iteration <= iteration) {
+        if let Some(newest) = self
+            .newest
+            .as_ref()
+            .filter(|kept| kept.iteration <= iteration)
+        {
             return Some(newest);
         }
-        let later = self.kept.partition_point(|kept| kept.iteration <= iteration);
+        let later = self
+            .kept
+            .partition_point(|kept| kept.iteration <= iteration);
         self.kept.get(later.saturating_sub(1)).or(self.newest())
     }
 

@@ -9,6 +9,7 @@ mod history;
 mod objective;
 mod run;
 mod seeds;
+mod spectrum;
 mod start;
 
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,9 @@ pub struct Synthesis {
     /// Weight of the mean total variation, which keeps neighbouring pixels alike (Mahendran and
     /// Vedaldi 2015).
     pub variation: f32,
+    /// Frequencies f of each step are weighed by f to the power of minus this, so that what is large
+    /// comes before grain (Olah et al. 2017); 0 leaves steps as they are.
+    pub spectrum: f32,
     /// Each gradient is taken with the picture shifted at random by up to this many pixels, around
     /// its edges: transformation robustness (Olah et al. 2017).
     pub jitter: usize,
@@ -156,6 +160,7 @@ impl Synthesis {
             momentum: 0.0,
             anneal: false,
             variation: 0.0,
+            spectrum: 0.0,
             jitter: 0,
             fake_relu: true,
             count: 1,
@@ -170,6 +175,7 @@ impl Synthesis {
             momentum: 0.9,
             anneal: true,
             variation: 0.5,
+            spectrum: 1.0,
             ..Self::paper_inversion()
         }
     }
@@ -246,6 +252,8 @@ impl Synthesis {
             "the momentum must be at least 0 and below 1".into()
         } else if !(self.variation >= 0.0 && self.variation.is_finite()) {
             "the weight of the total variation must be a number of at least 0".into()
+        } else if !(0.0..=4.0).contains(&self.spectrum) {
+            "the exponent of the spectrum must be between 0 and 4".into()
         } else if !(1..=MOST_PICTURES).contains(&self.count) {
             format!("between 1 and {MOST_PICTURES} pictures can be made at once")
         } else if self.cut().stage.is_some_and(|stage| stage > stages) {

@@ -4,12 +4,16 @@ use burn::tensor::{Tensor, activation::log_softmax};
 
 use super::{Aim, Synthesis, Task};
 use crate::descent::{self, Objective};
-use crate::model::{Classifier, Cut};
+use crate::model::{Classifier, Cut, tensor_values};
 
 /// What is read off the network.
 enum Reading {
-    /// ‖R(x) − R(t)‖₂ / ‖R(t)‖₂ with R(t) `[1, d]` and its length (paper A, section 3.2).
-    Distance { target: Tensor<2>, length: f32 },
+    /// ‖R(x) − R(t)‖₂ / ‖R(t)‖₂ (paper A, section 3.2) with R(t) `[n, d]` and its lengths `[n]`, or
+    /// one for all pictures.
+    Distance {
+        target: Tensor<2>,
+        length: Tensor<1>,
+    },
     /// Minus the logit of a class.
     Logit(usize),
     /// Cross-entropy to a class.
@@ -29,7 +33,7 @@ pub(super) struct Aimed<'a> {
 pub(super) struct Goal(Reading);
 
 impl Goal {
-    /// `target`: the picture `[1, 3, h, w]` to be inverted, where one is.
+    /// `target`: the pictures `[n, 3, h, w]` to be inverted, or one for all, where they are.
     ///
     /// # Errors
     /// A reason for people where the target has no representation to come near to.
@@ -43,10 +47,17 @@ impl Goal {
                 let target = target.ok_or("an inversion needs a picture to invert")?;
                 let cut = config.cut();
                 let target = representation(model, cut, model.features_at(target.clone(), cut));
-                let length = target.clone().square().sum().sqrt().into_scalar::<f32>();
-                if !(length.is_finite() && length > 0.0) {
+                let length = target
+                    .clone()
+                    .square()
+                    .sum_dim(1)
+                    .squeeze_dim::<1>(1)
+                    .sqrt();
+                let sound = |length: &f32| length.is_finite() && *length > 0.0;
+                let lengths = tensor_values(length.clone());
+                if let Some(wrong) = lengths.iter().find(|length| !sound(length)) {
                     return Err(format!(
-                        "the length of the target's representation is {length}; there is nothing to come near to"
+                        "the length of the target's representation is {wrong}; there is nothing to come near to"
                     ));
                 }
                 Reading::Distance { target, length }
@@ -85,7 +96,7 @@ impl Aimed<'_> {
                 let difference = representation(model, self.cut, features) - target.clone();
                 // √ has no slope at 0: an inversion that arrived stays.
                 let square = difference.square().sum_dim(1).squeeze_dim::<1>(1);
-                (square + f32::MIN_POSITIVE).sqrt() / *length
+                (square + f32::MIN_POSITIVE).sqrt() / length.clone()
             }
             Reading::Logit(class) => column(model.logits_of(features), *class).neg(),
             Reading::CrossEntropy(class) => {

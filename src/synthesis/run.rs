@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 
 use super::history::{History, Kept};
 use super::objective::{Goal, variation_gradient};
+use super::spectrum::Spectrum;
 use super::start::{Material, start};
 use super::{Synthesis, Task};
 use crate::descent::{Ball, Descent, Norm, Objective, generator, per_picture};
@@ -20,6 +21,7 @@ pub type SharedHistory = Arc<Mutex<History>>;
 pub struct Run {
     config: Synthesis,
     goal: Goal,
+    spectrum: Option<Spectrum>,
     descent: Descent,
     done: usize,
     history: SharedHistory,
@@ -39,8 +41,9 @@ impl Run {
         let size = model.manifest().input;
         let device = model.device();
         let tensor = |picture: &[f32]| {
-            let data = burn::tensor::TensorData::new(picture.to_vec(), [1, 3, size[0], size[1]]);
-            Tensor::from_data(data, device)
+            let count = picture.len() / (3 * size[0] * size[1]);
+            let shape = [count, 3, size[0], size[1]];
+            Tensor::from_data(TensorData::new(picture.to_vec(), shape), device)
         };
         let target = material.target.map(tensor);
         let goal = Goal::new(config, model, target.as_ref()).map_err(Error::Config)?;
@@ -51,6 +54,7 @@ impl Run {
         let descent = Descent::new(ball, step, start.clone(), start);
         let mut run = Self {
             goal,
+            spectrum: (config.spectrum > 0.0).then(|| Spectrum::new(config.spectrum, size, device)),
             descent: descent.with_momentum(config.momentum),
             done: 0,
             history: SharedHistory::default(),
@@ -107,6 +111,9 @@ impl Run {
         if self.config.variation > 0.0 {
             gradient = gradient + variation_gradient(self.current()) * self.config.variation;
         }
+        if let Some(spectrum) = &self.spectrum {
+            gradient = spectrum.apply(gradient);
+        }
         self.descent.follow(gradient, self.config.pace(self.done));
         self.done += 1;
         if self.finished() {
@@ -120,7 +127,10 @@ impl Run {
     /// # Errors
     /// As [`Run::step`].
     pub fn settle(&mut self, model: &Classifier) -> Result<()> {
-        let losses = self.goal.on(&self.config, model).loss(self.current().clone());
+        let losses = self
+            .goal
+            .on(&self.config, model)
+            .loss(self.current().clone());
         self.keep(losses).map(drop)
     }
 

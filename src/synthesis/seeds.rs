@@ -55,7 +55,10 @@ impl Seeds {
         Self {
             labels: labels.to_vec(),
             grid: size.map(|side| side.div_ceil(SHRINK)),
-            classes: small.iter().map(|small| ClassGaussian::fit(small)).collect(),
+            classes: small
+                .iter()
+                .map(|small| ClassGaussian::fit(small))
+                .collect(),
         }
     }
 
@@ -110,7 +113,8 @@ impl Seeds {
                 values: class.directions.concat(),
             };
             file.tensors.insert(format!("{label}.mean"), mean);
-            file.tensors.insert(format!("{label}.directions"), directions);
+            file.tensors
+                .insert(format!("{label}.directions"), directions);
         }
         let labels = serde_json::to_string(&(&self.labels, self.grid)).expect("plain data");
         file.metadata.insert(KEY.into(), labels);
@@ -122,7 +126,10 @@ impl Seeds {
     /// # Errors
     /// Says what is missing or contradictory.
     pub fn of(file: &Weights) -> Result<Self, String> {
-        let text = file.metadata.get(KEY).ok_or("it holds no class Gaussians")?;
+        let text = file
+            .metadata
+            .get(KEY)
+            .ok_or("it holds no class Gaussians")?;
         let (labels, grid): (Vec<String>, [usize; 2]) =
             serde_json::from_str(text).map_err(|error| error.to_string())?;
         let width = grid[0].saturating_mul(grid[1]).saturating_mul(3);
@@ -166,7 +173,10 @@ impl ClassGaussian {
         if width <= WIDEST {
             let gaussian = Gaussian::fit(small.iter().map(Vec::as_slice))?;
             let single = |values: &nalgebra::DVector<f64>| {
-                values.iter().map(|&value| value as f32).collect::<Vec<f32>>()
+                values
+                    .iter()
+                    .map(|&value| value as f32)
+                    .collect::<Vec<f32>>()
             };
             return Some(Self {
                 mean: single(&gaussian.mean),

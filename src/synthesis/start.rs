@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 /// What a synthesis may need besides its settings.
 #[derive(Clone, Copy, Default)]
 pub struct Material<'a> {
-    /// The open picture `[3, h, w]` in [0, 1].
+    /// The open picture `[3, h, w]` in [0, 1], or one for each that is made.
     pub current: Option<&'a [f32]>,
     /// Another one.
     pub other: Option<&'a [f32]>,
-    /// What an inversion is to match.
+    /// What an inversion is to match: one picture, or as many as are made.
     pub target: Option<&'a [f32]>,
     /// Class Gaussians.
     pub seeds: Option<&'a Seeds>,
@@ -52,10 +52,11 @@ fn one(
 ) -> Result<Vec<f32>> {
     let length = 3 * size[0] * size[1];
     let mut rng = generator(config.seed, number);
-    let given = |picture: Option<&[f32]>, which: &str| {
-        let fitting = picture.filter(|picture| picture.len() == length);
+    let given = |pictures: Option<&[f32]>, which: &str| {
         let missing = || Error::Config(format!("{which} to begin at is missing"));
-        fitting.map(<[f32]>::to_vec).ok_or_else(missing)
+        let mut each = pictures.unwrap_or_default().chunks_exact(length).cycle();
+        let own = each.nth(number as usize);
+        own.map(<[f32]>::to_vec).ok_or_else(missing)
     };
     match config.start {
         Start::Grey => Ok(vec![0.5; length]),

@@ -21,7 +21,9 @@ pub fn show(
     section(ui, "Attribution", |ui| {
         explain::show(ui, state, labels, input[0].min(input[1]), actions);
     });
-    section(ui, "Synthesis", |ui| studio::show(ui, state, labels, stages));
+    section(ui, "Synthesis", |ui| {
+        studio::show(ui, state, labels, stages)
+    });
     section(ui, "Map colours", |ui| {
         colors::show(ui, &mut state.display.heat);
     });
@@ -268,7 +270,10 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
                 let last = shown && display.hidden.len() + 1 == models.len();
                 let toggle = egui::Button::selectable(shown, theme::file_name(model.as_ref()));
                 let response = ui.add_enabled(!last, toggle);
-                if response.on_hover_text("Hidden rows compute nothing").clicked() {
+                if response
+                    .on_hover_text("Hidden rows compute nothing")
+                    .clicked()
+                {
                     shown = !shown;
                     display.hidden.retain(|&hidden| hidden != row);
                     if !shown {

@@ -57,7 +57,13 @@ fn choose_method(ui: &mut Ui, method: &mut Method, side: usize) {
 }
 
 /// A labelled number.
-pub(super) fn number(ui: &mut Ui, name: &str, value: &mut usize, range: RangeInclusive<usize>, hint: &str) {
+pub(super) fn number(
+    ui: &mut Ui,
+    name: &str,
+    value: &mut usize,
+    range: RangeInclusive<usize>,
+    hint: &str,
+) {
     ui.label(name);
     ui.add(DragValue::new(value).range(range))
         .on_hover_text(hint);
@@ -297,7 +303,11 @@ fn fill(ui: &mut Ui, fill: &mut Fill, side: usize) {
     });
 }
 
-pub(super) fn reference(ui: &mut Ui, chosen: &mut Option<crate::picture::Picture>, library: &[Entry]) {
+pub(super) fn reference(
+    ui: &mut Ui,
+    chosen: &mut Option<crate::picture::Picture>,
+    library: &[Entry],
+) {
     ui.horizontal(|ui| {
         ui.label("Other picture");
         let name = |picture: &crate::picture::Picture| super::theme::file_name(&picture.path);

@@ -55,7 +55,12 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         }
         let at = state.studio.cursor.unwrap_or(state.studio.done) as f64;
         let color = plot.ctx().global_style().visuals.strong_text_color();
-        plot.add(VLine::new("shown", at).color(color).width(2.0).allow_hover(false));
+        plot.add(
+            VLine::new("shown", at)
+                .color(color)
+                .width(2.0)
+                .allow_hover(false),
+        );
         if let Against::Iterate(pinned) = state.studio.against {
             let line = VLine::new("pinned", pinned as f64).color(color);
             plot.add(line.style(egui_plot::LineStyle::dotted_dense()));
@@ -85,11 +90,7 @@ fn buttons(ui: &mut Ui, state: &mut State) {
     if ui.button("Step").on_hover_text("One step (N)").clicked() {
         state.step_synthesis();
     }
-    if ui
-        .button("Reset")
-        .on_hover_text("Begin anew (R)")
-        .clicked()
-    {
+    if ui.button("Reset").on_hover_text("Begin anew (R)").clicked() {
         state.studio.reset();
     }
 }
@@ -162,7 +163,10 @@ fn save(ui: &mut Ui, rows: &[Row], actions: &mut Vec<Action>) {
 
 fn name(row: &Row, index: usize) -> String {
     let look = row.look.as_ref();
-    look.map_or_else(|| format!("row {}", index + 1), |look| look.manifest.name.clone())
+    look.map_or_else(
+        || format!("row {}", index + 1),
+        |look| look.manifest.name.clone(),
+    )
 }
 
 /// The mean over the pictures of what is brought down or up, by iteration.

@@ -87,7 +87,9 @@ fn bars(ui: &Ui, area: Rect, values: &[f32], row: usize, chosen: Option<usize>) 
     let painter = ui.painter_at(area);
     let visuals = ui.visuals();
     painter.rect_filled(area, 2.0, visuals.extreme_bg_color);
-    let most = values.iter().fold(1e-6f32, |most, value| most.max(value.abs()));
+    let most = values
+        .iter()
+        .fold(1e-6f32, |most, value| most.max(value.abs()));
     let width = area.width() / values.len().max(1) as f32;
     for (unit, value) in values.iter().enumerate() {
         let left = area.left() + unit as f32 * width;
@@ -113,13 +115,7 @@ fn bars(ui: &Ui, area: Rect, values: &[f32], row: usize, chosen: Option<usize>) 
 }
 
 /// The pictures that excite `unit` most, then those that do least.
-fn gallery(
-    ui: &mut Ui,
-    surveyed: &Surveyed,
-    unit: usize,
-    side: f32,
-    thumbnails: &mut Thumbnails,
-) {
+fn gallery(ui: &mut Ui, surveyed: &Surveyed, unit: usize, side: f32, thumbnails: &mut Thumbnails) {
     let activation = |index: &usize| surveyed.activations[*index].get(unit).copied();
     let mut order: Vec<usize> = (0..surveyed.activations.len())
         .filter(|index| activation(index).is_some())
@@ -128,7 +124,10 @@ fn gallery(
         let value = |index| activation(index).unwrap_or(0.0);
         value(b).total_cmp(&value(a))
     });
-    let least = order.len().saturating_sub(SHOWN).max(SHOWN.min(order.len()));
+    let least = order
+        .len()
+        .saturating_sub(SHOWN)
+        .max(SHOWN.min(order.len()));
     let ends = order.iter().take(SHOWN).chain(&order[least..]);
     for (place, &index) in ends.enumerate() {
         if place == SHOWN {
@@ -141,9 +140,6 @@ fn gallery(
         let texture = thumbnails.get(ui, picture).id();
         ui.painter().image(texture, area, whole, Color32::WHITE);
         let value = activation(&index).unwrap_or(0.0);
-        response.on_hover_text(format!(
-            "{}: {value:.3}",
-            theme::file_name(&picture.path)
-        ));
+        response.on_hover_text(format!("{}: {value:.3}", theme::file_name(&picture.path)));
     }
 }

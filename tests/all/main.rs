@@ -21,6 +21,8 @@ mod laws; // laws of norms, balls and descents
 mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
+mod synthesis; // pictures that a model makes
+
 mod wishes; // what the window asks of the engine
 
 mod batches; // shuffling and augmentation

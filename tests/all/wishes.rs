@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use epsiloscope::attribution::{
     Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
 };
-use epsiloscope::jobs::{Attacked, Explained, Lane, Look, News, Request, Which};
+use epsiloscope::jobs::{Attacked, Explained, Lane, Look, Made, News, Request, Which};
 use epsiloscope::picture::Picture;
 use epsiloscope::results::Row;
-use epsiloscope::state::{Column, State, case, complete, wanted};
+use epsiloscope::state::{Column, State, TaskKind, advance, case, complete, wanted};
+use epsiloscope::synthesis::{SharedHistory, Task, Unit};
 use epsiloscope::view::{Frame, HeatMap, Palette, Sign};
 
 use crate::common::tiny_manifest;
@@ -45,6 +46,7 @@ fn row() -> Row {
         manifest: Arc::new(tiny_manifest(2)),
         input: frame(0.5),
         probabilities: vec![0.9, 0.1],
+        representation: vec![0.5; 8],
         label: 0,
     };
     row.take(Lane::Look(0), News::Looked(look));
@@ -198,5 +200,113 @@ fn settings_survive_being_written_down() {
     assert_eq!(
         serde_json::from_str::<IntegratedGradients>(&text).ok(),
         Some(fast)
+    );
+}
+
+fn made(state: &State, row: &Row, steps: usize) -> News {
+    let requests = wanted(state, std::slice::from_ref(row));
+    let Some(Request::Synthesise(brief, _)) = requests.get(&Lane::Synthesis(0)) else {
+        panic!("the column is drawn");
+    };
+    News::Made(Box::new(Made {
+        brief: brief.clone(),
+        steps,
+        picture: frame(0.1),
+        size: SIZE,
+        probabilities: vec![0.5; 2],
+        rate: 1.0,
+        history: SharedHistory::default(),
+        distances: None,
+    }))
+}
+
+/// How many steps are allowed, if the picture is wanted at all.
+fn allowed(state: &State, row: &Row) -> Option<usize> {
+    let requests = wanted(state, std::slice::from_ref(row));
+    match requests.get(&Lane::Synthesis(0))? {
+        Request::Synthesise(_, until) => Some(*until),
+        _ => unreachable!("it is the lane of pictures"),
+    }
+}
+
+#[test]
+fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
+    let (mut state, mut row) = (state(), row());
+    assert_eq!(allowed(&state, &row), None, "its column is hidden at first");
+    state.toggle_synthesis();
+    let tell = |state: &mut State, row: &mut Row, steps: usize| {
+        let news = made(state, row, steps);
+        row.take(Lane::Synthesis(0), news);
+        advance(state, std::slice::from_ref(row));
+    };
+    tell(&mut state, &mut row, 3);
+    assert_eq!(allowed(&state, &row), Some(400));
+    state.toggle_synthesis();
+    assert_eq!(allowed(&state, &row), Some(3), "a pause holds where it is");
+    state.step_synthesis();
+    assert_eq!(allowed(&state, &row), Some(4));
+    tell(&mut state, &mut row, 4);
+    state.studio.speed = Some(5);
+    state.toggle_synthesis();
+    tell(&mut state, &mut row, 4);
+    assert_eq!(allowed(&state, &row), Some(9));
+    tell(&mut state, &mut row, 7);
+    assert_eq!(
+        allowed(&state, &row),
+        Some(9),
+        "the slowest row sets the pace"
+    );
+    tell(&mut state, &mut row, 400);
+    assert!(!state.studio.running, "it stops at the end");
+    state.toggle_synthesis();
+    assert_eq!(allowed(&state, &row), Some(0), "and then begins anew");
+    state.display.hidden.push(0);
+    assert!(
+        wanted(&state, &[row]).is_empty(),
+        "a hidden row costs nothing"
+    );
+}
+
+#[test]
+fn only_what_a_picture_is_made_of_starts_it_anew() {
+    let (mut state, mut row) = (state(), row());
+    state.show_synthesis();
+    let brief = |state: &State, row: &Row| {
+        let requests = wanted(state, std::slice::from_ref(row));
+        match requests.get(&Lane::Synthesis(0)) {
+            Some(Request::Synthesise(brief, _)) => brief.clone(),
+            _ => panic!("the column is drawn"),
+        }
+    };
+    let inversion = brief(&state, &row);
+    state.display.zoom = 3.0;
+    state.attack.epsilon = 0.9;
+    assert_eq!(brief(&state, &row), inversion, "the input is inverted");
+    state.studio.which = Which::Attacked;
+    let attacked = brief(&state, &row);
+    assert_ne!(attacked, inversion);
+    state.attack.epsilon = 0.2;
+    assert_ne!(
+        brief(&state, &row),
+        attacked,
+        "another attack is another target"
+    );
+    state.studio.choose(TaskKind::Generation);
+    let generation = brief(&state, &row);
+    let look = row.look.clone().map(|look| Look {
+        input: frame(0.9),
+        ..look
+    });
+    row.take(Lane::Look(0), News::Looked(look.expect("it looked")));
+    assert_eq!(brief(&state, &row), generation, "it begins at no picture");
+    state.studio.reset();
+    assert_ne!(brief(&state, &row), generation);
+    state.choose_unit(0, 5);
+    assert_eq!(
+        brief(&state, &row).config.task,
+        Task::Neuron(Unit {
+            stage: None,
+            index: 5
+        })
     );
 }

@@ -8,6 +8,7 @@ mod attribution_checks;
 #[path = "../all/parity_checks.rs"]
 mod parity_checks;
 mod shader;
+mod synthesis;
 mod window;
 
 use epsiloscope::descent::Norm;
@@ -17,11 +18,15 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 9] = [
+const TESTS: [(&str, Check); 10] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
     ("attributions_agree_with_captum", captum),
+    (
+        "equal_seeds_make_equal_pictures_on_both_backends",
+        synthesis::agrees_with_the_cpu,
+    ),
     (
         "the_shader_draws_what_its_cpu_twin_says",
         shader::pictures_and_differences,

@@ -99,8 +99,9 @@ impl Compiled {
         let [h, w] = pixels.size;
         let length = 3 * h * w;
         let count = pixels.values.len() / length;
-        let one =
-            |picture: &[f32]| self.forward_one(self.normalize(picture, h, w), cut, keep, count == 1);
+        let one = |picture: &[f32]| {
+            self.forward_one(self.normalize(picture, h, w), cut, keep, count == 1)
+        };
         let maps: Vec<(Map, Tape)> = pixels.values.par_chunks_exact(length).map(one).collect();
         let Map { h, w, c, .. } = maps[0].0;
         let values = maps
@@ -130,7 +131,9 @@ impl Compiled {
 
     /// The blocks before a cut.
     fn blocks(&self, cut: Cut) -> impl Iterator<Item = &Block> {
-        self.stages[..cut.stages(self.stages.len())].iter().flatten()
+        self.stages[..cut.stages(self.stages.len())]
+            .iter()
+            .flatten()
     }
 
     fn normalize(&self, picture: &[f32], h: usize, w: usize) -> Map {

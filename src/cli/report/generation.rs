@@ -1,0 +1,195 @@
+//! `epsiloscope report generation`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::write_json;
+use crate::cli::synthesis::Settings;
+use crate::cli::{class_number, default_models};
+use crate::data::{Dataset, Split};
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::model::{Classifier, tensor_values, zoo};
+use crate::synthesis::{
+    Aim, Gaussian, Material, Run, Seeds, Synthesis, Task, activations, frechet,
+};
+
+/// Generates pictures of every class by every model, and measures the Fréchet distance to the real
+/// test pictures in the representation of each judge; that of real training pictures is the floor.
+///
+/// The formula is FID's, the network is not: the figures compare with each other only.
+#[derive(Debug, Args)]
+pub struct GenerationArguments {
+    /// Folder of the data set.
+    #[arg(long)]
+    data: PathBuf,
+    /// Pictures of each class.
+    #[arg(long, default_value_t = 100)]
+    per_class: usize,
+    /// Models to compare: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// Networks in whose representation the distance is measured.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    judges: Vec<String>,
+    /// What is maximised.
+    #[arg(long, value_enum, default_value_t)]
+    aim: Aim,
+    #[command(flatten)]
+    settings: Settings,
+    /// Folder for report-generation.json.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+/// Pictures generated or looked at at once.
+const AT_ONCE: usize = 50;
+
+/// One line of the table.
+#[derive(Serialize)]
+struct Line {
+    pictures: String,
+    /// Name of each judge, and the distance in its representation.
+    distances: Vec<(String, f64)>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    per_class: usize,
+    synthesis: Synthesis,
+    lines: Vec<Line>,
+}
+
+/// A judge with the Gaussian of the real test pictures in its representation.
+struct Judge {
+    model: Classifier,
+    real: Gaussian,
+}
+
+impl GenerationArguments {
+    /// Measures, prints and writes.
+    pub fn run(&self) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let mut judges = Vec::new();
+        for name in &self.judges {
+            let model = zoo::open(name, &device)?;
+            let real = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
+            let real = gaussian(&model, &planes_of(&real))?;
+            judges.push(Judge { model, real });
+        }
+        let mut lines = vec![self.floor(&judges)?];
+        let mut synthesis = None;
+        for name in &self.models {
+            let model = zoo::open(name, &device)?;
+            let (pictures, config) = self.generate(&model)?;
+            synthesis = Some(config);
+            let name = model.manifest().name.clone();
+            lines.push(line(name, &judges, |_| Ok(pictures.clone()))?);
+        }
+        let report = Report {
+            per_class: self.per_class,
+            synthesis: synthesis.ok_or_else(|| Error::Config("no model to measure".into()))?,
+            lines,
+        };
+        write_json(self.out.as_deref(), "report-generation.json", &report)
+    }
+
+    /// As many real training pictures as are generated.
+    fn floor(&self, judges: &[Judge]) -> Result<Line> {
+        line("real training pictures".into(), judges, |model| {
+            let mut data = Dataset::open(&self.data, Split::Train, model.manifest().input)?;
+            data.thin(self.per_class * data.classes.len());
+            Ok(planes_of(&data))
+        })
+    }
+
+    fn generate(&self, model: &Classifier) -> Result<(Vec<Vec<f32>>, Synthesis)> {
+        let seeds = Seeds::bundled()?;
+        let labels = model.manifest().labels.clone();
+        let bar = ProgressBar::new((labels.len() * self.per_class) as u64);
+        let mut pictures = Vec::new();
+        let mut last = None;
+        for label in &labels {
+            let class = class_number(model, label)?;
+            let task = Task::Generate {
+                class,
+                aim: self.aim,
+            };
+            let mut made = 0;
+            while made < self.per_class {
+                let mut config = self.settings.synthesis(task.clone());
+                config.count = AT_ONCE.min(self.per_class - made);
+                // Every picture has its own draw.
+                config.seed = config.seed.wrapping_add(made as u64);
+                let material = Material {
+                    seeds: Some(&seeds),
+                    ..Material::default()
+                };
+                let mut run = Run::new(&config, model, &material)?;
+                while !run.finished() {
+                    run.step(model)?;
+                }
+                let values = tensor_values(run.current().clone());
+                let each = values.chunks_exact(values.len() / config.count);
+                pictures.extend(each.map(<[f32]>::to_vec));
+                made += config.count;
+                bar.inc(config.count as u64);
+                last = Some(config);
+            }
+        }
+        bar.finish_and_clear();
+        let config = last.ok_or_else(|| Error::Config("no picture to generate".into()))?;
+        Ok((pictures, config))
+    }
+}
+
+fn planes_of(data: &Dataset) -> Vec<Vec<f32>> {
+    (0..data.len()).map(|at| data.unit_planes(at)).collect()
+}
+
+/// Measures pictures against the real ones, judge by judge, and prints the line.
+fn line(
+    name: String,
+    judges: &[Judge],
+    pictures: impl Fn(&Classifier) -> Result<Vec<Vec<f32>>>,
+) -> Result<Line> {
+    let mut distances = Vec::new();
+    for judge in judges {
+        let made = gaussian(&judge.model, &pictures(&judge.model)?)?;
+        let distance = frechet(&made, &judge.real);
+        let by = judge.model.manifest().name.clone();
+        println!("{name}: Fréchet distance {distance:.2} in the representation of {by}");
+        distances.push((by, distance));
+    }
+    Ok(Line {
+        pictures: name,
+        distances,
+    })
+}
+
+/// The Gaussian of pictures in the representation of a model.
+fn gaussian(model: &Classifier, pictures: &[Vec<f32>]) -> Result<Gaussian> {
+    let size = model.manifest().input;
+    let length = 3 * size[0] * size[1];
+    if pictures.iter().any(|picture| picture.len() != length) {
+        let text = format!(
+            "{} judges pictures of {}×{} pixels only",
+            model.manifest().name,
+            size[1],
+            size[0]
+        );
+        return Err(Error::Config(text));
+    }
+    let rows: Vec<Vec<f32>> = pictures
+        .chunks(AT_ONCE)
+        .flat_map(|some| activations(model, None, some.concat()))
+        .collect();
+    let fitted = Gaussian::fit(rows.iter().map(Vec::as_slice));
+    fitted.ok_or_else(|| Error::Config("two pictures at least are needed".into()))
+}

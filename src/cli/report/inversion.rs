@@ -1,0 +1,178 @@
+//! `epsiloscope report inversion`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Mean, write_json};
+use crate::cli::default_models;
+use crate::cli::synthesis::Settings;
+use crate::data::{Dataset, Split};
+use crate::device::{Backend, Compute};
+use crate::error::Result;
+use crate::model::{Classifier, tensor_values, zoo};
+use crate::synthesis::{Distances, Material, Run, Start, Synthesis, Task, distances};
+
+/// Inverts test pictures by every model and measures how far the results are from them.
+#[derive(Debug, Args)]
+pub struct InversionArguments {
+    /// Folder of the data set; its test (or val) split is used.
+    #[arg(long)]
+    data: PathBuf,
+    /// This many pictures, spread evenly.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// Models to compare, the first with each other: ids of bundled ones or paths of files.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// Networks in whose features the perceptual distance is measured.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    judges: Vec<String>,
+    /// Match the map after this stage instead of the representation.
+    #[arg(long)]
+    stage: Option<usize>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Folder for report-inversion.json.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Where the models run.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+/// Pictures inverted at once.
+const AT_ONCE: usize = 16;
+
+/// What is known of one model.
+#[derive(Serialize)]
+struct Outcome {
+    model: String,
+    /// Name of each measure, and its mean.
+    measures: Vec<(String, Mean)>,
+    /// The same minus the first model's, picture by picture.
+    minus_first: Vec<(String, Mean)>,
+    #[serde(skip)]
+    values: Vec<Vec<f64>>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    pictures: usize,
+    synthesis: Synthesis,
+    outcomes: Vec<Outcome>,
+}
+
+impl InversionArguments {
+    /// Measures, prints and writes.
+    pub fn run(&self) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let open = |names: &[String]| -> Result<Vec<Classifier>> {
+            names.iter().map(|name| zoo::open(name, &device)).collect()
+        };
+        let (models, judges) = (open(&self.models)?, open(&self.judges)?);
+        let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
+        println!("{synthesis}");
+        let mut names = vec![
+            "representation distance".to_owned(),
+            "pixel L2".into(),
+            "SSIM".into(),
+        ];
+        let looks = judges.iter().map(|judge| &judge.manifest().name);
+        names.extend(looks.map(|name| format!("perceptual, by {name}")));
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut count = 0;
+        for model in &models {
+            let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
+            data.thin(self.limit);
+            count = data.len();
+            let values = measure(model, &judges, &data, &synthesis)?;
+            let named = |values: Vec<Vec<f64>>| -> Vec<(String, Mean)> {
+                let means = values.iter().map(|values| Mean::of(values));
+                names.iter().cloned().zip(means).collect()
+            };
+            let minus_first = outcomes.first().map_or_else(Vec::new, |first: &Outcome| {
+                let pairs = values.iter().zip(&first.values);
+                let minus =
+                    |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
+                named(pairs.map(minus).collect())
+            });
+            let outcome = Outcome {
+                model: model.manifest().name.clone(),
+                measures: named(values.clone()),
+                minus_first,
+                values,
+            };
+            outcome.print();
+            outcomes.push(outcome);
+        }
+        let report = Report {
+            pictures: count,
+            synthesis,
+            outcomes,
+        };
+        write_json(self.out.as_deref(), "report-inversion.json", &report)
+    }
+}
+
+impl Outcome {
+    fn print(&self) {
+        println!("{}", self.model);
+        for (name, mean) in &self.measures {
+            println!("  {name}: {mean}");
+        }
+        for (name, mean) in &self.minus_first {
+            println!("  {name}, minus the first model's: {mean}");
+        }
+    }
+}
+
+/// For each measure, its value for each picture.
+fn measure(
+    model: &Classifier,
+    judges: &[Classifier],
+    data: &Dataset,
+    synthesis: &Synthesis,
+) -> Result<Vec<Vec<f64>>> {
+    let mut values = vec![Vec::new(); 3 + judges.len()];
+    let indices: Vec<usize> = (0..data.len()).collect();
+    for some in indices.chunks(AT_ONCE) {
+        let targets: Vec<f32> = some.iter().flat_map(|&at| data.unit_planes(at)).collect();
+        let config = Synthesis {
+            count: some.len(),
+            ..synthesis.clone()
+        };
+        let first = (config.start == Start::Current).then_some(targets.as_slice());
+        let material = Material {
+            target: Some(&targets),
+            current: first,
+            ..Material::default()
+        };
+        let mut run = Run::new(&config, model, &material)?;
+        while !run.finished() {
+            run.step(model)?;
+        }
+        let made = tensor_values(run.current().clone());
+        let history = run.history().lock().expect("this thread alone uses it");
+        let losses = history.newest().map(|kept| kept.losses.clone());
+        values[0].extend(losses.iter().flatten().map(|&loss| f64::from(loss)));
+        let length = targets.len() / some.len();
+        let pairs = made.chunks_exact(length).zip(targets.chunks_exact(length));
+        for (made, target) in pairs {
+            for (place, judge) in judges.iter().enumerate() {
+                let Distances {
+                    l2,
+                    ssim,
+                    perceptual,
+                } = distances(judge, made, target, data.size);
+                if place == 0 {
+                    values[1].push(f64::from(l2));
+                    values[2].push(f64::from(ssim));
+                }
+                values[3 + place].push(f64::from(perceptual));
+            }
+        }
+    }
+    Ok(values)
+}

@@ -1,0 +1,55 @@
+//! Steps that favour what is large in a picture over its grain.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Weighs the frequencies of a gradient by f^−α: descent on the coefficients of a picture in a
+/// decorrelated (cosine) basis instead of on its pixels, as Olah et al. 2017 precondition theirs.
+/// The picture keeps all its freedom; only the way through it changes.
+pub(super) struct Spectrum {
+    /// Orthonormal cosines `[1, 1, h, h]` and `[1, 1, w, w]`, one frequency a row.
+    rows: Tensor<4>,
+    columns: Tensor<4>,
+    /// `[1, 1, h, w]`.
+    weights: Tensor<4>,
+}
+
+impl Spectrum {
+    /// For pictures of height and width `size`.
+    pub(super) fn new(exponent: f32, [h, w]: [usize; 2], device: &Device) -> Self {
+        // In cycles of the longer side, from one half on.
+        let longer = h.max(w) as f32;
+        let frequency = |k: usize, side: usize| 0.5 * k as f32 * longer / side as f32;
+        let weight = |at: usize| {
+            let f = frequency(at / w, h).hypot(frequency(at % w, w));
+            f.max(0.5).powf(-exponent)
+        };
+        let weights = (0..h * w).map(weight).collect();
+        Self {
+            rows: cosines(h, device),
+            columns: cosines(w, device),
+            weights: Tensor::from_data(TensorData::new::<f32, _>(weights, [1, 1, h, w]), device),
+        }
+    }
+
+    /// The weighed gradient.
+    pub(super) fn apply(&self, gradient: Tensor<4>) -> Tensor<4> {
+        let (rows, columns) = (self.rows.clone(), self.columns.clone());
+        let spectrum = rows
+            .clone()
+            .matmul(gradient)
+            .matmul(columns.clone().transpose());
+        let weighed = spectrum * self.weights.clone();
+        rows.transpose().matmul(weighed).matmul(columns)
+    }
+}
+
+/// The orthonormal discrete cosine transform (type II) of `n` values as a matrix.
+fn cosines(n: usize, device: &Device) -> Tensor<4> {
+    let value = |at: usize| {
+        let (k, x) = ((at / n) as f32, (at % n) as f32);
+        let scale = if at < n { 1.0 } else { 2.0 } / n as f32;
+        scale.sqrt() * (std::f32::consts::PI * k * (x + 0.5) / n as f32).cos()
+    };
+    let values: Vec<f32> = (0..n * n).map(value).collect();
+    Tensor::from_data(TensorData::new(values, [1, 1, n, n]), device)
+}
