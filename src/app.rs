@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use egui::{CentralPanel, Panel, ViewportCommand};
+use egui::{CentralPanel, Color32, Panel, ViewportCommand};
 
 use crate::attribution::{Background, Method};
 use crate::device::Compute;
@@ -62,7 +62,9 @@ pub fn open_window(
             .with_app_id("epsiloscope")
             .with_inner_size([1280.0, 720.0])
             .with_min_inner_size([800.0, 500.0]),
-        wgpu_options: graphics(&compute),
+        wgpu_options: view::graphics(&compute),
+        // Nothing here fades from colour to colour.
+        dithering: false,
         ..Default::default()
     };
     let build: eframe::AppCreator<'_> = Box::new(move |context| {
@@ -76,21 +78,6 @@ pub fn open_window(
     });
     eframe::run_native("Epsiloscope", options, build)
         .map_err(|error| Error::Window(error.to_string()))
-}
-
-/// The device that burn computes on, where there is one to share.
-fn graphics(compute: &Compute) -> eframe::egui_wgpu::WgpuConfiguration {
-    let mut configuration = eframe::egui_wgpu::WgpuConfiguration::default();
-    if let Some(setup) = &compute.graphics {
-        configuration.wgpu_setup =
-            eframe::egui_wgpu::WgpuSetup::Existing(eframe::egui_wgpu::WgpuSetupExisting {
-                instance: setup.instance.clone(),
-                adapter: setup.adapter.clone(),
-                device: setup.device.clone(),
-                queue: setup.queue.clone(),
-            });
-    }
-    configuration
 }
 
 impl App {
@@ -154,22 +141,19 @@ impl App {
     }
 
     fn hear(&mut self, context: &egui::Context) {
+        let mut made = false;
         for (lane, news) in self.engine.news() {
             if matches!(news, News::Looked(_)) {
                 self.vitals.prediction();
             }
+            made |= matches!(news, News::Made(_));
             self.rows[lane.row()].take(lane, news);
         }
-        let epsilon = self.state.attack.epsilon;
-        let shows = |row: &Row| row.nearest(epsilon).is_some_and(|shown| shown.exact);
-        self.vitals.attacks.answer(self.rows.iter().all(shows));
-        let near = |row: &Row| {
-            let shown = row.nearest(epsilon);
-            shown.is_some_and(|shown| row.maps_attack_at(shown.attacked.epsilon))
-        };
-        self.vitals.near_maps.answer(self.rows.iter().all(near));
-        let maps = |row: &Row| row.maps_attack_at(epsilon);
-        self.vitals.maps.answer(self.rows.iter().all(maps));
+        if made {
+            let studio = &self.state.studio;
+            self.vitals.made(studio.running || studio.working);
+        }
+        self.vitals.shown(&self.rows, self.state.attack.epsilon);
         for result in self.loader.arrived() {
             match result {
                 Ok(opened) => {
@@ -260,7 +244,11 @@ impl App {
             }
             None => (Vec::new(), [32, 32], 0),
         };
-        Panel::top("menu").show(ui, |ui| {
+        // The window is cleared to the panels' colour, so they need not paint it once more.
+        let style = ui.style().clone();
+        let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);
+        let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
+        Panel::top("menu").frame(edge).show(ui, |ui| {
             let status = ui::menu::Status {
                 device: &self.device,
                 busy: self.engine.busy(),
@@ -268,6 +256,7 @@ impl App {
             ui::menu::show(ui, &mut self.state, &status, &mut actions);
         });
         Panel::bottom("timeline")
+            .frame(edge)
             .resizable(true)
             .default_size(150.0)
             .min_size(90.0)
@@ -281,6 +270,7 @@ impl App {
             });
         if self.state.display.library && self.state.display.filled.is_none() {
             Panel::left("library")
+                .frame(edge)
                 .default_size(190.0)
                 .size_range(120.0..=400.0)
                 .show(ui, |ui| {
@@ -289,6 +279,7 @@ impl App {
         }
         if self.state.display.controls && self.state.display.filled.is_none() {
             Panel::right("controls")
+                .frame(edge)
                 .default_size(300.0)
                 .size_range(260.0..=500.0)
                 .show(ui, |ui| {
@@ -305,7 +296,7 @@ impl App {
                         });
                 });
         }
-        CentralPanel::default().show(ui, |ui| {
+        CentralPanel::default().frame(middle).show(ui, |ui| {
             ui::grid::show(
                 ui,
                 &mut self.state,
@@ -360,9 +351,7 @@ impl App {
     fn wish(&mut self) {
         for lane in self.engine.want(wanted(&self.state, &self.rows)) {
             if let Lane::Attack(_) = lane {
-                self.vitals.attacks.ask();
-                self.vitals.near_maps.ask();
-                self.vitals.maps.ask();
+                self.vitals.attack_changed();
             }
             self.rows[lane.row()].forget(lane);
         }
@@ -375,6 +364,10 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, context: &egui::Context, _: &mut eframe::Frame) {
         self.logic(context);
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {

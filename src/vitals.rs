@@ -5,6 +5,8 @@
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use crate::results::Row;
+
 static START: OnceLock<Instant> = OnceLock::new();
 
 /// Notes when the program began. Call it first thing.
@@ -20,16 +22,18 @@ pub struct Vitals {
     /// CPU seconds of the window's thread for each frame drawn while the engine worked.
     busy_frames: Vec<f32>,
     /// From the last change of the attack to all rows showing it.
-    pub attacks: Waits,
+    attacks: Waits,
     /// From the same to a first map of every attack on the screen, the nearest finished ones.
-    pub near_maps: Waits,
+    near_maps: Waits,
     /// From the same to a first map of every exact attack.
-    pub maps: Waits,
+    maps: Waits,
+    /// From one frame with pictures in the making to the next with newer ones.
+    updates: Waits,
 }
 
 /// How long a person waits for something.
 #[derive(Default)]
-pub struct Waits {
+struct Waits {
     since: Option<Instant>,
     seconds: Vec<f32>,
 }
@@ -39,12 +43,12 @@ const MOST: usize = 54_000;
 
 impl Waits {
     /// It was asked for; an earlier question no longer counts.
-    pub fn ask(&mut self) {
+    fn ask(&mut self) {
         self.since = Some(Instant::now());
     }
 
     /// Whether what was asked for `is_there`.
-    pub fn answer(&mut self, is_there: bool) {
+    fn answer(&mut self, is_there: bool) {
         if let Some(since) = self.since.take_if(|_| is_there)
             && self.seconds.len() < MOST
         {
@@ -62,6 +66,34 @@ impl Vitals {
             && self.busy_frames.len() < MOST
         {
             self.busy_frames.push(seconds);
+        }
+    }
+
+    /// The attack was changed.
+    pub fn attack_changed(&mut self) {
+        self.attacks.ask();
+        self.near_maps.ask();
+        self.maps.ask();
+    }
+
+    /// Ends the waits for what all `rows` show by now of the attack at `epsilon`.
+    pub fn shown(&mut self, rows: &[Row], epsilon: f32) {
+        let exact = |row: &Row| row.nearest(epsilon).is_some_and(|shown| shown.exact);
+        self.attacks.answer(rows.iter().all(exact));
+        let near = |row: &Row| {
+            let shown = row.nearest(epsilon);
+            shown.is_some_and(|shown| row.maps_attack_at(shown.attacked.epsilon))
+        };
+        self.near_maps.answer(rows.iter().all(near));
+        let maps = |row: &Row| row.maps_attack_at(epsilon);
+        self.maps.answer(rows.iter().all(maps));
+    }
+
+    /// This frame shows pictures in the making as they newly are; whether they go on.
+    pub fn made(&mut self, goes_on: bool) {
+        self.updates.answer(true);
+        if goes_on {
+            self.updates.ask();
         }
     }
 
@@ -89,6 +121,10 @@ impl Drop for Vitals {
             (
                 "waits for first maps of the exact attacks",
                 &mut self.maps.seconds,
+            ),
+            (
+                "times between two looks of pictures in the making",
+                &mut self.updates.seconds,
             ),
         ];
         for (what, seconds) in about {

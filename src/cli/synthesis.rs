@@ -70,7 +70,7 @@ pub struct NeuronArguments {
 pub(super) enum Preset {
     /// Those of arXiv 2307.02500.
     Paper,
-    /// Fewer, smoothed and shrinking steps that look as good sooner (inversions).
+    /// Averaged, shrinking, smooth steps, whose result looks better sooner.
     Fast,
 }
 
@@ -120,16 +120,14 @@ impl Settings {
     pub(super) fn synthesis(&self, task: Task) -> Synthesis {
         let base = Synthesis {
             task,
-            ..Synthesis::fast_inversion()
+            ..Synthesis::paper_inversion()
         };
-        let preset = match (self.preset, &base.task) {
-            (Preset::Fast, Task::Invert { .. }) => base,
-            _ => Synthesis {
-                task: base.task.clone(),
-                ..base.paper()
-            },
+        let preset = match self.preset {
+            Preset::Paper => base.paper(),
+            Preset::Fast => base.fast(),
         };
         Synthesis {
+            task: base.task,
             start: self.start.unwrap_or(preset.start),
             radius: self.radius.unwrap_or(preset.radius),
             step: self.step.unwrap_or(preset.step),

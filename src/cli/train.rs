@@ -89,6 +89,9 @@ pub struct TrainArguments {
     /// Its step size; by default 2.5·ε/steps, and ε for a single step.
     #[arg(long, value_parser = super::parse_epsilon, requires = "eps")]
     attack_step_size: Option<f32>,
+    /// Side of a grey square that hides a random part of each picture; 0 for none.
+    #[arg(long)]
+    cutout: Option<usize>,
     /// Mean of red, green and blue that the model subtracts; by default CIFAR-10's.
     #[arg(long, value_delimiter = ',', num_args = 3, requires = "std")]
     mean: Option<Vec<f32>>,
@@ -118,6 +121,7 @@ impl TrainArguments {
             config.input = [side; 2];
             config.augmentation.padding = side / 8;
         }
+        set(&mut config.augmentation.cutout, self.cutout);
         let stem = self.stem.unwrap_or(config.architecture.stem);
         if let Some(depth) = self.depth {
             config.architecture = Architecture::of_depth(depth, stem, self.width)?;

@@ -17,6 +17,10 @@ pub struct Augmentation {
     pub padding: usize,
     /// Whether to mirror every other picture.
     pub flip: bool,
+    /// Side of a grey square at a random place, of which the edge may cut off some (DeVries and
+    /// Taylor 2017); 0 for none.
+    #[serde(default)]
+    pub cutout: usize,
 }
 
 /// Pictures, their labels and their numbers in the data set.
@@ -98,20 +102,33 @@ impl<'a> Batches<'a> {
         // Streams below 2^32 belong to the shuffling of epochs.
         let stream = ((self.epoch as u64 + 1) << 32) | number as u64;
         let mut rng = generator(self.seed, stream);
-        let Augmentation { padding, flip } = self.augmentation;
+        let Augmentation {
+            padding,
+            flip,
+            cutout,
+        } = self.augmentation;
         let [h, w] = self.dataset.size;
         let (top, left) = (
             rng.random_range(0..=2 * padding),
             rng.random_range(0..=2 * padding),
         );
         let mirrored = flip && rng.random();
+        // Where the hidden square begins, `cutout` beyond its first row and column.
+        let hidden = [h, w].map(|side| match cutout {
+            0 => 0,
+            _ => rng.random_range(0..side) + cutout.div_ceil(2),
+        });
+        let hides = |at: usize, hidden: usize| (hidden..hidden + cutout).contains(&(at + cutout));
         for plane in self.dataset.picture(number).chunks_exact(h * w) {
             for y in 0..h {
                 let row = (y + top).checked_sub(padding).filter(|&row| row < h);
                 values.extend((0..w).map(|x| {
-                    let x = if mirrored { w - 1 - x } else { x };
-                    let column = (x + left).checked_sub(padding).filter(|&column| column < w);
+                    let from = if mirrored { w - 1 - x } else { x };
+                    let column = (from + left)
+                        .checked_sub(padding)
+                        .filter(|&column| column < w);
                     match (row, column) {
+                        _ if hides(y, hidden[0]) && hides(x, hidden[1]) => 0.5,
                         (Some(row), Some(column)) => f32::from(plane[row * w + column]) / 255.0,
                         _ => 0.0,
                     }

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows of tensors or of the window; the tests run it on integers.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -74,6 +75,7 @@ impl<W: Worker + 'static> Engine<W> {
         let post = Post {
             letters,
             wake: Box::new(wake),
+            unread: Cell::new(false),
             busy: busy.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -151,7 +153,25 @@ impl<W: Worker> Drop for Engine<W> {
 struct Post<W: Worker> {
     letters: Sender<Letter<W>>,
     wake: Box<dyn Fn() + Send>,
+    /// Whether letters were sent since the window was last woken.
+    unread: Cell<bool>,
     busy: Arc<AtomicUsize>,
+}
+
+impl<W: Worker> Post<W> {
+    fn send(&self, lane: &W::Lane, number: u64, news: W::News) {
+        // A window that is gone reads nothing; the engine ends soon.
+        let _ = self.letters.send((lane.clone(), number, news));
+        self.unread.set(true);
+    }
+
+    /// Wakes the window if there is something to read: once for what belongs together, as every
+    /// frame has its price.
+    fn deliver(&self) {
+        if self.unread.take() {
+            (self.wake)();
+        }
+    }
 }
 
 struct Running<J> {
@@ -181,6 +201,7 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
                 Some(None) => {}
             }
         }
+        post.deliver();
     }
 }
 
@@ -260,8 +281,7 @@ fn step<W: Worker>(
                 running.job = None;
             }
             if let Some(news) = step.news {
-                let _ = post.letters.send((lane.clone(), running.number, news));
-                (post.wake)();
+                post.send(lane, running.number, news);
             }
         }
         Err(message) => {
@@ -273,8 +293,7 @@ fn step<W: Worker>(
 
 fn tell<W: Worker>(worker: &mut W, lane: &W::Lane, number: u64, message: String, post: &Post<W>) {
     let news = worker.failed(message);
-    let _ = post.letters.send((lane.clone(), number, news));
-    (post.wake)();
+    post.send(lane, number, news);
 }
 
 /// Runs `work` and turns a panic into its message: one picture's trouble must not end the window.

@@ -286,6 +286,7 @@ fn remember<T>(results: &mut VecDeque<T>, result: T) {
 /// When to tell of progress: every frame costs time that the work itself could use.
 pub(super) struct Pace {
     told: Instant,
+    every: Duration,
 }
 
 /// Time between two pieces of news of one job.
@@ -293,16 +294,20 @@ const PACE: Duration = Duration::from_millis(80);
 
 impl Default for Pace {
     fn default() -> Self {
-        Self {
-            told: Instant::now(),
-        }
+        Self::every(PACE)
     }
 }
 
 impl Pace {
+    /// No more often than this.
+    pub(super) fn every(every: Duration) -> Self {
+        let told = Instant::now();
+        Self { told, every }
+    }
+
     /// Whether enough time has passed since the last news.
     pub(super) fn is_due(&mut self) -> bool {
-        let due = self.told.elapsed() >= PACE;
+        let due = self.told.elapsed() >= self.every;
         if due {
             self.told = Instant::now();
         }

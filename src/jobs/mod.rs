@@ -20,7 +20,7 @@ pub use explorer::{Explorer, attack_once};
 pub use materials::{BACKGROUND_MOST, Pictures, background, thinned};
 pub use survey::{SURVEYED_MOST, Survey, Surveyed};
 pub use sweep::flip_interval;
-pub use synthesis::{Brief, Made};
+pub use synthesis::{Brief, Examples, Made};
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::tensor::activation::softmax;
 
@@ -37,7 +37,7 @@ pub struct Brief {
     /// The picture of [`Start::Other`], where it is needed.
     pub other: Option<Picture>,
     /// The pictures of each class to which the Gaussians are fitted, if not the bundled ones.
-    pub library: Option<Vec<(String, Picture, Crop)>>,
+    pub library: Option<Examples>,
     /// A new number begins anew.
     pub attempt: u32,
 }
@@ -80,9 +80,18 @@ struct Live {
 pub(super) struct Studio {
     rows: BTreeMap<usize, Rc<RefCell<Live>>>,
     bundled: Option<Rc<Seeds>>,
-    /// Fitted to these pictures at this size.
-    fitted: Option<(Vec<(String, Picture, Crop)>, [usize; 2], Rc<Seeds>)>,
+    fitted: Option<Fitted>,
 }
+
+/// Class Gaussians of a library.
+struct Fitted {
+    library: Examples,
+    size: [usize; 2],
+    seeds: Rc<Seeds>,
+}
+
+/// Pictures with their classes and the parts that models see.
+pub type Examples = Vec<(String, Picture, Crop)>;
 
 /// Steps toward what is allowed.
 pub struct SynthesisJob {
@@ -143,7 +152,7 @@ impl Studio {
             run,
             model,
             judge,
-            pace: Pace::default(),
+            pace: Pace::every(UPDATE),
             since: (Instant::now(), 0),
             rate: 0.0,
         })
@@ -165,18 +174,22 @@ impl Studio {
             }
             return Ok(self.bundled.clone());
         };
-        if let Some((pictures, of, seeds)) = &self.fitted
-            && pictures == library
-            && *of == size
+        if let Some(fitted) = &self.fitted
+            && fitted.library == *library
+            && fitted.size == size
         {
-            return Ok(Some(seeds.clone()));
+            return Ok(Some(fitted.seeds.clone()));
         }
         let pictures = library.iter().filter_map(|(class, picture, crop)| {
             let class = labels.iter().position(|label| label == class)?;
             Some((class, unit_planes(&picture.cropped(*crop, size))))
         });
         let seeds = Rc::new(Seeds::fit(labels, size, pictures));
-        self.fitted = Some((library.clone(), size, seeds.clone()));
+        self.fitted = Some(Fitted {
+            library: library.clone(),
+            size,
+            seeds: seeds.clone(),
+        });
         Ok(Some(seeds))
     }
 }
@@ -241,5 +254,7 @@ impl Live {
     }
 }
 
+/// Time between two looks of a picture in the making: it should move.
+const UPDATE: Duration = Duration::from_millis(40);
 /// Over how long the rate is measured, in seconds.
 const RATE_SECONDS: f32 = 1.0;

@@ -6,8 +6,10 @@
 mod classifier;
 mod compiled;
 mod config;
+mod convolution;
 mod manifest;
 mod normalizer;
+mod product;
 mod resnet;
 mod weights;
 pub mod zoo;

@@ -59,9 +59,9 @@ impl TaskKind {
     /// The settings to begin with.
     pub fn preset(self) -> Synthesis {
         match self {
-            Self::Inversion => Synthesis::fast_inversion(),
+            Self::Inversion => Synthesis::paper_inversion().fast(),
             Self::Generation => Synthesis::paper_generation(0),
-            Self::Unit => Synthesis::paper_neuron(Unit::default()),
+            Self::Unit => Synthesis::paper_neuron(Unit::default()).fast(),
         }
     }
 }
@@ -123,13 +123,15 @@ pub struct Studio {
 impl Default for Studio {
     fn default() -> Self {
         Self {
-            config: Synthesis::fast_inversion(),
+            config: TaskKind::Inversion.preset(),
             which: Which::Input,
             other: None,
             seeds: SeedSource::default(),
             units: Vec::new(),
             running: false,
-            speed: None,
+            // More pictures a second than with as many steps as there is time for, and where
+            // drawing is slow hardly fewer steps.
+            speed: Some(5),
             until: 0,
             done: 0,
             working: false,

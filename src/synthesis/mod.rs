@@ -168,18 +168,6 @@ impl Synthesis {
         }
     }
 
-    /// Looks as good much sooner: see docs/synthesis.md for what each change brings.
-    pub fn fast_inversion() -> Self {
-        Self {
-            iterations: 400,
-            momentum: 0.9,
-            anneal: true,
-            variation: 0.5,
-            spectrum: 1.0,
-            ..Self::paper_inversion()
-        }
-    }
-
     /// The paper's class-specific generation: 60 steps of length 0.5 up the logit, in a ball of 30
     /// around a draw from the class Gaussian.
     pub fn paper_generation(class: usize) -> Self {
@@ -215,6 +203,27 @@ impl Synthesis {
             },
             Task::Generate { class, .. } => Self::paper_generation(class),
             Task::Neuron(unit) => Self::paper_neuron(unit),
+        }
+    }
+
+    /// Looks better sooner: steps are averaged, shrink to nothing, favour what is large, and the
+    /// picture is kept smooth. docs/synthesis.md has what that brings.
+    pub fn fast(&self) -> Self {
+        let calm = Self {
+            momentum: 0.9,
+            anneal: true,
+            spectrum: 1.0,
+            variation: 5.0,
+            ..self.paper()
+        };
+        match self.task {
+            Task::Invert { .. } => Self {
+                iterations: 400,
+                variation: 0.5,
+                ..calm
+            },
+            Task::Generate { .. } => calm,
+            Task::Neuron(_) => Self { step: 0.5, ..calm },
         }
     }
 

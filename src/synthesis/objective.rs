@@ -8,18 +8,22 @@ use crate::model::{Classifier, Cut, tensor_values};
 
 /// What is read off the network.
 enum Reading {
-    /// ‖R(x) − R(t)‖₂ / ‖R(t)‖₂ (paper A, section 3.2) with R(t) `[n, d]` and its lengths `[n]`, or
-    /// one for all pictures.
-    Distance {
-        target: Tensor<2>,
-        length: Tensor<1>,
-    },
+    /// ‖R(x) − R(t)‖₂ / ‖R(t)‖₂ (paper A, section 3.2).
+    Distance(Box<Target>),
     /// Minus the logit of a class.
     Logit(usize),
     /// Cross-entropy to a class.
     CrossEntropy(usize),
     /// Minus a coordinate of the representation.
     Unit(usize),
+}
+
+/// R(t) for each picture, or one for all.
+struct Target {
+    /// `[n, d]`.
+    representation: Tensor<2>,
+    /// ‖R(t)‖₂, `[n]`.
+    length: Tensor<1>,
 }
 
 /// The objective of a synthesis.
@@ -60,7 +64,10 @@ impl Goal {
                         "the length of the target's representation is {wrong}; there is nothing to come near to"
                     ));
                 }
-                Reading::Distance { target, length }
+                Reading::Distance(Box::new(Target {
+                    representation: target,
+                    length,
+                }))
             }
             Task::Generate { class, aim } => match aim {
                 Aim::Logit => Reading::Logit(class),
@@ -92,11 +99,12 @@ impl Aimed<'_> {
     fn of_features(&self, features: Tensor<4>) -> Tensor<1> {
         let model = self.model;
         match &self.reading.0 {
-            Reading::Distance { target, length } => {
-                let difference = representation(model, self.cut, features) - target.clone();
+            Reading::Distance(target) => {
+                let difference =
+                    representation(model, self.cut, features) - target.representation.clone();
                 // √ has no slope at 0: an inversion that arrived stays.
                 let square = difference.square().sum_dim(1).squeeze_dim::<1>(1);
-                (square + f32::MIN_POSITIVE).sqrt() / length.clone()
+                (square + f32::MIN_POSITIVE).sqrt() / target.length.clone()
             }
             Reading::Logit(class) => column(model.logits_of(features), *class).neg(),
             Reading::CrossEntropy(class) => {

@@ -93,7 +93,7 @@ pub struct TrainConfig {
     pub momentum: f64,
     /// Weight decay; convolutions and linear weights only.
     pub weight_decay: f64,
-    /// Crop and flip.
+    /// Crop, flip and cutout.
     pub augmentation: Augmentation,
     /// Seed of initial weights, order, augmentation and attack starts.
     pub seed: u64,
@@ -163,6 +163,7 @@ impl TrainConfig {
             augmentation: Augmentation {
                 padding: 4,
                 flip: true,
+                cutout: 0,
             },
             seed: 0,
             monitor: 1000,

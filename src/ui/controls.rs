@@ -22,7 +22,7 @@ pub fn show(
         explain::show(ui, state, labels, input[0].min(input[1]), actions);
     });
     section(ui, "Synthesis", |ui| {
-        studio::show(ui, state, labels, stages)
+        studio::show(ui, state, labels, stages);
     });
     section(ui, "Map colours", |ui| {
         colors::show(ui, &mut state.display.heat);

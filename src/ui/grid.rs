@@ -129,7 +129,7 @@ fn shared_scale(state: &State, rows: &[Row], columns: &[Column]) -> Option<f32> 
 fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mut Sheet) -> Hover {
     let row = &sheet.rows[index];
     let shown = row.nearest(state.attack.epsilon);
-    title(ui, state, index, row, column, sheet.side);
+    title(ui, state, index, row, column);
     let look = row.look.as_ref()?;
     if let Some(which) = column.map() {
         return map_cell(ui, state, index, which, sheet);
@@ -159,7 +159,7 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     over
 }
 
-fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column, side: f32) {
+fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
     let layout = Layout::left_to_right(Align::Center);
     let shown = row.nearest(state.attack.epsilon);
     let (title, note) = match column {
@@ -176,7 +176,7 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column, si
             made::note(state, row.look.as_ref(), index),
         ),
     };
-    ui.allocate_ui_with_layout(vec2(side, TITLE), layout, |ui| {
+    ui.allocate_ui_with_layout(vec2(ui.available_width(), TITLE), layout, |ui| {
         ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
         ui.add(egui::Label::new(theme::weak(&note)).truncate());
     });

@@ -90,12 +90,13 @@ pub fn cell(
         None => (made.steps, made.picture.clone()),
     };
     let second = match state.studio.against {
+        // A grid of pictures has nothing to stand beside but another grid.
+        Against::Picture if made.brief.config.count > 1 => stills.get(made, 0),
         Against::Picture => None,
         Against::Start => stills.get(made, 0),
         Against::Iterate(at) => stills.get(made, at),
     };
     let second = second.map_or_else(|| look.input.clone(), |(_, frame)| frame);
-    // A grid of pictures has nothing to stand beside but another grid.
     let comparable = second.size() == first.size();
     let split = state.display.divider.filter(|_| comparable);
     let content = Content {
@@ -133,7 +134,7 @@ fn facts(ui: &mut Ui, row: &Row, made: &Made, steps: usize) {
     };
     let value = match TaskKind::of(&made.brief.config.task) {
         TaskKind::Inversion => format!("distance {loss:.3}"),
-        TaskKind::Generation => format!("{:.2}", -loss),
+        TaskKind::Generation => format!("score {:.2}", -loss),
         TaskKind::Unit => format!("activation {:.2}", -loss),
     };
     let text = format!("step {steps} · {value} · {:.0}/s", made.rate);

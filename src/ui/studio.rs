@@ -1,6 +1,6 @@
 //! Settings of the pictures that the models make.
 
-use egui::{ComboBox, DragValue, Slider, Ui};
+use egui::{ComboBox, DragValue, Ui};
 
 use super::explain::{number, reference, seed};
 use crate::jobs::Which;
@@ -43,8 +43,6 @@ pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
     smoothing(ui, &mut studio.config);
     ui.horizontal(|ui| {
         let config = &mut studio.config;
-        ui.checkbox(&mut config.fake_relu, "Fake ReLU")
-            .on_hover_text("Gradients pass the last ReLU as if it were not there, so that a silent unit can wake (arXiv 2307.02500)");
         let hint = "Pictures made at once, each from its own draw of the start";
         number(ui, "Pictures", &mut config.count, 1..=MOST_PICTURES, hint);
         seed(ui, &mut config.seed);
@@ -123,7 +121,6 @@ fn start(ui: &mut Ui, studio: &mut Studio, library: &[crate::state::Entry]) {
 fn presets(ui: &mut Ui, config: &mut Synthesis) {
     ui.horizontal(|ui| {
         ui.label("Preset");
-        let inverts = TaskKind::of(&config.task) == TaskKind::Inversion;
         let keep = |config: &Synthesis, preset: Synthesis| Synthesis {
             task: config.task.clone(),
             start: config.start,
@@ -138,13 +135,12 @@ fn presets(ui: &mut Ui, config: &mut Synthesis) {
         {
             *config = keep(config, config.paper());
         }
-        if inverts
-            && ui
-                .small_button("Fast")
-                .on_hover_text("Momentum, shrinking steps and total variation: as good to look at after a few hundred steps")
-                .clicked()
+        if ui
+            .small_button("Fast")
+            .on_hover_text("Momentum, shrinking steps, what is large first, and smoothness: better to look at, sooner")
+            .clicked()
         {
-            *config = keep(config, Synthesis::fast_inversion());
+            *config = keep(config, config.fast());
         }
     });
 }
@@ -188,9 +184,18 @@ fn smoothing(ui: &mut Ui, config: &mut Synthesis) {
     });
     ui.horizontal(|ui| {
         ui.label("Smoothness");
-        ui.add(Slider::new(&mut config.variation, 0.0..=5.0).logarithmic(true))
+        let weight = DragValue::new(&mut config.variation).range(0.0..=100.0);
+        ui.add(weight.speed(0.02).max_decimals(2))
             .on_hover_text("Weight of the mean total variation (Mahendran and Vedaldi 2015)");
+        ui.label("Coarseness");
+        let exponent = DragValue::new(&mut config.spectrum).range(0.0..=4.0);
+        ui.add(exponent.speed(0.02).max_decimals(2))
+            .on_hover_text("Frequencies f of each step are divided by f to this power, so that what is large comes before grain (Olah et al. 2017)");
+    });
+    ui.horizontal(|ui| {
         let hint = "Random shifts before each gradient, in pixels: what survives them is no accident of one place (Olah et al. 2017)";
         number(ui, "Jitter", &mut config.jitter, 0..=16, hint);
+        ui.checkbox(&mut config.fake_relu, "Fake ReLU")
+            .on_hover_text("Gradients pass the last ReLU as if it were not there, so that a silent unit can wake (arXiv 2307.02500)");
     });
 }

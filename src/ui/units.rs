@@ -26,7 +26,11 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], thumbnails: &mut Thumb
     let shown: Vec<usize> = (0..rows.len())
         .filter(|&row| state.display.shows_row(row))
         .collect();
-    let height = ui.available_height() / shown.len().max(1) as f32 - 4.0;
+    let space = ui.available_height();
+    // The panel is as high as what is in it.
+    ui.set_min_height(space);
+    let gap = ui.spacing().item_spacing.y;
+    let height = space / shown.len().max(1) as f32 - gap;
     for row in shown {
         strip(ui, state, row, &rows[row], height.max(24.0), thumbnails);
     }

@@ -11,6 +11,8 @@ use bytemuck::Zeroable;
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use egui::PaintCallbackInfo;
 
+use crate::device::Compute;
+
 pub use frame::Frame;
 pub use heat::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign};
 
@@ -124,6 +126,21 @@ struct Pipeline {
     layout: wgpu::BindGroupLayout,
     linear: bool,
     tiles: HashMap<u64, Prepared>,
+}
+
+/// Draws on the device that burn computes on, where there is one to share.
+pub fn graphics(compute: &Compute) -> eframe::egui_wgpu::WgpuConfiguration {
+    let mut configuration = eframe::egui_wgpu::WgpuConfiguration::default();
+    if let Some(setup) = &compute.graphics {
+        configuration.wgpu_setup =
+            eframe::egui_wgpu::WgpuSetup::Existing(eframe::egui_wgpu::WgpuSetupExisting {
+                instance: setup.instance.clone(),
+                adapter: setup.adapter.clone(),
+                device: setup.device.clone(),
+                queue: setup.queue.clone(),
+            });
+    }
+    configuration
 }
 
 /// Compiles the shader for the window's device. Call it once, before the first tile.

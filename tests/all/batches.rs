@@ -9,10 +9,12 @@ use crate::common::{values, write_two_colours};
 const PLAIN: Augmentation = Augmentation {
     padding: 0,
     flip: false,
+    cutout: 0,
 };
 const VARIED: Augmentation = Augmentation {
     padding: 2,
     flip: true,
+    cutout: 0,
 };
 
 /// Twelve pictures.
@@ -127,4 +129,20 @@ fn without_augmentation_pictures_stay_as_they_are() {
             .count();
     }
     assert!(changed >= 8, "only {changed} of 12 pictures were varied");
+}
+
+#[test]
+fn cutout_hides_a_square_or_what_the_edge_leaves_of_it() {
+    let data = twelve();
+    let hidden = Augmentation { cutout: 4, ..PLAIN };
+    let (plain, cut) = (epoch(&data, PLAIN, 4, 1, 0), epoch(&data, hidden, 4, 1, 0));
+    assert_eq!(numbers(&plain), numbers(&cut), "the order stays");
+    let (plain, cut) = (pixels(&plain), pixels(&cut));
+    for (before, after) in plain.chunks_exact(3 * 64).zip(cut.chunks_exact(3 * 64)) {
+        let changed = |at: &usize| before[*at] != after[*at];
+        let grey: Vec<usize> = (0..3 * 64).filter(changed).collect();
+        assert!(grey.iter().all(|&at| after[at] == 0.5));
+        // A centre within the picture leaves between 2×2 and 4×4 pixels of each channel.
+        assert!((8..=48).contains(&grey.len()), "{} hidden", grey.len());
+    }
 }

@@ -210,6 +210,7 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         augmentation: Augmentation {
             padding: 1,
             flip: true,
+            cutout: 0,
         },
         seed: 7,
         monitor: 1000,

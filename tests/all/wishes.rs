@@ -233,6 +233,7 @@ fn allowed(state: &State, row: &Row) -> Option<usize> {
 fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     let (mut state, mut row) = (state(), row());
     assert_eq!(allowed(&state, &row), None, "its column is hidden at first");
+    state.studio.speed = None;
     state.toggle_synthesis();
     let tell = |state: &mut State, row: &mut Row, steps: usize| {
         let news = made(state, row, steps);

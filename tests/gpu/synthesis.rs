@@ -20,7 +20,7 @@ pub fn agrees_with_the_cpu(gpu: &Compute) {
             iterations: 6,
             jitter: 1,
             count: 2,
-            ..Synthesis::fast_inversion()
+            ..Synthesis::paper_inversion().fast()
         };
         let material = Material {
             target: Some(&target),

@@ -1,5 +1,7 @@
 //! Convolutions as matrix products, forwards and backwards, on one picture with channels last.
 
+use crate::model::product::{Matrix, add_product};
+
 /// An activation of one picture, channels last.
 #[derive(Clone, Default)]
 pub(super) struct Map {
@@ -114,8 +116,8 @@ impl Conv {
         add_product(
             [h * w, self.depth(), self.output],
             &mut values,
-            columns,
-            &self.weight,
+            Matrix::row_major(columns, self.depth()),
+            Matrix::row_major(&self.weight, self.output),
             wide,
         );
         Map {
@@ -141,8 +143,8 @@ impl Conv {
         add_product(
             [count, self.output, self.depth()],
             scratch,
-            gradient,
-            &self.transposed,
+            Matrix::row_major(gradient, self.output),
+            Matrix::row_major(&self.transposed, self.depth()),
             wide,
         );
         if self.is_pointwise() {
@@ -155,48 +157,6 @@ impl Conv {
             }
         });
         input
-    }
-}
-
-/// `out += a · b` for row-major matrices `[m, k]` and `[k, n]`; `wide` spreads one product over all
-/// cores.
-#[expect(
-    unsafe_code,
-    reason = "the gemm crate takes pointers; the assertions bound its reach"
-)]
-fn add_product([m, k, n]: [usize; 3], out: &mut [f32], a: &[f32], b: &[f32], wide: bool) {
-    assert!(out.len() >= m * n && a.len() >= m * k && b.len() >= k * n);
-    let parallelism = if wide {
-        gemm::Parallelism::Rayon(0)
-    } else {
-        gemm::Parallelism::None
-    };
-    let (out, a, b) = (out.as_mut_ptr(), a.as_ptr(), b.as_ptr());
-    let (from_b, from_a) = (n as isize, k as isize);
-    // SAFETY: with these strides every element touched lies within the slices, as just asserted;
-    // `out` is borrowed mutably, so it overlaps neither factor.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out,
-            1,
-            from_b,
-            true,
-            a,
-            1,
-            from_a,
-            b,
-            1,
-            from_b,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
     }
 }
 
