@@ -111,9 +111,7 @@ impl Studio {
         let known = known.filter(|live| live.borrow().brief == brief).cloned();
         let live = match known {
             Some(live) => {
-                let mut resting = live.borrow_mut();
-                resting.since = (Instant::now(), resting.run.done());
-                drop(resting);
+                live.borrow_mut().wake();
                 live
             }
             None => {
@@ -217,6 +215,13 @@ impl SynthesisJob {
 }
 
 impl Live {
+    /// Goes on; a long rest does not count into the rate.
+    fn wake(&mut self) {
+        if self.since.0.elapsed().as_secs_f32() > 2.0 * RATE_SECONDS {
+            self.since = (Instant::now(), self.run.done());
+        }
+    }
+
     fn made(&mut self, resting: bool) -> Made {
         let (began, before) = self.since;
         let seconds = began.elapsed().as_secs_f32();
