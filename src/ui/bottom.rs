@@ -1,6 +1,7 @@
-//! The panel at the bottom: its tabs.
+//! The panel at the bottom: its tabs, and what its plots have in common.
 
-use egui::Ui;
+use egui::{Sense, Ui};
+use egui_plot::{Corner, Legend, Plot};
 
 use crate::state::Bottom;
 
@@ -16,4 +17,20 @@ pub fn tabs(ui: &mut Ui, bottom: &mut Bottom) {
             .on_hover_text(hint);
     }
     ui.separator();
+}
+
+/// A plot over all the room that is left, on which a press or drag chooses a place instead of moving
+/// the plot.
+pub fn plot<'a>(ui: &Ui, name: &str) -> Plot<'a> {
+    Plot::new(name)
+        .height(ui.available_height())
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .set_margin_fraction(egui::vec2(0.0, 0.06))
+        .sense(Sense::click_and_drag())
+        .legend(Legend::default().position(Corner::RightTop))
+        .label_formatter(|_| None)
 }

@@ -110,7 +110,12 @@ pub fn cell(
     };
     let over = tile::tile(ui, side, &content, &mut state.display, hover);
     ui.spacing_mut().item_spacing.y = 1.0;
-    facts(ui, row, made, steps);
+    if let Some(error) = row.synthesis_error() {
+        // The picture is the last that could be made.
+        ui.label(theme::error(ui, error));
+        return None;
+    }
+    facts(ui, made, steps);
     if steps == made.steps {
         let labels = &look.manifest.labels;
         bars::top5(ui, side, index, labels, &made.probabilities, look.label);
@@ -119,12 +124,7 @@ pub fn cell(
     over.filter(|_| made.brief.config.count == 1)
 }
 
-fn facts(ui: &mut Ui, row: &Row, made: &Made, steps: usize) {
-    if let Some(error) = row.synthesis_error() {
-        let label = egui::Label::new(theme::error(ui, error)).truncate();
-        ui.add(label).on_hover_text(error);
-        return;
-    }
+fn facts(ui: &mut Ui, made: &Made, steps: usize) {
     let loss = {
         let history = made.history.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = history.at(steps);

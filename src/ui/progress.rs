@@ -2,8 +2,8 @@
 
 use std::sync::PoisonError;
 
-use egui::{ComboBox, Sense, Ui};
-use egui_plot::{Legend, Line, Plot, PlotPoints, VLine};
+use egui::{ComboBox, Ui};
+use egui_plot::{Line, PlotPoints, VLine};
 
 use super::{Action, bottom, theme};
 use crate::jobs::Made;
@@ -32,18 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         Task::Neuron(_) => "activation",
     };
     let last = state.studio.config.iterations as f64;
-    let plot = Plot::new("progress")
-        .height(ui.available_height())
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .set_margin_fraction(egui::vec2(0.0, 0.06))
-        .sense(Sense::click_and_drag())
-        .legend(Legend::default().position(egui_plot::Corner::RightTop))
-        .y_axis_label(quantity)
-        .label_formatter(|_| None);
+    let plot = bottom::plot(ui, "progress").y_axis_label(quantity);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=last);
         plot.set_auto_bounds([false, true]);

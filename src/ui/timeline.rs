@@ -1,7 +1,7 @@
 //! One scrubber for ε, over the confidence of every model against ε.
 
-use egui::{Sense, Ui};
-use egui_plot::{Legend, Line, LineStyle, Plot, PlotPoints, Points, VLine};
+use egui::Ui;
+use egui_plot::{Line, LineStyle, PlotPoints, Points, VLine};
 
 use super::{bottom, theme};
 use crate::attack::Goal;
@@ -37,22 +37,12 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         Norm::Linf => format!("{:.1}/255", epsilon * 255.0),
         Norm::L2 => format!("{epsilon:.2}"),
     };
-    let plot = Plot::new("timeline")
-        .height(ui.available_height())
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .set_margin_fraction(egui::vec2(0.0, 0.06))
+    let plot = bottom::plot(ui, "timeline")
         .default_x_bounds(0.0, range)
         .default_y_bounds(0.0, 1.0)
         .include_x(range)
-        .sense(Sense::click_and_drag())
-        .legend(Legend::default().position(egui_plot::Corner::RightTop))
         .x_axis_formatter(move |mark, _| axis(mark.value))
-        .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
-        .label_formatter(|_| None);
+        .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0));
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=range);
         plot.set_plot_bounds_y(-0.03..=1.03);
