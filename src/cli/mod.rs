@@ -4,6 +4,7 @@ mod attack;
 mod bench;
 mod evaluate;
 mod explain;
+mod mean;
 mod report;
 mod seeds;
 mod synthesis;

@@ -321,8 +321,7 @@ impl Options {
             let Some(kept) = history.at(iteration) else {
                 continue;
             };
-            let pixels: Vec<f32> = kept.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
-            let (planes, whole) = montage(&pixels, count, size);
+            let (planes, whole) = montage(&kept.unit_planes(), count, size);
             let (planes, [h, w]) = enlarged(&planes, whole, self.zoom);
             let image: RgbImage = crate::picture::to_rgb(&planes, [h, w]);
             let image = image::DynamicImage::from(image).into_rgba8();

@@ -151,9 +151,13 @@ impl Explorer {
                 let job = SanityJob::new(explained, weights, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
             }
-            Request::Synthesise(brief, until) => {
+            Request::Synthesise {
+                brief,
+                until,
+                rests,
+            } => {
                 let mut studio = std::mem::take(&mut self.studio);
-                let job = studio.job(brief, until, |name| self.model(name));
+                let job = studio.job(brief, (until, rests), |name| self.model(name));
                 self.studio = studio;
                 (None, Some(Job::Synthesis(job?)))
             }

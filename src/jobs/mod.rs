@@ -159,8 +159,15 @@ pub enum Request {
     Curves(Arc<Explained>),
     /// Compare this finished map with those of randomised models.
     Sanity(Arc<Explained>),
-    /// Make it, up to so many steps.
-    Synthesise(Brief, usize),
+    /// Make it.
+    Synthesise {
+        /// What and how.
+        brief: Brief,
+        /// Steps that may be done by now.
+        until: usize,
+        /// Whether it stays there, so that the picture is worth a closer look.
+        rests: bool,
+    },
     /// Look at these pictures.
     Survey(Survey),
 }

@@ -97,6 +97,7 @@ pub type Examples = Vec<(String, Picture, Crop)>;
 pub struct SynthesisJob {
     live: Rc<RefCell<Live>>,
     until: usize,
+    rests: bool,
 }
 
 impl Studio {
@@ -104,7 +105,7 @@ impl Studio {
     pub(super) fn job(
         &mut self,
         brief: Brief,
-        until: usize,
+        (until, rests): (usize, bool),
         mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
         let known = self.rows.get(&brief.row);
@@ -124,7 +125,7 @@ impl Studio {
                 live
             }
         };
-        Ok(SynthesisJob { live, until })
+        Ok(SynthesisJob { live, until, rests })
     }
 
     fn begin(
@@ -203,12 +204,13 @@ impl SynthesisJob {
             live.run.step(&live.model)?;
         }
         let done = live.run.done() >= self.until || live.run.finished();
-        if done {
+        let resting = live.run.finished() || done && self.rests;
+        if resting {
             live.run.settle(&live.model)?;
         }
         let due = done || live.pace.is_due();
         Ok(Step {
-            news: due.then(|| News::Made(Box::new(live.made(done)))),
+            news: due.then(|| News::Made(Box::new(live.made(resting)))),
             done,
         })
     }

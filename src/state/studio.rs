@@ -279,7 +279,11 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
     if state.display.draws(Column::Synthesis)
         && let Some(brief) = brief(state, index, row)
     {
-        let request = Request::Synthesise(brief, state.studio.until);
+        let request = Request::Synthesise {
+            brief,
+            until: state.studio.until,
+            rests: !state.studio.running,
+        };
         requests.insert(Lane::Synthesis(index), request);
     }
     if state.display.bottom == Bottom::Units && row.look.is_some() {

@@ -40,18 +40,17 @@ pub fn distances(judge: &Classifier, a: &[f32], b: &[f32], size: [usize; 2]) -> 
 /// (Zhang et al. 2018, equation 1) with equal weights in place of learned ones.
 pub fn perceptual(judge: &Classifier, a: &Tensor<4>, b: &Tensor<4>) -> f32 {
     let stages = judge.manifest().architecture.blocks.len();
+    let pair = Tensor::cat(vec![a.clone(), b.clone()], 0);
     let distance = |stage: usize| {
-        let features = |x: &Tensor<4>| {
-            let cut = Cut {
-                stage: Some(stage),
-                ..Cut::LAST
-            };
-            let map = judge.features_at(x.clone(), cut);
-            let length = map.clone().square().sum_dim(1).sqrt();
-            map / (length + 1e-10)
+        let cut = Cut {
+            stage: Some(stage),
+            ..Cut::LAST
         };
-        let square = (features(a) - features(b)).square().sum_dim(1);
-        square.mean().into_scalar::<f32>()
+        let maps = judge.features_at(pair.clone(), cut);
+        let length = maps.clone().square().sum_dim(1).sqrt();
+        let maps = maps / (length + 1e-10);
+        let square = (maps.clone().narrow(0, 0, 1) - maps.narrow(0, 1, 1)).square();
+        square.sum_dim(1).mean().into_scalar::<f32>()
     };
     (0..=stages).map(distance).sum::<f32>() / (stages + 1) as f32
 }

@@ -1,5 +1,7 @@
 //! The iterates of a run, kept within a fixed memory so that one can go back through them.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 /// Bytes of pixels that one history keeps: twenty thousand iterates of 32×32 pixels.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -12,6 +14,27 @@ pub struct Kept {
     pub losses: Box<[f32]>,
     /// The pictures' planes in 256 levels, one picture after another: what a screen can show.
     pub pixels: Box<[u8]>,
+}
+
+impl Kept {
+    /// The mean loss of its pictures.
+    pub fn mean_loss(&self) -> f32 {
+        self.losses.iter().sum::<f32>() / self.losses.len().max(1) as f32
+    }
+
+    /// The pictures' planes in [0, 1].
+    pub fn unit_planes(&self) -> Vec<f32> {
+        let levels = self.pixels.iter();
+        levels.map(|&level| f32::from(level) / 255.0).collect()
+    }
+}
+
+/// Iterates that the engine writes and the window reads.
+pub type SharedHistory = Arc<Mutex<History>>;
+
+/// Opens them; a writer that failed has left them whole.
+pub fn locked(history: &SharedHistory) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Iterates by rising iteration. When the memory is full, every second one goes, and from then on

@@ -19,9 +19,9 @@ use crate::model::{Classifier, Cut};
 
 pub use distance::{Distances, activations, distances, perceptual};
 pub use gaussian::{Gaussian, frechet};
-pub use history::{History, Kept};
-pub use run::{Run, SharedHistory};
-pub use seeds::{SHRINK, Seeds};
+pub use history::{History, Kept, SharedHistory, locked};
+pub use run::Run;
+pub use seeds::Seeds;
 pub use start::Material;
 
 /// What the picture is to become.

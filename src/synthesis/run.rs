@@ -1,11 +1,9 @@
 //! A synthesis under way, one gradient step at a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 
-use super::history::{History, Kept};
+use super::history::{Kept, SharedHistory, locked};
 use super::objective::{Goal, variation_gradient};
 use super::spectrum::Spectrum;
 use super::start::{Material, start};
@@ -13,9 +11,6 @@ use super::{Synthesis, Task};
 use crate::descent::{Ball, Descent, Norm, Objective, generator, per_picture};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values};
-
-/// Iterates that the engine writes and the window reads.
-pub type SharedHistory = Arc<Mutex<History>>;
 
 /// A synthesis under way.
 pub struct Run {
@@ -62,11 +57,6 @@ impl Run {
         };
         run.settle(model)?;
         Ok(run)
-    }
-
-    /// What is made.
-    pub fn config(&self) -> &Synthesis {
-        &self.config
     }
 
     /// Steps done.
@@ -127,6 +117,9 @@ impl Run {
     /// # Errors
     /// As [`Run::step`].
     pub fn settle(&mut self, model: &Classifier) -> Result<()> {
+        if locked(&self.history).newest().map(|kept| kept.iteration) == Some(self.done) {
+            return Ok(());
+        }
         let losses = self
             .goal
             .on(&self.config, model)
@@ -156,7 +149,7 @@ impl Run {
         }
         let values = tensor_values(self.current().clone());
         let level = |value: f32| (value * 255.0).round() as u8;
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = locked(&self.history);
         history.push(Kept {
             iteration: self.done,
             losses: losses.as_slice().into(),

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::{Array, Precision, Weights};
 
 /// By how much the pictures are shrunk on each side before a Gaussian is fitted.
-pub const SHRINK: usize = 4;
+const SHRINK: usize = 4;
 /// The variance that the paper adds to every pixel.
 const RIDGE: f64 = 1e-4;
 /// Directions that vary less than this drown in it.

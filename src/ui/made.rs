@@ -1,6 +1,6 @@
 //! The cell of a picture that a model makes.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use egui::{Ui, vec2};
 
@@ -10,7 +10,7 @@ use crate::jobs::{Look, Made};
 use crate::picture::montage;
 use crate::results::Row;
 use crate::state::{Against, State, TaskKind};
-use crate::synthesis::SharedHistory;
+use crate::synthesis::{Kept, SharedHistory, locked};
 use crate::view::{Frame, Mode};
 
 /// Lines of text under the picture.
@@ -28,7 +28,7 @@ const STILLS: usize = 16;
 impl Stills {
     /// The iterate that is kept for `iteration`, and which one that is.
     fn get(&mut self, made: &Made, iteration: usize) -> Option<(usize, Frame)> {
-        let history = made.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let history = locked(&made.history);
         let kept = history.at(iteration)?;
         let same = |(of, at, _): &&(SharedHistory, usize, Frame)| {
             Arc::ptr_eq(of, &made.history) && *at == kept.iteration
@@ -36,9 +36,8 @@ impl Stills {
         if let Some((_, at, frame)) = self.0.iter().find(same) {
             return Some((*at, frame.clone()));
         }
-        let levels: Vec<f32> = kept.pixels.iter().map(|&v| f32::from(v) / 255.0).collect();
         let count = made.brief.config.count;
-        let (planes, size) = montage(&levels, count, made.size);
+        let (planes, size) = montage(&kept.unit_planes(), count, made.size);
         let frame = Frame::from_planes(planes, size);
         self.0.truncate(STILLS - 1);
         let entry = (made.history.clone(), kept.iteration, frame.clone());
@@ -125,13 +124,9 @@ pub fn cell(
 }
 
 fn facts(ui: &mut Ui, made: &Made, steps: usize) {
-    let loss = {
-        let history = made.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = history.at(steps);
-        kept.map_or(f32::NAN, |kept| {
-            kept.losses.iter().sum::<f32>() / kept.losses.len().max(1) as f32
-        })
-    };
+    let loss = locked(&made.history)
+        .at(steps)
+        .map_or(f32::NAN, Kept::mean_loss);
     let value = match TaskKind::of(&made.brief.config.task) {
         TaskKind::Inversion => format!("distance {loss:.3}"),
         TaskKind::Generation => format!("score {:.2}", -loss),

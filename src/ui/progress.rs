@@ -1,7 +1,5 @@
 //! The pictures being made, over their iterations: play, pause, step, go back.
 
-use std::sync::PoisonError;
-
 use egui::{ComboBox, Ui};
 use egui_plot::{Line, PlotPoints, VLine};
 
@@ -9,7 +7,7 @@ use super::{Action, bottom, theme};
 use crate::jobs::Made;
 use crate::results::Row;
 use crate::state::{Against, State, TaskKind};
-use crate::synthesis::{Aim, Task};
+use crate::synthesis::{Aim, Task, locked};
 
 /// Points of a curve that are drawn.
 const POINTS: usize = 400;
@@ -164,12 +162,9 @@ fn curve(made: &Made) -> Vec<[f64; 2]> {
         TaskKind::Inversion => 1.0,
         TaskKind::Generation | TaskKind::Unit => -1.0,
     };
-    let history = made.history.lock().unwrap_or_else(PoisonError::into_inner);
+    let history = locked(&made.history);
     let every = history.len().div_ceil(POINTS).max(1);
     let some = history.iter().step_by(every).chain(history.newest());
-    some.map(|kept| {
-        let mean = kept.losses.iter().sum::<f32>() / kept.losses.len().max(1) as f32;
-        [kept.iteration as f64, f64::from(sign * mean)]
-    })
-    .collect()
+    some.map(|kept| [kept.iteration as f64, f64::from(sign * kept.mean_loss())])
+        .collect()
 }

@@ -22,6 +22,7 @@ mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
 mod synthesis; // pictures that a model makes
+mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 
 mod wishes; // what the window asks of the engine
 

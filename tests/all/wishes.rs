@@ -205,7 +205,7 @@ fn settings_survive_being_written_down() {
 
 fn made(state: &State, row: &Row, steps: usize) -> News {
     let requests = wanted(state, std::slice::from_ref(row));
-    let Some(Request::Synthesise(brief, _)) = requests.get(&Lane::Synthesis(0)) else {
+    let Some(Request::Synthesise { brief, .. }) = requests.get(&Lane::Synthesis(0)) else {
         panic!("the column is drawn");
     };
     News::Made(Box::new(Made {
@@ -224,7 +224,7 @@ fn made(state: &State, row: &Row, steps: usize) -> News {
 fn allowed(state: &State, row: &Row) -> Option<usize> {
     let requests = wanted(state, std::slice::from_ref(row));
     match requests.get(&Lane::Synthesis(0))? {
-        Request::Synthesise(_, until) => Some(*until),
+        Request::Synthesise { until, .. } => Some(*until),
         _ => unreachable!("it is the lane of pictures"),
     }
 }
@@ -275,7 +275,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
     let brief = |state: &State, row: &Row| {
         let requests = wanted(state, std::slice::from_ref(row));
         match requests.get(&Lane::Synthesis(0)) {
-            Some(Request::Synthesise(brief, _)) => brief.clone(),
+            Some(Request::Synthesise { brief, .. }) => brief.clone(),
             _ => panic!("the column is drawn"),
         }
     };

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Mean, write_json};
+use super::write_json;
 use crate::cli::default_models;
+use crate::cli::mean::Mean;
 use crate::cli::synthesis::Settings;
 use crate::data::{Dataset, Split};
 use crate::device::{Backend, Compute};
@@ -54,7 +55,7 @@ struct Outcome {
     /// The same minus the first model's, picture by picture.
     minus_first: Vec<(String, Mean)>,
     #[serde(skip)]
-    values: Vec<Vec<f64>>,
+    values: Vec<Vec<f32>>,
 }
 
 #[derive(Serialize)]
@@ -88,14 +89,14 @@ impl InversionArguments {
             data.thin(self.limit);
             count = data.len();
             let values = measure(model, &judges, &data, &synthesis)?;
-            let named = |values: Vec<Vec<f64>>| -> Vec<(String, Mean)> {
-                let means = values.iter().map(|values| Mean::of(values));
+            let named = |values: Vec<Vec<f32>>| -> Vec<(String, Mean)> {
+                let means = values.iter().map(|values| Mean::of(values.iter().copied()));
                 names.iter().cloned().zip(means).collect()
             };
             let minus_first = outcomes.first().map_or_else(Vec::new, |first: &Outcome| {
                 let pairs = values.iter().zip(&first.values);
                 let minus =
-                    |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
+                    |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
                 named(pairs.map(minus).collect())
             });
             let outcome = Outcome {
@@ -134,7 +135,7 @@ fn measure(
     judges: &[Classifier],
     data: &Dataset,
     synthesis: &Synthesis,
-) -> Result<Vec<Vec<f64>>> {
+) -> Result<Vec<Vec<f32>>> {
     let mut values = vec![Vec::new(); 3 + judges.len()];
     let indices: Vec<usize> = (0..data.len()).collect();
     for some in indices.chunks(AT_ONCE) {
@@ -156,7 +157,7 @@ fn measure(
         let made = tensor_values(run.current().clone());
         let history = run.history().lock().expect("this thread alone uses it");
         let losses = history.newest().map(|kept| kept.losses.clone());
-        values[0].extend(losses.iter().flatten().map(|&loss| f64::from(loss)));
+        values[0].extend(losses.iter().flatten().copied());
         let length = targets.len() / some.len();
         let pairs = made.chunks_exact(length).zip(targets.chunks_exact(length));
         for (made, target) in pairs {
@@ -167,10 +168,10 @@ fn measure(
                     perceptual,
                 } = distances(judge, made, target, data.size);
                 if place == 0 {
-                    values[1].push(f64::from(l2));
-                    values[2].push(f64::from(ssim));
+                    values[1].push(l2);
+                    values[2].push(ssim);
                 }
-                values[3 + place].push(f64::from(perceptual));
+                values[3 + place].push(perceptual);
             }
         }
     }

@@ -36,33 +36,6 @@ impl ReportArguments {
     }
 }
 
-/// A mean with half the width of its 95 % confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Mean {
-    mean: f64,
-    /// 1.96 standard errors.
-    half_width: f64,
-}
-
-impl Mean {
-    fn of(values: &[f64]) -> Self {
-        let count = values.len().max(1) as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let error = (squares / (count - 1.0).max(1.0) / count).sqrt();
-        Self {
-            mean,
-            half_width: 1.96 * error,
-        }
-    }
-}
-
-impl std::fmt::Display for Mean {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.4} ± {:.4}", self.mean, self.half_width)
-    }
-}
-
 fn write_json(folder: Option<&Path>, name: &str, report: &impl Serialize) -> Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let json = serde_json::to_string_pretty(report).expect("plain data");
