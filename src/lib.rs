@@ -16,6 +16,7 @@
 //! | attacks | [`attack`], on top of [`descent`] |
 //! | which pixels speak for a class, and how far to trust that | [`attribution`] |
 //! | pictures that a model makes: inversion, generation, units | [`synthesis`] |
+//! | what a picture would be were it of another class | [`counterfactual`] |
 //! | pictures and data sets | [`picture`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
@@ -27,6 +28,7 @@ pub mod app;
 pub mod attack;
 pub mod attribution;
 pub mod cli;
+pub mod counterfactual;
 pub mod data;
 pub mod descent;
 pub mod device;

@@ -4,14 +4,14 @@
 //! what an uninterrupted one would have seen.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
 
 use super::Dataset;
 use crate::descent::generator;
 
 /// How pictures are varied while training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Augmentation {
     /// Random crop after padding with this many black pixels on each side.
     pub padding: usize,
@@ -21,6 +21,28 @@ pub struct Augmentation {
     /// Taylor 2017); 0 for none.
     #[serde(default)]
     pub cutout: usize,
+    /// Whether to also turn the picture by a random multiple of 90°, for textures that have no up;
+    /// square pictures only.
+    #[serde(default)]
+    pub turn: bool,
+    /// Contrast, brightness and the strength of each colour vary by up to this share; 0 for none.
+    #[serde(default)]
+    pub jitter: f32,
+    /// Whether every class is dealt out equally often, however many pictures it has.
+    #[serde(default)]
+    pub balance: bool,
+}
+
+impl Augmentation {
+    /// Pictures as they are.
+    pub const NONE: Self = Self {
+        padding: 0,
+        flip: false,
+        cutout: 0,
+        turn: false,
+        jitter: 0.0,
+        balance: false,
+    };
 }
 
 /// Pictures, their labels and their numbers in the data set.
@@ -54,8 +76,13 @@ impl<'a> Batches<'a> {
         seed: u64,
         epoch: usize,
     ) -> Self {
-        let mut order: Vec<usize> = (0..dataset.len()).collect();
-        order.shuffle(&mut generator(seed, epoch as u64));
+        let mut rng = generator(seed, epoch as u64);
+        let mut order: Vec<usize> = if augmentation.balance {
+            balanced(dataset, &mut rng)
+        } else {
+            (0..dataset.len()).collect()
+        };
+        order.shuffle(&mut rng);
         Self {
             dataset,
             augmentation,
@@ -106,6 +133,9 @@ impl<'a> Batches<'a> {
             padding,
             flip,
             cutout,
+            turn,
+            jitter,
+            ..
         } = self.augmentation;
         let [h, w] = self.dataset.size;
         let (top, left) = (
@@ -119,21 +149,79 @@ impl<'a> Batches<'a> {
             _ => rng.random_range(0..side) + cutout.div_ceil(2),
         });
         let hides = |at: usize, hidden: usize| (hidden..hidden + cutout).contains(&(at + cutout));
-        for plane in self.dataset.picture(number).chunks_exact(h * w) {
+        let quarter = if turn { rng.random_range(0..4) } else { 0 };
+        let colours = Colours::draw(jitter, &mut rng);
+        for (channel, plane) in self.dataset.picture(number).chunks_exact(h * w).enumerate() {
             for y in 0..h {
-                let row = (y + top).checked_sub(padding).filter(|&row| row < h);
                 values.extend((0..w).map(|x| {
                     let from = if mirrored { w - 1 - x } else { x };
+                    let (y, from) = match quarter {
+                        1 => (from, h - 1 - y),
+                        2 => (h - 1 - y, w - 1 - from),
+                        3 => (w - 1 - from, y),
+                        _ => (y, from),
+                    };
+                    let row = (y + top).checked_sub(padding).filter(|&row| row < h);
                     let column = (from + left)
                         .checked_sub(padding)
                         .filter(|&column| column < w);
                     match (row, column) {
                         _ if hides(y, hidden[0]) && hides(x, hidden[1]) => 0.5,
-                        (Some(row), Some(column)) => f32::from(plane[row * w + column]) / 255.0,
+                        (Some(row), Some(column)) => {
+                            colours.apply(channel, f32::from(plane[row * w + column]) / 255.0)
+                        }
                         _ => 0.0,
                     }
                 }));
             }
         }
+    }
+}
+
+/// As many numbers as there are pictures, of each class equally many (but for the last few): those of
+/// a small class come several times.
+fn balanced(dataset: &Dataset, rng: &mut impl Rng) -> Vec<usize> {
+    let mut classes = vec![Vec::new(); dataset.classes.len()];
+    for (number, &label) in dataset.labels.iter().enumerate() {
+        classes[label].push(number);
+    }
+    classes.retain(|class| !class.is_empty());
+    for class in &mut classes {
+        class.shuffle(rng);
+    }
+    let deal = |turn: usize| {
+        let class = &classes[turn % classes.len()];
+        class[turn / classes.len() % class.len()]
+    };
+    (0..dataset.len()).map(deal).collect()
+}
+
+/// A random light: every value v of channel c becomes `gain[c] · (v − 0.5) + 0.5 + shift`.
+struct Colours {
+    gain: [f32; 3],
+    shift: f32,
+}
+
+impl Colours {
+    fn draw(jitter: f32, rng: &mut impl Rng) -> Self {
+        if jitter <= 0.0 {
+            return Self {
+                gain: [1.0; 3],
+                shift: 0.0,
+            };
+        }
+        let mut within = |most: f32| rng.random_range(-most..=most);
+        let contrast = 1.0 + within(jitter);
+        Self {
+            gain: [0; 3].map(|_| contrast * (1.0 + within(jitter / 2.0))),
+            shift: within(jitter / 2.0),
+        }
+    }
+
+    fn apply(&self, channel: usize, value: f32) -> f32 {
+        if self.gain[channel] == 1.0 && self.shift == 0.0 {
+            return value;
+        }
+        (self.gain[channel] * (value - 0.5) + 0.5 + self.shift).clamp(0.0, 1.0)
     }
 }

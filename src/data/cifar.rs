@@ -50,6 +50,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
         labels: Vec::new(),
         names: Vec::new(),
         skipped: Vec::new(),
+        unequal: None,
         pixels: Vec::new(),
     };
     for name in file_names(split) {

@@ -33,9 +33,12 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
                 .into_owned(),
         );
     }
-    let decoded: Vec<Result<Vec<u8>>> = files
+    let decoded: Vec<Result<(Vec<u8>, [u32; 2])>> = files
         .par_iter()
-        .map(|(_, path)| Ok(Picture::open(path)?.planes(size)))
+        .map(|(_, path)| {
+            let picture = Picture::open(path)?;
+            Ok((picture.planes(size), picture.original))
+        })
         .collect();
     let mut dataset = Dataset {
         classes,
@@ -43,11 +46,17 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
         labels: Vec::new(),
         names: Vec::new(),
         skipped: Vec::new(),
+        unequal: None,
         pixels: Vec::new(),
     };
+    let mut first = None;
     for ((label, path), planes) in files.into_iter().zip(decoded) {
         match planes {
-            Ok(planes) => {
+            Ok((planes, original)) => {
+                let first = *first.get_or_insert(original);
+                if original != first && dataset.unequal.is_none() {
+                    dataset.unequal = Some((path.clone(), original, first));
+                }
                 dataset.labels.push(label);
                 dataset.names.push(path);
                 dataset.pixels.extend(planes);

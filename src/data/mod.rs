@@ -47,6 +47,8 @@ pub struct Dataset {
     pub names: Vec<PathBuf>,
     /// Files that could not be read, and why.
     pub skipped: Vec<Error>,
+    /// A picture of another width and height than the first, if there is one.
+    pub unequal: Option<(PathBuf, [u32; 2], [u32; 2])>,
     /// `labels.len()` pictures of three planes each.
     pixels: Vec<u8>,
 }
@@ -123,6 +125,26 @@ impl Dataset {
                 "{} files were left out; the first: {first}",
                 self.skipped.len()
             );
+        }
+    }
+
+    /// Insists that every file could be read and that all pictures had the same size.
+    ///
+    /// # Errors
+    /// Names the first file that is at fault.
+    pub fn require_sound(&self) -> Result<()> {
+        if let Some(first) = self.skipped.first() {
+            return Err(first.clone());
+        }
+        match &self.unequal {
+            None => Ok(()),
+            Some((path, found, first)) => Err(Error::data(
+                path,
+                format!(
+                    "it has {}×{} pixels, the first picture of the set {}×{}; all must have the same size",
+                    found[0], found[1], first[0], first[1]
+                ),
+            )),
         }
     }
 

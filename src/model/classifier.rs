@@ -54,6 +54,9 @@ pub struct Classifier {
     device: Device,
 }
 
+/// The beginning of a classifier's tensors in a file that holds more than a classifier.
+pub const CRITIC: &str = "critic.";
+
 /// Numbers that a manifest may claim without a file to show for it.
 const SLACK: usize = 1 << 20;
 
@@ -75,13 +78,18 @@ impl Classifier {
             return Err(Error::model(path, reason));
         }
         let mut network = ResNet::zeros(&manifest.architecture, device);
-        weights
-            .fill(&mut network)
-            .map_err(|mismatch| Error::Tensors {
-                path: path.into(),
-                architecture: manifest.architecture.to_string(),
-                mismatch,
-            })?;
+        // A critic of counterfactuals shares its file with its generator.
+        let critic = weights.under(CRITIC);
+        let part = if critic.tensors.is_empty() {
+            weights
+        } else {
+            &critic
+        };
+        part.fill(&mut network).map_err(|mismatch| Error::Tensors {
+            path: path.into(),
+            architecture: manifest.architecture.to_string(),
+            mismatch,
+        })?;
         Ok(Self::freeze(network, manifest, device))
     }
 

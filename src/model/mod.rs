@@ -7,17 +7,23 @@ mod classifier;
 mod compiled;
 mod config;
 mod convolution;
+mod layers;
+#[cfg(feature = "tch")]
+mod libtorch;
 mod manifest;
 mod normalizer;
 mod product;
 mod resnet;
+mod unet;
 mod weights;
 pub mod zoo;
 
-pub use classifier::{Classifier, Cut, Network};
+pub use classifier::{CRITIC, Classifier, Cut, Network};
 pub use config::{Block, ResNetConfig, Stem};
+pub use layers::{Parameters, Pass, Role, Visitor};
 pub use manifest::Manifest;
 pub use normalizer::Normalizer;
-pub use resnet::{Pass, ResNet, Role, Visitor};
+pub use resnet::ResNet;
+pub use unet::{Decoded, UNet, UNetConfig};
 pub use weights::{Array, Mismatch, Precision, Weights};
 pub(crate) use weights::{tensor_values, write_atomically};

@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView, serialize};
 
-use super::resnet::{ResNet, Role, Visitor};
+use super::layers::{Parameters, Role, Visitor};
 use crate::error::{Error, Result};
 
 /// The longest header that the format allows, in bytes.
@@ -140,10 +140,30 @@ pub(crate) fn tensor_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 impl Weights {
     /// A copy of every tensor of `network`.
-    pub fn of(network: &mut ResNet) -> Self {
+    pub fn of(network: &mut impl Parameters) -> Self {
         let mut weights = Self::default();
         network.visit(&mut Save(&mut weights.tensors));
         weights
+    }
+
+    /// The tensors whose names begin with `prefix`, without it.
+    pub fn under(&self, prefix: &str) -> Self {
+        let named = self.tensors.iter();
+        let part = named.filter_map(|(name, array)| {
+            let name = name.strip_prefix(prefix)?;
+            Some((name.to_owned(), array.clone()))
+        });
+        Self {
+            tensors: part.collect(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the tensors of another, `prefix` before their names.
+    pub fn add_under(&mut self, prefix: &str, tensors: BTreeMap<String, Array>) {
+        let named = tensors.into_iter();
+        self.tensors
+            .extend(named.map(|(name, array)| (format!("{prefix}{name}"), array)));
     }
 
     /// How many numbers all tensors hold together.
@@ -162,7 +182,7 @@ impl Weights {
     /// # Errors
     /// Lists every tensor that is missing, extra or of another shape; `network` is then not to be
     /// used. PyTorch's `num_batches_tracked` counters are passed over.
-    pub fn fill(&self, network: &mut ResNet) -> Result<(), Mismatch> {
+    pub fn fill(&self, network: &mut impl Parameters) -> Result<(), Mismatch> {
         let mut load = Load {
             tensors: &self.tensors,
             seen: Vec::new(),

@@ -99,6 +99,10 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Test pictures looked at after every epoch.
     pub monitor: usize,
+    /// Whether activations are kept in bfloat16, weights in single precision (Micikevicius et al.
+    /// 2018); libtorch only.
+    #[serde(default)]
+    pub mixed: bool,
     /// A model file whose weights to start from, instead of random ones.
     #[serde(default)]
     pub init: Option<PathBuf>,
@@ -163,10 +167,11 @@ impl TrainConfig {
             augmentation: Augmentation {
                 padding: 4,
                 flip: true,
-                cutout: 0,
+                ..Augmentation::NONE
             },
             seed: 0,
             monitor: 1000,
+            mixed: false,
             init: None,
         }
     }
@@ -201,12 +206,13 @@ impl TrainConfig {
             ),
             None => "standard training".into(),
         };
+        let precision = if self.mixed { ", bfloat16" } else { "" };
         let from = match &self.init {
             Some(path) => format!(" from the weights of {}", path.display()),
             None => String::new(),
         };
         format!(
-            "{on}{from}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}",
+            "{on}{from}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}{precision}",
             self.epochs,
             self.batch,
             self.momentum,

@@ -5,22 +5,42 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::descent::generator;
-use crate::model::{ResNet, ResNetConfig, Role, Visitor};
+use crate::model::{Parameters, ResNet, ResNetConfig, Role, UNet, UNetConfig, Visitor};
 
 /// A fresh network: convolutions by He et al. 2015 (fan out), the linear layer small, the last
 /// BatchNorm of every block as it is.
 pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> ResNet {
     let mut network = ResNet::zeros(config, device);
-    // The last stream: no picture and no epoch has it.
-    network.visit(&mut Init(generator(seed, u64::MAX)));
+    network.visit(&mut Init {
+        rng: generator(seed, STREAM),
+        still: None,
+    });
     network
 }
 
-struct Init(ChaCha8Rng);
+/// A fresh encoder–decoder, the last convolution of which is zero: a residual generator begins by
+/// leaving every picture as it is.
+pub fn random_unet(config: &UNetConfig, seed: u64, device: &Device) -> UNet {
+    let mut network = UNet::zeros(config, device);
+    network.visit(&mut Init {
+        rng: generator(seed, STREAM - 1),
+        still: Some("out.weight"),
+    });
+    network
+}
+
+/// The last stream: no picture and no epoch has it.
+const STREAM: u64 = u64::MAX;
+
+struct Init {
+    rng: ChaCha8Rng,
+    /// A tensor that stays zero.
+    still: Option<&'static str>,
+}
 
 impl Visitor for Init {
-    fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
-        if role != Role::Weight {
+    fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
+        if role != Role::Weight || self.still == Some(name) {
             return;
         }
         let shape = tensor.dims();
@@ -32,7 +52,7 @@ impl Visitor for Init {
         };
         let normal = Normal::new(0.0, deviation).expect("a finite deviation");
         let count = shape.iter().product();
-        let values: Vec<f32> = normal.sample_iter(&mut self.0).take(count).collect();
+        let values: Vec<f32> = normal.sample_iter(&mut self.rng).take(count).collect();
         *tensor = Tensor::from_data(TensorData::new(values, shape), &tensor.device());
     }
 }

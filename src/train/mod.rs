@@ -3,13 +3,17 @@
 //! [`TrainConfig`] says everything; [`Training`] runs it step by step; [`checkpoint`] makes it
 //! survive interruption.
 
+mod adam;
 pub mod checkpoint;
 mod config;
+pub mod counterfactual;
+mod gradients;
 mod init;
 mod progress;
 mod schedule;
 mod session;
 mod sgd;
+mod statistics;
 
 pub use config::{Architecture, Preset, TrainConfig};
 pub use schedule::{Schedule, ScheduleKind};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -28,23 +29,22 @@ pub struct EpochMetrics {
     pub seconds: f64,
 }
 
-/// The file of metrics, rewritten whole after every epoch.
-pub struct Metrics {
+/// The file of metrics, a row for each epoch, rewritten whole after every one.
+pub struct Metrics<Row> {
     path: PathBuf,
-    rows: Vec<EpochMetrics>,
+    rows: Vec<Row>,
 }
 
-impl Metrics {
+impl<Row: Serialize + DeserializeOwned> Metrics<Row> {
     /// Reads the lines of the first `epochs` epochs, if the file is there.
     pub fn open(path: &Path, epochs: usize) -> Result<Self> {
         let mut rows = Vec::new();
         if epochs > 0 && path.exists() {
             let reading = |error: csv::Error| Error::io(path, "read", error);
             let mut reader = csv::Reader::from_path(path).map_err(reading)?;
-            for row in reader.deserialize::<EpochMetrics>() {
+            for row in reader.deserialize::<Row>().take(epochs) {
                 rows.push(row.map_err(reading)?);
             }
-            rows.retain(|row| row.epoch <= epochs);
         }
         Ok(Self {
             path: path.into(),
@@ -53,7 +53,7 @@ impl Metrics {
     }
 
     /// Adds a line and writes the file.
-    pub fn push(&mut self, row: EpochMetrics) -> Result<()> {
+    pub fn push(&mut self, row: Row) -> Result<()> {
         self.rows.push(row);
         let writing = |error: String| Error::io(&self.path, "write", error);
         let mut writer = csv::Writer::from_writer(Vec::new());

@@ -10,6 +10,9 @@ pub enum ScheduleKind {
     Cosine,
     /// Linearly up to the peak over the first 30 %, linearly down to zero (Smith and Topin 2018).
     OneCycle,
+    /// Quickly up, level over the first 60 %, linearly down to zero (as Zhu et al. 2017 train
+    /// generators and discriminators).
+    Plateau,
 }
 
 /// A learning rate for each step.
@@ -24,6 +27,8 @@ pub struct Schedule {
 }
 
 const WARM_UP: f64 = 0.3;
+/// A plateau's ascent and the beginning of its descent.
+const PLATEAU: [f64; 2] = [0.03, 0.6];
 
 impl Schedule {
     /// The rate of step `step` of `steps_per_epoch` in `epoch`, both from 0 on.
@@ -35,6 +40,10 @@ impl Schedule {
                 ScheduleKind::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * share).cos()),
                 ScheduleKind::OneCycle if share < WARM_UP => share / WARM_UP,
                 ScheduleKind::OneCycle => (1.0 - share) / (1.0 - WARM_UP),
+                ScheduleKind::Plateau => {
+                    let [up, down] = PLATEAU;
+                    (share / up).min((1.0 - share) / (1.0 - down)).min(1.0)
+                }
             }
     }
 }
@@ -58,5 +67,10 @@ mod tests {
         assert!(cycle.rate(0, 0, 100) < 0.001);
         assert!((cycle.rate(3, 0, 1_000_000) - 0.2).abs() < 1e-6);
         assert!(cycle.rate(9, 99, 100) < 0.001);
+        let plateau = schedule(ScheduleKind::Plateau);
+        assert!(plateau.rate(0, 0, 100) < 0.005);
+        assert!((plateau.rate(3, 0, 100) - 0.2).abs() < 1e-6);
+        assert!((plateau.rate(8, 0, 1_000_000) - 0.1).abs() < 1e-6);
+        assert!(plateau.rate(9, 99, 100) < 0.001);
     }
 }

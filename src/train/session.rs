@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, activation::log_softmax};
+use burn::tensor::{Device, FloatDType, activation::log_softmax};
 
 use super::checkpoint::{self, Checkpoint, Position};
 use super::config::TrainConfig;
+use super::gradients::{collect, track};
 use super::progress::{EpochMetrics, Metrics, bar};
+use super::statistics::absorb;
 use super::{init, sgd::Sgd};
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
 use crate::descent::Norm;
 use crate::error::{Error, Result};
 use crate::evaluate;
-use crate::model::{Classifier, Manifest, Precision, ResNet, Role, Visitor, Weights};
+use crate::model::{Classifier, Manifest, Precision, ResNet, Weights};
 
 /// Set from outside (Ctrl-C) to stop after the step under way.
 pub type Interrupt = Arc<AtomicBool>;
 
 /// The checkpoint's name in the output folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
-/// PyTorch's default momentum of running statistics.
-const STATISTICS_MOMENTUM: f64 = 0.1;
 
 /// A network, its optimiser and where they are.
 pub struct Training {
@@ -127,14 +127,18 @@ impl Training {
             }
             None => batch.pictures,
         };
-        let tracked = Sgd::track(&self.network);
+        let mut tracked = track(&self.network);
         let mut statistics = Vec::new();
-        let logits = tracked.train_forward(self.config.normalizer.apply(pictures), &mut statistics);
+        let mut pixels = self.config.normalizer.apply(pictures);
+        if self.config.mixed {
+            pixels = pixels.cast(FloatDType::BF16);
+        }
+        let logits = tracked.train_forward(pixels, &mut statistics);
         let likelihood = log_softmax(logits.clone(), 1).gather(1, batch.labels.clone());
         let loss = likelihood.mean().neg();
-        let gradients = loss.backward();
-        self.sgd.step(&mut self.network, tracked, gradients, rate);
-        self.network.visit(&mut Absorb(statistics.into_iter()));
+        let gradients = collect(&mut tracked, &mut loss.backward());
+        self.sgd.step(&mut self.network, gradients, rate);
+        absorb(&mut self.network, statistics);
         let right = logits.inner().argmax(1).equal(batch.labels).int().sum();
         (
             loss.inner().into_scalar::<f32>(),
@@ -241,21 +245,6 @@ impl Training {
     }
 }
 
-/// Moves the running statistics toward those of a batch.
-struct Absorb(std::vec::IntoIter<Tensor<1>>);
-
-impl Visitor for Absorb {
-    fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
-        if role.is_parameter() {
-            return;
-        }
-        if let Some(batch) = self.0.next() {
-            let batch = batch.reshape(tensor.dims());
-            *tensor = tensor.clone() * (1.0 - STATISTICS_MOMENTUM) + batch * STATISTICS_MOMENTUM;
-        }
-    }
-}
-
 /// How a training ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -263,6 +252,18 @@ pub enum Outcome {
     Finished(PathBuf),
     /// It was interrupted; this checkpoint goes on with `--resume`.
     Interrupted(PathBuf),
+}
+
+impl Outcome {
+    /// Says so.
+    pub fn announce(&self) {
+        match self {
+            Self::Finished(path) => println!("the model is in {}", path.display()),
+            Self::Interrupted(path) => {
+                println!("stopped; {} goes on with --resume", path.display());
+            }
+        }
+    }
 }
 
 /// Trains into the folder `out`: `checkpoint.safetensors`, `metrics.csv`, and at the end
@@ -287,7 +288,7 @@ pub fn train(
     };
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
     data.report_skipped();
-    let test = test_pictures(config, &data.classes)?;
+    let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
     } else {
@@ -315,15 +316,20 @@ pub fn train(
     Ok(Outcome::Finished(model))
 }
 
-/// The monitored test pictures, if the data set has a test split.
-fn test_pictures(config: &TrainConfig, classes: &[String]) -> Result<Option<Dataset>> {
-    if !Dataset::has_split(&config.data, Split::Test) {
+/// `count` test pictures to watch a training by, if the data set has a test split.
+pub(super) fn monitored(
+    data: &Path,
+    input: [usize; 2],
+    count: usize,
+    classes: &[String],
+) -> Result<Option<Dataset>> {
+    if !Dataset::has_split(data, Split::Test) {
         return Ok(None);
     }
-    let mut test = Dataset::open(&config.data, Split::Test, config.input)?;
-    test.thin(config.monitor);
+    let mut test = Dataset::open(data, Split::Test, input)?;
+    test.thin(count);
     test.relabel(classes)
-        .map_err(|reason| Error::data(&config.data, reason))?;
+        .map_err(|reason| Error::data(data, reason))?;
     Ok(Some(test))
 }
 

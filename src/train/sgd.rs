@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use crate::model::{Array, ResNet, Role, Visitor};
+use super::gradients::{arrays, tensors};
+use crate::model::{Array, Parameters, Role, Visitor};
 
 /// The optimiser's settings and velocities.
 pub struct Sgd {
@@ -26,85 +27,28 @@ impl Sgd {
         }
     }
 
-    /// Makes every parameter of a copy of `network` ask for its gradient.
-    pub fn track(network: &ResNet) -> ResNet {
-        let mut tracked = network.clone();
-        tracked.visit(&mut Track);
-        tracked
-    }
-
-    /// Moves the parameters of `network` along the gradients of its `tracked` copy.
+    /// Moves the parameters of `network` along their gradients.
     pub fn step(
         &mut self,
-        network: &mut ResNet,
-        mut tracked: ResNet,
-        gradients: Gradients,
+        network: &mut impl Parameters,
+        gradients: BTreeMap<String, Tensor<1>>,
         rate: f64,
     ) {
-        let mut collect = Collect {
-            gradients,
-            found: BTreeMap::new(),
-        };
-        tracked.visit(&mut collect);
         network.visit(&mut Update {
             sgd: self,
-            gradients: collect.found,
+            gradients,
             rate,
         });
     }
 
     /// The velocities by tensor name.
     pub fn state(&self) -> BTreeMap<String, Array> {
-        let array = |velocity: &Tensor<1>| {
-            let values = crate::model::tensor_values(velocity.clone());
-            Array {
-                shape: vec![values.len()],
-                values,
-            }
-        };
-        self.velocities
-            .iter()
-            .map(|(name, velocity)| (name.clone(), array(velocity)))
-            .collect()
+        arrays(&self.velocities)
     }
 
     /// Restores [`Sgd::state`] for a network on `device`.
-    pub fn restore(&mut self, state: &BTreeMap<String, Array>, device: &burn::tensor::Device) {
-        let tensor = |array: &Array| {
-            Tensor::from_data(
-                TensorData::new(array.values.clone(), [array.values.len()]),
-                device,
-            )
-        };
-        self.velocities = state
-            .iter()
-            .map(|(name, array)| (name.clone(), tensor(array)))
-            .collect();
-    }
-}
-
-struct Track;
-
-impl Visitor for Track {
-    fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
-        if role.is_parameter() {
-            *tensor = tensor.clone().autodiff().require_grad();
-        }
-    }
-}
-
-struct Collect {
-    gradients: Gradients,
-    found: BTreeMap<String, Tensor<1>>,
-}
-
-impl Visitor for Collect {
-    fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
-        if role.is_parameter()
-            && let Some(gradient) = tensor.grad_remove(&mut self.gradients)
-        {
-            self.found.insert(name.to_owned(), gradient.reshape([-1]));
-        }
+    pub fn restore(&mut self, state: &BTreeMap<String, Array>, device: &Device) {
+        self.velocities = tensors(state, device);
     }
 }
 

@@ -10,11 +10,13 @@ const PLAIN: Augmentation = Augmentation {
     padding: 0,
     flip: false,
     cutout: 0,
+    ..Augmentation::NONE
 };
 const VARIED: Augmentation = Augmentation {
     padding: 2,
     flip: true,
     cutout: 0,
+    ..Augmentation::NONE
 };
 
 /// Twelve pictures.

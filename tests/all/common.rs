@@ -211,6 +211,7 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
             padding: 1,
             flip: true,
             cutout: 0,
+            ..Augmentation::NONE
         },
         seed: 7,
         monitor: 1000,

@@ -59,7 +59,7 @@ impl Compiled {
     /// Packs a folded network and its normaliser.
     pub(in crate::model) fn new(network: &ResNet, normalizer: &Normalizer) -> Self {
         let config: &ResNetConfig = network.config();
-        let pack = |conv: &super::resnet::Conv| {
+        let pack = |conv: &super::layers::Conv| {
             let [output, input, kernel, _] = conv.weight.dims();
             let weight = tensor_values(conv.weight.clone().permute([2, 3, 1, 0]));
             let transposed = tensor_values(conv.weight.clone().permute([0, 2, 3, 1]));

@@ -1,36 +1,115 @@
 //! `epsiloscope train`.
 
-use std::path::PathBuf;
+mod counterfactual;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Args;
+use burn::tensor::Device;
+use clap::{Args, Subcommand};
 
 use crate::attack::Attack;
 use crate::descent::Norm;
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
-use crate::train::{Architecture, CHECKPOINT, Outcome, Preset, ScheduleKind, TrainConfig, train};
+use crate::train::{Architecture, CHECKPOINT, Interrupt, Preset, ScheduleKind, TrainConfig, train};
 
-/// What is not given keeps the preset's value.
+/// Train a classifier, or with `counterfactual` a critic and its generator.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TrainArguments {
-    /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, or CIFAR-10's binary batches.
-    #[arg(long, required_unless_present = "resume")]
-    data: Option<PathBuf>,
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    classifier: Option<ClassifierArguments>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Train a generator of counterfactuals and its critic, a classifier that also knows “fake”.
+    Counterfactual(Box<counterfactual::CounterfactualArguments>),
+}
+
+impl TrainArguments {
+    /// Trains to the end or to Ctrl-C.
+    pub fn run(&self) -> Result<()> {
+        match (&self.other, &self.classifier) {
+            (Some(Other::Counterfactual(arguments)), _) => arguments.run(),
+            (None, Some(arguments)) => arguments.run(),
+            (None, None) => Err(Error::Config("--data and --out are needed".into())),
+        }
+    }
+}
+
+/// Where a training goes, and how it is run.
+#[derive(Debug, Args)]
+struct Session {
     /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
     #[arg(long)]
     out: PathBuf,
-    /// The recipe to start from.
-    #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
-    preset: Preset,
     /// Go on from the checkpoint in the output folder, with its settings.
     #[arg(long)]
     resume: bool,
     /// Train afresh even where the output folder holds a checkpoint.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+    /// Keep activations in bfloat16: faster on a processor that knows it; libtorch only.
+    #[cfg(feature = "tch")]
+    #[arg(long)]
+    mixed: bool,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+impl Session {
+    /// Refuses to overwrite a checkpoint unasked.
+    fn check(&self, out: &Path) -> Result<()> {
+        let checkpoint = out.join(CHECKPOINT);
+        if checkpoint.exists() && !self.resume && !self.overwrite {
+            let reason = "it is there already; --resume goes on from it, --overwrite starts afresh";
+            return Err(Error::io(&checkpoint, "write", reason));
+        }
+        Ok(())
+    }
+
+    /// Whether a training into `out` goes on; of several, those not yet begun start afresh.
+    fn resumes(&self, out: &Path) -> bool {
+        self.resume && (out == self.out || out.join(CHECKPOINT).exists())
+    }
+
+    /// Whether activations are bfloat16.
+    fn mixed(&self) -> bool {
+        #[cfg(feature = "tch")]
+        return self.mixed;
+        #[cfg(not(feature = "tch"))]
+        false
+    }
+
+    /// The device, and a flag that Ctrl-C raises.
+    fn start(&self) -> Result<(Device, Interrupt)> {
+        let device = Compute::open(self.backend)?.device;
+        let interrupt = Arc::new(AtomicBool::new(false));
+        let flag = interrupt.clone();
+        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
+        Ok((device, interrupt))
+    }
+}
+
+/// What is not given keeps the preset's value.
+#[derive(Debug, Args)]
+struct ClassifierArguments {
+    /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, or CIFAR-10's binary batches.
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    session: Session,
+    /// The recipe to start from.
+    #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
+    preset: Preset,
     /// Start from the weights of this model file instead of random ones.
     #[arg(long)]
     init: Option<PathBuf>,
@@ -98,12 +177,21 @@ pub struct TrainArguments {
     /// Deviation of red, green and blue that the model divides by.
     #[arg(long, value_delimiter = ',', num_args = 3, requires = "mean")]
     std: Option<Vec<f32>>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
-    backend: Backend,
+    /// Also turn pictures by random multiples of 90°: for textures.
+    #[arg(long)]
+    turn: bool,
+    /// Vary contrast, brightness and colours by up to this share.
+    #[arg(long)]
+    jitter: Option<f32>,
+    /// Show every class equally often, however many pictures it has.
+    #[arg(long)]
+    balance: bool,
+    /// Black pixels around a picture before it is cropped at random; by default an eighth of its side.
+    #[arg(long)]
+    padding: Option<usize>,
 }
 
-impl TrainArguments {
+impl ClassifierArguments {
     fn config(&self) -> Result<TrainConfig> {
         let data = self.data.clone().unwrap_or_default();
         let mut config = TrainConfig::preset(self.preset, data);
@@ -117,11 +205,17 @@ impl TrainArguments {
         config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
         config.seed = self.seed.unwrap_or(config.seed);
         config.init = self.init.clone();
+        config.mixed = self.session.mixed();
         if let Some(side) = self.input {
             config.input = [side; 2];
             config.augmentation.padding = side / 8;
         }
-        set(&mut config.augmentation.cutout, self.cutout);
+        let augmentation = &mut config.augmentation;
+        set(&mut augmentation.cutout, self.cutout);
+        set(&mut augmentation.padding, self.padding);
+        augmentation.turn = self.turn;
+        augmentation.jitter = self.jitter.unwrap_or(augmentation.jitter);
+        augmentation.balance = self.balance;
         let stem = self.stem.unwrap_or(config.architecture.stem);
         if let Some(depth) = self.depth {
             config.architecture = Architecture::of_depth(depth, stem, self.width)?;
@@ -158,22 +252,10 @@ impl TrainArguments {
     /// Trains to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
         let config = self.config()?;
-        let checkpoint = self.out.join(CHECKPOINT);
-        if checkpoint.exists() && !self.resume && !self.overwrite {
-            let reason = "it is there already; --resume goes on from it, --overwrite starts afresh";
-            return Err(Error::io(&checkpoint, "write", reason));
-        }
-        let device = Compute::open(self.backend)?.device;
-        let interrupt = Arc::new(AtomicBool::new(false));
-        let flag = interrupt.clone();
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
-        match train(&config, &self.out, self.resume, &device, &interrupt)? {
-            Outcome::Finished(path) => println!("the model is in {}", path.display()),
-            Outcome::Interrupted(path) => {
-                println!("stopped; {} goes on with --resume", path.display());
-            }
-        }
+        let Session { out, resume, .. } = &self.session;
+        self.session.check(out)?;
+        let (device, interrupt) = self.session.start()?;
+        train(&config, out, *resume, &device, &interrupt)?.announce();
         Ok(())
     }
 }

@@ -1,0 +1,140 @@
+//! `epsiloscope train counterfactual`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Session;
+use crate::error::Result;
+use crate::train::Outcome;
+use crate::train::counterfactual::{CounterfactualConfig, train_counterfactual};
+
+/// What is not given keeps the recipe's value, which is made for textures of 64×64 pixels.
+#[derive(Debug, Args)]
+pub struct CounterfactualArguments {
+    /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, all pictures of one size.
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    session: Session,
+    /// Train once with each of these seeds, each into its own folder seed-N.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    seeds: Vec<u64>,
+    /// What to call the model.
+    #[arg(long)]
+    name: Option<String>,
+    /// Side of the square input, in pixels.
+    #[arg(long)]
+    input: Option<usize>,
+    /// Epochs to train; the schedule is stretched to them.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// The first of them, in which the critic sees only real pictures.
+    #[arg(long)]
+    warm_up: Option<usize>,
+    /// Pictures in a step.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Highest learning rate of both networks.
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Channels of each stage of the critic, for instance 24,48,96.
+    #[arg(long, value_delimiter = ',')]
+    critic_widths: Option<Vec<usize>>,
+    /// Channels of the generator at full resolution.
+    #[arg(long)]
+    width: Option<usize>,
+    /// How often the generator halves the resolution.
+    #[arg(long)]
+    levels: Option<usize>,
+    /// Weight of “generated pictures are fake” in the critic's loss.
+    #[arg(long)]
+    fake: Option<f64>,
+    /// Weight of “the critic sees the target class” in the generator's loss.
+    #[arg(long)]
+    fool: Option<f64>,
+    /// Weight of the way back to the original.
+    #[arg(long)]
+    cycle: Option<f64>,
+    /// Weight of leaving a picture as it is when told its own class.
+    #[arg(long)]
+    identity: Option<f64>,
+    /// Weight of the mean change.
+    #[arg(long)]
+    sparsity: Option<f64>,
+    /// Weight of the change's total variation.
+    #[arg(long)]
+    total_variation: Option<f64>,
+    /// Weight of the generator's own classification.
+    #[arg(long)]
+    head: Option<f64>,
+    /// Share of the original's class in the label under which generated pictures train the critic; the
+    /// rest is “fake”.
+    #[arg(long)]
+    source_share: Option<f64>,
+}
+
+impl CounterfactualArguments {
+    fn config(&self, seed: u64) -> CounterfactualConfig {
+        let mut config = CounterfactualConfig::textures(self.data.clone().unwrap_or_default());
+        let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
+        let weigh = |target: &mut f64, value: Option<f64>| *target = value.unwrap_or(*target);
+        set(&mut config.epochs, self.epochs);
+        set(&mut config.schedule.epochs, self.epochs);
+        set(&mut config.warm_up, self.warm_up);
+        set(&mut config.batch, self.batch);
+        set(&mut config.width, self.width);
+        set(&mut config.levels, self.levels);
+        weigh(&mut config.schedule.peak, self.lr);
+        weigh(&mut config.source_share, self.source_share);
+        let weights = &mut config.weights;
+        weigh(&mut weights.fake, self.fake);
+        weigh(&mut weights.fool, self.fool);
+        weigh(&mut weights.cycle, self.cycle);
+        weigh(&mut weights.identity, self.identity);
+        weigh(&mut weights.sparsity, self.sparsity);
+        weigh(&mut weights.total_variation, self.total_variation);
+        weigh(&mut weights.head, self.head);
+        config.name = self.name.clone().unwrap_or(config.name);
+        config.input = self.input.map_or(config.input, |side| [side; 2]);
+        if let Some(widths) = &self.critic_widths {
+            config.critic.blocks = vec![2; widths.len()];
+            config.critic.widths = widths.clone();
+        }
+        config.seed = seed;
+        config.mixed = self.session.mixed();
+        config
+    }
+
+    /// Trains each seed to the end or to Ctrl-C.
+    pub fn run(&self) -> Result<()> {
+        let prepared = self.seeds.iter().map(|&seed| {
+            let out = self.folder(seed);
+            self.session.check(&out)?;
+            let config = self.config(seed);
+            if !self.session.resume {
+                config.validate()?;
+            }
+            Ok((config, out))
+        });
+        let prepared = prepared.collect::<Result<Vec<_>>>()?;
+        let (device, interrupt) = self.session.start()?;
+        for (config, out) in prepared {
+            let resume = self.session.resumes(&out);
+            let outcome = train_counterfactual(&config, &out, resume, &device, &interrupt)?;
+            outcome.announce();
+            if matches!(outcome, Outcome::Interrupted(_)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&self, seed: u64) -> PathBuf {
+        let out: &Path = &self.session.out;
+        match self.seeds.len() {
+            1 => out.into(),
+            _ => out.join(format!("seed-{seed}")),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! G of paper B: a conditional encoder–decoder with a classification head.
+
+use std::path::Path;
+
+use burn::tensor::activation::tanh;
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+
+use crate::error::{Error, Result};
+use crate::model::{Manifest, Normalizer, UNet, UNetConfig, Weights};
+
+/// The beginning of the generator's tensors in a file; all others are the critic's.
+const PREFIX: &str = "generator.";
+const KEY: &str = "generator";
+/// Numbers that a file may claim without having them.
+const SLACK: usize = 1 << 20;
+
+/// What a generator makes of pictures.
+pub struct Translated {
+    /// `[n, 3, h, w]` in [0, 1].
+    pub picture: Tensor<4>,
+    /// Logits `[n, classes]` of the head, which sees the picture but not the class that was told.
+    pub head: Tensor<2>,
+}
+
+/// Turns pictures `[n, 3, h, w]` into those of the told classes, `[n, classes]` with a 1 each.
+///
+/// The network says what to add, between −1 and 1 for each value: a picture that needs no change
+/// needs no effort, and nothing is lost on the way through the bottleneck. With `mixed`, inner
+/// activations are bfloat16.
+pub fn translate(
+    network: &UNet,
+    normalizer: &Normalizer,
+    x: Tensor<4>,
+    told: &Tensor<2>,
+    mixed: bool,
+) -> Translated {
+    let mut pixels = normalizer.apply(x.clone());
+    if mixed {
+        pixels = pixels.cast(FloatDType::BF16);
+    }
+    let decoded = network.forward(pixels, Some(told));
+    Translated {
+        picture: (x + tanh(decoded.map)).clamp(0.0, 1.0),
+        head: decoded.head.expect("a generator has a head"),
+    }
+}
+
+/// `[n, classes]` with a 1 for each of these classes.
+pub fn one_hot(chosen: &[usize], classes: usize, device: &Device) -> Tensor<2> {
+    let mut values = vec![0.0f32; chosen.len() * classes];
+    for (row, &class) in chosen.iter().enumerate() {
+        values[row * classes + class] = 1.0;
+    }
+    Tensor::from_data(TensorData::new(values, [chosen.len(), classes]), device)
+}
+
+/// A frozen generator.
+pub struct Generator {
+    network: UNet,
+    normalizer: Normalizer,
+    device: Device,
+}
+
+impl Generator {
+    /// Reads the generator out of a file's weights; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when there is none or it contradicts the critic's manifest,
+    /// [`Error::Tensors`] when its tensors are not those of its shape.
+    pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
+        let wrong = |reason: String| Error::model(path, reason);
+        let manifest = Manifest::of(weights).map_err(wrong)?;
+        let text = weights.metadata.get(KEY);
+        let text = text.ok_or_else(|| wrong("it has no generator of counterfactuals".into()))?;
+        let config: UNetConfig = serde_json::from_str(text)
+            .map_err(|error| wrong(format!("the shape of its generator: {error}")))?;
+        config
+            .validate()
+            .map_err(|error| wrong(error.to_string()))?;
+        let fits = manifest
+            .input
+            .iter()
+            .all(|side| side % config.multiple() == 0);
+        if config.outputs != 3 || config.classes + 1 != manifest.architecture.classes || !fits {
+            return Err(wrong("its generator does not fit its critic".into()));
+        }
+        if config.numbers() > weights.numbers().saturating_add(SLACK) {
+            return Err(wrong(
+                "its generator claims more numbers than the file has".into(),
+            ));
+        }
+        let mut network = UNet::zeros(&config, device);
+        weights
+            .under(PREFIX)
+            .fill(&mut network)
+            .map_err(|mismatch| Error::Tensors {
+                path: path.into(),
+                architecture: format!("{config:?}"),
+                mismatch,
+            })?;
+        Ok(Self::freeze(network, manifest.normalizer, device))
+    }
+
+    /// The frozen twin of a network that may still be in training.
+    pub fn freeze(network: UNet, normalizer: Normalizer, device: &Device) -> Self {
+        Self {
+            network,
+            normalizer,
+            device: device.clone(),
+        }
+    }
+
+    /// Whether a file holds a generator.
+    pub fn is_in(weights: &Weights) -> bool {
+        weights.metadata.contains_key(KEY)
+    }
+
+    /// Stores a generator beside what is in `weights` already.
+    pub fn attach(network: &mut UNet, weights: &mut Weights) {
+        let config = serde_json::to_string(network.config()).expect("plain data");
+        weights.metadata.insert(KEY.into(), config);
+        weights.add_under(PREFIX, Weights::of(network).tensors);
+    }
+
+    /// How many classes it can be told.
+    pub fn classes(&self) -> usize {
+        self.network.config().classes
+    }
+
+    /// Turns pictures `[n, 3, h, w]` in [0, 1] into those of `targets`, one for each.
+    pub fn translate(&self, x: Tensor<4>, targets: &[usize]) -> Translated {
+        let told = one_hot(targets, self.classes(), &self.device);
+        translate(&self.network, &self.normalizer, x, &told, false)
+    }
+}

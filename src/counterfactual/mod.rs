@@ -1,0 +1,48 @@
+//! Counterfactuals (paper B, arXiv 2310.00761): a generator turns a picture into what it would be were
+//! it of another class, and the critic that it was trained against is classifier and discriminator in
+//! one, with an output for every class and one more for “fake”.
+//!
+//! The critic is an ordinary [`Classifier`], so that attacks and attributions apply to it as to any
+//! other; its last label is [`FAKE`]. Critic and [`Generator`] share a file.
+
+mod generator;
+mod saliency;
+
+pub use generator::{Generator, Translated, one_hot, translate};
+pub use saliency::{Overlap, change, otsu, overlap};
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::error::Result;
+use crate::model::{Classifier, Weights};
+
+/// The critic's label for generated pictures.
+pub const FAKE: &str = "fake";
+
+/// A critic and its generator.
+pub struct Counterfactual {
+    /// Classes and “fake”.
+    pub critic: Classifier,
+    /// What it was trained against.
+    pub generator: Generator,
+}
+
+impl Counterfactual {
+    /// Reads both from a file's weights; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Classifier::new`]; [`crate::error::Error::Model`] when there is no generator.
+    pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
+        Ok(Self {
+            critic: Classifier::new(weights, path, device)?,
+            generator: Generator::new(weights, path, device)?,
+        })
+    }
+
+    /// How many classes there are, “fake” not counted.
+    pub fn classes(&self) -> usize {
+        self.generator.classes()
+    }
+}

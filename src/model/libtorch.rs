@@ -1,0 +1,207 @@
+//! The steps of a residual network's training on libtorch, with libtorch's own gradients.
+//!
+//! burn builds each out of many small operations there. In the layout and the precision that
+//! libtorch's CPU kernels like best (channels last, bfloat16) they take a quarter of the time.
+
+#![allow(deprecated)] // burn will drop libtorch; until then it trains fastest on a CPU
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::libtorch::TchTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, LibTorch};
+use burn::tensor::Tensor;
+
+/// What a normalised convolution gives in training.
+pub(super) struct Normalized {
+    pub(super) output: Tensor<4>,
+    pub(super) mean: Tensor<1>,
+    /// Unbiased.
+    pub(super) variance: Tensor<1>,
+}
+
+/// Convolves `[n, c, h, w]` with `[out, c, k, k]`, padded by k/2 with zeros, normalises over the
+/// batch, and applies ReLU if `rectify`. Computes in the precision of `x`. Nothing unless `weight`
+/// asks for gradients on libtorch.
+pub(super) fn convolve_and_normalize(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    [scale, shift]: [&Tensor<1>; 2],
+    stride: usize,
+    epsilon: f64,
+    rectify: bool,
+) -> Option<Normalized> {
+    if !weight.is_autodiff() {
+        return None;
+    }
+    let inputs = [
+        tracked(x)?,
+        tracked(weight)?,
+        tracked(scale)?,
+        tracked(shift)?,
+    ];
+    let padding = weight.dims()[2] / 2;
+    let mut statistics = None;
+    let output = record(inputs, |[x, weight, scale, shift]| {
+        let y = convolved(x, weight, None, stride, padding);
+        // With a momentum of 1 the running statistics become those of the batch.
+        let [mean, variance] = [0, 0].map(|_| tch::no_grad(|| scale.zeros_like()));
+        let y = y.batch_norm(
+            Some(scale),
+            Some(shift),
+            Some(&mean),
+            Some(&variance),
+            true,
+            1.0,
+            epsilon,
+            false,
+        );
+        statistics = Some([mean, variance]);
+        if rectify { y.relu() } else { y }
+    });
+    let [mean, variance] = statistics?
+        .map(|tensor| Tensor::from_primitive::<LibTorch>(TchTensor::new(tensor.detach())));
+    Some(Normalized {
+        output,
+        mean,
+        variance,
+    })
+}
+
+/// Convolves as [`convolve_and_normalize`] does, adds the bias, and applies ReLU if `rectify`. Nothing
+/// unless `x` or `weight` asks for gradients on libtorch.
+pub(super) fn convolve(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    stride: usize,
+    rectify: bool,
+) -> Option<Tensor<4>> {
+    if !(x.is_autodiff() || weight.is_autodiff()) {
+        return None;
+    }
+    let padding = weight.dims()[2] / 2;
+    let inputs = [tracked(x)?, tracked(weight)?, tracked(bias?)?];
+    Some(record(inputs, |[x, weight, bias]| {
+        let y = convolved(x, weight, Some(bias), stride, padding);
+        if rectify { y.relu() } else { y }
+    }))
+}
+
+fn convolved(
+    x: &tch::Tensor,
+    weight: &tch::Tensor,
+    bias: Option<&tch::Tensor>,
+    stride: usize,
+    padding: usize,
+) -> tch::Tensor {
+    let bias = bias.map(|bias| bias.to_kind(x.kind()));
+    channels_last(x).conv2d(
+        &weight.to_kind(x.kind()),
+        bias.as_ref(),
+        [stride as i64; 2],
+        [padding as i64; 2],
+        [1, 1],
+        1,
+    )
+}
+
+/// `relu(x + y)`. Nothing unless one asks for gradients on libtorch.
+pub(super) fn add_and_rectify(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
+    let wanted = x.is_autodiff() || y.is_autodiff();
+    let inputs = wanted.then(|| Some([tracked(x)?, tracked(y)?]))??;
+    Some(record(inputs, |[x, y]| (x + y.to_kind(x.kind())).relu()))
+}
+
+/// `x` with every pixel doubled in height and width, plus `y`. Nothing unless one asks for gradients
+/// on libtorch.
+pub(super) fn double_and_add(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
+    let wanted = x.is_autodiff() || y.is_autodiff();
+    let inputs = wanted.then(|| Some([tracked(x)?, tracked(y)?]))??;
+    let [_, _, h, w] = y.dims();
+    Some(record(inputs, |[x, y]| {
+        channels_last(x).upsample_nearest2d([h as i64, w as i64], None, None) + y
+    }))
+}
+
+fn tracked<const D: usize>(tensor: &Tensor<D>) -> Option<FloatTensor<Autodiff<LibTorch>>> {
+    let tensor = tensor.clone();
+    let tensor = if tensor.is_autodiff() {
+        tensor
+    } else {
+        tensor.autodiff()
+    };
+    tensor.try_into_primitive::<Autodiff<LibTorch>>().ok()
+}
+
+/// The same pictures, channels beside each other in memory.
+fn channels_last(x: &tch::Tensor) -> tch::Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+/// Runs `forward` so that both burn and libtorch know the way back.
+fn record<const N: usize>(
+    inputs: [FloatTensor<Autodiff<LibTorch>>; N],
+    forward: impl FnOnce(&[tch::Tensor; N]) -> tch::Tensor,
+) -> Tensor<4> {
+    let nodes = inputs.each_ref().map(|input| input.node());
+    let preparation = Step::<N>
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
+    let inputs = inputs.map(|input| input.into_primitive());
+    let leaf = |input: &TchTensor| input.tensor.detach().set_requires_grad(true);
+    let leaves = inputs.each_ref().map(leaf);
+    let output = tch::with_grad(|| forward(&leaves));
+    let result = TchTensor::new(output.detach());
+    let result = match preparation {
+        OpsKind::Tracked(preparation) => {
+            let recorded = Recorded {
+                inputs,
+                leaves: leaves.map(TchTensor::new),
+                output: TchTensor::new(output),
+                shared: result.clone(),
+            };
+            preparation.finish(recorded, result)
+        }
+        OpsKind::UnTracked(preparation) => preparation.finish(result),
+    };
+    Tensor::from_primitive::<Autodiff<LibTorch>>(result)
+}
+
+/// A computation that libtorch can go back along.
+#[derive(Clone, Debug)]
+#[expect(
+    dead_code,
+    reason = "what burn sees shared it does not change in place"
+)]
+struct Recorded<const N: usize> {
+    inputs: [TchTensor; N],
+    leaves: [TchTensor; N],
+    output: TchTensor,
+    shared: TchTensor,
+}
+
+#[derive(Debug)]
+struct Step<const N: usize>;
+
+impl<const N: usize> Backward<LibTorch, N> for Step<N> {
+    type State = Recorded<N>;
+
+    fn backward(self, ops: Ops<Recorded<N>, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let Recorded { leaves, output, .. } = ops.state;
+        let gradient = channels_last(&gradients.consume::<LibTorch>(&ops.node).tensor);
+        let wanted = ops.parents.into_iter().zip(leaves);
+        let wanted: Vec<_> = wanted
+            .filter_map(|(node, leaf)| Some((node?, leaf.tensor)))
+            .collect();
+        let leaves: Vec<&tch::Tensor> = wanted.iter().map(|(_, leaf)| leaf).collect();
+        let product = tch::with_grad(|| (&output.tensor * gradient).sum(None));
+        let found = tch::Tensor::run_backward(&[product], &leaves, false, false);
+        for ((node, _), gradient) in wanted.iter().zip(found) {
+            gradients.register::<LibTorch>(node.id, TchTensor::new(gradient));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! An encoder–decoder with skips (Ronneberger et al. 2015), from pictures to maps of their size.
+//!
+//! Skips are added, not concatenated, and resolutions double by repeating pixels: half the work of the
+//! original at these sizes. No layer normalises over the batch, so that what the network does to a
+//! picture depends on that picture alone, in training as in use.
+
+use burn::tensor::module::{adaptive_avg_pool2d, linear};
+use burn::tensor::{Device, FloatDType, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, double_and_add};
+use crate::error::{Error, Result};
+
+/// The shape of a [`UNet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UNetConfig {
+    /// Channels at full resolution; twice as many at each lower one, up to eight times.
+    pub width: usize,
+    /// How often the resolution is halved.
+    pub levels: usize,
+    /// Channels of the result.
+    pub outputs: usize,
+    /// Classes that the decoder is told and that the head at the bottleneck tells apart; 0 for
+    /// neither.
+    pub classes: usize,
+}
+
+const MAX_WIDTH: usize = 512;
+const MAX_LEVELS: usize = 6;
+const MAX_CLASSES: usize = 4096;
+
+impl UNetConfig {
+    /// Refuses shapes that no network has, so that a hostile file cannot ask for all memory.
+    pub fn validate(&self) -> Result<()> {
+        let fits = |value: usize, most: usize| (1..=most).contains(&value);
+        let wrong = if !fits(self.width, MAX_WIDTH) {
+            "its width must be between 1 and 512"
+        } else if !fits(self.levels, MAX_LEVELS) {
+            "it must halve the resolution between 1 and 6 times"
+        } else if !fits(self.outputs, 64) || self.classes > MAX_CLASSES {
+            "between 1 and 64 channels out and at most 4096 classes"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config(format!("impossible U-Net: {wrong}")))
+    }
+
+    /// Height and width must be multiples of this.
+    pub fn multiple(&self) -> usize {
+        1 << self.levels
+    }
+
+    /// Channels after `level` halvings.
+    fn channels(&self, level: usize) -> usize {
+        self.width << level.min(3)
+    }
+
+    /// How many numbers the network is made of; of a valid config.
+    pub fn numbers(&self) -> usize {
+        let conv = |input: usize, output: usize| output * (9 * input + 1);
+        let deepest = self.channels(self.levels);
+        let mut sum = conv(3, self.width) + conv(self.width, self.width);
+        sum += conv(self.width, self.outputs) + conv(deepest, deepest);
+        sum += 2 * self.classes * deepest + self.classes;
+        for level in 0..self.levels {
+            let (wide, narrow) = (self.channels(level + 1), self.channels(level));
+            sum += conv(narrow, wide) + conv(wide, wide) + conv(wide, narrow);
+            sum += conv(narrow, narrow) + self.classes * narrow;
+        }
+        sum
+    }
+}
+
+/// A convolution followed by another at the same resolution.
+#[derive(Clone, Debug)]
+struct Pair(Conv, Conv);
+
+impl Pair {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.0.forward(x, true, &mut Pass::Inference);
+        self.1.forward(x, true, &mut Pass::Inference)
+    }
+
+    fn visit(&mut self, at: &str, visitor: &mut impl Visitor) {
+        self.0.visit(&format!("{at}.0"), "", visitor);
+        self.1.visit(&format!("{at}.1"), "", visitor);
+    }
+}
+
+/// One step of the decoder: fewer channels, told the class, doubled, joined with the skip.
+#[derive(Clone, Debug)]
+struct Up {
+    narrow: Conv,
+    /// `[classes, channels]`.
+    condition: Option<Tensor<2>>,
+    smooth: Conv,
+}
+
+/// What a [`UNet`] says of pictures.
+pub struct Decoded {
+    /// `[n, outputs, h, w]`.
+    pub map: Tensor<4>,
+    /// Logits `[n, classes]` of the head at the bottleneck, before any class was told.
+    pub head: Option<Tensor<2>>,
+}
+
+/// An encoder–decoder; see [`UNetConfig`].
+#[derive(Clone, Debug)]
+pub struct UNet {
+    config: UNetConfig,
+    stem: Pair,
+    down: Vec<Pair>,
+    /// `[classes, channels]` and `[classes]`.
+    head: Option<(Tensor<2>, Tensor<1>)>,
+    middle: Conv,
+    /// `[classes, channels]`.
+    condition: Option<Tensor<2>>,
+    up: Vec<Up>,
+    out: Conv,
+}
+
+impl UNet {
+    /// A network whose weights are all zero, to be filled by a [`Visitor`].
+    pub fn zeros(config: &UNetConfig, device: &Device) -> Self {
+        let conv = |input, output| Conv::with_bias([input, output], 3, 1, device);
+        let halving = |input, output| Conv::with_bias([input, output], 3, 2, device);
+        let classes = config.classes;
+        let told =
+            |channels: usize| (classes > 0).then(|| Tensor::zeros([classes, channels], device));
+        let up = |level: usize| {
+            let (wide, narrow) = (config.channels(level + 1), config.channels(level));
+            Up {
+                narrow: conv(wide, narrow),
+                condition: told(narrow),
+                smooth: conv(narrow, narrow),
+            }
+        };
+        let down = |level: usize| {
+            let (narrow, wide) = (config.channels(level), config.channels(level + 1));
+            Pair(halving(narrow, wide), conv(wide, wide))
+        };
+        let deepest = config.channels(config.levels);
+        Self {
+            config: *config,
+            stem: Pair(conv(3, config.width), conv(config.width, config.width)),
+            down: (0..config.levels).map(down).collect(),
+            head: told(deepest).map(|weight| (weight, Tensor::zeros([classes], device))),
+            middle: conv(deepest, deepest),
+            condition: told(deepest),
+            up: (0..config.levels).rev().map(up).collect(),
+            out: conv(config.width, config.outputs),
+        }
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &UNetConfig {
+        &self.config
+    }
+
+    /// The map of normalised pixels `[n, 3, h, w]`, h and w multiples of
+    /// [`UNetConfig::multiple`]; `told` `[n, classes]` holds a 1 for the class each picture is to
+    /// have. All but the results computes in the precision of `x`.
+    pub fn forward(&self, x: Tensor<4>, told: Option<&Tensor<2>>) -> Decoded {
+        let mut skips = vec![self.stem.forward(x)];
+        for pair in &self.down {
+            let next = pair.forward(skips.last().expect("the stem").clone());
+            skips.push(next);
+        }
+        let deepest = skips.pop().expect("the last");
+        let head = self.head.as_ref().map(|(weight, bias)| {
+            let pooled = adaptive_avg_pool2d(deepest.clone(), [1, 1]).flatten(1, 3);
+            let pooled = pooled.cast(FloatDType::F32);
+            linear(pooled, weight.clone().transpose(), Some(bias.clone()))
+        });
+        let mut y = conditioned(&self.middle, deepest, self.condition.as_ref(), told);
+        for (up, skip) in self.up.iter().zip(skips.into_iter().rev()) {
+            y = conditioned(&up.narrow, y, up.condition.as_ref(), told);
+            y = double_and_add(y, skip);
+            y = up.smooth.forward(y, true, &mut Pass::Inference);
+        }
+        let map = self.out.forward(y, false, &mut Pass::Inference);
+        Decoded {
+            map: map.cast(FloatDType::F32),
+            head,
+        }
+    }
+}
+
+/// ReLU of a convolution to which every class adds its own constant for each channel.
+fn conditioned(
+    conv: &Conv,
+    x: Tensor<4>,
+    condition: Option<&Tensor<2>>,
+    told: Option<&Tensor<2>>,
+) -> Tensor<4> {
+    match (condition, told) {
+        (Some(condition), Some(told)) => {
+            let y = conv.forward(x, false, &mut Pass::Inference);
+            let constant = told.clone().matmul(condition.clone());
+            let [n, channels] = constant.dims();
+            let constant = constant.cast(y.dtype()).reshape([n, channels, 1, 1]);
+            add_and_rectify(y, constant, false)
+        }
+        _ => conv.forward(x, true, &mut Pass::Inference),
+    }
+}
+
+impl Parameters for UNet {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        self.stem.visit("stem", visitor);
+        for (level, pair) in self.down.iter_mut().enumerate() {
+            pair.visit(&format!("down{level}"), visitor);
+        }
+        if let Some((weight, bias)) = &mut self.head {
+            visitor.tensor("head.weight", Role::Weight, weight);
+            visitor.tensor("head.bias", Role::Bias, bias);
+        }
+        self.middle.visit("middle", "", visitor);
+        if let Some(condition) = &mut self.condition {
+            visitor.tensor("condition", Role::Bias, condition);
+        }
+        for (index, up) in self.up.iter_mut().enumerate() {
+            let at = format!("up{index}");
+            up.narrow.visit(&format!("{at}.narrow"), "", visitor);
+            if let Some(condition) = &mut up.condition {
+                visitor.tensor(&format!("{at}.condition"), Role::Bias, condition);
+            }
+            up.smooth.visit(&format!("{at}.smooth"), "", visitor);
+        }
+        self.out.visit("out", "", visitor);
+    }
+}

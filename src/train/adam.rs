@@ -1,0 +1,95 @@
+//! Adam (Kingma and Ba 2015) with weight decay apart from the gradient (Loshchilov and Hutter 2019), as
+//! PyTorch's AdamW.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor};
+
+use super::gradients::{arrays, tensors};
+use crate::model::{Array, Parameters, Role, Visitor};
+
+/// PyTorch's default guard against division by zero.
+const EPSILON: f64 = 1e-8;
+
+/// The optimiser's settings and moments.
+pub struct Adam {
+    betas: [f64; 2],
+    weight_decay: f64,
+    steps: usize,
+    /// First and second moments by parameter.
+    moments: [BTreeMap<String, Tensor<1>>; 2],
+}
+
+impl Adam {
+    /// Starts at rest.
+    pub fn new(betas: [f64; 2], weight_decay: f64) -> Self {
+        Self {
+            betas,
+            weight_decay,
+            steps: 0,
+            moments: Default::default(),
+        }
+    }
+
+    /// Moves the parameters of `network` along their gradients; decay shrinks weights only.
+    pub fn step(
+        &mut self,
+        network: &mut impl Parameters,
+        gradients: BTreeMap<String, Tensor<1>>,
+        rate: f64,
+    ) {
+        self.steps += 1;
+        network.visit(&mut Update {
+            adam: self,
+            gradients,
+            rate,
+        });
+    }
+
+    /// Step count and moments by parameter name.
+    pub fn state(&self) -> (usize, [BTreeMap<String, Array>; 2]) {
+        (self.steps, self.moments.each_ref().map(arrays))
+    }
+
+    /// Restores [`Adam::state`] for a network on `device`.
+    pub fn restore(&mut self, steps: usize, state: &[BTreeMap<String, Array>; 2], device: &Device) {
+        self.steps = steps;
+        self.moments = state.each_ref().map(|moments| tensors(moments, device));
+    }
+}
+
+struct Update<'a> {
+    adam: &'a mut Adam,
+    gradients: BTreeMap<String, Tensor<1>>,
+    rate: f64,
+}
+
+impl Visitor for Update<'_> {
+    fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
+        let Some(gradient) = self.gradients.remove(name) else {
+            return;
+        };
+        let Adam {
+            betas,
+            weight_decay,
+            steps,
+            moments: [means, squares],
+        } = &mut *self.adam;
+        let average = |moments: &mut BTreeMap<String, Tensor<1>>, beta: f64, value: Tensor<1>| {
+            let moment = match moments.remove(name) {
+                Some(moment) => moment * beta + value * (1.0 - beta),
+                None => value * (1.0 - beta),
+            };
+            moments.insert(name.to_owned(), moment.clone());
+            moment / (1.0 - beta.powi(*steps as i32))
+        };
+        let mean = average(means, betas[0], gradient.clone());
+        let square = average(squares, betas[1], gradient.clone() * gradient);
+        let mut weight = tensor.clone().reshape([-1]);
+        if role == Role::Weight && *weight_decay > 0.0 {
+            weight = weight * (1.0 - self.rate * *weight_decay);
+        }
+        let step = mean / (square.sqrt() + EPSILON);
+        *tensor = (weight - step * self.rate).reshape(tensor.dims());
+    }
+}

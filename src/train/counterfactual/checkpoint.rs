@@ -1,0 +1,135 @@
+//! Checkpoints of both networks, the average and both optimisers, in one safetensors file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::config::CounterfactualConfig;
+use super::step::{CounterfactualTraining, Terms};
+use crate::error::{Error, Result};
+use crate::model::{Array, Parameters, Precision, Weights};
+use crate::train::adam::Adam;
+
+/// Where in a training a checkpoint was taken.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Finished epochs.
+    pub epoch: usize,
+    /// Finished steps of the epoch under way.
+    pub step: usize,
+    /// Sums of the terms of those steps.
+    pub sums: Terms,
+    /// Seconds of computing so far.
+    pub seconds: f64,
+    /// Seconds of computing in the epoch under way.
+    pub epoch_seconds: f64,
+}
+
+/// Everything about a training that is not a tensor.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    config: CounterfactualConfig,
+    position: Position,
+    /// Steps of the critic's and the generator's optimiser.
+    steps: [usize; 2],
+}
+
+const KEY: &str = "counterfactual training";
+const CRITIC: &str = "critic.";
+const GENERATOR: &str = "generator.";
+const AVERAGE: &str = "average.";
+/// First and second moments of the critic's and the generator's optimiser.
+const MOMENTS: [[&str; 2]; 2] = [
+    ["critic mean.", "critic square."],
+    ["generator mean.", "generator square."],
+];
+
+/// Writes a checkpoint, whole or not at all.
+pub fn save(path: &Path, training: &mut CounterfactualTraining, position: &Position) -> Result<()> {
+    let mut weights = Weights::default();
+    weights.add_under(CRITIC, Weights::of(&mut training.critic).tensors);
+    weights.add_under(GENERATOR, Weights::of(&mut training.generator).tensors);
+    weights.add_under(AVERAGE, Weights::of(&mut training.average).tensors);
+    let states = [&training.critic_adam, &training.generator_adam].map(Adam::state);
+    let steps = states.each_ref().map(|(steps, _)| *steps);
+    for ((_, moments), names) in states.into_iter().zip(MOMENTS) {
+        for (moment, name) in moments.into_iter().zip(names) {
+            weights.add_under(name, moment);
+        }
+    }
+    let head = Head {
+        config: training.config.clone(),
+        position: position.clone(),
+        steps,
+    };
+    let text = serde_json::to_string(&head).expect("plain data");
+    weights.metadata.insert(KEY.into(), text);
+    weights.write(path, Precision::Single)
+}
+
+/// A checkpoint that has been read but not yet put into networks.
+pub struct Checkpoint {
+    head: Head,
+    weights: Weights,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    pub fn read(path: &Path) -> Result<Self> {
+        let weights = Weights::read(path)?;
+        let text = weights.metadata.get(KEY);
+        let text = text.ok_or_else(|| {
+            Error::model(path, "it is no checkpoint of a training of counterfactuals")
+        })?;
+        let head = serde_json::from_str(text).map_err(|error| Error::model(path, error))?;
+        Ok(Self { head, weights })
+    }
+
+    /// The training it belongs to.
+    pub fn config(&self) -> &CounterfactualConfig {
+        &self.head.config
+    }
+
+    /// The training as it was, and where.
+    pub fn restore(
+        self,
+        path: &Path,
+        classes: &[String],
+        device: &Device,
+    ) -> Result<(CounterfactualTraining, Position)> {
+        let mut training = CounterfactualTraining::new(&self.head.config, classes, device)?;
+        self.fill(path, CRITIC, &mut training.critic)?;
+        self.fill(path, GENERATOR, &mut training.generator)?;
+        self.fill(path, AVERAGE, &mut training.average)?;
+        let optimisers = [&mut training.critic_adam, &mut training.generator_adam];
+        let owners = [CRITIC, GENERATOR];
+        for (index, adam) in optimisers.into_iter().enumerate() {
+            let owner = self.weights.under(owners[index]).tensors;
+            let moments = MOMENTS[index].map(|name| self.weights.under(name).tensors);
+            if !moments.iter().all(|moments| belong(moments, &owner)) {
+                return Err(Error::model(path, "its moments do not fit its weights"));
+            }
+            adam.restore(self.head.steps[index], &moments, device);
+        }
+        Ok((training, self.head.position))
+    }
+
+    fn fill(&self, path: &Path, prefix: &str, network: &mut impl Parameters) -> Result<()> {
+        let filled = self.weights.under(prefix).fill(network);
+        filled.map_err(|mismatch| Error::Tensors {
+            path: path.into(),
+            architecture: format!("the training's {}", prefix.trim_end_matches('.')),
+            mismatch,
+        })
+    }
+}
+
+/// Whether every moment is as long as the tensor it belongs to.
+fn belong(moments: &BTreeMap<String, Array>, owner: &BTreeMap<String, Array>) -> bool {
+    moments.iter().all(|(name, moment)| {
+        let owner = owner.get(name);
+        owner.is_some_and(|owner| owner.values.len() == moment.values.len())
+    })
+}

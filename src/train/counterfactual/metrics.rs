@@ -1,0 +1,143 @@
+//! What a training of counterfactuals reports after every epoch.
+
+use serde::{Deserialize, Serialize};
+
+use super::step::Terms;
+use crate::counterfactual::Generator;
+use crate::data::Dataset;
+use crate::model::{Classifier, tensor_values};
+
+/// One line of `metrics.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CounterfactualMetrics {
+    /// Finished epochs.
+    pub epoch: usize,
+    /// Learning rate of the last step.
+    pub rate: f64,
+    /// Mean terms of the losses, before their weights, in the order of [`Terms`].
+    pub critic_real: f64,
+    /// See [`Terms::critic_fake`].
+    pub critic_fake: f64,
+    /// See [`Terms::fool`].
+    pub fool: f64,
+    /// See [`Terms::cycle`].
+    pub cycle: f64,
+    /// See [`Terms::identity`].
+    pub identity: f64,
+    /// See [`Terms::sparsity`].
+    pub sparsity: f64,
+    /// See [`Terms::total_variation`].
+    pub total_variation: f64,
+    /// See [`Terms::head`].
+    pub head: f64,
+    /// The critic's balanced accuracy on the monitored test pictures; empty without a test split.
+    pub balanced_accuracy: Option<f64>,
+    /// Share of them that the averaged generator turns into the next class, to the critic's eye.
+    pub flip_rate: Option<f64>,
+    /// Mean change of them.
+    pub change: Option<f64>,
+    /// Mean probability of “fake” that the critic gives to them.
+    pub fakeness_real: Option<f64>,
+    /// The same of their counterfactuals.
+    pub fakeness_made: Option<f64>,
+    /// Training pictures a second.
+    pub throughput: f64,
+    /// Seconds of computing since the start.
+    pub seconds: f64,
+}
+
+impl CounterfactualMetrics {
+    /// The mean of summed terms over `steps`.
+    pub fn new(epoch: usize, rate: f64, sums: &Terms, steps: usize) -> Self {
+        let mean = |sum: f64| sum / steps.max(1) as f64;
+        Self {
+            epoch,
+            rate,
+            critic_real: mean(sums.critic_real),
+            critic_fake: mean(sums.critic_fake),
+            fool: mean(sums.fool),
+            cycle: mean(sums.cycle),
+            identity: mean(sums.identity),
+            sparsity: mean(sums.sparsity),
+            total_variation: mean(sums.total_variation),
+            head: mean(sums.head),
+            balanced_accuracy: None,
+            flip_rate: None,
+            change: None,
+            fakeness_real: None,
+            fakeness_made: None,
+            throughput: 0.0,
+            seconds: 0.0,
+        }
+    }
+
+    /// With what the test pictures say.
+    pub fn judged(mut self, judgement: &Judgement) -> Self {
+        self.balanced_accuracy = Some(judgement.balanced_accuracy);
+        self.flip_rate = Some(judgement.flip_rate);
+        self.change = Some(judgement.change);
+        self.fakeness_real = Some(judgement.fakeness[0]);
+        self.fakeness_made = Some(judgement.fakeness[1]);
+        self
+    }
+}
+
+/// What a critic and its generator do to a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Judgement {
+    /// Mean over the classes of the share recognised, “fake” not being an answer.
+    pub balanced_accuracy: f64,
+    /// Share of pictures whose counterfactual the critic takes for one of the next class.
+    pub flip_rate: f64,
+    /// Mean |x − G(x)| in units of pixels in [0, 1].
+    pub change: f64,
+    /// Mean probability of “fake”: of the pictures, of their counterfactuals.
+    pub fakeness: [f64; 2],
+}
+
+/// Pictures looked at together.
+const BATCH: usize = 64;
+
+/// Turns every picture of `data` into the next class (with two: the other) and looks at both.
+pub fn judge(critic: &Classifier, generator: &Generator, data: &Dataset) -> Judgement {
+    let classes = generator.classes();
+    let (mut right, mut all) = (vec![0.0; classes], vec![0.0; classes]);
+    let (mut flipped, mut change, mut fakeness) = (0.0, 0.0, [0.0; 2]);
+    let indices: Vec<usize> = (0..data.len()).collect();
+    for chunk in indices.chunks(BATCH) {
+        let x = data.tensor(chunk, critic.device());
+        let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
+        let targets: Vec<usize> = labels.iter().map(|label| (label + 1) % classes).collect();
+        let made = generator.translate(x.clone(), &targets).picture;
+        let seen = probabilities(critic, x.clone());
+        let seen_made = probabilities(critic, made.clone());
+        for (index, (&label, &target)) in labels.iter().zip(&targets).enumerate() {
+            all[label] += 1.0;
+            right[label] += f64::from(u8::from(crate::jobs::top(&seen[index][..classes]) == label));
+            flipped += f64::from(u8::from(crate::jobs::top(&seen_made[index]) == target));
+            fakeness[0] += f64::from(seen[index][classes]);
+            fakeness[1] += f64::from(seen_made[index][classes]);
+        }
+        let apart = tensor_values((made - x).abs().mean())[0];
+        change += f64::from(apart) * chunk.len() as f64;
+    }
+    let count = data.len().max(1) as f64;
+    let shares: Vec<f64> = right
+        .iter()
+        .zip(&all)
+        .filter(|(_, all)| **all > 0.0)
+        .map(|(right, all)| right / all)
+        .collect();
+    Judgement {
+        balanced_accuracy: shares.iter().sum::<f64>() / shares.len().max(1) as f64,
+        flip_rate: flipped / count,
+        change: change / count,
+        fakeness: fakeness.map(|sum| sum / count),
+    }
+}
+
+fn probabilities(model: &Classifier, x: burn::tensor::Tensor<4>) -> Vec<Vec<f32>> {
+    let classes = model.classes();
+    let values = tensor_values(burn::tensor::activation::softmax(model.logits(x), 1));
+    values.chunks_exact(classes).map(<[f32]>::to_vec).collect()
+}

@@ -1,0 +1,189 @@
+//! From a folder of pictures to a model file, epoch after epoch.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use indicatif::ProgressBar;
+
+use super::checkpoint::{self, Checkpoint, Position};
+use super::config::CounterfactualConfig;
+use super::metrics::{CounterfactualMetrics, judge};
+use super::sheet;
+use super::step::CounterfactualTraining;
+use crate::data::{Batches, Dataset, Split};
+use crate::error::{Error, Result};
+use crate::model::Precision;
+use crate::train::progress::{Metrics, bar};
+use crate::train::session::{CHECKPOINT, Interrupt, Outcome, monitored};
+
+struct Session<'a> {
+    training: CounterfactualTraining,
+    position: Position,
+    data: &'a Dataset,
+    bar: ProgressBar,
+}
+
+impl Session<'_> {
+    /// Steps of an epoch.
+    fn steps(&self) -> usize {
+        self.data.len() / self.training.config.batch.min(self.data.len())
+    }
+
+    /// Runs the epoch under way from where it stands to its end, or to an interruption (`false`).
+    fn epoch(&mut self, interrupt: &Interrupt) -> Result<bool> {
+        let Position {
+            epoch, step: first, ..
+        } = self.position;
+        let config = self.training.config.clone();
+        let batches = Batches::new(
+            self.data,
+            config.augmentation,
+            config.batch,
+            config.seed,
+            epoch,
+        );
+        for step in first..batches.len() {
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let started = Instant::now();
+            let rate = config.schedule.rate(epoch, step, batches.len());
+            let batch = batches.get(step, &self.training.device);
+            let number = (epoch * batches.len() + step) as u64;
+            let terms = if epoch < config.warm_up {
+                self.training.warm_up(&batch, rate)
+            } else {
+                self.training.step(&batch, rate, number)
+            };
+            if !terms.is_finite() {
+                return Err(Error::Diverged {
+                    epoch: epoch + 1,
+                    step: step + 1,
+                    loss: terms.values().iter().sum::<f64>() as f32,
+                });
+            }
+            self.position.step += 1;
+            self.position.sums.add(&terms);
+            let seconds = started.elapsed().as_secs_f64();
+            self.position.seconds += seconds;
+            self.position.epoch_seconds += seconds;
+            self.bar.inc(1);
+            let throughput = batch.classes.len() as f64 / seconds;
+            self.bar.set_message(format!(
+                "epoch {}, critic {:.3}, fool {:.3}, {throughput:.0} pictures/s",
+                epoch + 1,
+                terms.critic_real,
+                terms.fool
+            ));
+        }
+        Ok(true)
+    }
+
+    /// Closes the epoch, sums it up and writes its sheet.
+    fn close_epoch(&mut self, test: Option<&Dataset>, out: &Path) -> Result<CounterfactualMetrics> {
+        let (steps, position) = (self.steps(), std::mem::take(&mut self.position));
+        let epoch = position.epoch + 1;
+        if !self.training.is_finite() {
+            return Err(Error::Diverged {
+                epoch,
+                step: steps,
+                loss: f32::NAN,
+            });
+        }
+        self.position.epoch = epoch;
+        self.position.seconds = position.seconds;
+        let config = &self.training.config;
+        let rate = config.schedule.rate(epoch - 1, steps - 1, steps);
+        let mut row = CounterfactualMetrics::new(epoch, rate, &position.sums, steps);
+        let pictures = (steps * config.batch.min(self.data.len())) as f64;
+        row.throughput = pictures / position.epoch_seconds.max(1e-9);
+        row.seconds = position.seconds;
+        let (critic, generator) = (self.training.classifier(), self.training.frozen_generator());
+        if let Some(test) = test {
+            row = row.judged(&judge(&critic, &generator, test));
+        }
+        if epoch > config.warm_up {
+            let path = out.join(format!("sheet-{epoch:03}.png"));
+            sheet::write(&path, &critic, &generator, test.unwrap_or(self.data))?;
+        }
+        Ok(row)
+    }
+}
+
+/// Trains into the folder `out`: `checkpoint.safetensors`, `metrics.csv`, a `sheet-….png` after every
+/// epoch, and at the end `model.safetensors`.
+///
+/// With `resume`, goes on from the folder's checkpoint, whose own config then counts.
+///
+/// # Errors
+/// [`Error::Data`] before anything starts, also for a picture that cannot be read or is of another size
+/// than the first; [`Error::Diverged`] leaves the last good checkpoint.
+pub fn train_counterfactual(
+    config: &CounterfactualConfig,
+    out: &Path,
+    resume: bool,
+    device: &Device,
+    interrupt: &Interrupt,
+) -> Result<Outcome> {
+    let path = out.join(CHECKPOINT);
+    let checkpoint = resume.then(|| Checkpoint::read(&path)).transpose()?;
+    let config = checkpoint
+        .as_ref()
+        .map_or(config, Checkpoint::config)
+        .clone();
+    config.validate()?;
+    let data = Dataset::open(&config.data, Split::Train, config.input)?;
+    data.require_sound()?;
+    let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
+    let (training, position) = match checkpoint {
+        Some(checkpoint) => checkpoint.restore(&path, &data.classes, device)?,
+        None => {
+            let training = CounterfactualTraining::new(&config, &data.classes, device)?;
+            (training, Position::default())
+        }
+    };
+    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create", error))?;
+    let mut metrics = Metrics::open(&out.join("metrics.csv"), position.epoch)?;
+    let steps = data.len() / config.batch.min(data.len());
+    let mut session = Session {
+        training,
+        bar: bar(
+            config.epochs * steps,
+            position.epoch * steps + position.step,
+        ),
+        position,
+        data: &data,
+    };
+    while session.position.epoch < config.epochs {
+        if !session.epoch(interrupt)? {
+            checkpoint::save(&path, &mut session.training, &session.position)?;
+            return Ok(Outcome::Interrupted(path));
+        }
+        let row = session.close_epoch(test.as_ref(), out)?;
+        session.bar.suspend(|| println!("{}", describe(&row)));
+        metrics.push(row)?;
+        checkpoint::save(&path, &mut session.training, &session.position)?;
+    }
+    let model = out.join("model.safetensors");
+    session.training.weights().write(&model, Precision::Half)?;
+    Ok(Outcome::Finished(model))
+}
+
+fn describe(row: &CounterfactualMetrics) -> String {
+    let percent =
+        |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
+    format!(
+        "epoch {}: critic {:.3} / {:.3}, fool {:.3}, cycle {:.4}, change {:.4}; test: balanced accuracy {}, flips {}; {:.0} pictures/s",
+        row.epoch,
+        row.critic_real,
+        row.critic_fake,
+        row.fool,
+        row.cycle,
+        row.sparsity,
+        percent(row.balanced_accuracy),
+        percent(row.flip_rate),
+        row.throughput
+    )
+}

@@ -1,0 +1,72 @@
+//! A page of examples: how far the generator is.
+
+use std::path::Path;
+
+use crate::counterfactual::{Generator, change, otsu};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::model::{Classifier, tensor_values};
+
+/// Examples of each class.
+const EXAMPLES: usize = 8;
+
+/// Writes a picture with a column for each example: the picture, its counterfactual (of the next
+/// class), the change (white: the largest), the mask by Otsu's threshold, and the way back.
+pub fn write(
+    path: &Path,
+    critic: &Classifier,
+    generator: &Generator,
+    data: &Dataset,
+) -> Result<()> {
+    let chosen = examples(data);
+    let classes = generator.classes();
+    let labels: Vec<usize> = chosen.iter().map(|&index| data.labels[index]).collect();
+    let targets: Vec<usize> = labels.iter().map(|label| (label + 1) % classes).collect();
+    let x = data.tensor(&chosen, critic.device());
+    let made = generator.translate(x.clone(), &targets).picture;
+    let back = generator.translate(made.clone(), &labels).picture;
+    let changes = tensor_values(change(x.clone(), made.clone()));
+    let [h, w] = data.size;
+    let grey = |values: Vec<f32>| [values.clone(), values.clone(), values].concat();
+    let (mut heats, mut masks) = (Vec::new(), Vec::new());
+    for change in changes.chunks_exact(h * w) {
+        let (most, threshold) = (change.iter().copied().fold(1e-6, f32::max), otsu(change));
+        heats.extend(grey(change.iter().map(|value| value / most).collect()));
+        let mask = change
+            .iter()
+            .map(|&value| f32::from(u8::from(value > threshold)));
+        masks.extend(grey(mask.collect()));
+    }
+    let rows = [
+        tensor_values(x),
+        tensor_values(made),
+        heats,
+        masks,
+        tensor_values(back),
+    ];
+    let (columns, count) = (chosen.len(), rows.len());
+    let mut page = image::RgbImage::new((columns * w) as u32, (count * h) as u32);
+    for (row, values) in rows.iter().enumerate() {
+        for (at, pixel) in (0..columns * h * w).map(|at| (at, at % (h * w))) {
+            let column = at / (h * w);
+            let value = |channel: usize| values[(column * 3 + channel) * h * w + pixel];
+            let colour = [0, 1, 2].map(|channel| (value(channel) * 255.0).round() as u8);
+            let (x, y) = (column * w + pixel % w, row * h + pixel / w);
+            page.put_pixel(x as u32, y as u32, image::Rgb(colour));
+        }
+    }
+    let writing = |error: image::ImageError| Error::io(path, "write", error);
+    page.save(path).map_err(writing)
+}
+
+/// Pictures spread over the set, of every class equally many where there are enough.
+fn examples(data: &Dataset) -> Vec<usize> {
+    let mut chosen = Vec::new();
+    for class in 0..data.classes.len() {
+        let of_class = |index: &usize| data.labels[*index] == class;
+        let all: Vec<usize> = (0..data.len()).filter(of_class).collect();
+        let count = EXAMPLES.min(all.len());
+        chosen.extend((0..count).map(|index| all[index * all.len() / count]));
+    }
+    chosen
+}

@@ -1,0 +1,275 @@
+//! One step of both networks.
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use rand::RngExt;
+
+use super::config::CounterfactualConfig;
+use super::losses::{cross_entropy, distance, identity, labels_of_generated, total_variation};
+use crate::counterfactual::{FAKE, Generator, one_hot, translate};
+use crate::data::Batch;
+use crate::descent::generator as random;
+use crate::error::Result;
+use crate::model::{Classifier, Cut, Manifest, Network, ResNet, UNet, Weights, tensor_values};
+use crate::train::adam::Adam;
+use crate::train::gradients::{Average, collect, track};
+use crate::train::{init, statistics::absorb};
+
+/// The terms of one step, before their weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Terms {
+    /// Critic: cross-entropy of real pictures.
+    pub critic_real: f64,
+    /// Critic: cross-entropy of generated ones.
+    pub critic_fake: f64,
+    /// Generator: cross-entropy of the critic against the targets.
+    pub fool: f64,
+    /// Generator: distance of the way there and back.
+    pub cycle: f64,
+    /// Generator: change where none was asked for.
+    pub identity: f64,
+    /// Generator: mean change.
+    pub sparsity: f64,
+    /// Generator: variation of the change.
+    pub total_variation: f64,
+    /// Generator: cross-entropy of its head.
+    pub head: f64,
+}
+
+impl Terms {
+    /// The terms in the order of their fields.
+    pub fn values(&self) -> [f64; 8] {
+        [
+            self.critic_real,
+            self.critic_fake,
+            self.fool,
+            self.cycle,
+            self.identity,
+            self.sparsity,
+            self.total_variation,
+            self.head,
+        ]
+    }
+
+    /// Whether every term is a finite number.
+    pub fn is_finite(&self) -> bool {
+        self.values().iter().all(|value| value.is_finite())
+    }
+
+    /// Adds the terms of another step.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            critic_real,
+            critic_fake,
+            fool,
+            cycle,
+            identity,
+            sparsity,
+            total_variation,
+            head,
+        } = self;
+        let sums = [
+            critic_real,
+            critic_fake,
+            fool,
+            cycle,
+            identity,
+            sparsity,
+            total_variation,
+            head,
+        ];
+        for (sum, value) in sums.into_iter().zip(other.values()) {
+            *sum += value;
+        }
+    }
+}
+
+/// Both networks, their optimisers, and the average of the generator that is used in the end.
+pub struct CounterfactualTraining {
+    pub(super) config: CounterfactualConfig,
+    pub(super) manifest: Manifest,
+    pub(super) critic: ResNet,
+    pub(super) generator: UNet,
+    pub(super) average: UNet,
+    pub(super) critic_adam: Adam,
+    pub(super) generator_adam: Adam,
+    pub(super) device: Device,
+}
+
+impl CounterfactualTraining {
+    /// Starts from random weights.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] when the settings cannot train.
+    pub fn new(config: &CounterfactualConfig, classes: &[String], device: &Device) -> Result<Self> {
+        config.validate()?;
+        let architecture = config.critic_for(classes.len());
+        architecture.validate()?;
+        let shape = config.generator_for(classes.len());
+        let generator = init::random_unet(&shape, config.seed, device);
+        let labels = classes.iter().cloned().chain([FAKE.to_owned()]).collect();
+        Ok(Self {
+            config: config.clone(),
+            critic: init::random(&architecture, config.seed, device),
+            average: generator.clone(),
+            generator,
+            manifest: Manifest {
+                name: config.name.clone(),
+                architecture,
+                input: config.input,
+                normalizer: config.normalizer,
+                labels,
+                training: config.summary(),
+            },
+            critic_adam: Adam::new(config.betas, config.weight_decay),
+            generator_adam: Adam::new(config.betas, 0.0),
+            device: device.clone(),
+        })
+    }
+
+    /// Class count without “fake”.
+    pub fn classes(&self) -> usize {
+        self.manifest.labels.len() - 1
+    }
+
+    /// The critic as it is now, frozen.
+    pub fn classifier(&self) -> Classifier {
+        Classifier::freeze(self.critic.clone(), self.manifest.clone(), &self.device)
+    }
+
+    /// The averaged generator as it is now, frozen.
+    pub fn frozen_generator(&self) -> Generator {
+        Generator::freeze(self.average.clone(), self.config.normalizer, &self.device)
+    }
+
+    /// The model for use: critic, averaged generator and manifest.
+    pub fn weights(&mut self) -> Weights {
+        let mut weights = Weights::default();
+        weights.add_under(crate::model::CRITIC, Weights::of(&mut self.critic).tensors);
+        Generator::attach(&mut self.average, &mut weights);
+        self.manifest.attach(&mut weights);
+        weights
+    }
+
+    /// One step of the critic on real pictures alone.
+    pub fn warm_up(&mut self, batch: &Batch, rate: f64) -> Terms {
+        let real = one_hot(&batch.classes, self.classes() + 1, &self.device);
+        let critic_real = self.step_critic(batch.pictures.clone(), rate, |logits| {
+            let loss = cross_entropy(logits, real);
+            (loss.clone(), loss)
+        });
+        Terms {
+            critic_real,
+            ..Terms::default()
+        }
+    }
+
+    /// One step of both: the critic learns what is made now, then the generator learns from it.
+    pub fn step(&mut self, batch: &Batch, rate: f64, number: u64) -> Terms {
+        let count = self.classes();
+        let (sources, targets) = (&batch.classes, self.targets(&batch.classes, number));
+        let x = batch.pictures.clone();
+        let told = one_hot(&targets, count, &self.device);
+        let back = one_hot(sources, count, &self.device);
+        let mut generator = track(&self.generator);
+        let (normalizer, mixed) = (self.config.normalizer, self.config.mixed);
+        let made = translate(&generator, &normalizer, x.clone(), &told, mixed);
+
+        let both = Tensor::cat(vec![x.clone(), made.picture.clone().inner()], 0);
+        let real = one_hot(sources, count + 1, &self.device);
+        let label = labels_of_generated(sources, count, self.config.source_share, &self.device);
+        let (weights, n) = (self.config.weights, sources.len());
+        let mut critic_fake = 0.0;
+        let critic_real = self.step_critic(both, rate, |logits| {
+            let real = cross_entropy(logits.clone().narrow(0, 0, n), real);
+            let fake = cross_entropy(logits.narrow(0, n, n), label);
+            critic_fake = scalar(&fake);
+            (real.clone() + fake * weights.fake, real)
+        });
+
+        let critic = self.critic.clone().fold();
+        let mut pixels = normalizer.apply(made.picture.clone());
+        if mixed {
+            pixels = pixels.cast(FloatDType::BF16);
+        }
+        let features = critic.features(pixels, Cut::LAST);
+        let seen = critic.logits(critic.embed(features).cast(FloatDType::F32));
+        let fool = cross_entropy(seen, one_hot(&targets, count + 1, &self.device));
+        let returned = translate(&generator, &normalizer, made.picture.clone(), &back, mixed);
+        let cycle = distance(returned.picture, x.clone());
+        let change = made.picture - x;
+        let same = targets
+            .iter()
+            .zip(sources)
+            .map(|(target, source)| target == source);
+        let same: Vec<f32> = same.map(|same| f32::from(u8::from(same))).collect();
+        let identity = identity(change.clone(), Tensor::from_floats(&same[..], &self.device));
+        let sparsity = change.clone().abs().mean();
+        let total_variation = total_variation(change);
+        let head = cross_entropy(made.head, back);
+        let terms = Terms {
+            critic_real,
+            critic_fake,
+            fool: scalar(&fool),
+            cycle: scalar(&cycle),
+            identity: scalar(&identity),
+            sparsity: scalar(&sparsity),
+            total_variation: scalar(&total_variation),
+            head: scalar(&head),
+        };
+        let loss = fool * weights.fool
+            + cycle * weights.cycle
+            + identity * weights.identity
+            + sparsity * weights.sparsity
+            + total_variation * weights.total_variation
+            + head * weights.head;
+        let gradients = collect(&mut generator, &mut loss.backward());
+        self.generator_adam
+            .step(&mut self.generator, gradients, rate);
+        Average::of(&mut self.generator, 1.0 - self.config.average).blend_into(&mut self.average);
+        terms
+    }
+
+    /// The class to turn each picture into: any other, or (a share of them) its own.
+    fn targets(&self, sources: &[usize], number: u64) -> Vec<usize> {
+        // Streams of single pictures are below.
+        let mut rng = random(self.config.seed, (1 << 63) | number);
+        let count = self.classes();
+        let target = |&source: &usize| {
+            if rng.random::<f64>() < self.config.same_share {
+                source
+            } else {
+                (source + rng.random_range(1..count)) % count
+            }
+        };
+        sources.iter().map(target).collect()
+    }
+
+    /// Moves the critic against a loss of its logits; the second value of `loss` is returned.
+    fn step_critic(
+        &mut self,
+        pictures: Tensor<4>,
+        rate: f64,
+        loss: impl FnOnce(Tensor<2>) -> (Tensor<1>, Tensor<1>),
+    ) -> f64 {
+        let mut tracked = track(&self.critic);
+        let mut pixels = self.config.normalizer.apply(pictures);
+        if self.config.mixed {
+            pixels = pixels.cast(FloatDType::BF16);
+        }
+        let mut statistics = Vec::new();
+        let (loss, reported) = loss(tracked.train_forward(pixels, &mut statistics));
+        let gradients = collect(&mut tracked, &mut loss.backward());
+        self.critic_adam.step(&mut self.critic, gradients, rate);
+        absorb(&mut self.critic, statistics);
+        scalar(&reported)
+    }
+
+    /// Whether every weight of both is a number.
+    pub fn is_finite(&mut self) -> bool {
+        Weights::of(&mut self.critic).is_finite() && Weights::of(&mut self.generator).is_finite()
+    }
+}
+
+fn scalar(tensor: &Tensor<1>) -> f64 {
+    f64::from(tensor_values(tensor.clone())[0])
+}

@@ -1,0 +1,28 @@
+//! Running statistics of BatchNorm.
+
+use burn::tensor::Tensor;
+
+use crate::model::{Parameters, Role, Visitor};
+
+/// PyTorch's default momentum of running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// Moves the running statistics of `network` toward those of a batch, in the order of
+/// [`Parameters::visit`].
+pub fn absorb(network: &mut impl Parameters, batch: Vec<Tensor<1>>) {
+    network.visit(&mut Absorb(batch.into_iter()));
+}
+
+struct Absorb(std::vec::IntoIter<Tensor<1>>);
+
+impl Visitor for Absorb {
+    fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
+        if role.is_parameter() {
+            return;
+        }
+        if let Some(batch) = self.0.next() {
+            let batch = batch.reshape(tensor.dims());
+            *tensor = tensor.clone() * (1.0 - MOMENTUM) + batch * MOMENTUM;
+        }
+    }
+}
