@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::Error;
-use crate::picture;
+use crate::picture::{self, Picture};
 use crate::view::Frame;
 
 /// What a dialog led to.
 pub enum Outcome {
     /// A folder of background pictures was chosen.
     Background(PathBuf),
+    /// The true mask of the open picture was chosen.
+    Mask(Picture),
     /// It did not work.
     Trouble(Error),
 }
@@ -43,6 +45,16 @@ impl Dialogs {
         self.work(|| {
             let dialog = rfd::FileDialog::new().set_title("Folder of background pictures");
             dialog.pick_folder().map(Outcome::Background)
+        });
+    }
+
+    /// Asks for the true mask of a picture, and opens it.
+    pub fn choose_mask(&self) {
+        self.work(|| {
+            let dialog = rfd::FileDialog::new().set_title("Mask: white on black");
+            let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
+            let opened = Picture::open(&dialog.pick_file()?);
+            Some(opened.map_or_else(Outcome::Trouble, Outcome::Mask))
         });
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::{Error, Result};
-use crate::picture::{Picture, has_picture_name};
+use crate::picture::{Picture, has_picture_name, mask_beside};
 
 /// A folder with more pictures than this is cut off, with a message.
 const MOST: usize = 10_000;
@@ -18,6 +18,8 @@ const BUDGET: usize = 512 << 20;
 pub struct Opened {
     /// The picture.
     pub picture: Picture,
+    /// Its true mask, if one was found beside it.
+    pub mask: Option<Picture>,
     /// Whether it is the first of those that were opened together.
     pub first: bool,
 }
@@ -98,6 +100,8 @@ impl Loader {
 impl Delivery {
     fn send(&mut self, result: Result<Picture>) {
         let result = result.map(|picture| Opened {
+            // A mask that cannot be opened is as good as none.
+            mask: mask_beside(&picture.path).and_then(|path| Picture::open(&path).ok()),
             picture,
             first: std::mem::replace(&mut self.first, false),
         });

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
 use crate::jobs::{
-    Attacked, Case, Explained, Lane, Look, Made, News, Surveyed, Which, flip_interval, flips,
+    Attacked, Case, Contrasted, Explained, Lane, Look, Made, News, Surveyed, Which, flip_interval,
+    flips,
 };
 
 /// The news of one model row that still hold.
@@ -26,6 +27,8 @@ pub struct Row {
     pub explained: [Option<Arc<Explained>>; 2],
     /// The picture being made, as far as it is.
     pub made: Option<Box<Made>>,
+    /// The newest counterfactual; it stays until a newer one replaces it.
+    pub contrasted: Option<Arc<Contrasted>>,
     /// What excites the model's units.
     pub surveyed: Option<Arc<Surveyed>>,
     /// What went wrong in the lanes beyond looks and attacks.
@@ -58,7 +61,11 @@ impl Row {
                 self.attacked = None;
                 self.explained[Which::Attacked as usize] = None;
             }
-            Lane::Explain(..) | Lane::Curves(..) | Lane::Sanity(..) | Lane::Survey(_) => {
+            Lane::Explain(..)
+            | Lane::Curves(..)
+            | Lane::Sanity(..)
+            | Lane::Counterfactual(_)
+            | Lane::Survey(_) => {
                 self.errors.remove(&lane);
                 return;
             }
@@ -80,6 +87,10 @@ impl Row {
             News::Made(made) => {
                 self.errors.remove(&lane);
                 self.made = Some(made);
+            }
+            News::Contrasted(contrasted) => {
+                self.errors.remove(&lane);
+                self.contrasted = Some(contrasted);
             }
             News::Surveyed(surveyed) => self.surveyed = Some(surveyed),
             News::Failed(message)
@@ -139,6 +150,13 @@ impl Row {
             .filter(|(lane, _)| about(lane))
             .map(|(_, text)| text)
             .next()
+    }
+
+    /// What went wrong with the counterfactual.
+    pub fn contrast_error(&self) -> Option<&String> {
+        let about = |lane: &Lane| matches!(lane, Lane::Counterfactual(_));
+        let mut errors = self.errors.iter();
+        errors.find(|(lane, _)| about(lane)).map(|(_, text)| text)
     }
 
     /// What went wrong with the picture being made.

@@ -12,6 +12,7 @@ pub use generator::{Generator, Translated, one_hot, translate};
 pub use saliency::{Overlap, change, otsu, overlap};
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 
@@ -22,11 +23,12 @@ use crate::model::{Classifier, Weights};
 pub const FAKE: &str = "fake";
 
 /// A critic and its generator.
+#[derive(Clone)]
 pub struct Counterfactual {
     /// Classes and “fake”.
-    pub critic: Classifier,
+    pub critic: Arc<Classifier>,
     /// What it was trained against.
-    pub generator: Generator,
+    pub generator: Arc<Generator>,
 }
 
 impl Counterfactual {
@@ -36,8 +38,8 @@ impl Counterfactual {
     /// As [`Classifier::new`]; [`crate::error::Error::Model`] when there is no generator.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         Ok(Self {
-            critic: Classifier::new(weights, path, device)?,
-            generator: Generator::new(weights, path, device)?,
+            critic: Arc::new(Classifier::new(weights, path, device)?),
+            generator: Arc::new(Generator::new(weights, path, device)?),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::explorer::Pace;
+use super::pace::Pace;
 use super::{Case, Explained, News};
 use crate::attribution::{
     CurvesRun, Explainer, Input, Question, RANDOMISED, randomised, spearman, start,

@@ -1,19 +1,22 @@
 //! The engine's worker: it owns the models and starts what is wanted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 
 use super::batch::Batch;
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::materials::Materials;
+use super::pace::Pace;
+use super::shelf::Shelf;
 use super::survey::SurveyJob;
 use super::sweep::SweepJob;
 use super::synthesis::{Studio, SynthesisJob};
-use super::{Attacked, Case, Explained, Lane, Look, News, Request, Subject, Which, top};
+use super::{
+    Attacked, Case, Contrast, Contrasted, Explained, Lane, Look, News, Request, Subject, Which, top,
+};
 use crate::attack::Attack;
 use crate::engine::{Step, Worker};
 use crate::error::{Error, Result};
@@ -29,9 +32,10 @@ const REMEMBERED_VALUES: usize = 1 << 22;
 /// The engine's thread: models, and the attacks it remembers.
 pub struct Explorer {
     device: Device,
-    models: HashMap<String, Arc<Classifier>>,
+    shelf: Shelf,
     remembered: VecDeque<(Subject, Attack, Attacked)>,
     explained: VecDeque<Arc<Explained>>,
+    contrasted: VecDeque<Arc<Contrasted>>,
     materials: Materials,
     studio: Studio,
 }
@@ -61,21 +65,31 @@ impl Explorer {
     pub fn new(device: Device) -> Self {
         Self {
             device,
-            models: HashMap::new(),
+            shelf: Shelf::default(),
             remembered: VecDeque::new(),
             explained: VecDeque::new(),
+            contrasted: VecDeque::new(),
             materials: Materials::default(),
             studio: Studio::default(),
         }
     }
 
     fn model(&mut self, name: &str) -> Result<Arc<Classifier>> {
-        if let Some(model) = self.models.get(name) {
-            return Ok(model.clone());
+        Ok(self.shelf.get(name, &self.device)?.classifier)
+    }
+
+    fn contrast(&mut self, contrast: Contrast) -> Result<Arc<Contrasted>> {
+        let known = self
+            .contrasted
+            .iter()
+            .find(|known| known.contrast == contrast);
+        if let Some(known) = known {
+            return Ok(known.clone());
         }
-        let model = Arc::new(zoo::open(name, &self.device)?);
-        self.models.insert(name.to_owned(), model.clone());
-        Ok(model)
+        let model = self.shelf.get(&contrast.model, &self.device)?.pair()?;
+        let contrasted = Arc::new(super::counterfactual::contrast(&model, contrast)?);
+        remember(&mut self.contrasted, contrasted.clone());
+        Ok(contrasted)
     }
 
     /// The picture as its model sees it, and the class to leave.
@@ -99,6 +113,7 @@ impl Explorer {
             label: known.unwrap_or_else(|| top(&probabilities)),
             probabilities,
             representation,
+            has_generator: false,
         };
         (x, look)
     }
@@ -106,8 +121,12 @@ impl Explorer {
     fn prepare(&mut self, request: Request) -> Result<(Option<News>, Option<Job>)> {
         Ok(match request {
             Request::Look(subject) => {
-                let model = self.model(&subject.model)?;
-                (Some(News::Looked(self.look(&model, &subject).1)), None)
+                let opened = self.shelf.get(&subject.model, &self.device)?;
+                let look = Look {
+                    has_generator: opened.generator.is_some(),
+                    ..self.look(&opened.classifier, &subject).1
+                };
+                (Some(News::Looked(look)), None)
             }
             Request::Attack(subject, attack) => {
                 let model = self.model(&subject.model)?;
@@ -160,6 +179,10 @@ impl Explorer {
                 let job = studio.job(brief, (until, rests), |name| self.model(name));
                 self.studio = studio;
                 (None, Some(Job::Synthesis(job?)))
+            }
+            Request::Counterfactual(contrast) => {
+                let contrasted = self.contrast(contrast)?;
+                (Some(News::Contrasted(contrasted)), None)
             }
             Request::Survey(survey) => {
                 let model = self.model(&survey.model)?;
@@ -239,6 +262,7 @@ impl Worker for Explorer {
             // While ε is dragged, this is of the nearest finished attack.
             (Lane::Explain(Which::Attacked, _), _) => 1,
             (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
+            (Lane::Counterfactual(_), _) => 1,
             (Lane::Survey(_), _) => 2,
             // What goes on for long shares the rest.
             (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
@@ -285,38 +309,6 @@ fn remember<T>(results: &mut VecDeque<T>, result: T) {
         results.pop_front();
     }
     results.push_back(result);
-}
-
-/// When to tell of progress: every frame costs time that the work itself could use.
-pub(super) struct Pace {
-    told: Instant,
-    every: Duration,
-}
-
-/// Time between two pieces of news of one job.
-const PACE: Duration = Duration::from_millis(80);
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self::every(PACE)
-    }
-}
-
-impl Pace {
-    /// No more often than this.
-    pub(super) fn every(every: Duration) -> Self {
-        let told = Instant::now();
-        Self { told, every }
-    }
-
-    /// Whether enough time has passed since the last news.
-    pub(super) fn is_due(&mut self) -> bool {
-        let due = self.told.elapsed() >= self.every;
-        if due {
-            self.told = Instant::now();
-        }
-        due
-    }
 }
 
 /// One attack on one picture.

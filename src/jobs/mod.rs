@@ -1,9 +1,12 @@
 //! What the window can ask of the engine, and how each request is computed.
 
 mod batch;
+mod counterfactual;
 mod explain;
 mod explorer;
 mod materials;
+mod pace;
+mod shelf;
 mod survey;
 mod sweep;
 mod synthesis;
@@ -16,6 +19,7 @@ use crate::model::Manifest;
 use crate::picture::{Crop, Picture};
 use crate::view::{Frame, HeatMap};
 
+pub use counterfactual::{Contrast, Contrasted, PLACES, contrast};
 pub use explorer::{Explorer, attack_once};
 pub use materials::{BACKGROUND_MOST, Pictures, background, thinned};
 pub use survey::{SURVEYED_MOST, Survey, Surveyed};
@@ -37,6 +41,8 @@ pub enum Lane {
     Curves(Which, usize),
     /// The randomisation check of that map.
     Sanity(Which, usize),
+    /// The counterfactual of one of a row's pictures.
+    Counterfactual(usize),
     /// The picture that a row makes.
     Synthesis(usize),
     /// Which pictures of the library excite which units.
@@ -67,6 +73,7 @@ impl Lane {
             | Self::Explain(_, row)
             | Self::Curves(_, row)
             | Self::Sanity(_, row)
+            | Self::Counterfactual(row)
             | Self::Synthesis(row)
             | Self::Survey(row) => row,
         }
@@ -168,6 +175,8 @@ pub enum Request {
         /// Whether it stays there, so that the picture is worth a closer look.
         rests: bool,
     },
+    /// Turn it into another class.
+    Counterfactual(Contrast),
     /// Look at these pictures.
     Survey(Survey),
 }
@@ -186,6 +195,8 @@ pub enum News {
     Explained(Arc<Explained>),
     /// A check that was asked for is now part of its map.
     Checked,
+    /// What a picture would be were it of another class.
+    Contrasted(Arc<Contrasted>),
     /// The picture being made, as far as it is.
     Made(Box<Made>),
     /// The library's pictures were looked at.
@@ -207,6 +218,8 @@ pub struct Look {
     pub representation: Vec<f32>,
     /// The class an untargeted attack leaves: the true one, else the predicted one.
     pub label: usize,
+    /// Whether the model can turn pictures into other classes; its last label is then “fake”.
+    pub has_generator: bool,
 }
 
 /// What an attack did to a picture, judged by a fresh look.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::activation::softmax;
 
 use super::News;
-use super::explorer::Pace;
+use super::pace::Pace;
 use crate::engine::Step;
 use crate::error::Result;
 use crate::model::{Classifier, tensor_values};

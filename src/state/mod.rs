@@ -1,5 +1,6 @@
 //! All that a person can change, as plain data, and what follows from it.
 
+mod contrasts;
 mod studio;
 mod wishes;
 
@@ -12,6 +13,7 @@ use crate::jobs::Which;
 use crate::picture::{Crop, Picture};
 use crate::view::HeatStyle;
 
+pub use contrasts::{Contrasts, Showing, contrast};
 pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
 pub use wishes::{case, complete, wanted};
 
@@ -24,6 +26,8 @@ pub struct Entry {
     pub crop: Crop,
     /// Name of the true class, where known.
     pub truth: Option<String>,
+    /// What of it is damaged: white on black, where known.
+    pub mask: Option<Picture>,
 }
 
 /// A column of the grid.
@@ -41,17 +45,26 @@ pub enum Column {
     AttackedAttribution,
     /// A picture that the model makes: inversion, generation, a unit's favourite.
     Synthesis,
+    /// What the picture would be were it of another class.
+    Counterfactual,
+    /// What was changed to make it so.
+    Change,
+    /// The counterfactual turned back.
+    Return,
 }
 
 impl Column {
     /// All of them, from left to right.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Input,
         Self::Attacked,
         Self::Perturbation,
         Self::Attribution,
         Self::AttackedAttribution,
         Self::Synthesis,
+        Self::Counterfactual,
+        Self::Change,
+        Self::Return,
     ];
 
     /// Its name on buttons and in menus.
@@ -63,6 +76,9 @@ impl Column {
             Self::Attribution => "Attribution",
             Self::AttackedAttribution => "Attribution, attacked",
             Self::Synthesis => "Synthesis",
+            Self::Counterfactual => "Counterfactual",
+            Self::Change => "Change",
+            Self::Return => "Way back",
         }
     }
 
@@ -71,7 +87,7 @@ impl Column {
         match self {
             Self::Attribution => Some(Which::Input),
             Self::AttackedAttribution => Some(Which::Attacked),
-            Self::Input | Self::Attacked | Self::Perturbation | Self::Synthesis => None,
+            _ => None,
         }
     }
 }
@@ -86,11 +102,18 @@ pub enum Bottom {
     Synthesis,
     /// The representation of the open picture, unit by unit.
     Units,
+    /// What the critics say on the way to the counterfactuals.
+    Counterfactual,
 }
 
 impl Bottom {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Epsilon, Self::Synthesis, Self::Units];
+    pub const ALL: [Self; 4] = [
+        Self::Epsilon,
+        Self::Synthesis,
+        Self::Units,
+        Self::Counterfactual,
+    ];
 
     /// Its name on its tab.
     pub fn name(self) -> &'static str {
@@ -98,6 +121,7 @@ impl Bottom {
             Self::Epsilon => "ε timeline",
             Self::Synthesis => "Synthesis",
             Self::Units => "Units",
+            Self::Counterfactual => "Counterfactual",
         }
     }
 }
@@ -106,7 +130,7 @@ impl Bottom {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Display {
     /// The visible columns, in the order of [`Column::ALL`].
-    pub shown: [bool; 6],
+    pub shown: [bool; 9],
     /// The rows that are not shown; nothing is computed for them.
     pub hidden: Vec<usize>,
     /// What the panel at the bottom shows.
@@ -132,7 +156,7 @@ pub struct Display {
 impl Default for Display {
     fn default() -> Self {
         Self {
-            shown: [true, true, true, true, true, false],
+            shown: [true, true, true, true, true, false, false, false, false],
             hidden: Vec::new(),
             bottom: Bottom::default(),
             filled: None,
@@ -213,6 +237,8 @@ pub struct State {
     pub checks: Checks,
     /// The pictures that the models make.
     pub studio: Studio,
+    /// What the pictures would be were they of another class.
+    pub contrasts: Contrasts,
     /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
     pub range: [f32; 2],
     /// Whether ε runs by itself.
@@ -233,6 +259,7 @@ impl State {
             reference: None,
             checks: Checks::default(),
             studio: Studio::default(),
+            contrasts: Contrasts::default(),
             range: [16.0 / 255.0, 2.0],
             playing: false,
             display: Display::default(),
@@ -266,12 +293,43 @@ impl State {
 
     /// Adds a picture and selects it.
     pub fn add(&mut self, picture: Picture, truth: Option<String>) {
+        self.add_with_mask(picture, truth, None);
+    }
+
+    /// Adds a picture whose true mask may be known, and selects it.
+    pub fn add_with_mask(
+        &mut self,
+        picture: Picture,
+        truth: Option<String>,
+        mask: Option<Picture>,
+    ) {
         self.library.push(Entry {
             picture,
             crop: Crop::default(),
             truth,
+            mask,
         });
         self.selected = Some(self.library.len() - 1);
+    }
+
+    /// Shows what there is to see of a set of models: counterfactuals, or attacks and maps.
+    pub fn show_set(&mut self, counterfactuals: bool) {
+        let usual = Display::default();
+        (self.display.shown, self.display.bottom) = (usual.shown, usual.bottom);
+        self.display.hidden.clear();
+        if counterfactuals {
+            for (column, shown) in Column::ALL.into_iter().zip(&mut self.display.shown) {
+                *shown = matches!(
+                    column,
+                    Column::Input
+                        | Column::Attacked
+                        | Column::Attribution
+                        | Column::Counterfactual
+                        | Column::Change
+                );
+            }
+            self.display.bottom = Bottom::Counterfactual;
+        }
     }
 
     /// Moves the selection by `step`, staying at the ends.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{State, studio};
+use super::{State, contrast, studio};
 use crate::attack::Attack;
 use crate::attribution::{Background, Method};
 use crate::jobs::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned, top_two};
@@ -42,6 +42,10 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     for (index, row) in shown(state, rows) {
         for which in state.display.maps() {
             want_map(state, index, row, which, &mut requests);
+        }
+        if let Some(contrast) = contrast(state, index, row) {
+            let request = Request::Counterfactual(contrast);
+            requests.insert(Lane::Counterfactual(index), request);
         }
         studio::want(state, index, row, &mut requests);
     }
@@ -119,7 +123,13 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
         case.is_some_and(|case| row.finished_map(which, &case).is_some())
     };
     let maps = state.display.maps();
+    let answered = |index: usize, row: &Row| {
+        let asked = contrast(state, index, row);
+        let answer = row.contrasted.as_ref().map(|answer| &answer.contrast);
+        asked.is_none() || asked.as_ref() == answer
+    };
     shown(state, rows).all(|(index, row)| {
-        row.attacked.is_some() && maps.iter().all(|&which| has(index, row, which))
+        let explained = maps.iter().all(|&which| has(index, row, which));
+        row.attacked.is_some() && explained && answered(index, row)
     })
 }

@@ -11,6 +11,9 @@ pub fn tabs(ui: &mut Ui, bottom: &mut Bottom) {
         let hint = match tab {
             Bottom::Epsilon => "Confidence of every model against ε",
             Bottom::Synthesis => "Progress of the pictures that the models make (column Synthesis)",
+            Bottom::Counterfactual => {
+                "What pictures would be were they of another class (columns Counterfactual, Change, Way back)"
+            }
             Bottom::Units => "What of each model's representation the open picture excites",
         };
         ui.selectable_value(bottom, tab, tab.name())

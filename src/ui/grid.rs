@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Align, Layout, Ui, UiBuilder, vec2};
 
 use super::tile::{self, Content, Hover};
-use super::{Action, bars, made, names, read_out, theme, trust};
+use super::{Action, bars, contrast, made, names, read_out, theme, trust};
 use crate::jobs::{Explained, Look, Which};
 use crate::results::{Likenesses, Row, Shown};
 use crate::state::{Column, State, case};
@@ -34,6 +34,8 @@ pub struct Memory {
     likenesses: Likenesses,
     /// Iterates on the screen.
     stills: made::Stills,
+    /// Counterfactuals on the screen.
+    frames: contrast::Frames,
 }
 
 /// Draws a row for each model. `hover` is the pixel under the pointer, from frame to frame.
@@ -139,6 +141,14 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
         let stills = &mut sheet.memory.stills;
         return made::cell(ui, state, row, place, sheet.side, sheet.hover, stills);
     }
+    if matches!(
+        column,
+        Column::Counterfactual | Column::Change | Column::Return
+    ) {
+        let place = (index, column, tile_id(index, column as usize));
+        let frames = &mut sheet.memory.frames;
+        return contrast::cell(ui, state, row, place, sheet.side, sheet.hover, frames);
+    }
     let attacked = shown
         .as_ref()
         .map_or(&look.input, |shown| &shown.attacked.picture);
@@ -174,6 +184,10 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
         Column::Synthesis => (
             state.studio.kind().name().into(),
             made::note(state, row.look.as_ref(), index),
+        ),
+        Column::Counterfactual | Column::Change | Column::Return => (
+            column.name().into(),
+            contrast::note(row, row.look.as_ref(), column),
         ),
     };
     ui.allocate_ui_with_layout(vec2(ui.available_width(), TITLE), layout, |ui| {

@@ -10,7 +10,7 @@ pub const LIST: [(&str, &str); 14] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
-    ("1 … 6", "show or hide a column"),
+    ("1 … 9", "show or hide a column"),
     ("P, N, R", "make pictures or pause, one step, begin anew"),
     ("F", "fill the window with the attacked picture, or go back"),
     ("D", "before/after divider on the attacked picture"),
@@ -61,6 +61,9 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         Key::Num4,
         Key::Num5,
         Key::Num6,
+        Key::Num7,
+        Key::Num8,
+        Key::Num9,
     ];
     for (index, key) in columns.into_iter().enumerate() {
         if pressed(key) {

@@ -3,6 +3,7 @@
 pub mod bars;
 pub mod bottom;
 pub mod colors;
+pub mod contrast;
 pub mod controls;
 pub mod crop;
 pub mod explain;
@@ -39,6 +40,10 @@ pub enum Action {
     SaveMade(usize),
     /// Ask for a folder of background pictures.
     ChooseBackground,
+    /// Ask for the true mask of the open picture.
+    ChooseMask,
+    /// Put these models into the rows: the set of that number.
+    UseSet(usize),
     /// Show or hide the list of keys.
     Help,
     /// Close the window.

@@ -1,21 +1,21 @@
 //! The window: news in, panels, wishes out.
 
+mod actions;
+mod news;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use egui::{CentralPanel, Color32, Panel, ViewportCommand};
 
-use crate::attribution::{Background, Method};
 use crate::device::Compute;
-use crate::dialogs::{Dialogs, Outcome};
+use crate::dialogs::Dialogs;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::{Explorer, Lane, News};
+use crate::jobs::{Explorer, Lane};
 use crate::loader::Loader;
 use crate::model::Manifest;
-use crate::picture::Picture;
 use crate::results::Row;
-use crate::samples;
 use crate::state::{Bottom, State, advance, complete, wanted};
 use crate::ui::{self, Action};
 use crate::view;
@@ -111,10 +111,7 @@ impl App {
             vitals: Vitals::default(),
             screenshot: None,
         };
-        for (picture, truth) in samples::all() {
-            app.state.add(picture, truth);
-        }
-        app.state.selected = Some(0);
+        app.add_samples();
         if !paths.is_empty() {
             app.loader.open(paths);
         }
@@ -138,67 +135,6 @@ impl App {
             self.act(&context, action);
         }
         self.wish();
-    }
-
-    fn hear(&mut self, context: &egui::Context) {
-        let mut made = false;
-        for (lane, news) in self.engine.news() {
-            if matches!(news, News::Looked(_)) {
-                self.vitals.prediction();
-            }
-            made |= matches!(news, News::Made(_));
-            self.rows[lane.row()].take(lane, news);
-        }
-        if made {
-            let studio = &self.state.studio;
-            self.vitals.made(studio.running || studio.working);
-        }
-        self.vitals.shown(&self.rows, self.state.attack.epsilon);
-        for result in self.loader.arrived() {
-            match result {
-                Ok(opened) => {
-                    let before = self.state.selected;
-                    self.state.add(opened.picture, None);
-                    if !opened.first {
-                        self.state.selected = before;
-                    }
-                }
-                Err(error) => self.messages.push(error.to_string()),
-            }
-        }
-        let held = self.state.library.iter().map(|entry| entry.picture.bytes());
-        self.loader.set_held(held.sum());
-        for outcome in self.dialogs.outcomes() {
-            match outcome {
-                Outcome::Trouble(error) => self.messages.push(error.to_string()),
-                Outcome::Background(folder) => {
-                    if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
-                        config.background = Background::Folder(folder);
-                    }
-                }
-            }
-        }
-        let dropped: Vec<PathBuf> = context.input(|input| {
-            input
-                .raw
-                .dropped_files
-                .iter()
-                .map(|file| file.path().to_path_buf())
-                .collect()
-        });
-        if !dropped.is_empty() {
-            self.loader.open(dropped);
-        }
-        let pasted = context.input(|input| {
-            let image = |event: &egui::Event| match event {
-                egui::Event::PasteImage(image) => Some(image.clone()),
-                _ => None,
-            };
-            input.events.iter().find_map(image)
-        });
-        if let Some(image) = pasted {
-            self.state.add(from_clipboard(&image), None);
-        }
     }
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
@@ -266,6 +202,7 @@ impl App {
                     Bottom::Epsilon => ui::timeline::show(ui, state, rows),
                     Bottom::Synthesis => ui::progress::show(ui, state, rows, &mut actions),
                     Bottom::Units => ui::units::show(ui, state, rows, &mut self.thumbnails),
+                    Bottom::Counterfactual => ui::contrast::show(ui, state, rows, &mut actions),
                 }
             });
         if self.state.display.library && self.state.display.filled.is_none() {
@@ -311,43 +248,6 @@ impl App {
         actions
     }
 
-    fn act(&mut self, context: &egui::Context, action: Action) {
-        match action {
-            Action::OpenFiles => self.loader.open_dialog(false),
-            Action::OpenFolder => self.loader.open_dialog(true),
-            Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
-            Action::Remove => self.remove(),
-            Action::Save(row) => self.save(row),
-            Action::SaveMade(row) => self.save_made(row),
-            Action::ChooseBackground => self.dialogs.choose_background(),
-            Action::Help => self.help = !self.help,
-            Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
-        }
-    }
-
-    fn remove(&mut self) {
-        if let Some(selected) = self.state.selected {
-            self.state.library.remove(selected);
-            let last = self.state.library.len().checked_sub(1);
-            self.state.selected = last.map(|last| selected.min(last));
-        }
-    }
-
-    /// Writes the attacked picture as it is on the screen.
-    fn save(&self, row: usize) {
-        let row = self.rows.get(row);
-        if let Some(shown) = row.and_then(|row| row.nearest(self.state.attack.epsilon)) {
-            self.dialogs.save(shown.attacked.picture.clone());
-        }
-    }
-
-    /// Writes the picture that a row made.
-    fn save_made(&self, row: usize) {
-        if let Some(made) = self.rows.get(row).and_then(|row| row.made.as_ref()) {
-            self.dialogs.save(made.picture.clone());
-        }
-    }
-
     fn wish(&mut self) {
         for lane in self.engine.want(wanted(&self.state, &self.rows)) {
             if let Lane::Attack(_) = lane {
@@ -375,15 +275,4 @@ impl eframe::App for App {
             .frame(frame.info().cpu_usage, self.engine.busy() > 0);
         self.ui(ui);
     }
-}
-
-fn from_clipboard(image: &egui::ColorImage) -> Picture {
-    let [width, height] = image.size.map(|side| side as u32);
-    let bytes = image
-        .pixels
-        .iter()
-        .flat_map(egui::Color32::to_srgba_unmultiplied)
-        .collect();
-    let image = image::RgbaImage::from_raw(width, height, bytes).unwrap_or_default();
-    Picture::from_image("pasted picture".into(), image.into())
 }

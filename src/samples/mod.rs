@@ -1,4 +1,7 @@
-//! The photographs that come with the program; `assets/pictures/LICENSES.md` says whose they are.
+//! The pictures that come with the program: photographs (`assets/pictures/LICENSES.md` says whose they
+//! are) and made-up walls.
+
+pub mod textures;
 
 use std::path::Path;
 
@@ -37,6 +40,27 @@ pub fn all() -> Vec<(Picture, Option<String>)> {
     FILES.iter().filter_map(open).collect()
 }
 
+/// Walls of each kind.
+const WALLS: u64 = 4;
+/// Height and width of a wall, in pixels.
+const WALL: u32 = 128;
+
+/// Made-up walls, cracked (with their true masks) and clean, with the names of their classes.
+pub fn walls() -> Vec<(Picture, Option<Picture>, Option<String>)> {
+    let wall = |(seed, cracked): (u64, bool)| {
+        let class = if cracked { "crack" } else { "clean" };
+        let (wall, mask) = textures::wall(seed, WALL, cracked);
+        let named = |kind: &str, image: image::RgbImage| {
+            Picture::from_image(format!("{kind} {}", seed + 1).into(), image.into())
+        };
+        let mask = cracked.then(|| named("mask", mask));
+        (named(class, wall), mask, Some(class.to_owned()))
+    };
+    let kinds = [true, false].into_iter();
+    let seeds = kinds.flat_map(|cracked| (0..WALLS).map(move |seed| (seed, cracked)));
+    seeds.map(wall).collect()
+}
+
 /// Sides of the crops of [`background`], as shares of the largest that fits, and their places.
 const CROPS: [(f32, [f32; 2]); 5] = [
     (1.0, [0.5, 0.5]),
@@ -62,7 +86,10 @@ pub fn background(size: [usize; 2]) -> Vec<Vec<f32>> {
 
 macro_rules! sample {
     ($name:literal) => {
-        ($name, include_bytes!(concat!("../assets/pictures/", $name)))
+        (
+            $name,
+            include_bytes!(concat!("../../assets/pictures/", $name)),
+        )
     };
 }
 use sample;

@@ -1,0 +1,88 @@
+//! What happened since the last frame.
+
+use std::path::PathBuf;
+
+use super::App;
+use crate::attribution::{Background, Method};
+use crate::dialogs::Outcome;
+use crate::jobs::News;
+use crate::picture::Picture;
+
+impl App {
+    pub(super) fn hear(&mut self, context: &egui::Context) {
+        let mut made = false;
+        for (lane, news) in self.engine.news() {
+            if matches!(news, News::Looked(_)) {
+                self.vitals.prediction();
+            }
+            made |= matches!(news, News::Made(_));
+            self.rows[lane.row()].take(lane, news);
+        }
+        if made {
+            let studio = &self.state.studio;
+            self.vitals.made(studio.running || studio.working);
+        }
+        self.vitals.shown(&self.rows, self.state.attack.epsilon);
+        for result in self.loader.arrived() {
+            match result {
+                Ok(opened) => {
+                    let before = self.state.selected;
+                    self.state.add_with_mask(opened.picture, None, opened.mask);
+                    if !opened.first {
+                        self.state.selected = before;
+                    }
+                }
+                Err(error) => self.messages.push(error.to_string()),
+            }
+        }
+        let held = self.state.library.iter().map(|entry| entry.picture.bytes());
+        self.loader.set_held(held.sum());
+        for outcome in self.dialogs.outcomes() {
+            match outcome {
+                Outcome::Mask(mask) => {
+                    if let Some(entry) = self.state.entry_mut() {
+                        entry.mask = Some(mask);
+                    }
+                }
+                Outcome::Trouble(error) => self.messages.push(error.to_string()),
+                Outcome::Background(folder) => {
+                    if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
+                        config.background = Background::Folder(folder);
+                    }
+                }
+            }
+        }
+        let dropped: Vec<PathBuf> = context.input(|input| {
+            input
+                .raw
+                .dropped_files
+                .iter()
+                .map(|file| file.path().to_path_buf())
+                .collect()
+        });
+        if !dropped.is_empty() {
+            self.loader.open(dropped);
+        }
+        let pasted = context.input(|input| {
+            let image = |event: &egui::Event| match event {
+                egui::Event::PasteImage(image) => Some(image.clone()),
+                _ => None,
+            };
+            input.events.iter().find_map(image)
+        });
+        if let Some(image) = pasted {
+            self.state.add(from_clipboard(&image), None);
+        }
+    }
+}
+
+fn from_clipboard(image: &egui::ColorImage) -> Picture {
+    let [width, height] = image.size.map(|side| side as u32);
+    let bytes = image
+        .pixels
+        .iter()
+        .flat_map(egui::Color32::to_srgba_unmultiplied)
+        .collect();
+    let image = image::RgbaImage::from_raw(width, height, bytes).unwrap_or_default();
+    Picture::from_image("pasted picture".into(), image.into())
+}

@@ -1,0 +1,35 @@
+//! How often a job tells of its progress.
+
+use std::time::{Duration, Instant};
+
+/// When to tell of progress: every frame costs time that the work itself could use.
+pub(super) struct Pace {
+    told: Instant,
+    every: Duration,
+}
+
+/// Time between two pieces of news of one job.
+const PACE: Duration = Duration::from_millis(80);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::every(PACE)
+    }
+}
+
+impl Pace {
+    /// No more often than this.
+    pub(super) fn every(every: Duration) -> Self {
+        let told = Instant::now();
+        Self { told, every }
+    }
+
+    /// Whether enough time has passed since the last news.
+    pub(super) fn is_due(&mut self) -> bool {
+        let due = self.told.elapsed() >= self.every;
+        if due {
+            self.told = Instant::now();
+        }
+        due
+    }
+}

@@ -1,0 +1,61 @@
+//! The models in use.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use crate::counterfactual::{Counterfactual, Generator};
+use crate::error::{Error, Result};
+use crate::model::{Classifier, zoo};
+
+/// Models by name, each opened once.
+#[derive(Default)]
+pub(super) struct Shelf(HashMap<String, Opened>);
+
+/// A model, with its generator if it has one.
+#[derive(Clone)]
+pub(super) struct Opened {
+    pub(super) classifier: Arc<Classifier>,
+    pub(super) generator: Option<Arc<Generator>>,
+}
+
+impl Shelf {
+    /// The model of that name, opened on `device` the first time.
+    pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<Opened> {
+        if let Some(opened) = self.0.get(name) {
+            return Ok(opened.clone());
+        }
+        let (weights, path) = (zoo::weights(name)?, Path::new(name));
+        let generator = Generator::is_in(&weights)
+            .then(|| Generator::new(&weights, path, device).map(Arc::new));
+        let opened = Opened {
+            classifier: Arc::new(Classifier::new(&weights, path, device)?),
+            generator: generator.transpose()?,
+        };
+        self.0.insert(name.to_owned(), opened.clone());
+        Ok(opened)
+    }
+}
+
+impl Opened {
+    /// Classifier and generator.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without a generator.
+    pub(super) fn pair(self) -> Result<Counterfactual> {
+        let Self {
+            classifier,
+            generator,
+        } = self;
+        let generator = generator.ok_or_else(|| {
+            let name = &classifier.manifest().name;
+            Error::Config(format!("{name} has no generator of counterfactuals"))
+        })?;
+        Ok(Counterfactual {
+            critic: classifier,
+            generator,
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! What the pictures would be were they of another class, as a person wants to see it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Bottom, Column, State};
+use crate::jobs::{Contrast, Contrasted, Which};
+use crate::results::Row;
+
+/// How a change is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Showing {
+    /// In the colours of the maps.
+    #[default]
+    Heat,
+    /// What is above the threshold, compared with the true mask where there is one.
+    Mask,
+}
+
+/// Everything about counterfactuals that a person can change.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contrasts {
+    /// Which of a row's pictures is turned into another class.
+    pub attacked: bool,
+    /// The class; without one, the likeliest that the picture is not.
+    pub target: Option<usize>,
+    /// How far on the way to the counterfactual the picture on the screen is, in [0, 1].
+    pub along: f32,
+    /// Where the mask begins, in units of pixels in [0, 1]; without one, by Otsu's method.
+    pub threshold: Option<f32>,
+    /// How the change is drawn.
+    pub showing: Showing,
+}
+
+impl Default for Contrasts {
+    fn default() -> Self {
+        Self {
+            attacked: false,
+            target: None,
+            along: 1.0,
+            threshold: None,
+            showing: Showing::default(),
+        }
+    }
+}
+
+impl Contrasts {
+    /// The picture it is about.
+    pub fn which(&self) -> Which {
+        if self.attacked {
+            Which::Attacked
+        } else {
+            Which::Input
+        }
+    }
+
+    /// Where the mask of an answer begins.
+    pub fn threshold_of(&self, answer: &Contrasted) -> f32 {
+        self.threshold.unwrap_or(answer.otsu)
+    }
+}
+
+/// What a row's model is to be asked, if anything of it is on the screen and it has a generator.
+pub fn contrast(state: &State, index: usize, row: &Row) -> Option<Contrast> {
+    const SHOWING: [Column; 3] = [Column::Counterfactual, Column::Change, Column::Return];
+    let columns = state.display.columns();
+    let drawn = SHOWING.iter().any(|column| columns.contains(column));
+    let look = row.look.as_ref().filter(|look| look.has_generator)?;
+    if !drawn && state.display.bottom != Bottom::Counterfactual {
+        return None;
+    }
+    let (picture, epsilon) = match state.contrasts.which() {
+        Which::Input => (&look.input, 0.0),
+        Which::Attacked => {
+            let attacked = row.nearest(state.attack.epsilon)?.attacked;
+            (&attacked.picture, attacked.epsilon)
+        }
+    };
+    // The last label of such a model is “fake”.
+    let classes = look.manifest.labels.len() - 1;
+    Some(Contrast {
+        model: state.models.get(index)?.clone(),
+        picture: picture.clone(),
+        epsilon,
+        target: state.contrasts.target.filter(|&target| target < classes),
+    })
+}

@@ -1,0 +1,239 @@
+//! The cells of counterfactuals.
+
+use std::sync::Arc;
+
+use egui::{Ui, vec2};
+
+use super::{mask, score, truth};
+use crate::jobs::{Contrasted, Look};
+use crate::results::Row;
+use crate::state::{Column, Showing, State};
+use crate::ui::tile::{self, Content, Hover};
+use crate::ui::{bars, theme};
+use crate::view::{Blend, Frame, HeatStyle, Mode, Palette, Sign};
+
+/// Height of what is under the picture, in points.
+pub const HEIGHT: f32 = bars::HEIGHT;
+
+/// Frames that are or were just on the screen, by the answer they belong to and what decides them.
+#[derive(Default)]
+pub struct Frames(Vec<(Arc<Contrasted>, Vec<u32>, Frame)>);
+
+/// A few for each of a handful of rows.
+const FRAMES: usize = 16;
+
+impl Frames {
+    fn get(
+        &mut self,
+        answer: &Arc<Contrasted>,
+        key: Vec<u32>,
+        make: impl FnOnce() -> Frame,
+    ) -> Frame {
+        let known = self
+            .0
+            .iter()
+            .find(|(of, with, _)| of == answer && *with == key);
+        if let Some((_, _, frame)) = known {
+            return frame.clone();
+        }
+        let frame = make();
+        self.0.truncate(FRAMES - 1);
+        self.0.insert(0, (answer.clone(), key, frame.clone()));
+        frame
+    }
+
+    /// The picture at the share `along` of the way.
+    fn on_the_way(&mut self, answer: &Arc<Contrasted>, along: f32) -> Frame {
+        self.get(answer, vec![0, along.to_bits()], || {
+            let from = &answer.contrast.picture;
+            let pair = from.planes().iter().zip(answer.made.planes());
+            let planes = pair.map(|(x, g)| x + along * (g - x)).collect();
+            Frame::from_planes(planes, from.size())
+        })
+    }
+
+    /// The mask: 1 where it is right (or where nothing is known), a third where it is wrong, −1 for
+    /// what it misses.
+    fn mask(&mut self, state: &State, answer: &Arc<Contrasted>) -> Frame {
+        let entry = state.entry();
+        let known = entry.and_then(|entry| entry.mask.as_ref());
+        let place = known.map_or(0, |mask| Arc::as_ptr(&mask.pixels) as usize);
+        let crop = entry.map(|entry| entry.crop).unwrap_or_default();
+        let numbers = [
+            crop.at[0],
+            crop.at[1],
+            crop.scale,
+            state.contrasts.threshold_of(answer),
+        ];
+        let mut key = vec![1, place as u32, (place >> 32) as u32];
+        key.extend(numbers.map(f32::to_bits));
+        self.get(answer, key, || {
+            let mask = mask(&state.contrasts, answer);
+            let value = |pair: (bool, bool)| match pair {
+                (true, true) => 1.0,
+                (true, false) => 0.33,
+                (false, true) => -1.0,
+                (false, false) => 0.0,
+            };
+            let values: Vec<f32> = match truth(state, answer) {
+                Some(truth) => mask.zip(truth).map(value).collect(),
+                None => mask.map(|inside| f32::from(u8::from(inside))).collect(),
+            };
+            Frame::from_planes(values, answer.contrast.picture.size())
+        })
+    }
+}
+
+/// What the title says besides the kind of picture.
+pub fn note(row: &Row, look: Option<&Look>, column: Column) -> String {
+    let (Some(answer), Some(look)) = (&row.contrasted, look) else {
+        return String::new();
+    };
+    let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
+    let of = match answer.contrast.epsilon {
+        0.0 => String::new(),
+        epsilon => format!(" at ε {epsilon:.3}"),
+    };
+    match column {
+        Column::Return => format!("to {}{of}", name(answer.source)),
+        Column::Change => format!("{} to {}{of}", name(answer.source), name(answer.target)),
+        _ => format!("{}{of}", name(answer.target)),
+    }
+}
+
+/// Draws a cell; `id` tells its tile apart.
+pub fn cell(
+    ui: &mut Ui,
+    state: &mut State,
+    row: &Row,
+    (index, column, id): (usize, Column, u64),
+    side: f32,
+    hover: Hover,
+    frames: &mut Frames,
+) -> Hover {
+    let look = row.look.as_ref()?;
+    let answer = row.contrasted.as_ref().filter(|_| look.has_generator);
+    let Some(answer) = answer else {
+        ui.allocate_space(vec2(side, side));
+        match row.contrast_error() {
+            Some(error) => ui.label(theme::error(ui, error)),
+            None if look.has_generator => ui.label(theme::weak("turning…")),
+            None => ui
+                .label(theme::weak("This model has no generator."))
+                .on_hover_text(
+                    "Counterfactuals need a model trained with `epsiloscope train counterfactual`",
+                ),
+        };
+        return None;
+    };
+    if column == Column::Change {
+        return change(ui, state, answer, id, side, hover, frames);
+    }
+    let along = state.contrasts.along;
+    let (frame, seen, class) = match column {
+        Column::Return => (answer.back.clone(), answer.seen_back.clone(), answer.source),
+        _ => (
+            frames.on_the_way(answer, along),
+            answer.seen(along),
+            answer.target,
+        ),
+    };
+    let content = Content {
+        id,
+        first: &frame,
+        second: &answer.contrast.picture,
+        mode: Mode::Picture {
+            split: state.display.divider.unwrap_or(0.0),
+        },
+        divider: true,
+    };
+    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    bars::top5(ui, side, index, &look.manifest.labels, &seen, class);
+    over
+}
+
+fn change(
+    ui: &mut Ui,
+    state: &mut State,
+    answer: &Arc<Contrasted>,
+    id: u64,
+    side: f32,
+    hover: Hover,
+    frames: &mut Frames,
+) -> Hover {
+    let threshold = state.contrasts.threshold_of(answer);
+    let (frame, mode) = match state.contrasts.showing {
+        Showing::Heat => {
+            let style = state.display.heat;
+            let scale = answer.heat.scale(&style);
+            let contour = Some(threshold).filter(|threshold| *threshold > 0.0);
+            let mode = Mode::Heat {
+                style,
+                scale,
+                contour,
+            };
+            (answer.heat.frame().clone(), mode)
+        }
+        Showing::Mask => {
+            let mode = Mode::Heat {
+                style: MASK,
+                scale: 1.0,
+                contour: None,
+            };
+            (frames.mask(state, answer), mode)
+        }
+    };
+    let content = Content {
+        id,
+        first: &answer.contrast.picture,
+        second: &frame,
+        mode,
+        divider: false,
+    };
+    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    facts(ui, state, answer, threshold);
+    over
+}
+
+/// How masks are drawn: red what they have, blue what they miss.
+const MASK: HeatStyle = HeatStyle {
+    sign: Sign::Signed,
+    channels: crate::view::Channels::Sum,
+    percentile: 100.0,
+    threshold: 0.1,
+    opacity: 1.0,
+    palette: Palette::RedBlue,
+    blend: Blend::Grey,
+    locked: false,
+    contour: 0.0,
+};
+
+fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
+    ui.spacing_mut().item_spacing.y = 1.0;
+    let values = answer.heat.values();
+    let inside = mask(&state.contrasts, answer)
+        .filter(|inside| *inside)
+        .count();
+    let share = inside as f32 / values.len().max(1) as f32;
+    let by = match state.contrasts.threshold {
+        None => "Otsu",
+        Some(_) => "chosen",
+    };
+    ui.label(theme::weak(format!(
+        "mask {:.1} % of the pixels, above {threshold:.3} ({by})",
+        share * 100.0
+    )));
+    ui.label(theme::weak(format!(
+        "mean change {:.4} · perceptual {:.4}",
+        answer.change(),
+        answer.distances.perceptual
+    )))
+    .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the critic's features (Zhang et al. 2018, with equal weights)");
+    if let Some(score) = score(state, answer) {
+        ui.label(format!("IoU {:.2} · Dice {:.2}", score.iou, score.dice));
+        ui.label(format!(
+            "precision {:.2} · recall {:.2}",
+            score.precision, score.recall
+        ));
+    }
+}
