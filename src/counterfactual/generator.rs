@@ -6,7 +6,7 @@ use burn::tensor::activation::tanh;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 
 use crate::error::{Error, Result};
-use crate::model::{Manifest, Normalizer, UNet, UNetConfig, Weights};
+use crate::model::{Classifier, Manifest, Normalizer, UNet, UNetConfig, Weights};
 
 /// The beginning of the generator's tensors in a file; all others are the critic's.
 const PREFIX: &str = "generator.";
@@ -120,6 +120,15 @@ impl Generator {
         let config = serde_json::to_string(network.config()).expect("plain data");
         weights.metadata.insert(KEY.into(), config);
         weights.add_under(PREFIX, Weights::of(network).tensors);
+    }
+
+    /// Its encoder and head as a classifier of the same classes as `critic` but “fake”.
+    pub fn head(&self, critic: &Manifest) -> Classifier {
+        let mut manifest = critic.clone();
+        manifest.name = format!("{}, generator's head", critic.name);
+        manifest.labels.pop();
+        manifest.architecture.classes -= 1;
+        Classifier::of(Box::new(self.network.clone()), manifest, &self.device)
     }
 
     /// How many classes it can be told.

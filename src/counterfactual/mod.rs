@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use crate::error::Result;
-use crate::model::{Classifier, Weights};
+use crate::error::{Error, Result};
+use crate::model::{CRITIC, Classifier, Manifest, Weights};
 
 /// The critic's label for generated pictures.
 pub const FAKE: &str = "fake";
@@ -41,6 +41,29 @@ impl Counterfactual {
             critic: Arc::new(Classifier::new(weights, path, device)?),
             generator: Arc::new(Generator::new(weights, path, device)?),
         })
+    }
+
+    /// The critic as a classifier that knows no “fake”: the same network without that output.
+    ///
+    /// # Errors
+    /// As [`Classifier::new`].
+    pub fn classes_only(weights: &Weights, path: &Path, device: &Device) -> Result<Classifier> {
+        let mut weights = weights.clone();
+        let wrong = |reason: String| Error::model(path, reason);
+        let mut manifest = Manifest::of(&weights).map_err(wrong)?;
+        manifest.labels.pop();
+        manifest.architecture.classes -= 1;
+        manifest.attach(&mut weights);
+        for name in ["fc.weight", "fc.bias"] {
+            if let Some(array) = weights.tensors.get_mut(&format!("{CRITIC}{name}"))
+                && let Some(outputs) = array.shape.first_mut().filter(|outputs| **outputs > 1)
+            {
+                let each = array.values.len() / *outputs;
+                *outputs -= 1;
+                array.values.truncate(*outputs * each);
+            }
+        }
+        Classifier::new(&weights, path, device)
     }
 
     /// How many classes there are, “fake” not counted.

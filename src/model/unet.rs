@@ -8,6 +8,7 @@ use burn::tensor::module::{adaptive_avg_pool2d, linear};
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::classifier::{Cut, Network};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, double_and_add};
 use crate::error::{Error, Result};
 
@@ -157,21 +158,24 @@ impl UNet {
         &self.config
     }
 
+    /// The feature maps of normalised pixels `[n, 3, h, w]`, from full resolution down.
+    fn encode(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut maps = vec![self.stem.forward(x)];
+        for pair in &self.down {
+            let next = pair.forward(maps.last().expect("the stem").clone());
+            maps.push(next);
+        }
+        maps
+    }
+
     /// The map of normalised pixels `[n, 3, h, w]`, h and w multiples of
     /// [`UNetConfig::multiple`]; `told` `[n, classes]` holds a 1 for the class each picture is to
     /// have. All but the results computes in the precision of `x`.
     pub fn forward(&self, x: Tensor<4>, told: Option<&Tensor<2>>) -> Decoded {
-        let mut skips = vec![self.stem.forward(x)];
-        for pair in &self.down {
-            let next = pair.forward(skips.last().expect("the stem").clone());
-            skips.push(next);
-        }
+        let mut skips = self.encode(x);
         let deepest = skips.pop().expect("the last");
-        let head = self.head.as_ref().map(|(weight, bias)| {
-            let pooled = adaptive_avg_pool2d(deepest.clone(), [1, 1]).flatten(1, 3);
-            let pooled = pooled.cast(FloatDType::F32);
-            linear(pooled, weight.clone().transpose(), Some(bias.clone()))
-        });
+        let headed = self.head.is_some();
+        let head = headed.then(|| self.logits(self.embed(deepest.clone())));
         let mut y = conditioned(&self.middle, deepest, self.condition.as_ref(), told);
         for (up, skip) in self.up.iter().zip(skips.into_iter().rev()) {
             y = conditioned(&up.narrow, y, up.condition.as_ref(), told);
@@ -202,6 +206,27 @@ fn conditioned(
             add_and_rectify(y, constant, false)
         }
         _ => conv.forward(x, true, &mut Pass::Inference),
+    }
+}
+
+/// The encoder and the head: a classifier of their own. There is no cut before the bottleneck, and no
+/// fake ReLU.
+impl Network for UNet {
+    fn features(&self, x: Tensor<4>, _: Cut) -> Tensor<4> {
+        self.encode(x).pop().expect("the last")
+    }
+
+    fn embed(&self, features: Tensor<4>) -> Tensor<2> {
+        let pooled = adaptive_avg_pool2d(features, [1, 1]).flatten(1, 3);
+        pooled.cast(FloatDType::F32)
+    }
+
+    fn logits(&self, embedding: Tensor<2>) -> Tensor<2> {
+        let (weight, bias) = self
+            .head
+            .as_ref()
+            .expect("a network told of classes has a head");
+        linear(embedding, weight.clone().transpose(), Some(bias.clone()))
     }
 }
 

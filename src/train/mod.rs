@@ -11,6 +11,7 @@ mod gradients;
 mod init;
 mod progress;
 mod schedule;
+pub mod segmentation;
 mod session;
 mod sgd;
 mod statistics;

@@ -7,7 +7,7 @@ use epsiloscope::data::Augmentation;
 use epsiloscope::descent::{Norm, generator};
 use epsiloscope::error::Result;
 use epsiloscope::model::{
-    Block, Classifier, Manifest, Normalizer, ResNet, ResNetConfig, Role, Stem, Visitor,
+    Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
 };
 use epsiloscope::train::{Architecture, Schedule, ScheduleKind, TrainConfig};
 use image::{Rgb, RgbImage};
@@ -215,6 +215,7 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         },
         seed: 7,
         monitor: 1000,
+        mixed: false,
         init: None,
     }
 }

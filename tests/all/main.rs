@@ -21,6 +21,9 @@ mod laws; // laws of norms, balls and descents
 mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
+mod counterfactual_parts; // loss terms, masks, files
+mod counterfactual_training; // on made-up walls: worth, refusals, resumption
+
 mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 

@@ -1,7 +1,7 @@
 //! Pictures that a model makes: on functions with a known answer, and where nothing can be made.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::model::{Classifier, Cut, Network, ResNet, Role, Visitor};
+use epsiloscope::model::{Classifier, Cut, Network, Parameters, ResNet, Role, Visitor};
 use epsiloscope::synthesis::{Aim, Material, Run, Start, Synthesis, Task, Unit};
 
 use crate::common::{

@@ -9,7 +9,7 @@ use epsiloscope::attribution::{
 use epsiloscope::jobs::{Attacked, Explained, Lane, Look, Made, News, Request, Which};
 use epsiloscope::picture::Picture;
 use epsiloscope::results::Row;
-use epsiloscope::state::{Column, State, TaskKind, advance, case, complete, wanted};
+use epsiloscope::state::{Bottom, Column, State, TaskKind, advance, case, complete, wanted};
 use epsiloscope::synthesis::{SharedHistory, Task, Unit};
 use epsiloscope::view::{Frame, HeatMap, Palette, Sign};
 
@@ -48,6 +48,7 @@ fn row() -> Row {
         probabilities: vec![0.9, 0.1],
         representation: vec![0.5; 8],
         label: 0,
+        has_generator: false,
     };
     row.take(Lane::Look(0), News::Looked(look));
     let swept = vec![attacked(0.25), attacked(1.0)];
@@ -310,4 +311,35 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
             index: 5
         })
     );
+}
+
+#[test]
+fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show() {
+    let (mut state, mut row) = (state(), row());
+    let asked = |state: &State, row: &Row| {
+        let mut wishes = wanted(state, std::slice::from_ref(row));
+        match wishes.remove(&Lane::Counterfactual(0)) {
+            Some(Request::Counterfactual(contrast)) => Some(contrast),
+            _ => None,
+        }
+    };
+    state.display.bottom = Bottom::Counterfactual;
+    assert!(asked(&state, &row).is_none(), "no generator");
+    row.look.as_mut().expect("a look").has_generator = true;
+    let contrast = asked(&state, &row).expect("a question");
+    assert_eq!((contrast.epsilon, contrast.target), (0.0, None));
+    // Two labels: one class and “fake”, which nothing can be turned into.
+    state.contrasts.target = Some(1);
+    assert_eq!(asked(&state, &row).expect("a question").target, None);
+    state.contrasts.attacked = true;
+    state.attack.epsilon = 0.9;
+    assert_eq!(asked(&state, &row).expect("a question").epsilon, 1.0);
+    // How it is drawn asks for nothing new.
+    let before = asked(&state, &row);
+    (state.contrasts.along, state.contrasts.threshold) = (0.3, Some(0.2));
+    assert_eq!(asked(&state, &row), before);
+    state.display.bottom = Bottom::Epsilon;
+    assert!(asked(&state, &row).is_none(), "nothing of it shows");
+    state.display.shown[Column::Change as usize] = true;
+    assert!(asked(&state, &row).is_some());
 }

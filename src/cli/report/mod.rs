@@ -1,5 +1,6 @@
 //! `epsiloscope report`: what the papers compare, over many pictures.
 
+mod counterfactual;
 mod generation;
 mod inversion;
 
@@ -22,6 +23,8 @@ pub struct ReportArguments {
 enum Report {
     /// How near inversions come to their pictures, with confidence intervals.
     Inversion(inversion::InversionArguments),
+    /// What counterfactuals, their masks and the critic's doubt are worth.
+    Counterfactual(counterfactual::CounterfactualArguments),
     /// How near generated pictures are to real ones, as Fréchet distances.
     Generation(generation::GenerationArguments),
 }
@@ -31,6 +34,7 @@ impl ReportArguments {
     pub fn run(&self) -> Result<()> {
         match &self.report {
             Report::Inversion(arguments) => arguments.run(),
+            Report::Counterfactual(arguments) => arguments.run(),
             Report::Generation(arguments) => arguments.run(),
         }
     }

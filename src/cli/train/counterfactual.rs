@@ -32,6 +32,9 @@ pub struct CounterfactualArguments {
     /// The first of them, in which the critic sees only real pictures.
     #[arg(long)]
     warm_up: Option<usize>,
+    /// The last of them, in which the critic rests.
+    #[arg(long)]
+    settling: Option<usize>,
     /// Pictures in a step.
     #[arg(long)]
     batch: Option<usize>,
@@ -82,6 +85,7 @@ impl CounterfactualArguments {
         set(&mut config.epochs, self.epochs);
         set(&mut config.schedule.epochs, self.epochs);
         set(&mut config.warm_up, self.warm_up);
+        set(&mut config.settling, self.settling);
         set(&mut config.batch, self.batch);
         set(&mut config.width, self.width);
         set(&mut config.levels, self.levels);

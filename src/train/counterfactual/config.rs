@@ -49,6 +49,8 @@ pub struct CounterfactualConfig {
     pub epochs: usize,
     /// The first of them, in which the critic sees only real pictures and the generator rests.
     pub warm_up: usize,
+    /// The last of them, in which the critic rests and the generator learns what this critic wants.
+    pub settling: usize,
     /// Pictures in a step.
     pub batch: usize,
     /// Learning rates of both.
@@ -98,6 +100,7 @@ impl CounterfactualConfig {
             },
             epochs: 40,
             warm_up: 4,
+            settling: 8,
             batch: 32,
             schedule: Schedule {
                 kind: ScheduleKind::Plateau,
@@ -162,8 +165,8 @@ impl CounterfactualConfig {
         generator.validate()?;
         let multiple = generator.multiple();
         let share = |value: f64| (0.0..=1.0).contains(&value);
-        let wrong = if self.epochs <= self.warm_up || self.batch < 2 {
-            "more epochs than warm-up epochs and batches of at least two pictures are needed".into()
+        let wrong = if self.epochs <= self.warm_up + self.settling || self.batch < 2 {
+            "more epochs than those of the critic and the generator alone, and batches of at least two pictures, are needed".into()
         } else if self.schedule.epochs < self.epochs || !(self.schedule.peak > 0.0) {
             "the learning rate must be above 0 and its schedule as long as the training".into()
         } else if !self
@@ -192,9 +195,10 @@ impl CounterfactualConfig {
     pub fn summary(&self) -> String {
         let precision = if self.mixed { ", bfloat16" } else { "" };
         format!(
-            "critic and generator against each other; {} epochs ({} of the critic alone), batch {}, Adam {:?} with learning rates up to {}, {:?}, {:.2} of the source's class in the label of generated pictures, seed {}{precision}",
+            "critic and generator against each other; {} epochs (first {} of the critic alone, last {} of the generator alone), batch {}, Adam {:?} with learning rates up to {}, {:?}, {:.2} of the source's class in the label of generated pictures, seed {}{precision}",
             self.epochs,
             self.warm_up,
+            self.settling,
             self.batch,
             self.betas,
             self.schedule.peak,

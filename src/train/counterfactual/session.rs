@@ -55,7 +55,8 @@ impl Session<'_> {
             let terms = if epoch < config.warm_up {
                 self.training.warm_up(&batch, rate)
             } else {
-                self.training.step(&batch, rate, number)
+                let settled = epoch + config.settling >= config.epochs;
+                self.training.step(&batch, rate, number, settled)
             };
             if !terms.is_finite() {
                 return Err(Error::Diverged {

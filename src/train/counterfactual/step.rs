@@ -163,29 +163,27 @@ impl CounterfactualTraining {
         }
     }
 
-    /// One step of both: the critic learns what is made now, then the generator learns from it.
-    pub fn step(&mut self, batch: &Batch, rate: f64, number: u64) -> Terms {
+    /// One step of both: the critic learns what is made now, then the generator learns from it. A
+    /// `settled` critic learns nothing any more.
+    pub fn step(&mut self, batch: &Batch, rate: f64, number: u64, settled: bool) -> Terms {
         let count = self.classes();
         let (sources, targets) = (&batch.classes, self.targets(&batch.classes, number));
         let x = batch.pictures.clone();
         let told = one_hot(&targets, count, &self.device);
         let back = one_hot(sources, count, &self.device);
         let mut generator = track(&self.generator);
-        let (normalizer, mixed) = (self.config.normalizer, self.config.mixed);
+        let (normalizer, mixed, weights) = (
+            self.config.normalizer,
+            self.config.mixed,
+            self.config.weights,
+        );
         let made = translate(&generator, &normalizer, x.clone(), &told, mixed);
 
-        let both = Tensor::cat(vec![x.clone(), made.picture.clone().inner()], 0);
-        let real = one_hot(sources, count + 1, &self.device);
-        let label = labels_of_generated(sources, count, self.config.source_share, &self.device);
-        let (weights, n) = (self.config.weights, sources.len());
-        let mut critic_fake = 0.0;
-        let critic_real = self.step_critic(both, rate, |logits| {
-            let real = cross_entropy(logits.clone().narrow(0, 0, n), real);
-            let fake = cross_entropy(logits.narrow(0, n, n), label);
-            critic_fake = scalar(&fake);
-            (real.clone() + fake * weights.fake, real)
-        });
-
+        let [critic_real, critic_fake] = if settled {
+            [0.0; 2]
+        } else {
+            self.teach_critic(&x, made.picture.clone().inner(), sources, &targets, rate)
+        };
         let critic = self.critic.clone().fold();
         let mut pixels = normalizer.apply(made.picture.clone());
         if mixed {
@@ -227,6 +225,37 @@ impl CounterfactualTraining {
             .step(&mut self.generator, gradients, rate);
         Average::of(&mut self.generator, 1.0 - self.config.average).blend_into(&mut self.average);
         terms
+    }
+
+    /// One step of the critic on pictures and what was made of them; returns both terms.
+    ///
+    /// What was to stay the same is no example of a fake: it hardly differs from the real picture.
+    fn teach_critic(
+        &mut self,
+        x: &Tensor<4>,
+        made: Tensor<4>,
+        sources: &[usize],
+        targets: &[usize],
+        rate: f64,
+    ) -> [f64; 2] {
+        let (count, n) = (self.classes(), sources.len());
+        let real = one_hot(sources, count + 1, &self.device);
+        let turned: Vec<f32> = (0..n)
+            .map(|at| f32::from(u8::from(targets[at] != sources[at])))
+            .collect();
+        let turned = Tensor::<1>::from_floats(&turned[..], &self.device).reshape([n, 1]);
+        let share = self.config.source_share;
+        let label = labels_of_generated(sources, count, share, &self.device) * turned;
+        let weight = self.config.weights.fake;
+        let mut critic_fake = 0.0;
+        let both = Tensor::cat(vec![x.clone(), made], 0);
+        let critic_real = self.step_critic(both, rate, |logits| {
+            let real = cross_entropy(logits.clone().narrow(0, 0, n), real);
+            let fake = cross_entropy(logits.narrow(0, n, n), label);
+            critic_fake = scalar(&fake);
+            (real.clone() + fake * weight, real)
+        });
+        [critic_real, critic_fake]
     }
 
     /// The class to turn each picture into: any other, or (a share of them) its own.

@@ -1,4 +1,8 @@
-//! Accuracy on a data set, clean and under attack.
+//! Accuracy on a data set, clean and under attack; what masks and doubts are worth.
+
+pub mod classes;
+pub mod masks;
+pub mod uncertainty;
 
 use std::time::Instant;
 

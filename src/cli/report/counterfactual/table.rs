@@ -1,0 +1,72 @@
+//! Tables of numbers, one for each seed, brought together.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+/// Named rows of named numbers; nothing where a number makes no sense.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    /// What it is about.
+    pub title: String,
+    /// What is to be known to read it.
+    pub note: String,
+    /// Names of the numbers.
+    pub columns: Vec<String>,
+    /// Name and numbers.
+    pub rows: Vec<(String, Vec<Option<f64>>)>,
+}
+
+impl Table {
+    /// Without rows yet.
+    pub fn new(title: &str, note: &str, columns: &[&str]) -> Self {
+        Self {
+            title: title.into(),
+            note: note.into(),
+            columns: columns.iter().map(|&name| name.to_owned()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, name: impl Into<String>, values: impl IntoIterator<Item = Option<f64>>) {
+        self.rows.push((name.into(), values.into_iter().collect()));
+    }
+}
+
+/// The same table of several seeds as Markdown: means, and standard deviations over the seeds.
+pub fn markdown(seeds: &[Table]) -> String {
+    let Some(first) = seeds.first() else {
+        return String::new();
+    };
+    let mut text = format!("## {}\n\n", first.title);
+    if !first.note.is_empty() {
+        let _ = writeln!(text, "{}\n", first.note);
+    }
+    let _ = writeln!(text, "| | {} |", first.columns.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---|".repeat(first.columns.len()));
+    for (index, (name, values)) in first.rows.iter().enumerate() {
+        let cell = |column: usize| {
+            let of_seed = |table: &Table| table.rows.get(index)?.1.get(column).copied().flatten();
+            spread(seeds.iter().filter_map(of_seed))
+        };
+        let cells: Vec<String> = (0..values.len()).map(cell).collect();
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    text
+}
+
+fn spread(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    match values.len() {
+        0 => "–".into(),
+        1 => format!("{mean:.3}"),
+        _ => {
+            let squares = values.iter().map(|value| (value - mean).powi(2));
+            let deviation = (squares.sum::<f64>() / (count - 1.0)).sqrt();
+            format!("{mean:.3} ± {deviation:.3}")
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Whole trainings of a critic and its generator on made-up walls: what they are worth, when they
+//! refuse, and that they go on where they stopped.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use epsiloscope::counterfactual::{Counterfactual, otsu, overlap};
+use epsiloscope::data::{Augmentation, Dataset, Split};
+use epsiloscope::error::Result;
+use epsiloscope::model::Weights;
+use epsiloscope::picture::luma_above_half;
+use epsiloscope::samples::textures::wall;
+use epsiloscope::train::counterfactual::{
+    CounterfactualConfig, LossWeights, judge, train_counterfactual,
+};
+use epsiloscope::train::{Interrupt, Outcome, Schedule, ScheduleKind};
+use tempfile::{TempDir, tempdir};
+
+use crate::common::{message_naming, values, write_pictures};
+
+const SIDE: u32 = 32;
+
+/// Cracked and clean walls: so many of each class in `train`, and half as many others in `test`.
+fn write_walls(root: &Path, count: u64) {
+    for (split, seeds) in [("train", 0..count), ("test", 1000..1000 + count / 2)] {
+        for (class, cracked) in [("clean", false), ("crack", true)] {
+            let folder = root.join(split).join(class);
+            fs::create_dir_all(&folder).expect("a folder");
+            for seed in seeds.clone() {
+                // Other walls in each class: no pairs to learn from.
+                let seed = 2 * seed + u64::from(cracked);
+                let path = folder.join(format!("{seed:05}.png"));
+                wall(seed, SIDE, cracked).0.save(path).expect("a wall");
+            }
+        }
+    }
+}
+
+fn toy(data: &Path) -> CounterfactualConfig {
+    let usual = CounterfactualConfig::textures(data.into());
+    let mut critic = usual.critic.clone();
+    (critic.widths, critic.blocks) = (vec![8, 16], vec![1, 1]);
+    CounterfactualConfig {
+        critic,
+        width: 8,
+        levels: 2,
+        input: [SIDE as usize; 2],
+        epochs: 24,
+        warm_up: 4,
+        batch: 16,
+        schedule: Schedule {
+            kind: ScheduleKind::Plateau,
+            peak: 3e-3,
+            epochs: 24,
+        },
+        weights: LossWeights {
+            sparsity: 1.0,
+            ..usual.weights
+        },
+        average: 0.9,
+        augmentation: Augmentation {
+            flip: true,
+            turn: true,
+            balance: true,
+            ..Augmentation::NONE
+        },
+        ..usual
+    }
+}
+
+fn run(config: &CounterfactualConfig, out: &Path, resume: bool, stop: bool) -> Result<Outcome> {
+    let interrupt = Interrupt::new(AtomicBool::new(stop));
+    train_counterfactual(config, out, resume, &Device::flex(), &interrupt)
+}
+
+fn opened(out: &Path) -> Counterfactual {
+    let path = out.join("model.safetensors");
+    let weights = Weights::read(&path).expect("a model");
+    Counterfactual::new(&weights, &path, &Device::flex()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn walls_are_mended_and_what_was_mended_is_the_crack() {
+    let folder = tempdir().expect("a folder");
+    write_walls(folder.path(), 64);
+    let (config, out) = (toy(folder.path()), folder.path().join("out"));
+    run(&config, &out, false, false).unwrap_or_else(|error| panic!("{error}"));
+    let model = opened(&out);
+    let test = Dataset::open(folder.path(), Split::Test, config.input).expect("walls");
+    let judged = judge(&model.critic, &model.generator, &test);
+    assert!(judged.balanced_accuracy > 0.8, "{judged:?}");
+    assert!(judged.flip_rate > 0.6, "{judged:?}");
+
+    // Chance: a mask of as many pixels anywhere.
+    let (mut found, mut chance, mut count) = (0.0, 0.0, 0.0);
+    for (index, name) in test.names.iter().enumerate() {
+        let stem = name
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .expect("a name");
+        if test.labels[index] == 0 {
+            continue;
+        }
+        let truth = luma_above_half(&wall(stem.parse().expect("a seed"), SIDE, true).1);
+        let x = test.tensor(&[index], &Device::flex());
+        let made = model.generator.translate(x.clone(), &[0]).picture;
+        let change = values(epsiloscope::counterfactual::change(x, made));
+        let threshold = otsu(&change);
+        let mask: Vec<bool> = change.iter().map(|&value| value > threshold).collect();
+        found += overlap(mask.iter().copied(), truth.iter().copied()).iou;
+        let share = |mask: &[bool]| {
+            mask.iter().filter(|inside| **inside).count() as f32 / mask.len() as f32
+        };
+        let (a, b) = (share(&mask), share(&truth));
+        chance += a * b / (a + b - a * b);
+        count += 1.0;
+    }
+    let (found, chance) = (found / count, chance / count);
+    assert!(
+        found > 0.25 && found > 3.0 * chance,
+        "IoU {found}, by chance {chance}"
+    );
+}
+
+/// A training of a moment.
+fn moment() -> (TempDir, CounterfactualConfig) {
+    let folder = tempdir().expect("a folder");
+    write_walls(folder.path(), 8);
+    let mut config = toy(folder.path());
+    (
+        config.epochs,
+        config.warm_up,
+        config.schedule.epochs,
+        config.batch,
+    ) = (3, 1, 3, 8);
+    (folder, config)
+}
+
+#[test]
+fn an_interrupted_training_ends_as_an_uninterrupted_one() {
+    let (folder, config) = moment();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    run(&config, &whole, false, false).unwrap_or_else(|error| panic!("{error}"));
+    let stopped = run(&config, &parts, false, true).unwrap_or_else(|error| panic!("{error}"));
+    assert!(matches!(stopped, Outcome::Interrupted(_)));
+    run(&config, &parts, true, false).unwrap_or_else(|error| panic!("{error}"));
+    let weights = |out: &Path| Weights::read(&out.join("model.safetensors")).expect("a model");
+    assert_eq!(weights(&whole), weights(&parts));
+    let lines = fs::read_to_string(parts.join("metrics.csv")).expect("metrics");
+    assert_eq!(lines.lines().count(), 4);
+    assert!(lines.starts_with("epoch,rate,critic_real,critic_fake,fool,cycle,identity,sparsity"));
+    assert!(parts.join("sheet-003.png").exists());
+}
+
+#[test]
+fn unsound_folders_are_refused_before_training() {
+    let refused = |spoil: &dyn Fn(&Path), name: &str, what: &str| {
+        let (folder, config) = moment();
+        spoil(folder.path());
+        let out = folder.path().join("out");
+        let message = message_naming(Path::new(name), run(&config, &out, false, false));
+        assert!(message.contains(what), "{message}");
+        assert!(!out.exists(), "nothing is left behind");
+    };
+    let one_class = |root: &Path| {
+        fs::remove_dir_all(root.join("train/crack")).expect("a folder goes");
+    };
+    refused(&one_class, "", "only one class");
+    let unequal = |root: &Path| write_pictures(&root.join("train/zigzag"), [9; 3], 1, 20, 0);
+    refused(&unequal, "zigzag", "must have the same size");
+    let broken = |root: &Path| {
+        fs::write(root.join("train/clean/broken.png"), b"no picture").expect("a file");
+    };
+    refused(&broken, "broken.png", "no known picture format");
+}
+
+#[test]
+fn settings_that_cannot_train_are_refused() {
+    let (folder, config) = moment();
+    let refused = |change: &dyn Fn(&mut CounterfactualConfig), what: &str| {
+        let mut config = config.clone();
+        change(&mut config);
+        let error = run(&config, &folder.path().join("out"), false, false);
+        let error = error.expect_err("no training").to_string();
+        assert!(error.contains(what), "{error}");
+    };
+    refused(&|config| config.input = [30; 2], "multiple of 4");
+    refused(&|config| config.warm_up = 3, "more epochs than warm-up");
+    refused(
+        &|config| config.weights.cycle = f64::NAN,
+        "numbers of at least 0",
+    );
+    refused(&|config| config.source_share = 1.5, "between 0 and 1");
+}
+
+#[test]
+fn dump() {
+    write_walls(Path::new("/tmp/walls"), 64);
+}
