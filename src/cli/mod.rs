@@ -2,6 +2,7 @@
 
 mod attack;
 mod bench;
+mod counterfactual;
 mod evaluate;
 mod explain;
 mod mean;
@@ -51,6 +52,8 @@ struct WindowArguments {
 enum Command {
     /// Attack one picture and write what the window would show.
     Attack(attack::AttackArguments),
+    /// Say what a picture would be were it of another class.
+    Counterfactual(counterfactual::CounterfactualArguments),
     /// Measure accuracy on a data set, clean and under attack.
     Evaluate(evaluate::EvaluateArguments),
     /// Say which pixels speak for a class, and how far to trust that.
@@ -163,6 +166,7 @@ impl Arguments {
         match self.command {
             Some(Command::Attack(arguments)) => arguments.run(),
             Some(Command::Bench(arguments)) => arguments.run(),
+            Some(Command::Counterfactual(arguments)) => arguments.run(),
             Some(Command::Evaluate(arguments)) => arguments.run(),
             Some(Command::Explain(arguments)) => arguments.run(),
             Some(Command::Generate(arguments)) => arguments.run(),

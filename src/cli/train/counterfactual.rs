@@ -1,6 +1,6 @@
 //! `epsiloscope train counterfactual`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -135,7 +135,7 @@ impl CounterfactualArguments {
     }
 
     fn folder(&self, seed: u64) -> PathBuf {
-        let out: &Path = &self.session.out;
+        let out = self.session.out();
         match self.seeds.len() {
             1 => out.into(),
             _ => out.join(format!("seed-{seed}")),

@@ -23,7 +23,7 @@ pub struct TrainArguments {
     #[command(subcommand)]
     other: Option<Other>,
     #[command(flatten)]
-    classifier: Option<ClassifierArguments>,
+    classifier: ClassifierArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -35,10 +35,9 @@ enum Other {
 impl TrainArguments {
     /// Trains to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
-        match (&self.other, &self.classifier) {
-            (Some(Other::Counterfactual(arguments)), _) => arguments.run(),
-            (None, Some(arguments)) => arguments.run(),
-            (None, None) => Err(Error::Config("--data and --out are needed".into())),
+        match &self.other {
+            Some(Other::Counterfactual(arguments)) => arguments.run(),
+            None => self.classifier.run(),
         }
     }
 }
@@ -47,8 +46,9 @@ impl TrainArguments {
 #[derive(Debug, Args)]
 struct Session {
     /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
-    #[arg(long)]
-    out: PathBuf,
+    // An option only because it is not given before a subcommand, where another one is.
+    #[arg(long, required = true)]
+    out: Option<PathBuf>,
     /// Go on from the checkpoint in the output folder, with its settings.
     #[arg(long)]
     resume: bool,
@@ -65,6 +65,11 @@ struct Session {
 }
 
 impl Session {
+    /// The output folder.
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("."))
+    }
+
     /// Refuses to overwrite a checkpoint unasked.
     fn check(&self, out: &Path) -> Result<()> {
         let checkpoint = out.join(CHECKPOINT);
@@ -77,7 +82,7 @@ impl Session {
 
     /// Whether a training into `out` goes on; of several, those not yet begun start afresh.
     fn resumes(&self, out: &Path) -> bool {
-        self.resume && (out == self.out || out.join(CHECKPOINT).exists())
+        self.resume && (out == self.out() || out.join(CHECKPOINT).exists())
     }
 
     /// Whether activations are bfloat16.
@@ -172,11 +177,11 @@ struct ClassifierArguments {
     #[arg(long)]
     cutout: Option<usize>,
     /// Mean of red, green and blue that the model subtracts; by default CIFAR-10's.
-    #[arg(long, value_delimiter = ',', num_args = 3, requires = "std")]
-    mean: Option<Vec<f32>>,
+    #[arg(long, value_parser = parse_colour, requires = "std")]
+    mean: Option<[f32; 3]>,
     /// Deviation of red, green and blue that the model divides by.
-    #[arg(long, value_delimiter = ',', num_args = 3, requires = "mean")]
-    std: Option<Vec<f32>>,
+    #[arg(long, value_parser = parse_colour, requires = "mean")]
+    std: Option<[f32; 3]>,
     /// Also turn pictures by random multiples of 90°: for textures.
     #[arg(long)]
     turn: bool,
@@ -189,6 +194,17 @@ struct ClassifierArguments {
     /// Black pixels around a picture before it is cropped at random; by default an eighth of its side.
     #[arg(long)]
     padding: Option<usize>,
+}
+
+/// Three numbers with commas between, for instance `0.5,0.5,0.5`.
+fn parse_colour(text: &str) -> Result<[f32; 3], String> {
+    let numbers = text.split(',').map(|part| part.trim().parse::<f32>());
+    let numbers: Vec<f32> = numbers
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    let count = numbers.len();
+    let numbers = numbers.try_into();
+    numbers.map_err(|_| format!("three numbers are needed, with commas between; these are {count}"))
 }
 
 impl ClassifierArguments {
@@ -239,11 +255,8 @@ impl ClassifierArguments {
                 ..Attack::pgd(self.norm, epsilon, self.attack_steps)
             });
         }
-        if let (Some(mean), Some(std)) = (&self.mean, &self.std) {
-            config.normalizer = Normalizer {
-                mean: std::array::from_fn(|channel| mean[channel]),
-                std: std::array::from_fn(|channel| std[channel]),
-            };
+        if let (Some(mean), Some(std)) = (self.mean, self.std) {
+            config.normalizer = Normalizer { mean, std };
         }
         config.validate()?;
         Ok(config)
@@ -252,10 +265,10 @@ impl ClassifierArguments {
     /// Trains to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
         let config = self.config()?;
-        let Session { out, resume, .. } = &self.session;
+        let out = self.session.out();
         self.session.check(out)?;
         let (device, interrupt) = self.session.start()?;
-        train(&config, out, *resume, &device, &interrupt)?.announce();
+        train(&config, out, self.session.resume, &device, &interrupt)?.announce();
         Ok(())
     }
 }

@@ -1,0 +1,178 @@
+//! `epsiloscope counterfactual`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::attack::save_png;
+use super::class_number;
+use crate::counterfactual::{Counterfactual, Overlap, overlap};
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::evaluate::masks::resized;
+use crate::jobs::{Contrast, Contrasted, PLACES, contrast};
+use crate::model::{write_atomically, zoo};
+use crate::picture::{Picture, luma_above_half, mask_beside, unit_planes};
+use crate::view::{Frame, HeatStyle};
+
+/// Turns a picture into what it would be were it of another class.
+#[derive(Debug, Args)]
+pub struct CounterfactualArguments {
+    /// The picture.
+    picture: PathBuf,
+    /// Id of a bundled model with a generator, or path of a file.
+    #[arg(long, default_value = "cracks-counterfactual")]
+    model: String,
+    /// The class to turn it into; by default the likeliest that it is not.
+    #[arg(long)]
+    target: Option<String>,
+    /// Change above which a pixel belongs to the mask; by default by Otsu's method.
+    #[arg(long)]
+    threshold: Option<f32>,
+    /// The true mask, white on black; by default the one of the same name in a folder beside whose name
+    /// holds “mask”.
+    #[arg(long)]
+    mask: Option<PathBuf>,
+    /// Folder for counterfactual.png, back.png, change.png, mask.png and counterfactual.json.
+    #[arg(long, default_value = ".")]
+    out: PathBuf,
+    /// Where the model runs.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+#[derive(Serialize)]
+struct Facts {
+    model: String,
+    labels: Vec<String>,
+    source: String,
+    target: String,
+    /// What the critic says, in the order of `labels`: of the picture, its counterfactual, its return.
+    seen: [Vec<f32>; 3],
+    /// What the generator's head says of the picture.
+    head: Vec<f32>,
+    change: f32,
+    perceptual: f32,
+    threshold: f32,
+    masked: f64,
+    overlap: Option<Overlap>,
+}
+
+impl CounterfactualArguments {
+    /// Turns it, and writes what came of it.
+    pub fn run(&self) -> Result<()> {
+        let device = Compute::open(self.backend)?.device;
+        let weights = zoo::weights(&self.model)?;
+        let model = Counterfactual::new(&weights, Path::new(&self.model), &device)?;
+        let manifest = model.critic.manifest().clone();
+        let picture = Picture::open(&self.picture)?;
+        let cut = picture.cropped_whole(manifest.input);
+        let target = self.target.as_ref();
+        let asked = Contrast {
+            model: self.model.clone(),
+            picture: Frame::from_planes(unit_planes(&cut), manifest.input),
+            epsilon: 0.0,
+            target: target
+                .map(|name| class_number(&model.critic, name))
+                .transpose()?,
+        };
+        let answer = contrast(&model, asked)?;
+        let facts = self.write(&answer, &manifest.labels, manifest.name)?;
+        let percent = |seen: &[f32]| {
+            let words = facts.labels.iter().zip(seen);
+            let words = words.map(|(label, value)| format!("{label} {:.1} %", value * 100.0));
+            words.collect::<Vec<_>>().join(", ")
+        };
+        for (name, seen) in ["picture", "counterfactual", "way back"]
+            .iter()
+            .zip(&facts.seen)
+        {
+            println!("{name}: {}", percent(seen));
+        }
+        println!(
+            "{} to {}, mean change {:.4}, mask {:.1} % of the pixels above {:.3}",
+            facts.source,
+            facts.target,
+            facts.change,
+            facts.masked * 100.0,
+            facts.threshold
+        );
+        if let Some(Overlap {
+            iou,
+            dice,
+            precision,
+            recall,
+        }) = facts.overlap
+        {
+            println!("IoU {iou:.3}, Dice {dice:.3}, precision {precision:.3}, recall {recall:.3}");
+        }
+        Ok(())
+    }
+
+    fn write(&self, answer: &Contrasted, labels: &[String], model: String) -> Result<Facts> {
+        let size = answer.made.size();
+        let threshold = self.threshold.unwrap_or(answer.otsu);
+        let change = answer.heat.values();
+        let inside: Vec<bool> = change.iter().map(|&value| value > threshold).collect();
+        let white: Vec<f32> = inside
+            .iter()
+            .map(|&inside| f32::from(u8::from(inside)))
+            .collect();
+        let style = HeatStyle::default();
+        let scale = answer.heat.scale(&style);
+        let area = change.len();
+        let mut coloured = vec![0.0; 3 * area];
+        for (at, &value) in change.iter().enumerate() {
+            let rgb =
+                [0, 1, 2].map(|channel| answer.contrast.picture.planes()[channel * area + at]);
+            for (channel, value) in style.color(rgb, value, scale).into_iter().enumerate() {
+                coloured[channel * area + at] = value;
+            }
+        }
+        let write = |name: &str, planes: &[f32]| save_png(&self.out.join(name), planes, size);
+        write("counterfactual.png", answer.made.planes())?;
+        write("back.png", answer.back.planes())?;
+        write("change.png", &coloured)?;
+        write("mask.png", &[white.clone(), white.clone(), white].concat())?;
+        let facts = Facts {
+            model,
+            labels: labels.to_vec(),
+            source: labels[answer.source].clone(),
+            target: labels[answer.target].clone(),
+            seen: [
+                answer.way[0].clone(),
+                answer.way[PLACES - 1].clone(),
+                answer.seen_back.clone(),
+            ],
+            head: answer.head.clone(),
+            change: answer.change(),
+            perceptual: answer.distances.perceptual,
+            threshold,
+            masked: inside.iter().filter(|inside| **inside).count() as f64 / area as f64,
+            overlap: self.overlap(answer, threshold)?,
+        };
+        let json = serde_json::to_string_pretty(&facts).expect("plain data");
+        write_atomically(&self.out.join("counterfactual.json"), json.as_bytes())?;
+        Ok(facts)
+    }
+
+    /// Compares with the true mask, at its own resolution, if there is one.
+    fn overlap(&self, answer: &Contrasted, threshold: f32) -> Result<Option<Overlap>> {
+        let Some(path) = self.mask.clone().or_else(|| mask_beside(&self.picture)) else {
+            return Ok(None);
+        };
+        let mask = Picture::open(&path)?;
+        let original = Picture::open(&self.picture)?.original;
+        if mask.original != original {
+            let reason = "the mask is of another size than the picture";
+            return Err(Error::data(&path, reason));
+        }
+        let size = [mask.pixels.height() as usize, mask.pixels.width() as usize];
+        let map = resized(answer.heat.values(), answer.made.size(), size);
+        Ok(Some(overlap(
+            map.iter().map(|&value| value > threshold),
+            luma_above_half(&mask.pixels).into_iter(),
+        )))
+    }
+}
