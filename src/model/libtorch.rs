@@ -205,3 +205,77 @@ impl<const N: usize> Backward<LibTorch, N> for Step<N> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution, TensorData};
+
+    use super::*;
+    use crate::model::layers::{Conv, Pass, add_and_rectify as added, double_and_add as doubled};
+    use crate::model::{Role, Visitor, tensor_values};
+
+    /// Gives every tensor the values that a function of their number says.
+    struct Fill;
+
+    impl Visitor for Fill {
+        fn tensor<const D: usize>(&mut self, _: &str, _: Role, tensor: &mut Tensor<D>) {
+            let shape = tensor.dims();
+            let count: usize = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|at| 0.3 + (at as f32 * 0.7).sin()).collect();
+            let filled = Tensor::from_data(TensorData::new(values, shape), &tensor.device());
+            *tensor = filled.autodiff().require_grad();
+        }
+    }
+
+    /// Output, batch statistics and the gradient with respect to the picture and the kernel of a small
+    /// network of every step there is.
+    fn results(device: &Device, picture: &[f32]) -> Vec<Vec<f32>> {
+        let mut normal = Conv::new([3, 4], 3, 2, device);
+        normal.visit("a", "b", &mut Fill);
+        let mut plain = Conv::with_bias([4, 4], 3, 1, device);
+        plain.visit("c", "", &mut Fill);
+        let data = TensorData::new(picture.to_vec(), [2, 3, 8, 6]);
+        let x = Tensor::<4>::from_data(data, device)
+            .autodiff()
+            .require_grad();
+        let mut statistics = Vec::new();
+        let y = normal.forward(x.clone(), true, &mut Pass::Training(&mut statistics));
+        let z = plain.forward(y.clone(), false, &mut Pass::Inference);
+        let sum = added(z, y, false);
+        let loss = doubled(sum.clone(), x.clone().mean_dim(1).expand([2, 4, 8, 6]));
+        let loss = (loss.clone() * loss.sin()).sum();
+        let mut gradients = loss.backward();
+        let to_x = x.grad_remove(&mut gradients).expect("a gradient");
+        let to_kernel = normal
+            .weight
+            .grad_remove(&mut gradients)
+            .expect("a gradient");
+        let mut all = vec![
+            tensor_values(sum),
+            tensor_values(to_x),
+            tensor_values(to_kernel),
+        ];
+        all.extend(statistics.into_iter().map(tensor_values));
+        all
+    }
+
+    #[test]
+    fn the_same_as_on_the_other_cpu_back_end() {
+        let flex = Device::flex();
+        let picture = Tensor::<1>::random([2 * 3 * 8 * 6], Distribution::Default, &flex);
+        let picture = tensor_values(picture);
+        let (ours, theirs) = (
+            results(&Device::libtorch(), &picture),
+            results(&flex, &picture),
+        );
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            let scale = theirs
+                .iter()
+                .fold(1e-3_f32, |most, value| most.max(value.abs()));
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert!((ours - theirs).abs() < 1e-4 * scale, "{ours} and {theirs}");
+            }
+        }
+    }
+}
