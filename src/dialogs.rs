@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::Error;
+use crate::mask;
 use crate::picture::{self, Picture};
 use crate::view::Frame;
 
@@ -11,8 +12,13 @@ use crate::view::Frame;
 pub enum Outcome {
     /// A folder of background pictures was chosen.
     Background(PathBuf),
-    /// The true mask of the open picture was chosen.
-    Mask(Picture),
+    /// The true mask of a picture was chosen.
+    Mask {
+        /// The picture.
+        of: Picture,
+        /// White on black.
+        mask: Picture,
+    },
     /// It did not work.
     Trouble(Error),
 }
@@ -49,12 +55,12 @@ impl Dialogs {
     }
 
     /// Asks for the true mask of a picture, and opens it.
-    pub fn choose_mask(&self) {
-        self.work(|| {
+    pub fn choose_mask(&self, of: Picture) {
+        self.work(move || {
             let dialog = rfd::FileDialog::new().set_title("Mask: white on black");
             let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
-            let opened = Picture::open(&dialog.pick_file()?);
-            Some(opened.map_or_else(Outcome::Trouble, Outcome::Mask))
+            let opened = mask::open(&dialog.pick_file()?, of.original);
+            Some(opened.map_or_else(Outcome::Trouble, |mask| Outcome::Mask { of, mask }))
         });
     }
 

@@ -17,7 +17,7 @@
 //! | which pixels speak for a class, and how far to trust that | [`attribution`] |
 //! | pictures that a model makes: inversion, generation, units | [`synthesis`] |
 //! | what a picture would be were it of another class | [`counterfactual`] |
-//! | pictures and data sets | [`picture`], [`samples`], [`data`] |
+//! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
@@ -38,6 +38,7 @@ pub mod error;
 pub mod evaluate;
 pub mod jobs;
 pub mod loader;
+pub mod mask;
 pub mod model;
 pub mod picture;
 pub mod results;

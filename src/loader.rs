@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::{Error, Result};
-use crate::picture::{Picture, has_picture_name, mask_beside};
+use crate::mask::{self, Finder};
+use crate::picture::{Picture, has_picture_name};
 
 /// A folder with more pictures than this is cut off, with a message.
 const MOST: usize = 10_000;
@@ -39,6 +40,7 @@ struct Delivery {
     context: egui::Context,
     held: Arc<AtomicUsize>,
     first: bool,
+    masks: Finder,
 }
 
 impl Loader {
@@ -88,6 +90,7 @@ impl Loader {
             context: self.context.clone(),
             held: self.held.clone(),
             first: true,
+            masks: Finder::default(),
         };
         std::thread::spawn(move || {
             for path in choose() {
@@ -100,8 +103,11 @@ impl Loader {
 impl Delivery {
     fn send(&mut self, result: Result<Picture>) {
         let result = result.map(|picture| Opened {
-            // A mask that cannot be opened is as good as none.
-            mask: mask_beside(&picture.path).and_then(|path| Picture::open(&path).ok()),
+            // A mask that cannot be opened, or is of another size, is as good as none.
+            mask: self
+                .masks
+                .find(&picture.path)
+                .and_then(|path| mask::open(&path, picture.original).ok()),
             picture,
             first: std::mem::replace(&mut self.first, false),
         });

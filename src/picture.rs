@@ -235,30 +235,6 @@ pub fn to_rgb(planes: &[f32], size: [usize; 2]) -> RgbImage {
     })
 }
 
-/// Which pixels are brighter than half: a mask that is white on black.
-pub fn luma_above_half(image: &RgbImage) -> Vec<bool> {
-    let bright = |pixel: &image::Rgb<u8>| {
-        let sum: u32 = pixel.0.iter().map(|&value| u32::from(value)).sum();
-        sum > 3 * 127
-    };
-    image.pixels().map(bright).collect()
-}
-
-/// The file of the true mask of a picture, if it lies where such files lie: under the same name, as
-/// PNG, in a folder beside one of the three around the picture, whose name holds “mask”.
-pub fn mask_beside(path: &Path) -> Option<PathBuf> {
-    let name = Path::new(path.file_stem()?).with_extension("png");
-    let folders = path.ancestors().skip(1).take(3);
-    let beside = folders.filter_map(|folder| std::fs::read_dir(folder).ok());
-    let entries = beside.flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())));
-    let is_masks = |folder: &PathBuf| {
-        let name = folder.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.to_ascii_lowercase().contains("mask")) && folder.is_dir()
-    };
-    let mut files = entries.filter(is_masks).map(|folder| folder.join(&name));
-    files.find(|file| file.is_file() && file != path)
-}
-
 /// `count` pictures `[count, 3, h, w]` side by side in a grid as square as can be: planes
 /// `[3, rows · h, columns · w]`, grey where there is none, with their height and width.
 pub fn montage(pictures: &[f32], count: usize, [h, w]: [usize; 2]) -> (Vec<f32>, [usize; 2]) {

@@ -60,6 +60,11 @@ impl Row {
                 self.sweep.clear();
                 self.attacked = None;
                 self.explained[Which::Attacked as usize] = None;
+                // That of the picture itself still holds.
+                self.contrasted = self
+                    .contrasted
+                    .take()
+                    .filter(|of| of.contrast.epsilon == 0.0);
             }
             Lane::Explain(..)
             | Lane::Curves(..)

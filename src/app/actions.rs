@@ -49,8 +49,8 @@ impl App {
     }
 
     fn choose_mask(&self) {
-        if self.state.entry().is_some() {
-            self.dialogs.choose_mask();
+        if let Some(entry) = self.state.entry() {
+            self.dialogs.choose_mask(entry.picture.clone());
         }
     }
 
@@ -85,9 +85,11 @@ impl App {
         let Some(set) = zoo::SETS.get(number) else {
             return;
         };
-        self.state.models = set.models.map(str::to_owned).into();
-        self.rows = vec![Row::default(); self.state.models.len()];
-        self.manifest = None;
+        if self.state.models[..] != set.models[..] {
+            self.state.use_models(set.models.map(str::to_owned).into());
+            self.rows = vec![Row::default(); self.state.models.len()];
+            self.manifest = None;
+        }
         self.add_samples();
         self.state.show_set(set.walls);
     }

@@ -35,12 +35,16 @@ impl App {
                 Err(error) => self.messages.push(error.to_string()),
             }
         }
-        let held = self.state.library.iter().map(|entry| entry.picture.bytes());
+        let held = self.state.library.iter().map(|entry| {
+            let mask = entry.mask.as_ref().map_or(0, Picture::bytes);
+            entry.picture.bytes() + mask
+        });
         self.loader.set_held(held.sum());
         for outcome in self.dialogs.outcomes() {
             match outcome {
-                Outcome::Mask(mask) => {
-                    if let Some(entry) = self.state.entry_mut() {
+                Outcome::Mask { of, mask } => {
+                    let mut entries = self.state.library.iter_mut();
+                    if let Some(entry) = entries.find(|entry| entry.picture == of) {
                         entry.mask = Some(mask);
                     }
                 }

@@ -4,7 +4,7 @@
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::descent::generator;
-use crate::model::Weights;
+use crate::model::{CRITIC, Weights};
 
 /// What is randomised, from the output down; each stage includes the one before.
 pub const RANDOMISED: [&str; 3] = ["last layer", "last stage too", "all layers"];
@@ -12,14 +12,17 @@ pub const RANDOMISED: [&str; 3] = ["last layer", "last stage too", "all layers"]
 /// `weights` with kernels replaced by noise of the same mean and deviation; `stage` is an index
 /// into [`RANDOMISED`]. Biases and normalisation stay.
 pub fn randomised(mut weights: Weights, stage: usize) -> Weights {
+    // In a file that holds more than a classifier, its tensors begin with a word of their own.
+    let own = |name: &str| name.strip_prefix(CRITIC).unwrap_or(name).to_owned();
     let stages = weights.tensors.keys().filter_map(|name| {
+        let name = own(name);
         let number = name.strip_prefix("layer")?.split('.').next()?;
         number.parse::<usize>().ok()
     });
     let last = format!("layer{}.", stages.max().unwrap_or(0));
     let meant = |name: &str| match stage {
-        0 => name.starts_with("fc."),
-        1 => name.starts_with("fc.") || name.starts_with(&last),
+        0 => own(name).starts_with("fc."),
+        1 => own(name).starts_with("fc.") || own(name).starts_with(&last),
         _ => true,
     };
     for (number, (name, array)) in weights.tensors.iter_mut().enumerate() {

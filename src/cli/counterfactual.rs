@@ -9,11 +9,12 @@ use super::attack::save_png;
 use super::class_number;
 use crate::counterfactual::{Counterfactual, Overlap, overlap};
 use crate::device::{Backend, Compute};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::masks::resized;
 use crate::jobs::{Contrast, Contrasted, PLACES, contrast};
+use crate::mask::{self, Finder, TrueMask};
 use crate::model::{write_atomically, zoo};
-use crate::picture::{Picture, luma_above_half, mask_beside, unit_planes};
+use crate::picture::{Picture, unit_planes};
 use crate::view::{Frame, HeatStyle};
 
 /// Turns a picture into what it would be were it of another class.
@@ -159,20 +160,16 @@ impl CounterfactualArguments {
 
     /// Compares with the true mask, at its own resolution, if there is one.
     fn overlap(&self, answer: &Contrasted, threshold: f32) -> Result<Option<Overlap>> {
-        let Some(path) = self.mask.clone().or_else(|| mask_beside(&self.picture)) else {
+        let found = || Finder::default().find(&self.picture);
+        let Some(path) = self.mask.clone().or_else(found) else {
             return Ok(None);
         };
-        let mask = Picture::open(&path)?;
         let original = Picture::open(&self.picture)?.original;
-        if mask.original != original {
-            let reason = "the mask is of another size than the picture";
-            return Err(Error::data(&path, reason));
-        }
-        let size = [mask.pixels.height() as usize, mask.pixels.width() as usize];
-        let map = resized(answer.heat.values(), answer.made.size(), size);
+        let truth = TrueMask::of(&mask::open(&path, original)?, answer.made.size());
+        let map = resized(answer.heat.values(), answer.made.size(), truth.size);
         Ok(Some(overlap(
             map.iter().map(|&value| value > threshold),
-            luma_above_half(&mask.pixels).into_iter(),
+            truth.inside.into_iter(),
         )))
     }
 }

@@ -81,7 +81,11 @@ impl Generator {
             .input
             .iter()
             .all(|side| side % config.multiple() == 0);
-        if config.outputs != 3 || config.classes + 1 != manifest.architecture.classes || !fits {
+        if config.outputs != 3
+            || config.classes < 2
+            || config.classes + 1 != manifest.architecture.classes
+            || !fits
+        {
             return Err(wrong("its generator does not fit its critic".into()));
         }
         if config.numbers() > weights.numbers().saturating_add(SLACK) {

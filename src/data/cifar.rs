@@ -50,7 +50,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
         labels: Vec::new(),
         names: Vec::new(),
         skipped: Vec::new(),
-        unequal: None,
+        originals: Vec::new(),
         pixels: Vec::new(),
     };
     for name in file_names(split) {
@@ -78,6 +78,7 @@ fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
             ));
         }
         dataset.labels.push(label);
+        dataset.originals.push([SIDE as u32; 2]);
         dataset.names.push(path.join(number.to_string()));
         dataset.pixels.extend(&record[1..]);
     }

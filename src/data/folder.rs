@@ -46,17 +46,13 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
         labels: Vec::new(),
         names: Vec::new(),
         skipped: Vec::new(),
-        unequal: None,
+        originals: Vec::new(),
         pixels: Vec::new(),
     };
-    let mut first = None;
     for ((label, path), planes) in files.into_iter().zip(decoded) {
         match planes {
             Ok((planes, original)) => {
-                let first = *first.get_or_insert(original);
-                if original != first && dataset.unequal.is_none() {
-                    dataset.unequal = Some((path.clone(), original, first));
-                }
+                dataset.originals.push(original);
                 dataset.labels.push(label);
                 dataset.names.push(path);
                 dataset.pixels.extend(planes);

@@ -47,8 +47,8 @@ pub struct Dataset {
     pub names: Vec<PathBuf>,
     /// Files that could not be read, and why.
     pub skipped: Vec<Error>,
-    /// A picture of another width and height than the first, if there is one.
-    pub unequal: Option<(PathBuf, [u32; 2], [u32; 2])>,
+    /// Width and height of each picture before it was cut and scaled.
+    pub originals: Vec<[u32; 2]>,
     /// `labels.len()` pictures of three planes each.
     pixels: Vec<u8>,
 }
@@ -108,6 +108,7 @@ impl Dataset {
         }
         let chosen: Vec<usize> = (0..count).map(|index| index * total / count).collect();
         self.labels = chosen.iter().map(|&index| self.labels[index]).collect();
+        self.originals = chosen.iter().map(|&index| self.originals[index]).collect();
         self.names = chosen
             .iter()
             .map(|&index| self.names[index].clone())
@@ -136,13 +137,14 @@ impl Dataset {
         if let Some(first) = self.skipped.first() {
             return Err(first.clone());
         }
-        match &self.unequal {
+        let first = self.originals.first().copied().unwrap_or_default();
+        match self.originals.iter().position(|&size| size != first) {
             None => Ok(()),
-            Some((path, found, first)) => Err(Error::data(
-                path,
+            Some(at) => Err(Error::data(
+                &self.names[at],
                 format!(
                     "it has {}×{} pixels, the first picture of the set {}×{}; all must have the same size",
-                    found[0], found[1], first[0], first[1]
+                    self.originals[at][0], self.originals[at][1], first[0], first[1]
                 ),
             )),
         }

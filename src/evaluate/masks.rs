@@ -1,6 +1,4 @@
-//! True masks of a data set's pictures, and how maps compare with them.
-
-use std::path::Path;
+//! How maps compare with true masks.
 
 use image::imageops::FilterType;
 use image::{ImageBuffer, Luma};
@@ -8,39 +6,24 @@ use image::{ImageBuffer, Luma};
 use crate::counterfactual::{Overlap, otsu, overlap};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::picture::{Picture, luma_above_half, mask_beside};
+use crate::mask::{self, Finder, TrueMask};
 
-/// The true mask of a picture at its own resolution.
-#[derive(Clone)]
-pub struct TrueMask {
-    /// Height and width in pixels.
-    pub size: [usize; 2],
-    /// Row by row.
-    pub inside: Vec<bool>,
-}
-
-/// The masks that lie beside the pictures of `data` (see [`mask_beside`]), by picture.
+/// The masks that lie beside the pictures of `data` ([`Finder`]), by picture.
 ///
 /// # Errors
-/// Those of a mask file that cannot be opened.
+/// Those of a mask that cannot be opened or is of another size than its picture.
 pub fn beside(data: &Dataset) -> Result<Vec<Option<TrueMask>>> {
-    let mask = |path: &Path| mask_beside(path).map(|path| open(&path)).transpose();
-    data.names.iter().map(|path| mask(path)).collect()
+    let mut finder = Finder::default();
+    let pairs = data.names.iter().zip(&data.originals);
+    let mask = |(path, &original): (&std::path::PathBuf, &[u32; 2])| {
+        let found = finder.find(path);
+        let opened = found.map(|path| mask::open(&path, original)).transpose()?;
+        Ok(opened.map(|mask| TrueMask::of(&mask, data.size)))
+    };
+    pairs.map(mask).collect()
 }
 
-fn open(path: &Path) -> Result<TrueMask> {
-    let picture = Picture::open(path)?;
-    let size = [
-        picture.pixels.height() as usize,
-        picture.pixels.width() as usize,
-    ];
-    Ok(TrueMask {
-        size,
-        inside: luma_above_half(&picture.pixels),
-    })
-}
-
-/// A map of another size, interpolated linearly.
+/// A map of values in [0, 1] at another size, interpolated linearly.
 pub fn resized(map: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
     if from == to {
         return map.to_vec();
@@ -54,11 +37,29 @@ pub fn resized(map: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
 
 /// Cuts a map (values of at least 0 count) at Otsu's threshold, at the mask's resolution, and compares.
 pub fn score(map: &[f32], size: [usize; 2], truth: &TrueMask) -> Overlap {
-    let map: Vec<f32> = map.iter().map(|value| value.max(0.0)).collect();
+    // `resized` clamps to [0, 1]; Otsu's threshold does not mind the scale.
+    let most = map.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let map: Vec<f32> = map.iter().map(|value| value.max(0.0) / most).collect();
     let map = resized(&map, size, truth.size);
     let threshold = otsu(&map);
     overlap(
         map.iter().map(|&value| value > threshold),
         truth.inside.iter().copied(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_values_are_not_cut_off_before_they_are_compared() {
+        // Left half far above the right one, both beyond 1.
+        let map = [9.0, 9.0, 2.0, 2.0].repeat(4);
+        let truth = TrueMask {
+            size: [8, 8],
+            inside: (0..64).map(|at| at % 8 < 4).collect(),
+        };
+        assert!(score(&map, [4, 4], &truth).iou > 0.99);
+    }
 }

@@ -6,8 +6,8 @@ mod wishes;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::Attack;
-use crate::attribution::Explanation;
+use crate::attack::{Attack, Goal};
+use crate::attribution::{ClassChoice, Explanation, Question};
 use crate::descent::Norm;
 use crate::jobs::Which;
 use crate::picture::{Crop, Picture};
@@ -310,6 +310,19 @@ impl State {
             mask,
         });
         self.selected = Some(self.library.len() - 1);
+    }
+
+    /// Puts other models into the rows; what names a class of the old ones goes.
+    pub fn use_models(&mut self, models: Vec<String>) {
+        self.models = models;
+        self.attack.goal = Goal::Untargeted;
+        self.contrasts.target = None;
+        let question = &mut self.explanation.question;
+        let names_class = |choice: ClassChoice| matches!(choice, ClassChoice::Class(_));
+        if names_class(question.class) || question.against.is_some_and(names_class) {
+            *question = Question::default();
+        }
+        self.studio.units.clear();
     }
 
     /// Shows what there is to see of a set of models: counterfactuals, or attacks and maps.

@@ -93,3 +93,40 @@ impl Visitor for Update<'_> {
         *tensor = (weight - step * self.rate).reshape(tensor.dims());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tensor_values;
+
+    /// A network of one weight and one bias.
+    #[derive(Clone)]
+    struct Two(Tensor<1>, Tensor<1>);
+
+    impl Parameters for Two {
+        fn visit(&mut self, visitor: &mut impl Visitor) {
+            visitor.tensor("weight", Role::Weight, &mut self.0);
+            visitor.tensor("bias", Role::Bias, &mut self.1);
+        }
+    }
+
+    #[test]
+    fn two_steps_by_hand() {
+        let device = Device::flex();
+        let one = || Tensor::<1>::ones([1], &device);
+        let mut network = Two(one(), one());
+        let mut adam = Adam::new([0.5, 0.99], 0.01);
+        let mut step = |network: &mut Two, gradient: f64| {
+            let gradient = |name: &str| (name.to_owned(), one() * gradient);
+            let gradients = ["weight", "bias"].map(gradient).into();
+            adam.step(network, gradients, 0.1);
+            [&network.0, &network.1].map(|tensor| tensor_values(tensor.clone())[0])
+        };
+        // Means 0.25 / 0.5, squares 0.0025 / 0.01: a step of 0.1; the weight also decays by 0.001.
+        let [weight, bias] = step(&mut network, 0.5);
+        assert!((weight - 0.899).abs() < 1e-6 && (bias - 0.9).abs() < 1e-6);
+        // The mean is now 0: only decay is left.
+        let [weight, bias] = step(&mut network, -0.25);
+        assert!((weight - 0.898_101).abs() < 1e-6 && (bias - 0.9).abs() < 1e-6);
+    }
+}

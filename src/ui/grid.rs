@@ -187,7 +187,7 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
         ),
         Column::Counterfactual | Column::Change | Column::Return => (
             column.name().into(),
-            contrast::note(row, row.look.as_ref(), column),
+            contrast::note(state, index, row, column),
         ),
     };
     ui.allocate_ui_with_layout(vec2(ui.available_width(), TITLE), layout, |ui| {

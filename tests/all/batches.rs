@@ -148,3 +148,87 @@ fn cutout_hides_a_square_or_what_the_edge_leaves_of_it() {
         assert!((8..=48).contains(&grey.len()), "{} hidden", grey.len());
     }
 }
+
+#[test]
+fn turned_pictures_hold_the_same_pixels() {
+    let data = twelve();
+    let turned = Augmentation {
+        turn: true,
+        ..PLAIN
+    };
+    let (plain, turned) = (
+        pixels(&epoch(&data, PLAIN, 4, 1, 0)),
+        pixels(&epoch(&data, turned, 4, 1, 0)),
+    );
+    let mut moved = 0;
+    for (before, after) in plain.chunks_exact(64).zip(turned.chunks_exact(64)) {
+        let sorted = |plane: &[f32]| {
+            let mut values = plane.to_vec();
+            values.sort_by(f32::total_cmp);
+            values
+        };
+        assert_eq!(sorted(before), sorted(after));
+        let quarters: [fn(usize, usize) -> usize; 4] = [
+            |x, y| y * 8 + x,
+            |x, y| (7 - x) * 8 + y,
+            |x, y| (7 - y) * 8 + 7 - x,
+            |x, y| x * 8 + 7 - y,
+        ];
+        let is_turn = |from: &fn(usize, usize) -> usize| {
+            (0..64).all(|at| after[at] == before[from(at % 8, at / 8)])
+        };
+        assert!(quarters.iter().any(is_turn), "neither turned nor as it was");
+        moved += usize::from(before != after);
+    }
+    assert!(moved > 0, "none was turned");
+}
+
+#[test]
+fn jitter_changes_light_within_its_share() {
+    let data = twelve();
+    let jittered = Augmentation {
+        jitter: 0.2,
+        ..PLAIN
+    };
+    let (plain, varied) = (
+        pixels(&epoch(&data, PLAIN, 4, 1, 0)),
+        pixels(&epoch(&data, jittered, 4, 1, 0)),
+    );
+    let mut changed = 0;
+    for (before, after) in plain.iter().zip(&varied) {
+        // Gain up to 1.2 · 1.1 around ½, shift up to 0.1.
+        let most = 0.32 * (before - 0.5).abs() + 0.1 + 1e-6;
+        assert!((before - after).abs() <= most, "{before} became {after}");
+        assert!((0.0..=1.0).contains(after));
+        changed += usize::from(before != after);
+    }
+    assert!(changed > plain.len() / 2);
+}
+
+#[test]
+fn a_balanced_epoch_shows_every_class_equally_often() {
+    let root = tempdir().expect("a folder");
+    write_two_colours(root.path(), 6, 0);
+    for number in 0..4 {
+        let path = root.path().join(format!("train/red/0{number}.png"));
+        std::fs::remove_file(path).expect("a file goes");
+    }
+    let data = Dataset::open(root.path(), Split::Train, [8, 8]).expect("pictures");
+    assert_eq!(data.len(), 8);
+    let balanced = Augmentation {
+        balance: true,
+        ..PLAIN
+    };
+    let batches = epoch(&data, balanced, 4, 1, 0);
+    let classes: Vec<usize> = batches
+        .iter()
+        .flat_map(|batch| batch.classes.clone())
+        .collect();
+    assert_eq!(classes.iter().filter(|&&class| class == 1).count(), 4);
+    let plain = epoch(&data, PLAIN, 4, 1, 0);
+    let classes: Vec<usize> = plain
+        .iter()
+        .flat_map(|batch| batch.classes.clone())
+        .collect();
+    assert_eq!(classes.iter().filter(|&&class| class == 1).count(), 2);
+}

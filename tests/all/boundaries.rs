@@ -17,6 +17,7 @@ static FORBIDDEN: [(&[&str], &[&str]); 3] = [
             "evaluate/",
             "counterfactual/",
             "picture.rs",
+            "mask.rs",
         ],
         &["egui", "eframe", "wgpu"],
     ),

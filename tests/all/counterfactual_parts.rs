@@ -206,6 +206,7 @@ fn hostile_generators_are_refused() {
         r#"{"width":512,"levels":6,"outputs":3,"classes":2}"#,
         r#"{"width":0,"levels":2,"outputs":3,"classes":2}"#,
         r#"{"width":4,"levels":2,"outputs":3,"classes":9}"#,
+        r#"{"width":4,"levels":2,"outputs":3,"classes":0}"#,
         r#"{"width":4,"levels":60,"outputs":3,"classes":2}"#,
         "[]",
     ] {

@@ -3,18 +3,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use epsiloscope::counterfactual::{Counterfactual, change, otsu, overlap};
 use epsiloscope::data::{Augmentation, Dataset, Split};
 use epsiloscope::error::Result;
 use epsiloscope::evaluate::predict;
+use epsiloscope::mask::seen;
 use epsiloscope::model::Weights;
-use epsiloscope::picture::luma_above_half;
+use epsiloscope::picture::{Crop, Picture};
 use epsiloscope::samples::textures::wall;
 use epsiloscope::train::counterfactual::{
-    CounterfactualConfig, LossWeights, judge, train_counterfactual,
+    Checkpoint, CounterfactualConfig, LossWeights, Position, judge, train_counterfactual,
 };
 use epsiloscope::train::{Interrupt, Outcome, Schedule, ScheduleKind};
 use tempfile::{TempDir, tempdir};
@@ -105,7 +107,9 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .expect("a name");
-        let truth = luma_above_half(&wall(stem.parse().expect("a seed"), SIDE, true).1);
+        let mask = wall(stem.parse().expect("a seed"), SIDE, true).1;
+        let mask = Picture::from_image("mask".into(), mask.into());
+        let truth = seen(&mask, Crop::default(), config.input);
         let x = test.tensor(&[index], &Device::flex());
         let made = model.generator.translate(x.clone(), &[0]).picture;
         flipped += f32::from(u8::from(predict(&model.critic, made.clone()) == [0]));
@@ -142,20 +146,54 @@ fn moment() -> (TempDir, CounterfactualConfig) {
     (folder, config)
 }
 
+/// Trains until `wait` after the first epoch.
+fn train_for_a_while(config: &CounterfactualConfig, out: &Path, wait: Duration) -> Outcome {
+    let interrupt = Interrupt::default();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !out.join("metrics.csv").exists() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(wait);
+            interrupt.store(true, Ordering::Relaxed);
+        });
+        train_counterfactual(config, out, false, &Device::flex(), &interrupt)
+            .unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
 #[test]
 fn an_interrupted_training_ends_as_an_uninterrupted_one() {
-    let (folder, config) = moment();
-    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let (folder, mut config) = moment();
+    (config.epochs, config.schedule.epochs) = (5, 5);
+    let whole = folder.path().join("whole");
+    let began = Instant::now();
     run(&config, &whole, false, false).unwrap_or_else(|error| panic!("{error}"));
-    let stopped = run(&config, &parts, false, true).unwrap_or_else(|error| panic!("{error}"));
-    assert!(matches!(stopped, Outcome::Interrupted(_)));
-    run(&config, &parts, true, false).unwrap_or_else(|error| panic!("{error}"));
-    let weights = |out: &Path| Weights::read(&out.join("model.safetensors")).expect("a model");
-    assert_eq!(weights(&whole), weights(&parts));
-    let lines = fs::read_to_string(parts.join("metrics.csv")).expect("metrics");
-    assert_eq!(lines.lines().count(), 4);
+    let an_epoch = began.elapsed() / 5;
+    let mut caught = Position::default();
+    // Where it is caught is up to the machine: a few tries, until both networks have begun to learn.
+    for attempt in 1..8 {
+        let out = folder.path().join(format!("attempt {attempt}"));
+        let outcome = train_for_a_while(&config, &out, an_epoch.mul_f64(0.4 * f64::from(attempt)));
+        if let Outcome::Interrupted(path) = outcome {
+            let checkpoint = Checkpoint::read(&path).unwrap_or_else(|error| panic!("{error}"));
+            caught = checkpoint.position().clone();
+            run(&config, &out, true, false).unwrap_or_else(|error| panic!("{error}"));
+        }
+        for name in ["model.safetensors", "checkpoint.safetensors"] {
+            let tensors = |out: &Path| Weights::read(&out.join(name)).expect("a file").tensors;
+            assert_eq!(tensors(&whole), tensors(&out), "{name}");
+        }
+        if caught.step > 0 && caught.epoch >= config.warm_up {
+            break;
+        }
+    }
+    assert!(caught.step > 0, "it was never caught inside an epoch");
+    let lines = fs::read_to_string(whole.join("metrics.csv")).expect("metrics");
+    assert_eq!(lines.lines().count(), 6);
     assert!(lines.starts_with("epoch,rate,critic_real,critic_fake,fool,cycle,identity,sparsity"));
-    assert!(parts.join("sheet-003.png").exists());
+    assert!(whole.join("sheet-003.png").exists());
 }
 
 #[test]
@@ -178,6 +216,10 @@ fn unsound_folders_are_refused_before_training() {
         fs::write(root.join("train/clean/broken.png"), b"no picture").expect("a file");
     };
     refused(&broken, "broken.png", "no known picture format");
+    let broken_test = |root: &Path| {
+        fs::write(root.join("test/clean/torn.png"), b"").expect("a file");
+    };
+    refused(&broken_test, "torn.png", "the file is empty");
 }
 
 #[test]

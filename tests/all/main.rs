@@ -22,7 +22,8 @@ mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
 mod counterfactual_parts; // loss terms, masks, files
-mod counterfactual_training; // on made-up walls: worth, refusals, resumption
+mod counterfactual_training;
+mod masks; // where true masks lie, and what of them a model sees // on made-up walls: worth, refusals, resumption
 
 mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances

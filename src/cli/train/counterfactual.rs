@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Session;
-use crate::error::Result;
-use crate::train::Outcome;
-use crate::train::counterfactual::{CounterfactualConfig, train_counterfactual};
+use crate::error::{Error, Result};
+use crate::train::counterfactual::{Checkpoint, CounterfactualConfig, train_counterfactual};
+use crate::train::{CHECKPOINT, Outcome};
 
 /// What is not given keeps the recipe's value, which is made for textures of 64×64 pixels.
 #[derive(Debug, Args)]
@@ -112,26 +112,45 @@ impl CounterfactualArguments {
 
     /// Trains each seed to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
-        let prepared = self.seeds.iter().map(|&seed| {
-            let out = self.folder(seed);
-            self.session.check(&out)?;
-            let config = self.config(seed);
-            if !self.session.resume {
-                config.validate()?;
-            }
-            Ok((config, out))
-        });
-        let prepared = prepared.collect::<Result<Vec<_>>>()?;
+        let mut known = self.seeds.clone();
+        known.sort_unstable();
+        known.dedup();
+        if known.len() < self.seeds.len() {
+            return Err(Error::Config("every seed is trained once only".into()));
+        }
+        for &seed in &self.seeds {
+            self.session.check(&self.folder(seed))?;
+        }
+        let first = self.begun()?;
+        let config = |seed: u64| CounterfactualConfig {
+            seed,
+            ..first.clone().unwrap_or_else(|| self.config(seed))
+        };
+        if first.is_none() {
+            config(self.seeds[0]).validate()?;
+        }
         let (device, interrupt) = self.session.start()?;
-        for (config, out) in prepared {
+        for &seed in &self.seeds {
+            let out = self.folder(seed);
             let resume = self.session.resumes(&out);
-            let outcome = train_counterfactual(&config, &out, resume, &device, &interrupt)?;
+            let outcome = train_counterfactual(&config(seed), &out, resume, &device, &interrupt)?;
             outcome.announce();
             if matches!(outcome, Outcome::Interrupted(_)) {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The settings of a training to go on with: those not yet begun are to have the same.
+    fn begun(&self) -> Result<Option<CounterfactualConfig>> {
+        let paths = self
+            .seeds
+            .iter()
+            .map(|&seed| self.folder(seed).join(CHECKPOINT));
+        let mut there = paths.filter(|path| self.session.resume && path.exists());
+        let config = |path: std::path::PathBuf| Ok(Checkpoint::read(&path)?.config().clone());
+        there.next().map(config).transpose()
     }
 
     fn folder(&self, seed: u64) -> PathBuf {

@@ -92,6 +92,11 @@ impl Checkpoint {
         &self.head.config
     }
 
+    /// Where it was taken.
+    pub fn position(&self) -> &Position {
+        &self.head.position
+    }
+
     /// The training as it was, and where.
     pub fn restore(
         self,

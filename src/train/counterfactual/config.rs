@@ -149,6 +149,12 @@ impl CounterfactualConfig {
         }
     }
 
+    /// Whether the critic and the generator learn in an epoch (from 0 on).
+    pub fn learning(&self, epoch: usize) -> [bool; 2] {
+        let settled = epoch + self.settling >= self.epochs;
+        [!settled, epoch >= self.warm_up]
+    }
+
     /// Refuses settings that cannot train.
     pub fn validate(&self) -> Result<()> {
         let LossWeights {
@@ -185,6 +191,8 @@ impl CounterfactualConfig {
             .all(share)
         {
             "shares must be between 0 and 1".into()
+        } else if self.average >= 1.0 {
+            "the average of the generator must move".into()
         } else {
             return Ok(());
         };

@@ -14,22 +14,23 @@ pub struct CounterfactualMetrics {
     pub epoch: usize,
     /// Learning rate of the last step.
     pub rate: f64,
-    /// Mean terms of the losses, before their weights, in the order of [`Terms`].
-    pub critic_real: f64,
+    /// Mean terms of the losses, before their weights, in the order of [`Terms`]; empty where the network
+    /// concerned rested.
+    pub critic_real: Option<f64>,
     /// See [`Terms::critic_fake`].
-    pub critic_fake: f64,
+    pub critic_fake: Option<f64>,
     /// See [`Terms::fool`].
-    pub fool: f64,
+    pub fool: Option<f64>,
     /// See [`Terms::cycle`].
-    pub cycle: f64,
+    pub cycle: Option<f64>,
     /// See [`Terms::identity`].
-    pub identity: f64,
+    pub identity: Option<f64>,
     /// See [`Terms::sparsity`].
-    pub sparsity: f64,
+    pub sparsity: Option<f64>,
     /// See [`Terms::total_variation`].
-    pub total_variation: f64,
+    pub total_variation: Option<f64>,
     /// See [`Terms::head`].
-    pub head: f64,
+    pub head: Option<f64>,
     /// The critic's balanced accuracy on the monitored test pictures; empty without a test split.
     pub balanced_accuracy: Option<f64>,
     /// Share of them that the averaged generator turns into the next class, to the critic's eye.
@@ -47,20 +48,22 @@ pub struct CounterfactualMetrics {
 }
 
 impl CounterfactualMetrics {
-    /// The mean of summed terms over `steps`.
-    pub fn new(epoch: usize, rate: f64, sums: &Terms, steps: usize) -> Self {
-        let mean = |sum: f64| sum / steps.max(1) as f64;
+    /// The mean of summed terms over `steps`; `learning` says whether the critic and the generator did.
+    pub fn new(epoch: usize, rate: f64, sums: &Terms, steps: usize, learning: [bool; 2]) -> Self {
+        let [critic, generator] =
+            learning.map(|learns| move |sum: f64| learns.then_some(sum / steps.max(1) as f64));
+        let both = learning == [true; 2];
         Self {
             epoch,
             rate,
-            critic_real: mean(sums.critic_real),
-            critic_fake: mean(sums.critic_fake),
-            fool: mean(sums.fool),
-            cycle: mean(sums.cycle),
-            identity: mean(sums.identity),
-            sparsity: mean(sums.sparsity),
-            total_variation: mean(sums.total_variation),
-            head: mean(sums.head),
+            critic_real: critic(sums.critic_real),
+            critic_fake: critic(sums.critic_fake).filter(|_| both),
+            fool: generator(sums.fool),
+            cycle: generator(sums.cycle),
+            identity: generator(sums.identity),
+            sparsity: generator(sums.sparsity),
+            total_variation: generator(sums.total_variation),
+            head: generator(sums.head),
             balanced_accuracy: None,
             flip_rate: None,
             change: None,

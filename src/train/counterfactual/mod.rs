@@ -8,9 +8,10 @@ mod config;
 pub mod losses;
 mod metrics;
 mod session;
-mod sheet;
+pub mod sheet;
 mod step;
 
+pub use checkpoint::{Checkpoint, Position};
 pub use config::{CounterfactualConfig, LossWeights};
 pub use metrics::{Judgement, judge};
 pub use session::train_counterfactual;

@@ -52,11 +52,11 @@ impl Session<'_> {
             let rate = config.schedule.rate(epoch, step, batches.len());
             let batch = batches.get(step, &self.training.device);
             let number = (epoch * batches.len() + step) as u64;
-            let terms = if epoch < config.warm_up {
-                self.training.warm_up(&batch, rate)
+            let [critic_learns, generator_learns] = config.learning(epoch);
+            let terms = if generator_learns {
+                self.training.step(&batch, rate, number, !critic_learns)
             } else {
-                let settled = epoch + config.settling >= config.epochs;
-                self.training.step(&batch, rate, number, settled)
+                self.training.warm_up(&batch, rate)
             };
             if !terms.is_finite() {
                 return Err(Error::Diverged {
@@ -97,7 +97,8 @@ impl Session<'_> {
         self.position.seconds = position.seconds;
         let config = &self.training.config;
         let rate = config.schedule.rate(epoch - 1, steps - 1, steps);
-        let mut row = CounterfactualMetrics::new(epoch, rate, &position.sums, steps);
+        let learning = config.learning(epoch - 1);
+        let mut row = CounterfactualMetrics::new(epoch, rate, &position.sums, steps, learning);
         let pictures = (steps * config.batch.min(self.data.len())) as f64;
         row.throughput = pictures / position.epoch_seconds.max(1e-9);
         row.seconds = position.seconds;
@@ -138,6 +139,7 @@ pub fn train_counterfactual(
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
     data.require_sound()?;
     let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
+    test.as_ref().map_or(Ok(()), Dataset::require_sound)?;
     let (training, position) = match checkpoint {
         Some(checkpoint) => checkpoint.restore(&path, &data.classes, device)?,
         None => {
@@ -175,14 +177,15 @@ pub fn train_counterfactual(
 fn describe(row: &CounterfactualMetrics) -> String {
     let percent =
         |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
+    let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.4}"));
     format!(
-        "epoch {}: critic {:.3} / {:.3}, fool {:.3}, cycle {:.4}, change {:.4}; test: balanced accuracy {}, flips {}; {:.0} pictures/s",
+        "epoch {}: critic {} / {}, fool {}, cycle {}, change {}; test: balanced accuracy {}, flips {}; {:.0} pictures/s",
         row.epoch,
-        row.critic_real,
-        row.critic_fake,
-        row.fool,
-        row.cycle,
-        row.sparsity,
+        number(row.critic_real),
+        number(row.critic_fake),
+        number(row.fool),
+        number(row.cycle),
+        number(row.sparsity),
         percent(row.balanced_accuracy),
         percent(row.flip_rate),
         row.throughput

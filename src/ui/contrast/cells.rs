@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use egui::{Ui, vec2};
 
-use super::{mask, score, truth};
-use crate::jobs::{Contrasted, Look};
+use super::{masked, score, truth};
+use crate::jobs::Contrasted;
+use crate::picture::Picture;
 use crate::results::Row;
-use crate::state::{Column, Showing, State};
+use crate::state::{Column, Showing, State, contrast};
 use crate::ui::tile::{self, Content, Hover};
 use crate::ui::{bars, theme};
 use crate::view::{Blend, Frame, HeatStyle, Mode, Palette, Sign};
@@ -17,34 +18,29 @@ pub const HEIGHT: f32 = bars::HEIGHT;
 
 /// Frames that are or were just on the screen, by the answer they belong to and what decides them.
 #[derive(Default)]
-pub struct Frames(Vec<(Arc<Contrasted>, Vec<u32>, Frame)>);
+pub struct Frames(Vec<(Key, Frame)>);
+
+/// An answer, the true mask it is compared with, and numbers.
+type Key = (Arc<Contrasted>, Option<Picture>, Vec<u32>);
 
 /// A few for each of a handful of rows.
 const FRAMES: usize = 16;
 
 impl Frames {
-    fn get(
-        &mut self,
-        answer: &Arc<Contrasted>,
-        key: Vec<u32>,
-        make: impl FnOnce() -> Frame,
-    ) -> Frame {
-        let known = self
-            .0
-            .iter()
-            .find(|(of, with, _)| of == answer && *with == key);
-        if let Some((_, _, frame)) = known {
+    fn get(&mut self, key: Key, make: impl FnOnce() -> Frame) -> Frame {
+        if let Some((_, frame)) = self.0.iter().find(|(known, _)| *known == key) {
             return frame.clone();
         }
         let frame = make();
         self.0.truncate(FRAMES - 1);
-        self.0.insert(0, (answer.clone(), key, frame.clone()));
+        self.0.insert(0, (key, frame.clone()));
         frame
     }
 
     /// The picture at the share `along` of the way.
     fn on_the_way(&mut self, answer: &Arc<Contrasted>, along: f32) -> Frame {
-        self.get(answer, vec![0, along.to_bits()], || {
+        let key = (answer.clone(), None, vec![along.to_bits()]);
+        self.get(key, || {
             let from = &answer.contrast.picture;
             let pair = from.planes().iter().zip(answer.made.planes());
             let planes = pair.map(|(x, g)| x + along * (g - x)).collect();
@@ -56,19 +52,13 @@ impl Frames {
     /// what it misses.
     fn mask(&mut self, state: &State, answer: &Arc<Contrasted>) -> Frame {
         let entry = state.entry();
-        let known = entry.and_then(|entry| entry.mask.as_ref());
-        let place = known.map_or(0, |mask| Arc::as_ptr(&mask.pixels) as usize);
+        let known = entry.and_then(|entry| entry.mask.clone());
         let crop = entry.map(|entry| entry.crop).unwrap_or_default();
-        let numbers = [
-            crop.at[0],
-            crop.at[1],
-            crop.scale,
-            state.contrasts.threshold_of(answer),
-        ];
-        let mut key = vec![1, place as u32, (place >> 32) as u32];
-        key.extend(numbers.map(f32::to_bits));
-        self.get(answer, key, || {
-            let mask = mask(&state.contrasts, answer);
+        let threshold = state.contrasts.threshold_of(answer);
+        let numbers = [crop.at[0], crop.at[1], crop.scale, threshold].map(f32::to_bits);
+        let key = (answer.clone(), known, numbers.to_vec());
+        self.get(key, || {
+            let mask = masked(&state.contrasts, answer);
             let value = |pair: (bool, bool)| match pair {
                 (true, true) => 1.0,
                 (true, false) => 0.33,
@@ -85,9 +75,14 @@ impl Frames {
 }
 
 /// What the title says besides the kind of picture.
-pub fn note(row: &Row, look: Option<&Look>, column: Column) -> String {
-    let (Some(answer), Some(look)) = (&row.contrasted, look) else {
+pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
+    let (Some(answer), Some(look)) = (&row.contrasted, &row.look) else {
         return String::new();
+    };
+    let old = if contrast(state, index, row).as_ref() == Some(&answer.contrast) {
+        ""
+    } else {
+        " (old)"
     };
     let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
     let of = match answer.contrast.epsilon {
@@ -95,9 +90,13 @@ pub fn note(row: &Row, look: Option<&Look>, column: Column) -> String {
         epsilon => format!(" at ε {epsilon:.3}"),
     };
     match column {
-        Column::Return => format!("to {}{of}", name(answer.source)),
-        Column::Change => format!("{} to {}{of}", name(answer.source), name(answer.target)),
-        _ => format!("{}{of}", name(answer.target)),
+        Column::Return => format!("to {}{of}{old}", name(answer.source)),
+        Column::Change => format!(
+            "{} to {}{of}{old}",
+            name(answer.source),
+            name(answer.target)
+        ),
+        _ => format!("{}{of}{old}", name(answer.target)),
     }
 }
 
@@ -211,7 +210,7 @@ const MASK: HeatStyle = HeatStyle {
 fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
     ui.spacing_mut().item_spacing.y = 1.0;
     let values = answer.heat.values();
-    let inside = mask(&state.contrasts, answer)
+    let inside = masked(&state.contrasts, answer)
         .filter(|inside| *inside)
         .count();
     let share = inside as f32 / values.len().max(1) as f32;
@@ -220,11 +219,12 @@ fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
         Some(_) => "chosen",
     };
     ui.label(theme::weak(format!(
-        "mask {:.1} % of the pixels, above {threshold:.3} ({by})",
+        "mask {:.1} %, above {threshold:.3} ({by})",
         share * 100.0
-    )));
+    )))
+    .on_hover_text("Share of the pixels that changed more than the threshold");
     ui.label(theme::weak(format!(
-        "mean change {:.4} · perceptual {:.4}",
+        "change {:.4} · perceptual {:.2}",
         answer.change(),
         answer.distances.perceptual
     )))

@@ -19,24 +19,36 @@ const CLASSES: usize = 3;
 /// Draws the tab; a press or drag on the plot goes to that place on the way.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
     let answers = answers(state, rows);
+    let mut looks = rows.iter().filter_map(|row| row.look.as_ref());
+    let able = looks.find(|look| look.has_generator);
     ui.horizontal(|ui| {
         bottom::tabs(ui, &mut state.display.bottom);
-        if !answers.is_empty() {
-            settings(ui, state, &answers, actions);
+        if let Some(look) = able {
+            let otsu = answers.first().map(|(_, _, answer)| answer.otsu);
+            settings(ui, state, &look.manifest.labels, otsu, actions);
         }
     });
     if answers.is_empty() {
-        ui.label(theme::weak(
-            "No row's model has a generator of counterfactuals. The menu Models opens one.",
-        ));
+        let error = rows.iter().find_map(Row::contrast_error);
+        ui.label(match (able, error) {
+            (None, _) => theme::weak(
+                "No row's model has a generator of counterfactuals. The menu Models opens one.",
+            ),
+            (Some(_), Some(error)) => theme::error(ui, error),
+            (Some(_), None) => theme::weak("turning…"),
+        });
         return;
     }
     ui.horizontal_top(|ui| {
         let height = ui.available_height();
         ui.allocate_ui(egui::vec2(TABLE, height), |ui| {
             egui::ScrollArea::vertical().show(ui, |ui| {
-                for (_, look, answer) in &answers {
-                    table(ui, look, answer);
+                for (index, look, answer) in &answers {
+                    if answers.len() > 1 {
+                        let name = egui::RichText::new(&look.manifest.name);
+                        ui.label(name.color(theme::row_text(ui, *index)));
+                    }
+                    table(ui, *index, look, answer);
                     scores(ui, state, answer);
                 }
             });
@@ -58,8 +70,14 @@ fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
         .collect()
 }
 
-fn settings(ui: &mut Ui, state: &mut State, answers: &[Answer], actions: &mut Vec<Action>) {
-    let labels = &answers[0].1.manifest.labels;
+/// `otsu` is the threshold of the first answer, if there is one.
+fn settings(
+    ui: &mut Ui,
+    state: &mut State,
+    labels: &[String],
+    otsu: Option<f32>,
+    actions: &mut Vec<Action>,
+) {
     let contrasts = &mut state.contrasts;
     ui.label("Of");
     ui.selectable_value(&mut contrasts.attacked, false, "input");
@@ -87,7 +105,7 @@ fn settings(ui: &mut Ui, state: &mut State, answers: &[Answer], actions: &mut Ve
     ui.selectable_value(&mut contrasts.showing, Showing::Mask, "mask")
         .on_hover_text("Red: in the mask. With a true mask: pale where wrong, blue what is missed");
     let mut automatic = contrasts.threshold.is_none();
-    let otsu = answers[0].2.otsu;
+    let otsu = otsu.unwrap_or(0.05);
     if ui
         .checkbox(&mut automatic, "Otsu")
         .on_hover_text("The threshold that parts changed from unchanged best (Otsu 1979)")
@@ -117,12 +135,12 @@ fn settings(ui: &mut Ui, state: &mut State, answers: &[Answer], actions: &mut Ve
 }
 
 /// The critic's outputs on the way, its table.
-fn table(ui: &mut Ui, look: &Look, answer: &Contrasted) {
+fn table(ui: &mut Ui, index: usize, look: &Look, answer: &Contrasted) {
     let labels = &look.manifest.labels;
     let outputs = outputs(answer, labels.len());
     let percent =
         |value: Option<&f32>| value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0));
-    Grid::new(("contrast table", &look.manifest.name))
+    Grid::new(("contrast table", index))
         .num_columns(outputs.len() + 1)
         .spacing([14.0, 2.0])
         .striped(true)
@@ -179,7 +197,7 @@ fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=1.0);
         plot.set_plot_bounds_y(-0.02..=1.05);
-        for (number, (_, look, answer)) in answers.iter().enumerate() {
+        for (number, (index, look, answer)) in answers.iter().enumerate() {
             let labels = &look.manifest.labels;
             for output in outputs(answer, labels.len()) {
                 let places = answer.way.iter().enumerate();
@@ -194,7 +212,7 @@ fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
                 };
                 let name = match answers.len() {
                     1 => labels[output].clone(),
-                    _ => format!("{}: {}", look.manifest.name, labels[output]),
+                    _ => format!("row {}: {}", index + 1, labels[output]),
                 };
                 let line = Line::new(name, PlotPoints::from(points)).style(style);
                 plot.line(line.color(theme::row_color(output)).width(2.0));

@@ -61,6 +61,33 @@ pub fn resilience(scene: &Scene, limit: usize) -> [Table; 2] {
     [accuracy, f1]
 }
 
+/// Whether the critic resists better than the ordinary classifier, in a sentence.
+pub fn verdict(accuracy: &[Table]) -> String {
+    let mean = |name: &str, column: usize| {
+        let value = |table: &Table| {
+            let row = table.rows.iter().find(|(of, _)| of == name)?;
+            row.1.get(column).copied().flatten()
+        };
+        let values: Vec<f64> = accuracy.iter().filter_map(value).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let attacks = 1..accuracy.first().map_or(1, |table| table.columns.len());
+    let pair = |at: usize| Some((mean("critic D", at)?, mean("ordinary classifier", at)?));
+    let pairs: Vec<(f64, f64)> = attacks.filter_map(pair).collect();
+    let better = pairs.iter().filter(|(critic, ordinary)| critic > ordinary);
+    match (better.count(), pairs.len()) {
+        (_, 0) => "There is no ordinary classifier to compare the critic's robustness with.".into(),
+        (better, all) => format!(
+            "Under {better} of {all} attacks the critic is right more often than an ordinary classifier{}",
+            if 2 * better > all {
+                "."
+            } else {
+                ": it is not more robust."
+            }
+        ),
+    }
+}
+
 /// Pictures spread evenly over the set.
 fn some(scene: &Scene, limit: usize) -> Vec<usize> {
     let (all, count) = (scene.data.len(), limit.min(scene.data.len()));
@@ -87,7 +114,7 @@ fn attacked(scene: &Scene, model: &Classifier, attack: &Attack, chosen: &[usize]
 struct Answers {
     right: Vec<bool>,
     fakeness: Vec<f32>,
-    /// 1 − the largest probability among the classes.
+    /// 1 − the largest probability among the classes, as the sum of the others.
     unsure: Vec<f32>,
 }
 
@@ -95,7 +122,15 @@ fn answers(scene: &Scene, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
     let fake = scene.model.classes();
     let seen = scene.probabilities(&scene.model.critic, pictures);
     let classes = scene.probabilities(&scene.critic, pictures);
-    let largest = |seen: &Vec<f32>| seen.iter().copied().fold(0.0, f32::max);
+    // 1 − p has no room for small numbers.
+    let others = |seen: &Vec<f32>| {
+        let largest = top(seen);
+        let others = seen
+            .iter()
+            .enumerate()
+            .filter(|(class, _)| *class != largest);
+        others.map(|(_, value)| value).sum::<f32>()
+    };
     Answers {
         right: classes
             .iter()
@@ -103,7 +138,7 @@ fn answers(scene: &Scene, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
             .map(|(seen, &label)| top(seen) == label)
             .collect(),
         fakeness: seen.iter().map(|seen| seen[fake]).collect(),
-        unsure: classes.iter().map(|seen| 1.0 - largest(seen)).collect(),
+        unsure: classes.iter().map(others).collect(),
     }
 }
 
@@ -134,6 +169,8 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
         let pictures = attacked(scene, &scene.critic, &attack, &fewer);
         (name, answers(scene, &pictures, &labels))
     });
+    let errors = clean.right.iter().filter(|right| !**right).count();
+    tracing::info!("{errors} errors on clean pictures");
     let columns: Vec<&str> = ["errors on clean pictures"]
         .into_iter()
         .chain(attacked.iter().map(|(name, _)| *name))
@@ -174,13 +211,13 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
 
 /// A reliability diagram in numbers.
 fn calibration(scene: &Scene, chosen: &[usize]) -> Table {
-    const BINS: usize = 5;
+    const BINS: usize = 10;
     let bins: Vec<String> = (0..BINS)
         .map(|bin| {
             format!(
                 "confidence {:.1}–{:.1}",
-                bin as f64 / 5.0,
-                (bin + 1) as f64 / 5.0
+                bin as f64 / BINS as f64,
+                (bin + 1) as f64 / BINS as f64
             )
         })
         .collect();

@@ -10,15 +10,31 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
+use serde::Serialize;
 
 use super::write_json;
 use crate::device::{Backend, Compute};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
+use crate::mask::TrueMask;
 use crate::model::{UNetConfig, write_atomically};
+use crate::train::counterfactual::sheet;
 use crate::train::segmentation::{Masked, SegmentationConfig, cross_validated};
 use scene::Scene;
 use table::{Table, markdown};
+
+/// Where among the tables accuracy under attack is.
+const RESILIENCE: usize = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    models: &'a [String],
+    ordinary: &'a [String],
+    robust: &'a [String],
+    /// Pictures attacked.
+    attacked: usize,
+    seeds: &'a [Vec<Table>],
+}
 
 /// Scores counterfactuals, masks, resilience and doubt on the test pictures, over several seeds.
 #[derive(Debug, Args)]
@@ -45,7 +61,7 @@ pub struct CounterfactualArguments {
     /// Epochs of the U-Net trained on masks; 0 leaves it out.
     #[arg(long, default_value_t = 40)]
     ceiling_epochs: usize,
-    /// Folder for report-counterfactual.md and .json.
+    /// Folder for report-counterfactual.md and .json, and .png with examples.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Where the models run.
@@ -57,28 +73,79 @@ impl CounterfactualArguments {
     /// Measures, prints and writes.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(self.backend)?.device;
+        let scenes = self.scenes(&device)?;
         let mut seeds: Vec<Vec<Table>> = Vec::new();
-        let mut ceiling = None;
-        for (seed, model) in self.models.iter().enumerate() {
-            let (ordinary, robust) = (self.ordinary.get(seed), self.robust.get(seed));
-            let scene = Scene::open(model, ordinary, robust, &self.data, &device)?;
-            if seed == 0 && self.ceiling_epochs > 0 {
-                ceiling = self.ceiling(&scene, &device);
+        for (seed, scene) in scenes.iter().enumerate() {
+            if let (0, Some(folder)) = (seed, &self.out) {
+                std::fs::create_dir_all(folder)
+                    .map_err(|error| Error::io(folder, "create", error))?;
+                let path = folder.join("report-counterfactual.png");
+                sheet::write(
+                    &path,
+                    &scene.model.critic,
+                    &scene.model.generator,
+                    &scene.data,
+                )?;
             }
-            tracing::info!("{model}");
-            seeds.push(self.tables(&scene, ceiling.as_deref())?);
+            tracing::info!("{}", self.models[seed]);
+            let ceiling = self.ceiling(scene, seed as u64, &device);
+            seeds.push(self.tables(scene, ceiling.as_deref())?);
+            // What is known so far survives whatever happens to the next seed.
+            self.write(&seeds)?;
         }
-        let text = self.report(&seeds);
-        println!("{text}");
+        println!("{}", self.report(&seeds));
+        Ok(())
+    }
+
+    fn write(&self, seeds: &[Vec<Table>]) -> Result<()> {
         if let Some(folder) = &self.out {
+            let text = self.report(seeds);
             write_atomically(&folder.join("report-counterfactual.md"), text.as_bytes())?;
         }
-        write_json(self.out.as_deref(), "report-counterfactual.json", &seeds)
+        let report = Report {
+            models: &self.models,
+            ordinary: &self.ordinary,
+            robust: &self.robust,
+            attacked: self.attacked,
+            seeds,
+        };
+        write_json(self.out.as_deref(), "report-counterfactual.json", &report)
+    }
+
+    /// All models and pictures: whatever is wrong with them shows before anything is measured.
+    fn scenes(&self, device: &Device) -> Result<Vec<Scene>> {
+        for (flag, models) in [("--ordinary", &self.ordinary), ("--robust", &self.robust)] {
+            if !models.is_empty() && models.len() != self.models.len() {
+                let reason = format!("{flag} needs as many models as --models, or none");
+                return Err(Error::Config(reason));
+            }
+        }
+        let scene = |(seed, model): (usize, &String)| {
+            let (ordinary, robust) = (self.ordinary.get(seed), self.robust.get(seed));
+            Scene::open(model, ordinary, robust, &self.data, device)
+        };
+        let scenes: Vec<Scene> = self
+            .models
+            .iter()
+            .enumerate()
+            .map(scene)
+            .collect::<Result<_>>()?;
+        if scenes
+            .iter()
+            .any(|scene| scene.data.size != scenes[0].data.size)
+        {
+            let reason = "the models of the seeds see pictures of different sizes".into();
+            return Err(Error::Config(reason));
+        }
+        Ok(scenes)
     }
 
     fn tables(&self, scene: &Scene, ceiling: Option<&[Vec<f32>]>) -> Result<Vec<Table>> {
+        let [accuracy, f1] = doubt::resilience(scene, self.attacked);
         let mut tables = vec![
             turning::classification(scene),
+            accuracy,
+            f1,
             turning::counterfactuals(scene),
             turning::faithfulness(scene),
         ];
@@ -86,29 +153,36 @@ impl CounterfactualArguments {
             let table = segmentation::segmentation(scene, &self.data, self.explained, ceiling)?;
             tables.push(table);
         }
-        tables.extend(doubt::resilience(scene, self.attacked));
         tables.extend(doubt::uncertainty(scene, self.attacked));
         Ok(tables)
     }
 
     fn report(&self, seeds: &[Vec<Table>]) -> String {
+        let resilience = seeds.iter().map(|tables| tables[RESILIENCE].clone());
+        let verdict = doubt::verdict(&resilience.collect::<Vec<_>>());
         let count = seeds.first().map_or(0, Vec::len);
         let of_seeds = |index: usize| -> Vec<Table> {
             seeds.iter().map(|tables| tables[index].clone()).collect()
         };
         let tables: Vec<String> = (0..count).map(|index| markdown(&of_seeds(index))).collect();
-        let seeds = match self.models.len() {
+        let seeds = match seeds.len() {
             1 => "one seed".into(),
             count => format!("{count} seeds: mean ± standard deviation"),
         };
-        format!("# Counterfactuals, {seeds}\n\n{}", tables.join("\n"))
+        format!(
+            "# Counterfactuals, {seeds}\n\n{verdict}\n\n{}",
+            tables.join("\n")
+        )
     }
 
     /// Maps of a network trained on true masks, of pictures it was not trained on.
-    fn ceiling(&self, scene: &Scene, device: &Device) -> Option<Vec<Vec<f32>>> {
+    fn ceiling(&self, scene: &Scene, seed: u64, device: &Device) -> Option<Vec<Vec<f32>>> {
         let pictures = segmentation::masked(scene, self.explained);
+        if self.ceiling_epochs == 0 || pictures.is_empty() {
+            return None;
+        }
         let size = scene.data.size;
-        let mask = |truth: &crate::evaluate::masks::TrueMask| {
+        let mask = |truth: &TrueMask| {
             let values: Vec<f32> = truth
                 .inside
                 .iter()
@@ -135,18 +209,21 @@ impl CounterfactualArguments {
         let config = SegmentationConfig {
             network: UNetConfig {
                 width: 16,
-                levels: 3,
+                levels: size.map(usize::trailing_zeros).into_iter().min()?.min(3) as usize,
                 outputs: 1,
                 classes: 0,
             },
             epochs: self.ceiling_epochs,
-            seed: 0,
+            seed,
         };
-        let several = masked.groups.iter().any(|group| *group != masked.groups[0]);
-        several.then(|| {
-            let said = |epoch| tracing::info!("U-Net trained on masks: epoch {epoch}");
-            cross_validated(&masked, &config, device, said)
-        })
+        if masked.groups.iter().all(|group| *group == masked.groups[0]) {
+            tracing::warn!(
+                "all pictures are of one photograph, so there are no two folds to train a U-Net on"
+            );
+            return None;
+        }
+        let said = |epoch| tracing::info!("U-Net trained on masks: epoch {epoch}");
+        Some(cross_validated(&masked, &config, device, said))
     }
 }
 

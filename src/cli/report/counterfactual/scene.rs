@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 use crate::counterfactual::{Counterfactual, change};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::masks::{self, TrueMask};
+use crate::evaluate::masks;
+use crate::mask::TrueMask;
 use crate::model::{Classifier, tensor_values, zoo};
 
 /// Pictures looked at together.
@@ -59,6 +60,7 @@ impl Scene {
             }
         }
         let mut data = Dataset::open(data, Split::Test, manifest.input)?;
+        data.require_sound()?;
         let relabelled = data.relabel(classes);
         relabelled.map_err(|reason| Error::Config(format!("{name}: {reason}")))?;
         let mut scene = Self {

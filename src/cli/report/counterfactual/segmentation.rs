@@ -12,7 +12,8 @@ use crate::attribution::{
 use crate::counterfactual::Overlap;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::evaluate::masks::{TrueMask, score};
+use crate::evaluate::masks::score;
+use crate::mask::TrueMask;
 use crate::model::Classifier;
 
 /// Training pictures that expected gradients compare with.
@@ -47,7 +48,7 @@ pub fn segmentation(
     limit: usize,
     ceiling: Option<&[Vec<f32>]>,
 ) -> Result<Table> {
-    let note = "Masks at the true masks' own resolution; every threshold by Otsu's method on the map itself, none chosen on true masks. Attributions: what speaks for the true class (probability), positive part, sum of the channels.";
+    let note = "Masks at the true masks' own resolution; every threshold by Otsu's method on the map itself, none chosen on true masks. Attributions: what speaks for the true class and against the next one (difference of the logits), positive part, sum of the channels.";
     let mut table = Table::new("Segmentation of damaged test pictures", note, &COLUMNS);
     let pictures = masked(scene, limit);
     let changes = pictures
@@ -77,13 +78,7 @@ pub fn segmentation(
         }
     }
     if let Some(maps) = ceiling {
-        add(
-            &mut table,
-            "U-Net trained on masks (two folds by photograph)",
-            scene,
-            &pictures,
-            maps,
-        );
+        add(&mut table, "U-Net trained on masks", scene, &pictures, maps);
     }
     Ok(table)
 }
@@ -164,9 +159,9 @@ fn maps(
             background: background.clone(),
         };
         let target = Target {
-            score: Score::Probability,
+            score: Score::Logit,
             class: scene.data.labels[*index],
-            against: None,
+            against: Some(scene.target(*index)),
         };
         Ok(explain(model, method, target, &input)?.pixels())
     };

@@ -45,9 +45,12 @@ pub fn markdown(seeds: &[Table]) -> String {
     }
     let _ = writeln!(text, "| | {} |", first.columns.join(" | "));
     let _ = writeln!(text, "|---|{}", "---|".repeat(first.columns.len()));
-    for (index, (name, values)) in first.rows.iter().enumerate() {
+    for (name, values) in &first.rows {
         let cell = |column: usize| {
-            let of_seed = |table: &Table| table.rows.get(index)?.1.get(column).copied().flatten();
+            let of_seed = |table: &Table| {
+                let row = table.rows.iter().find(|(of, _)| of == name)?;
+                row.1.get(column).copied().flatten()
+            };
             spread(seeds.iter().filter_map(of_seed))
         };
         let cells: Vec<String> = (0..values.len()).map(cell).collect();

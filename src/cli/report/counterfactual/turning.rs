@@ -35,7 +35,7 @@ pub fn classification(scene: &Scene) -> Table {
 pub fn counterfactuals(scene: &Scene) -> Table {
     let classes = scene.data.classes.clone();
     let columns: Vec<&str> = classes.iter().map(String::as_str).chain(["all"]).collect();
-    let note = "Every test picture turned into the next class. The critic flips when it sees that class, and not “fake”. Perceptual: distance in the features of the critic.";
+    let note = "Every test picture turned into the next class. It flips the critic when that sees the class, and not “fake”. Perceptual: distance in the features of the critic.";
     let mut table = Table::new("Counterfactuals, by true class", note, &columns);
     let pictures = scene.pictures();
     let before = scene.probabilities(&scene.model.critic, &pictures);
@@ -43,13 +43,16 @@ pub fn counterfactuals(scene: &Scene) -> Table {
     let fake = scene.model.classes();
     let size = scene.data.size;
     let back = returns(scene);
-    let mut measures: Vec<(&str, Vec<f64>)> = Vec::new();
-    let each = |measure: &dyn Fn(usize) -> f32| -> Vec<f64> {
-        (0..scene.data.len())
-            .map(|index| f64::from(measure(index)))
-            .collect()
+    let mut measures: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+    let some = |measure: &dyn Fn(usize) -> Option<f32>| -> Vec<Option<f64>> {
+        let indices = 0..scene.data.len();
+        indices.map(|index| measure(index).map(f64::from)).collect()
     };
-    let flipped = |index: usize| f32::from(u8::from(top(&after[index]) == scene.target(index)));
+    let each = |measure: &dyn Fn(usize) -> f32| some(&|index| Some(measure(index)));
+    let is_target =
+        |seen: &[f32], index: usize| f32::from(u8::from(top(seen) == scene.target(index)));
+    let recognised = |index: usize| top(&before[index]) == scene.data.labels[index];
+    let flipped = |index: usize| is_target(&after[index], index);
     let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
     let masked = |index: usize| {
         let threshold = otsu(&scene.changes[index]);
@@ -73,31 +76,48 @@ pub fn counterfactuals(scene: &Scene) -> Table {
         )
         .perceptual
     };
-    measures.push(("flip rate", each(&flipped)));
+    measures.push(("flip rate".into(), each(&flipped)));
+    let known = some(&|index| recognised(index).then(|| flipped(index)));
     measures.push((
-        "mean change (L1)",
+        "flip rate, of pictures that the critic recognised".into(),
+        known,
+    ));
+    // The generator never met these: what flips them, too, is no trick on one critic.
+    for (name, other) in scene.classifiers() {
+        if let ("ordinary classifier" | "adversarially trained", seen) =
+            (name, scene.probabilities(other, &scene.made))
+        {
+            let flips = each(&|index| is_target(&seen[index], index));
+            measures.push((format!("flip rate, as the {name} sees it"), flips));
+        }
+    }
+    measures.push((
+        "mean change (L1)".into(),
         each(&|index| mean(&scene.changes[index])),
     ));
-    measures.push(("perceptual distance", each(&look)));
-    measures.push(("share of pixels in the mask (Otsu)", each(&masked)));
-    measures.push(("share of pixels changed by more than 4/255", each(&touched)));
+    measures.push(("perceptual distance".into(), each(&look)));
+    measures.push(("share of pixels in the mask (Otsu)".into(), each(&masked)));
     measures.push((
-        "way back: mean distance to the picture",
+        "share of pixels changed by more than 4/255".into(),
+        each(&touched),
+    ));
+    measures.push((
+        "way back: mean distance to the picture".into(),
         each(&|index| back[index]),
     ));
     measures.push((
-        "fakeness of the picture",
+        "fakeness of the picture".into(),
         each(&|index| before[index][fake]),
     ));
     measures.push((
-        "fakeness of the counterfactual",
+        "fakeness of the counterfactual".into(),
         each(&|index| after[index][fake]),
     ));
     for (name, values) in measures {
         let of_class = |class: Option<usize>| {
             let chosen = scene.data.labels.iter().zip(&values);
             let chosen = chosen.filter(|(label, _)| class.is_none_or(|class| **label == class));
-            let chosen: Vec<f64> = chosen.map(|(_, value)| *value).collect();
+            let chosen: Vec<f64> = chosen.filter_map(|(_, value)| *value).collect();
             (!chosen.is_empty()).then(|| chosen.iter().sum::<f64>() / chosen.len() as f64)
         };
         let columns = (0..classes.len()).map(Some).chain([None]);
@@ -133,7 +153,7 @@ fn returns(scene: &Scene) -> Vec<f32> {
 
 /// Whether the mask is what the critic looks at: G(x) pasted inside it alone, and outside it alone.
 pub fn faithfulness(scene: &Scene) -> Table {
-    let note = "Of the pictures that the critic and the true class agree on and whose counterfactual flips the critic: how often it still flips when only the masked (or only the other) pixels are taken from G(x).";
+    let note = "The critic without its “fake” output. Of the pictures that it recognises and whose counterfactual flips it: how often it still flips when only the masked (or only the other) pixels are taken from G(x).";
     let mut table = Table::new("Faithfulness of the mask", note, &["flips", "pictures"]);
     let pictures = scene.pictures();
     let before = scene.probabilities(&scene.critic, &pictures);
