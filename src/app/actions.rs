@@ -3,8 +3,6 @@
 use egui::ViewportCommand;
 
 use super::App;
-use crate::model::zoo;
-use crate::results::Row;
 use crate::samples;
 use crate::ui::Action;
 
@@ -19,7 +17,7 @@ impl App {
             Action::SaveMade(row) => self.save_made(row),
             Action::ChooseBackground => self.dialogs.choose_background(),
             Action::ChooseMask => self.choose_mask(),
-            Action::UseSet(set) => self.use_set(set),
+            Action::AddWalls => self.add_walls(),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }
@@ -54,43 +52,29 @@ impl App {
         }
     }
 
-    /// Adds the pictures that belong to the models, and selects the first of them.
+    /// Adds the photographs that come with the program.
     pub(super) fn add_samples(&mut self) {
-        let set = zoo::SETS
-            .iter()
-            .find(|set| set.models[..] == self.state.models[..]);
-        let known = |name: &std::path::Path, app: &Self| {
+        for (picture, truth) in samples::all() {
+            self.state.add(picture, truth);
+        }
+        self.state.selected = Some(0);
+    }
+
+    /// Adds the made-up walls, unless they are there, selects the first and shows what is changed on
+    /// them.
+    fn add_walls(&mut self) {
+        let walls = samples::walls();
+        let first = walls.first().map(|(picture, ..)| picture.path.clone());
+        let place = |app: &Self| {
             let mut entries = app.state.library.iter();
-            entries.position(|entry| entry.picture.path == name)
+            entries.position(|entry| Some(&entry.picture.path) == first.as_ref())
         };
-        let samples = if set.is_some_and(|set| set.walls) {
-            samples::walls()
-        } else {
-            let photographs = samples::all().into_iter();
-            photographs
-                .map(|(picture, truth)| (picture, None, truth))
-                .collect()
-        };
-        let first = samples.first().map(|(picture, ..)| picture.path.clone());
-        for (picture, mask, truth) in samples {
-            if known(&picture.path, self).is_none() {
+        if place(self).is_none() {
+            for (picture, mask, truth) in walls {
                 self.state.add_with_mask(picture, truth, mask);
             }
         }
-        self.state.selected = first.and_then(|first| known(&first, self));
-    }
-
-    /// Puts the models of a set into the rows, with what there is to see of them.
-    fn use_set(&mut self, number: usize) {
-        let Some(set) = zoo::SETS.get(number) else {
-            return;
-        };
-        if self.state.models[..] != set.models[..] {
-            self.state.use_models(set.models.map(str::to_owned).into());
-            self.rows = vec![Row::default(); self.state.models.len()];
-            self.manifest = None;
-        }
-        self.add_samples();
-        self.state.show_set(set.walls);
+        self.state.selected = place(self);
+        self.state.show_counterfactuals();
     }
 }

@@ -22,8 +22,8 @@ use crate::view::{Frame, HeatStyle};
 pub struct CounterfactualArguments {
     /// The picture.
     picture: PathBuf,
-    /// Id of a bundled model with a generator, or path of a file.
-    #[arg(long, default_value = "cracks-counterfactual")]
+    /// A model with a generator.
+    #[arg(long)]
     model: String,
     /// The class to turn it into; by default the likeliest that it is not.
     #[arg(long)]

@@ -26,34 +26,6 @@ pub const BUNDLED: [Bundled; 2] = [
     },
 ];
 
-/// Models made to be looked at together, a row each.
-pub struct Set {
-    /// What it is called in menus.
-    pub name: &'static str,
-    /// What it shows, in one line.
-    pub about: &'static str,
-    /// Ids of the models.
-    pub models: [&'static str; 2],
-    /// Whether a model of it makes counterfactuals, of walls.
-    pub walls: bool,
-}
-
-/// The bundled sets.
-pub const SETS: [Set; 2] = [
-    Set {
-        name: "CIFAR-10",
-        about: "The same network, trained on pictures as they are and on attacked ones (arXiv 2307.02500)",
-        models: ["cifar10-standard", "cifar10-robust"],
-        walls: false,
-    },
-    Set {
-        name: "Cracks in concrete",
-        about: "An ordinary classifier, and a critic with its generator of counterfactuals (arXiv 2310.00761)",
-        models: ["cracks-ordinary", "cracks-counterfactual"],
-        walls: true,
-    },
-];
-
 /// The weights of a bundled model by its id, or of any other by the path of its file.
 ///
 /// # Errors

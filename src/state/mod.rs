@@ -6,8 +6,8 @@ mod wishes;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::{Attack, Goal};
-use crate::attribution::{ClassChoice, Explanation, Question};
+use crate::attack::Attack;
+use crate::attribution::Explanation;
 use crate::descent::Norm;
 use crate::jobs::Which;
 use crate::picture::{Crop, Picture};
@@ -312,37 +312,19 @@ impl State {
         self.selected = Some(self.library.len() - 1);
     }
 
-    /// Puts other models into the rows; what names a class of the old ones goes.
-    pub fn use_models(&mut self, models: Vec<String>) {
-        self.models = models;
-        self.attack.goal = Goal::Untargeted;
-        self.contrasts.target = None;
-        let question = &mut self.explanation.question;
-        let names_class = |choice: ClassChoice| matches!(choice, ClassChoice::Class(_));
-        if names_class(question.class) || question.against.is_some_and(names_class) {
-            *question = Question::default();
+    /// Shows counterfactuals beside what they are made from and what explains them.
+    pub fn show_counterfactuals(&mut self) {
+        for (column, shown) in Column::ALL.into_iter().zip(&mut self.display.shown) {
+            *shown = matches!(
+                column,
+                Column::Input
+                    | Column::Attacked
+                    | Column::Attribution
+                    | Column::Counterfactual
+                    | Column::Change
+            );
         }
-        self.studio.units.clear();
-    }
-
-    /// Shows what there is to see of a set of models: counterfactuals, or attacks and maps.
-    pub fn show_set(&mut self, counterfactuals: bool) {
-        let usual = Display::default();
-        (self.display.shown, self.display.bottom) = (usual.shown, usual.bottom);
-        self.display.hidden.clear();
-        if counterfactuals {
-            for (column, shown) in Column::ALL.into_iter().zip(&mut self.display.shown) {
-                *shown = matches!(
-                    column,
-                    Column::Input
-                        | Column::Attacked
-                        | Column::Attribution
-                        | Column::Counterfactual
-                        | Column::Change
-                );
-            }
-            self.display.bottom = Bottom::Counterfactual;
-        }
+        self.display.bottom = Bottom::Counterfactual;
     }
 
     /// Moves the selection by `step`, staying at the ends.

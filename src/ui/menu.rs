@@ -3,7 +3,6 @@
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::{Action, theme};
-use crate::model::zoo;
 use crate::state::{Column, State};
 
 /// What the bar says of the engine.
@@ -19,7 +18,6 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
     MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| file(ui, state, actions));
         ui.menu_button("View", |ui| view(ui, state));
-        ui.menu_button("Models", |ui| models(ui, state, actions));
         ui.menu_button("Run", |ui| run(ui, state));
         ui.menu_button("Help", |ui| {
             if ui.button("Keys   ?").clicked() {
@@ -46,23 +44,13 @@ fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         ("Open pictures…   Ctrl+O", Action::OpenFiles, true),
         ("Open folder…", Action::OpenFolder, true),
         ("Paste picture   Ctrl+V", Action::Paste, true),
+        ("Add made-up walls", Action::AddWalls, true),
         ("Save attacked picture…   S", Action::Save(0), selected),
         ("Remove from library   Del", Action::Remove, selected),
         ("Quit   Ctrl+Q", Action::Quit, true),
     ] {
         if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
             actions.push(action);
-            ui.close();
-        }
-    }
-}
-
-fn models(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
-    for (number, set) in zoo::SETS.iter().enumerate() {
-        let here = state.models[..] == set.models[..];
-        let button = ui.radio(here, set.name).on_hover_text(set.about);
-        if button.clicked() {
-            actions.push(Action::UseSet(number));
             ui.close();
         }
     }

@@ -42,8 +42,8 @@ pub enum Action {
     ChooseBackground,
     /// Ask for the true mask of the open picture.
     ChooseMask,
-    /// Put these models into the rows: the set of that number.
-    UseSet(usize),
+    /// Add the made-up walls to the library.
+    AddWalls,
     /// Show or hide the list of keys.
     Help,
     /// Close the window.

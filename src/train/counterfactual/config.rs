@@ -173,7 +173,10 @@ impl CounterfactualConfig {
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let wrong = if self.epochs <= self.warm_up + self.settling || self.batch < 2 {
             "more epochs than those of the critic and the generator alone, and batches of at least two pictures, are needed".into()
-        } else if self.schedule.epochs < self.epochs || !(self.schedule.peak > 0.0) {
+        } else if self.schedule.epochs < self.epochs
+            || self.schedule.peak <= 0.0
+            || !self.schedule.peak.is_finite()
+        {
             "the learning rate must be above 0 and its schedule as long as the training".into()
         } else if !self
             .input

@@ -1,6 +1,6 @@
 //! One seed's models before the test pictures, with what they all say of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
@@ -43,7 +43,7 @@ impl Scene {
         name: &str,
         ordinary: Option<&String>,
         robust: Option<&String>,
-        data: &PathBuf,
+        data: &Path,
         device: &Device,
     ) -> Result<Self> {
         let (weights, path) = (zoo::weights(name)?, Path::new(name));
