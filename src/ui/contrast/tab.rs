@@ -41,8 +41,11 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     }
     ui.horizontal_top(|ui| {
         let height = ui.available_height();
-        ui.allocate_ui(egui::vec2(TABLE, height), |ui| {
-            egui::ScrollArea::vertical().show(ui, |ui| {
+        let layout = egui::Layout::top_down(egui::Align::Min);
+        ui.allocate_ui_with_layout(egui::vec2(TABLE, height), layout, |ui| {
+            // Filled, so that the panel keeps its height.
+            let area = egui::ScrollArea::vertical().auto_shrink(false);
+            area.show(ui, |ui| {
                 for (index, look, answer) in &answers {
                     if answers.len() > 1 {
                         let name = egui::RichText::new(&look.manifest.name);
@@ -117,11 +120,12 @@ fn settings(
     let slider = Slider::new(&mut threshold, 0.0..=1.0)
         .logarithmic(true)
         .smallest_positive(0.001);
-    if ui
+    let response = ui
         .add(slider.max_decimals(3))
-        .on_hover_text("Change above which a pixel belongs to the mask")
-        .changed()
-    {
+        .on_hover_text("Change above which a pixel belongs to the mask");
+    // A slider also rounds a value that nobody touched.
+    let touched = response.dragged() || response.clicked() || response.has_focus();
+    if response.changed() && touched {
         contrasts.threshold = Some(threshold);
     }
     ui.separator();
