@@ -37,6 +37,8 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
             (Some(_), Some(error)) => theme::error(ui, error),
             (Some(_), None) => theme::weak("turning…"),
         });
+        // Or the panel would shrink to this line.
+        ui.allocate_space(ui.available_size());
         return;
     }
     ui.horizontal_top(|ui| {
