@@ -146,27 +146,23 @@ impl Row {
 
     /// What went wrong with the map of a picture or with its checks.
     pub fn map_error(&self, which: Which) -> Option<&String> {
-        let about = |lane: &Lane| match *lane {
+        self.error_of(|lane| match *lane {
             Lane::Explain(of, _) | Lane::Curves(of, _) | Lane::Sanity(of, _) => of == which,
             _ => false,
-        };
-        let errors = self.errors.iter();
-        errors
-            .filter(|(lane, _)| about(lane))
-            .map(|(_, text)| text)
-            .next()
+        })
     }
 
     /// What went wrong with the counterfactual.
     pub fn contrast_error(&self) -> Option<&String> {
-        let about = |lane: &Lane| matches!(lane, Lane::Counterfactual(_));
-        let mut errors = self.errors.iter();
-        errors.find(|(lane, _)| about(lane)).map(|(_, text)| text)
+        self.error_of(|lane| matches!(lane, Lane::Counterfactual(_)))
     }
 
     /// What went wrong with the picture being made.
     pub fn synthesis_error(&self) -> Option<&String> {
-        let about = |lane: &Lane| matches!(lane, Lane::Synthesis(_));
+        self.error_of(|lane| matches!(lane, Lane::Synthesis(_)))
+    }
+
+    fn error_of(&self, about: impl Fn(&Lane) -> bool) -> Option<&String> {
         let mut errors = self.errors.iter();
         errors.find(|(lane, _)| about(lane)).map(|(_, text)| text)
     }

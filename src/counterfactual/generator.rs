@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::activation::tanh;
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Manifest, Normalizer, UNet, UNetConfig, Weights};
@@ -34,10 +34,7 @@ pub fn translate(
     told: &Tensor<2>,
     mixed: bool,
 ) -> Translated {
-    let mut pixels = normalizer.apply(x.clone());
-    if mixed {
-        pixels = pixels.cast(FloatDType::BF16);
-    }
+    let pixels = normalizer.apply_in(x.clone(), mixed);
     let decoded = network.forward(pixels, Some(told));
     Translated {
         picture: (x + tanh(decoded.map)).clamp(0.0, 1.0),

@@ -6,7 +6,7 @@ pub mod uncertainty;
 
 use std::time::Instant;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, activation::softmax};
 use serde::Serialize;
 
 use crate::attack::{Attack, Goal};
@@ -98,6 +98,13 @@ pub fn evaluate(
 /// The accuracy of [`evaluate`] alone.
 pub fn accuracy(model: &Classifier, data: &Dataset, attack: Option<&Attack>) -> f64 {
     evaluate(model, data, attack, |_| true).accuracy
+}
+
+/// Softmax over the outputs for each picture `[n, 3, h, w]`.
+pub fn probabilities(model: &Classifier, x: Tensor<4>) -> Vec<Vec<f32>> {
+    let values = tensor_values(softmax(model.logits(x), 1));
+    let rows = values.chunks_exact(model.classes());
+    rows.map(<[f32]>::to_vec).collect()
 }
 
 /// The class with the largest logit of each picture `[n, 3, h, w]`.

@@ -6,7 +6,8 @@ use burn::tensor::{Tensor, TensorData};
 use super::top;
 use crate::counterfactual::{Counterfactual, change, otsu};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, tensor_values};
+use crate::evaluate::probabilities;
+use crate::model::tensor_values;
 use crate::synthesis::{Distances, distances};
 use crate::view::{Frame, HeatMap};
 
@@ -98,7 +99,7 @@ pub fn contrast(model: &Counterfactual, contrast: Contrast) -> Result<Contrasted
     let size = contrast.picture.size();
     let data = TensorData::new(contrast.picture.planes().to_vec(), [1, 3, size[0], size[1]]);
     let x: Tensor<4> = Tensor::from_data(data, model.critic.device());
-    let before = seen(&model.critic, x.clone()).remove(0);
+    let before = probabilities(&model.critic, x.clone()).remove(0);
     let source = top(&before[..classes]);
     let target = contrast.target.unwrap_or_else(|| {
         let others = (0..classes).filter(|&class| class != source);
@@ -114,7 +115,7 @@ pub fn contrast(model: &Counterfactual, contrast: Contrast) -> Result<Contrasted
     let way: Vec<Tensor<4>> = places
         .map(|share| x.clone() + step.clone() * share)
         .collect();
-    let mut way = seen(
+    let mut way = probabilities(
         &model.critic,
         Tensor::cat([way, vec![back.clone()]].concat(), 0),
     );
@@ -134,11 +135,4 @@ pub fn contrast(model: &Counterfactual, contrast: Contrast) -> Result<Contrasted
         head: tensor_values(softmax(translated.head, 1)),
         contrast,
     })
-}
-
-/// Probabilities of every output for each picture.
-fn seen(critic: &Classifier, x: Tensor<4>) -> Vec<Vec<f32>> {
-    let values = tensor_values(softmax(critic.logits(x), 1));
-    let rows = values.chunks_exact(critic.classes());
-    rows.map(<[f32]>::to_vec).collect()
 }

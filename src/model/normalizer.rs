@@ -1,6 +1,6 @@
 //! The per-channel standardisation that a network expects.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Per-channel mean and standard deviation of the training pictures, in [0, 1] units.
@@ -34,6 +34,16 @@ impl Normalizer {
             &device,
         );
         x * scale + shift
+    }
+
+    /// The same, in bfloat16 if `mixed`: what follows then computes in that precision.
+    pub(crate) fn apply_in(&self, x: Tensor<4>, mixed: bool) -> Tensor<4> {
+        let pixels = self.apply(x);
+        if mixed {
+            pixels.cast(FloatDType::BF16)
+        } else {
+            pixels
+        }
     }
 
     /// Whether every number is finite and every deviation positive.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::{Device, FloatDType, activation::log_softmax};
+use burn::tensor::{Device, activation::log_softmax};
 
 use super::checkpoint::{self, Checkpoint, Position};
 use super::config::TrainConfig;
@@ -129,10 +129,7 @@ impl Training {
         };
         let mut tracked = track(&self.network);
         let mut statistics = Vec::new();
-        let mut pixels = self.config.normalizer.apply(pictures);
-        if self.config.mixed {
-            pixels = pixels.cast(FloatDType::BF16);
-        }
+        let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
         let logits = tracked.train_forward(pixels, &mut statistics);
         let likelihood = log_softmax(logits.clone(), 1).gather(1, batch.labels.clone());
         let loss = likelihood.mean().neg();

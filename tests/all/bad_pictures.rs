@@ -212,7 +212,7 @@ fn every_kind_of_pixel_becomes_eight_bit_colour() {
 
 #[test]
 fn print_inks_become_colours_and_cameras_are_turned_upright() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let fixtures = Path::new("tests/fixtures");
     // Magenta and yellow ink on the left, half a black on the right; values from Pillow.
     let inks = open(&fixtures.join("cmyk.jpg"));
     assert_eq!(inks.original, [16, 8]);

@@ -34,7 +34,7 @@ static RESERVED: [(&str, &[&str]); 2] = [
 const LONGEST_FILE: usize = 400;
 
 fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    PathBuf::from("src")
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

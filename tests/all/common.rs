@@ -1,6 +1,8 @@
 //! What the tests share: a tiny network, tiny data sets, and readers of tensors and errors.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::data::Augmentation;
@@ -9,7 +11,7 @@ use epsiloscope::error::Result;
 use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
 };
-use epsiloscope::train::{Architecture, Schedule, ScheduleKind, TrainConfig};
+use epsiloscope::train::{Architecture, Interrupt, Outcome, Schedule, ScheduleKind, TrainConfig};
 use image::{Rgb, RgbImage};
 use proptest::test_runner::{Config, RngSeed};
 use rand::RngExt;
@@ -225,4 +227,24 @@ pub(crate) fn smooth_picture(phase: f32) -> Vec<f32> {
     (0..3 * 8 * 8)
         .map(|at| 0.5 + 0.15 * (at as f32 * 0.37 + phase).sin())
         .collect()
+}
+
+/// Runs a training into `out` and interrupts it `wait` after its first epoch.
+pub(crate) fn interrupted(
+    out: &Path,
+    wait: Duration,
+    train: impl FnOnce(&Interrupt) -> Result<Outcome>,
+) -> Outcome {
+    let interrupt = Interrupt::default();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !out.join("metrics.csv").exists() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(wait);
+            interrupt.store(true, Ordering::Relaxed);
+        });
+        train(&interrupt).unwrap_or_else(|error| panic!("{error}"))
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
@@ -21,7 +21,7 @@ use epsiloscope::train::counterfactual::{
 use epsiloscope::train::{Interrupt, Outcome, Schedule, ScheduleKind};
 use tempfile::{TempDir, tempdir};
 
-use crate::common::{message_naming, values, write_pictures};
+use crate::common::{interrupted, message_naming, values, write_pictures};
 
 const SIDE: u32 = 32;
 
@@ -148,18 +148,8 @@ fn moment() -> (TempDir, CounterfactualConfig) {
 
 /// Trains until `wait` after the first epoch.
 fn train_for_a_while(config: &CounterfactualConfig, out: &Path, wait: Duration) -> Outcome {
-    let interrupt = Interrupt::default();
-    let deadline = Instant::now() + Duration::from_secs(120);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !out.join("metrics.csv").exists() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            std::thread::sleep(wait);
-            interrupt.store(true, Ordering::Relaxed);
-        });
-        train_counterfactual(config, out, false, &Device::flex(), &interrupt)
-            .unwrap_or_else(|error| panic!("{error}"))
+    interrupted(out, wait, |interrupt| {
+        train_counterfactual(config, out, false, &Device::flex(), interrupt)
     })
 }
 

@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use burn::tensor::Device;
 use epsiloscope::attack::Attack;
 use epsiloscope::descent::Norm;
 use epsiloscope::model::{Precision, Weights};
 use epsiloscope::train::checkpoint::Position;
-use epsiloscope::train::{Interrupt, Outcome, TrainConfig, train};
+use epsiloscope::train::{Outcome, TrainConfig, train};
 
-use crate::common::{message, message_naming};
+use crate::common::{interrupted, message, message_naming};
 use crate::training::{Row, checkpoint, finish, rows, run, saved, scene, tensors};
 
 /// Checks that two trainings came to the same weights and velocities by the same way.
@@ -72,18 +71,8 @@ fn a_training_interrupted_at_once_goes_on_as_if_nothing_had_been() {
 
 /// Trains until `wait` after the first epoch.
 fn train_for_a_while(config: &TrainConfig, out: &Path, wait: Duration) -> Outcome {
-    let interrupt = Interrupt::default();
-    let deadline = Instant::now() + Duration::from_secs(120);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !out.join("metrics.csv").exists() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            std::thread::sleep(wait);
-            interrupt.store(true, Ordering::Relaxed);
-        });
-        train(config, out, false, &Device::flex(), &interrupt)
-            .unwrap_or_else(|error| panic!("{error}"))
+    interrupted(out, wait, |interrupt| {
+        train(config, out, false, &Device::flex(), interrupt)
     })
 }
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::step::Terms;
 use crate::counterfactual::Generator;
 use crate::data::Dataset;
+use crate::evaluate::classes::Confusion;
+use crate::evaluate::probabilities;
+use crate::jobs::top;
 use crate::model::{Classifier, tensor_values};
 
 /// One line of `metrics.csv`.
@@ -104,7 +107,7 @@ const BATCH: usize = 64;
 /// Turns every picture of `data` into the next class (with two: the other) and looks at both.
 pub fn judge(critic: &Classifier, generator: &Generator, data: &Dataset) -> Judgement {
     let classes = generator.classes();
-    let (mut right, mut all) = (vec![0.0; classes], vec![0.0; classes]);
+    let mut found = Vec::new();
     let (mut flipped, mut change, mut fakeness) = (0.0, 0.0, [0.0; 2]);
     let indices: Vec<usize> = (0..data.len()).collect();
     for chunk in indices.chunks(BATCH) {
@@ -114,10 +117,9 @@ pub fn judge(critic: &Classifier, generator: &Generator, data: &Dataset) -> Judg
         let made = generator.translate(x.clone(), &targets).picture;
         let seen = probabilities(critic, x.clone());
         let seen_made = probabilities(critic, made.clone());
-        for (index, (&label, &target)) in labels.iter().zip(&targets).enumerate() {
-            all[label] += 1.0;
-            right[label] += f64::from(u8::from(crate::jobs::top(&seen[index][..classes]) == label));
-            flipped += f64::from(u8::from(crate::jobs::top(&seen_made[index]) == target));
+        for (index, &target) in targets.iter().enumerate() {
+            found.push(top(&seen[index][..classes]));
+            flipped += f64::from(u8::from(top(&seen_made[index]) == target));
             fakeness[0] += f64::from(seen[index][classes]);
             fakeness[1] += f64::from(seen_made[index][classes]);
         }
@@ -125,22 +127,11 @@ pub fn judge(critic: &Classifier, generator: &Generator, data: &Dataset) -> Judg
         change += f64::from(apart) * chunk.len() as f64;
     }
     let count = data.len().max(1) as f64;
-    let shares: Vec<f64> = right
-        .iter()
-        .zip(&all)
-        .filter(|(_, all)| **all > 0.0)
-        .map(|(right, all)| right / all)
-        .collect();
+    let confusion = Confusion::of(&data.labels, &found, classes);
     Judgement {
-        balanced_accuracy: shares.iter().sum::<f64>() / shares.len().max(1) as f64,
+        balanced_accuracy: confusion.balanced_accuracy(),
         flip_rate: flipped / count,
         change: change / count,
         fakeness: fakeness.map(|sum| sum / count),
     }
-}
-
-fn probabilities(model: &Classifier, x: burn::tensor::Tensor<4>) -> Vec<Vec<f32>> {
-    let classes = model.classes();
-    let values = tensor_values(burn::tensor::activation::softmax(model.logits(x), 1));
-    values.chunks_exact(classes).map(<[f32]>::to_vec).collect()
 }

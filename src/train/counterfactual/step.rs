@@ -185,10 +185,7 @@ impl CounterfactualTraining {
             self.teach_critic(&x, made.picture.clone().inner(), sources, &targets, rate)
         };
         let critic = self.critic.clone().fold();
-        let mut pixels = normalizer.apply(made.picture.clone());
-        if mixed {
-            pixels = pixels.cast(FloatDType::BF16);
-        }
+        let pixels = normalizer.apply_in(made.picture.clone(), mixed);
         let features = critic.features(pixels, Cut::LAST);
         let seen = critic.logits(critic.embed(features).cast(FloatDType::F32));
         let fool = cross_entropy(seen, one_hot(&targets, count + 1, &self.device));
@@ -281,10 +278,7 @@ impl CounterfactualTraining {
         loss: impl FnOnce(Tensor<2>) -> (Tensor<1>, Tensor<1>),
     ) -> f64 {
         let mut tracked = track(&self.critic);
-        let mut pixels = self.config.normalizer.apply(pictures);
-        if self.config.mixed {
-            pixels = pixels.cast(FloatDType::BF16);
-        }
+        let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
         let mut statistics = Vec::new();
         let (loss, reported) = loss(tracked.train_forward(pixels, &mut statistics));
         let gradients = collect(&mut tracked, &mut loss.backward());

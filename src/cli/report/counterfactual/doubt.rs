@@ -147,7 +147,6 @@ const REJECTED: [f64; 6] = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
 
 /// Fakeness as uncertainty, beside the usual 1 − max-softmax.
 pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
-    let chosen: Vec<usize> = (0..scene.data.len()).collect();
     let clean = answers(scene, &scene.pictures(), &scene.data.labels);
     let fewer = some(scene, limit);
     let labels: Vec<usize> = fewer
@@ -206,11 +205,11 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
             .map(|share| Some(accuracy_after_rejection(score(&clean), &clean.right, share)));
         rejection.push(name, accuracies);
     }
-    vec![detection, rejection, calibration(scene, &chosen)]
+    vec![detection, rejection, calibration(scene)]
 }
 
 /// A reliability diagram in numbers.
-fn calibration(scene: &Scene, chosen: &[usize]) -> Table {
+fn calibration(scene: &Scene) -> Table {
     const BINS: usize = 10;
     let bins: Vec<String> = (0..BINS)
         .map(|bin| {
@@ -235,10 +234,8 @@ fn calibration(scene: &Scene, chosen: &[usize]) -> Table {
             .iter()
             .map(|seen| seen.iter().copied().fold(0.0, f32::max))
             .collect();
-        let right = seen.iter().zip(chosen);
-        let right: Vec<bool> = right
-            .map(|(seen, &index)| top(seen) == scene.data.labels[index])
-            .collect();
+        let right = seen.iter().zip(&scene.data.labels);
+        let right: Vec<bool> = right.map(|(seen, &label)| top(seen) == label).collect();
         let bins = reliability(&confidences, &right, BINS);
         let accuracies = bins
             .iter()

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use crate::counterfactual::{Counterfactual, change};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::masks;
+use crate::evaluate::{masks, probabilities};
 use crate::mask::TrueMask;
 use crate::model::{Classifier, tensor_values, zoo};
 
@@ -127,11 +126,7 @@ impl Scene {
 
     /// What `model` says of pictures: probabilities of every output.
     pub fn probabilities(&self, model: &Classifier, pictures: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let batch = |chunk: &[Vec<f32>]| {
-            let values = tensor_values(softmax(model.logits(self.tensor(chunk)), 1));
-            let rows = values.chunks_exact(model.classes());
-            rows.map(<[f32]>::to_vec).collect::<Vec<_>>()
-        };
+        let batch = |chunk: &[Vec<f32>]| probabilities(model, self.tensor(chunk));
         pictures.chunks(BATCH).flat_map(batch).collect()
     }
 
