@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::Error;
 use crate::mask;
+use crate::model::foreign::{self, Description};
+use crate::model::write_atomically;
 use crate::picture::{self, Picture};
 use crate::view::Frame;
 
@@ -18,6 +20,20 @@ pub enum Outcome {
         of: Picture,
         /// White on black.
         mask: Picture,
+    },
+    /// A model file was chosen for a row.
+    Model {
+        /// The row.
+        row: usize,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of labels was chosen for a row's model.
+    Labels {
+        /// The row.
+        row: usize,
+        /// The file.
+        path: PathBuf,
     },
     /// It did not work.
     Trouble(Error),
@@ -61,6 +77,39 @@ impl Dialogs {
             let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
             let opened = mask::open(&dialog.pick_file()?, of.original);
             Some(opened.map_or_else(Outcome::Trouble, |mask| Outcome::Mask { of, mask }))
+        });
+    }
+
+    /// Asks for a model file; it is read when it is used.
+    pub fn choose_model(&self, row: usize) {
+        self.work(move || {
+            let dialog = rfd::FileDialog::new().set_title("Open a model");
+            let dialog = dialog
+                .add_filter("Models", &foreign::EXTENSIONS)
+                .add_filter("All files", &["*"]);
+            let path = dialog.pick_file()?;
+            Some(Outcome::Model { row, path })
+        });
+    }
+
+    /// Asks for a text file with a label on each line.
+    pub fn choose_labels(&self, row: usize) {
+        self.work(move || {
+            let dialog = rfd::FileDialog::new().set_title("Labels: one on each line");
+            let path = dialog.add_filter("Text", &["txt"]).pick_file()?;
+            Some(Outcome::Labels { row, path })
+        });
+    }
+
+    /// Asks where, and writes a description of a model.
+    pub fn save_description(&self, description: Description) {
+        self.work(move || {
+            let dialog = rfd::FileDialog::new()
+                .set_title("Save the description")
+                .set_file_name("model.toml");
+            let path = dialog.add_filter("TOML", &["toml"]).save_file()?;
+            let written = write_atomically(&path, description.to_toml().as_bytes());
+            written.err().map(Outcome::Trouble)
         });
     }
 

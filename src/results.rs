@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
 use crate::jobs::{
-    Attacked, Case, Contrasted, Explained, Lane, Look, Made, News, Surveyed, Which, flip_interval,
-    flips,
+    Attacked, Case, Contrasted, Explained, Guess, Lane, Look, Made, News, Surveyed, Which,
+    flip_interval, flips,
 };
 
 /// The news of one model row that still hold.
@@ -31,6 +31,8 @@ pub struct Row {
     pub contrasted: Option<Arc<Contrasted>>,
     /// What excites the model's units.
     pub surveyed: Option<Arc<Surveyed>>,
+    /// What the model says of the picture after every usual normaliser.
+    pub preview: Option<Vec<Guess>>,
     /// What went wrong in the lanes beyond looks and attacks.
     pub errors: BTreeMap<Lane, String>,
 }
@@ -70,7 +72,8 @@ impl Row {
             | Lane::Curves(..)
             | Lane::Sanity(..)
             | Lane::Counterfactual(_)
-            | Lane::Survey(_) => {
+            | Lane::Survey(_)
+            | Lane::Preview(_) => {
                 self.errors.remove(&lane);
                 return;
             }
@@ -98,6 +101,7 @@ impl Row {
                 self.contrasted = Some(contrasted);
             }
             News::Surveyed(surveyed) => self.surveyed = Some(surveyed),
+            News::Previewed(guesses) => self.preview = Some(guesses),
             News::Failed(message)
                 if !matches!(lane, Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
             {

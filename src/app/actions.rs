@@ -3,7 +3,10 @@
 use egui::ViewportCommand;
 
 use super::App;
+use crate::model::{foreign, zoo};
+use crate::results::Row;
 use crate::samples;
+use crate::state::Bottom;
 use crate::ui::Action;
 
 impl App {
@@ -18,6 +21,13 @@ impl App {
             Action::ChooseBackground => self.dialogs.choose_background(),
             Action::ChooseMask => self.choose_mask(),
             Action::AddWalls => self.add_walls(),
+            Action::UseModels(models) => self.use_models(models),
+            Action::UseModel(row, name) => self.use_model(row, name),
+            Action::OpenModel(row) => self.dialogs.choose_model(row),
+            Action::RefuseModel => self.state.arriving = None,
+            Action::Describe(row, description) => self.use_model(row, description.to_toml()),
+            Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
+            Action::SaveDescription(row) => self.save_description(row),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }
@@ -49,6 +59,45 @@ impl App {
     fn choose_mask(&self) {
         if let Some(entry) = self.state.entry() {
             self.dialogs.choose_mask(entry.picture.clone());
+        }
+    }
+
+    /// Puts a model into a row. What the row showed goes with the model that said it.
+    pub(super) fn use_model(&mut self, row: usize, name: String) {
+        self.state.arriving = None;
+        if self
+            .state
+            .models
+            .get(row)
+            .is_some_and(|known| *known != name)
+        {
+            self.state.use_model(row, name);
+            self.rows[row] = Row::default();
+            self.manifest = None;
+        }
+    }
+
+    /// Puts a model into each row, and shows what such models are for.
+    fn use_models(&mut self, models: Vec<String>) {
+        let had_walls = self.state.display.bottom == Bottom::Counterfactual;
+        for (row, name) in models.into_iter().enumerate() {
+            self.use_model(row, name);
+        }
+        let turns = |name: &String| {
+            zoo::SETS
+                .iter()
+                .any(|set| set.turns && set.models.contains(&name.as_str()))
+        };
+        if self.state.models.iter().any(turns) && !had_walls {
+            self.add_walls();
+        }
+    }
+
+    /// Writes what was said of a row's model.
+    fn save_description(&self, row: usize) {
+        let name = self.state.models.get(row);
+        if let Some(description) = name.and_then(|name| foreign::described(name)) {
+            self.dialogs.save_description(description);
         }
     }
 

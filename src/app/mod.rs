@@ -175,7 +175,7 @@ impl App {
         // Without a look yet, what the last one said: settings must not be clamped to nothing.
         let (labels, input, stages) = match &self.manifest {
             Some(manifest) => {
-                let stages = manifest.architecture.blocks.len();
+                let stages = manifest.architecture.stages();
                 (manifest.labels.clone(), manifest.input, stages)
             }
             None => (Vec::new(), [32, 32], 0),
@@ -243,6 +243,8 @@ impl App {
                 &mut actions,
             );
         });
+        ui::model::show(ui.ctx(), &mut self.state, &self.rows, &mut actions);
+        ui::model::choose_row(ui.ctx(), &self.state, &mut actions);
         ui::help::show(ui.ctx(), &mut self.help);
         ui::help::messages(ui.ctx(), &mut self.messages);
         actions

@@ -1,11 +1,12 @@
 //! What happened since the last frame.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::App;
 use crate::attribution::{Background, Method};
 use crate::dialogs::Outcome;
 use crate::jobs::News;
+use crate::model::foreign::{LabelSource, described, has_model_name};
 use crate::picture::Picture;
 
 impl App {
@@ -48,6 +49,11 @@ impl App {
                         entry.mask = Some(mask);
                     }
                 }
+                Outcome::Model { row, path } => {
+                    self.use_model(row, path.to_string_lossy().into_owned());
+                    self.state.about = Some(row);
+                }
+                Outcome::Labels { row, path } => self.relabel(row, &path),
                 Outcome::Trouble(error) => self.messages.push(error.to_string()),
                 Outcome::Background(folder) => {
                     if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
@@ -64,8 +70,13 @@ impl App {
                 .map(|file| file.path().to_path_buf())
                 .collect()
         });
-        if !dropped.is_empty() {
-            self.loader.open(dropped);
+        let (models, pictures): (Vec<_>, Vec<_>) =
+            dropped.into_iter().partition(|path| has_model_name(path));
+        if let Some(model) = models.into_iter().next_back() {
+            self.state.arriving = Some(model);
+        }
+        if !pictures.is_empty() {
+            self.loader.open(pictures);
         }
         let pasted = context.input(|input| {
             let image = |event: &egui::Event| match event {
@@ -76,6 +87,18 @@ impl App {
         });
         if let Some(image) = pasted {
             self.state.add(from_clipboard(&image), None);
+        }
+    }
+}
+
+impl App {
+    /// Takes a row's labels from a file.
+    fn relabel(&mut self, row: usize, path: &Path) {
+        let name = self.state.models.get(row);
+        if let Some(mut description) = name.and_then(|name| described(name)) {
+            let labels = LabelSource::Named(path.to_string_lossy().into_owned());
+            description.labels = Some(labels);
+            self.use_model(row, description.to_toml());
         }
     }
 }

@@ -64,7 +64,7 @@ impl CounterfactualArguments {
     /// Turns it, and writes what came of it.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(self.backend)?.device;
-        let weights = zoo::weights(&self.model)?;
+        let weights = zoo::weights(&self.model, &device)?;
         let model = Counterfactual::new(&weights, Path::new(&self.model), &device)?;
         let manifest = model.critic.manifest().clone();
         let picture = Picture::open(&self.picture)?;

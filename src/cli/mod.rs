@@ -154,10 +154,8 @@ fn file_stem(name: &str) -> String {
 }
 
 fn default_models() -> Vec<String> {
-    zoo::BUNDLED
-        .iter()
-        .map(|bundled| bundled.id.to_owned())
-        .collect()
+    let models = zoo::SETS[0].models.iter();
+    models.map(|id| (*id).to_owned()).collect()
 }
 
 impl Arguments {

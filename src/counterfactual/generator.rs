@@ -80,7 +80,7 @@ impl Generator {
             .all(|side| side % config.multiple() == 0);
         if config.outputs != 3
             || config.classes < 2
-            || config.classes + 1 != manifest.architecture.classes
+            || config.classes + 1 != manifest.architecture.classes()
             || !fits
         {
             return Err(wrong("its generator does not fit its critic".into()));
@@ -128,7 +128,10 @@ impl Generator {
         let mut manifest = critic.clone();
         manifest.name = format!("{}, generator's head", critic.name);
         manifest.labels.pop();
-        manifest.architecture.classes -= 1;
+        let classes = manifest.architecture.classes();
+        manifest.architecture = manifest
+            .architecture
+            .with_classes(classes.saturating_sub(1));
         Classifier::of(Box::new(self.network.clone()), manifest, &self.device)
     }
 

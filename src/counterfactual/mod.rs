@@ -52,7 +52,10 @@ impl Counterfactual {
         let wrong = |reason: String| Error::model(path, reason);
         let mut manifest = Manifest::of(&weights).map_err(wrong)?;
         manifest.labels.pop();
-        manifest.architecture.classes -= 1;
+        let classes = manifest.architecture.classes();
+        manifest.architecture = manifest
+            .architecture
+            .with_classes(classes.saturating_sub(1));
         manifest.attach(&mut weights);
         for name in ["fc.weight", "fc.bias"] {
             if let Some(array) = weights.tensors.get_mut(&format!("{CRITIC}{name}"))

@@ -4,22 +4,10 @@ use std::path::Path;
 
 use super::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::model::labels::CIFAR10;
 
 const SIDE: usize = 32;
 const RECORD: usize = 1 + 3 * SIDE * SIDE;
-const CLASSES: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
-
 fn file_names(split: Split) -> Vec<String> {
     match split {
         Split::Train => (1..=5)
@@ -45,7 +33,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
         ));
     }
     let mut dataset = Dataset {
-        classes: CLASSES.map(String::from).to_vec(),
+        classes: CIFAR10.map(String::from).to_vec(),
         size,
         labels: Vec::new(),
         names: Vec::new(),
@@ -71,7 +59,7 @@ fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
     }
     for (number, record) in bytes.chunks_exact(RECORD).enumerate() {
         let label = usize::from(record[0]);
-        if label >= CLASSES.len() {
+        if label >= CIFAR10.len() {
             return Err(Error::data(
                 path,
                 format!("record {number} has the label {label}"),

@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::materials::Materials;
 use super::pace::Pace;
+use super::preview::preview;
 use super::shelf::Shelf;
 use super::survey::SurveyJob;
 use super::sweep::SweepJob;
@@ -165,7 +166,7 @@ impl Explorer {
             }
             Request::Sanity(explained) => {
                 let model = self.model(&explained.case.model)?;
-                let weights = zoo::weights(&explained.case.model)?;
+                let weights = zoo::weights(&explained.case.model, &self.device)?;
                 let input = self.input(&explained.case)?;
                 let job = SanityJob::new(explained, weights, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
@@ -183,6 +184,11 @@ impl Explorer {
             Request::Counterfactual(contrast) => {
                 let contrasted = self.contrast(contrast)?;
                 (Some(News::Contrasted(contrasted)), None)
+            }
+            Request::Preview(subject) => {
+                let model = self.model(&subject.model)?;
+                let (x, _) = self.look(&model, &subject);
+                (Some(News::Previewed(preview(&model, &x))), None)
             }
             Request::Survey(survey) => {
                 let model = self.model(&survey.model)?;
@@ -262,7 +268,7 @@ impl Worker for Explorer {
             // While ε is dragged, this is of the nearest finished attack.
             (Lane::Explain(Which::Attacked, _), _) => 1,
             (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
-            (Lane::Counterfactual(_), _) => 1,
+            (Lane::Counterfactual(_) | Lane::Preview(_), _) => 1,
             (Lane::Survey(_), _) => 2,
             // What goes on for long shares the rest.
             (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,

@@ -6,6 +6,7 @@ mod explain;
 mod explorer;
 mod materials;
 mod pace;
+mod preview;
 mod shelf;
 mod survey;
 mod sweep;
@@ -22,6 +23,7 @@ use crate::view::{Frame, HeatMap};
 pub use counterfactual::{Contrast, Contrasted, PLACES, contrast};
 pub use explorer::{Explorer, attack_once};
 pub use materials::{BACKGROUND_MOST, Pictures, background, thinned};
+pub use preview::Guess;
 pub use survey::{SURVEYED_MOST, Survey, Surveyed};
 pub use sweep::flip_interval;
 pub use synthesis::{Brief, Examples, Made};
@@ -47,6 +49,8 @@ pub enum Lane {
     Synthesis(usize),
     /// Which pictures of the library excite which units.
     Survey(usize),
+    /// What a row's model would say with other normalisers.
+    Preview(usize),
 }
 
 /// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
@@ -75,7 +79,8 @@ impl Lane {
             | Self::Sanity(_, row)
             | Self::Counterfactual(row)
             | Self::Synthesis(row)
-            | Self::Survey(row) => row,
+            | Self::Survey(row)
+            | Self::Preview(row) => row,
         }
     }
 }
@@ -179,6 +184,8 @@ pub enum Request {
     Counterfactual(Contrast),
     /// Look at these pictures.
     Survey(Survey),
+    /// Look at the picture after every usual normaliser.
+    Preview(Subject),
 }
 
 /// What the window is told.
@@ -201,6 +208,8 @@ pub enum News {
     Made(Box<Made>),
     /// The library's pictures were looked at.
     Surveyed(Arc<Surveyed>),
+    /// What the model says after every usual normaliser.
+    Previewed(Vec<Guess>),
     /// It did not work; the message is for people.
     Failed(String),
 }

@@ -8,6 +8,7 @@ use burn::tensor::Device;
 
 use crate::counterfactual::{Counterfactual, Generator};
 use crate::error::{Error, Result};
+use crate::model::foreign::Source;
 use crate::model::{Classifier, zoo};
 
 /// Models by name, each opened once.
@@ -27,12 +28,16 @@ impl Shelf {
         if let Some(opened) = self.0.get(name) {
             return Ok(opened.clone());
         }
-        let (weights, path) = (zoo::weights(name)?, Path::new(name));
-        let generator = Generator::is_in(&weights)
-            .then(|| Generator::new(&weights, path, device).map(Arc::new));
+        let (source, path) = (zoo::source(name, device)?, Path::new(name));
+        let generator = match &source {
+            Source::Weights(weights) if Generator::is_in(weights) => {
+                Some(Arc::new(Generator::new(weights, path, device)?))
+            }
+            _ => None,
+        };
         let opened = Opened {
-            classifier: Arc::new(Classifier::new(&weights, path, device)?),
-            generator: generator.transpose()?,
+            classifier: Arc::new(zoo::classifier(&source, path, device)?),
+            generator,
         };
         self.0.insert(name.to_owned(), opened.clone());
         Ok(opened)

@@ -68,7 +68,9 @@ impl Classifier {
     /// of the architecture; both name `path`, the file the weights came from.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         let manifest = Manifest::of(weights).map_err(|reason| Error::model(path, reason))?;
-        let (needed, there) = (manifest.architecture.numbers(), weights.numbers());
+        let shape = manifest.architecture.resnet();
+        let shape = shape.map_err(|reason| Error::model(path, reason))?.clone();
+        let (needed, there) = (shape.numbers(), weights.numbers());
         // A few missing tensors are listed by name below; a manifest that claims far more than its
         // file holds must not be believed with memory.
         if needed > there.saturating_mul(2).saturating_add(SLACK) {
@@ -77,7 +79,7 @@ impl Classifier {
             );
             return Err(Error::model(path, reason));
         }
-        let mut network = ResNet::zeros(&manifest.architecture, device);
+        let mut network = ResNet::zeros(&shape, device);
         // A critic of counterfactuals shares its file with its generator.
         let critic = weights.under(CRITIC);
         let part = if critic.tensors.is_empty() {
@@ -87,7 +89,7 @@ impl Classifier {
         };
         part.fill(&mut network).map_err(|mismatch| Error::Tensors {
             path: path.into(),
-            architecture: manifest.architecture.to_string(),
+            architecture: shape.to_string(),
             mismatch,
         })?;
         Ok(Self::freeze(network, manifest, device))
@@ -132,7 +134,7 @@ impl Classifier {
 
     /// Class count.
     pub fn classes(&self) -> usize {
-        self.manifest.architecture.classes
+        self.manifest.architecture.classes()
     }
 
     /// Coordinates of the pooled representation, or channels of the map after a stage.

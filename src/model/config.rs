@@ -25,6 +25,8 @@ pub enum Block {
     /// 1×1, 3×3 (which carries the stride, as in torchvision) and 1×1 convolutions; four times as
     /// many channels out as inside.
     Bottleneck,
+    /// The same with twice the channels inside (Zagoruyko and Komodakis 2016), as in WideResNet-50-2.
+    WideBottleneck,
 }
 
 impl Block {
@@ -33,6 +35,7 @@ impl Block {
         match self {
             Self::Basic => 1,
             Self::Bottleneck => 4,
+            Self::WideBottleneck => 2,
         }
     }
 }
@@ -60,7 +63,7 @@ const MAX_BLOCKS: usize = 256;
 const MAX_CLASSES: usize = 1 << 17;
 
 impl ResNetConfig {
-    /// The published depths: 18, 34 and 50 (four stages from `width` = 64 on) and
+    /// The published depths: 18, 34, 50, 101 and 152 (four stages from `width` = 64 on) and
     /// 20, 32, 44 and 56 (three stages from `width` = 16 on).
     ///
     /// # Errors
@@ -75,10 +78,12 @@ impl ResNetConfig {
             18 => (Block::Basic, vec![2, 2, 2, 2]),
             34 => (Block::Basic, vec![3, 4, 6, 3]),
             50 => (Block::Bottleneck, vec![3, 4, 6, 3]),
+            101 => (Block::Bottleneck, vec![3, 4, 23, 3]),
+            152 => (Block::Bottleneck, vec![3, 8, 36, 3]),
             20 | 32 | 44 | 56 => (Block::Basic, vec![(depth - 2) / 6; 3]),
             _ => {
                 return Err(Error::Config(format!(
-                    "no residual network of depth {depth}: there are 18, 34, 50 and 20, 32, 44, 56"
+                    "no residual network of depth {depth}: there are 18, 34, 50, 101, 152 and 20, 32, 44, 56"
                 )));
             }
         };
@@ -121,13 +126,13 @@ impl ResNetConfig {
         let conv =
             |input: usize, output: usize, kernel: usize| output * (input * kernel * kernel + 4);
         let expansion = self.block.expansion();
-        let mut input = self.widths[0];
+        let mut input = self.stem_width();
         let mut sum = conv(3, input, if self.stem == Stem::Imagenet { 7 } else { 3 });
         for (stage, (&width, &blocks)) in self.widths.iter().zip(&self.blocks).enumerate() {
             let output = width * expansion;
             let body = |input: usize| match self.block {
                 Block::Basic => conv(input, width, 3) + conv(width, width, 3),
-                Block::Bottleneck => {
+                Block::Bottleneck | Block::WideBottleneck => {
                     conv(input, width, 1) + conv(width, width, 3) + conv(width, output, 1)
                 }
             };
@@ -146,8 +151,16 @@ impl ResNetConfig {
     pub fn channels(&self, stage: Option<usize>) -> usize {
         let stage = stage.unwrap_or(self.widths.len());
         match stage.checked_sub(1) {
-            None => self.widths[0],
+            None => self.stem_width(),
             Some(index) => self.widths[index.min(self.widths.len() - 1)] * self.block.expansion(),
+        }
+    }
+
+    /// Channels of the first convolution.
+    pub fn stem_width(&self) -> usize {
+        match self.block {
+            Block::Basic | Block::Bottleneck => self.widths[0],
+            Block::WideBottleneck => self.widths[0].div_ceil(2),
         }
     }
 
@@ -155,7 +168,7 @@ impl ResNetConfig {
     pub fn depth(&self) -> usize {
         let per_block = match self.block {
             Block::Basic => 2,
-            Block::Bottleneck => 3,
+            Block::Bottleneck | Block::WideBottleneck => 3,
         };
         let blocks = self
             .blocks

@@ -54,7 +54,8 @@ pub enum Pass<'a> {
     Training(&'a mut Vec<Tensor<1>>),
 }
 
-const EPSILON: f64 = 1e-5;
+/// What BatchNorm adds to the variance.
+pub(super) const EPSILON: f64 = 1e-5;
 
 #[derive(Clone, Debug)]
 struct BatchNorm {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Normalizer, ResNetConfig, Weights};
+use super::{Architecture, Normalizer, Weights};
 use crate::error::{Error, Result};
 
 /// Everything needed to use a set of weights, stored with them as JSON.
@@ -11,7 +11,7 @@ pub struct Manifest {
     /// What a person calls it, for instance `CIFAR-10 robust`.
     pub name: String,
     /// The network.
-    pub architecture: ResNetConfig,
+    pub architecture: Architecture,
     /// Height and width the network was made for, in pixels.
     pub input: [usize; 2],
     /// The standardisation inside the model.
@@ -20,6 +20,10 @@ pub struct Manifest {
     pub labels: Vec<String>,
     /// How it was trained, in one line.
     pub training: String,
+    /// What was recognised and what was assumed when the file was opened; nothing for this program's
+    /// own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Pictures larger than this on a side are no classifier's input.
@@ -48,13 +52,18 @@ impl Manifest {
         weights.metadata.insert(Self::KEY.into(), text);
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Whether a file has one, sound or not.
+    pub fn is_in(weights: &Weights) -> bool {
+        weights.metadata.contains_key(Self::KEY)
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
         self.architecture.validate()?;
-        let wrong = if self.labels.len() != self.architecture.classes {
+        let wrong = if self.labels.len() != self.architecture.classes() {
             format!(
                 "{} labels for {} classes",
                 self.labels.len(),
-                self.architecture.classes
+                self.architecture.classes()
             )
         } else if !self.normalizer.is_valid() {
             "the normaliser is not a mean and a positive deviation".into()

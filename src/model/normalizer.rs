@@ -19,6 +19,24 @@ impl Normalizer {
         std: [0.2023, 0.1994, 0.2010],
     };
 
+    /// CIFAR-100, as most code for it states it.
+    pub const CIFAR100: Self = Self {
+        mean: [0.5071, 0.4865, 0.4409],
+        std: [0.2673, 0.2564, 0.2762],
+    };
+
+    /// From [0, 1] to [−1, 1].
+    pub const HALF: Self = Self {
+        mean: [0.5; 3],
+        std: [0.5; 3],
+    };
+
+    /// The pixels as they are.
+    pub const NONE: Self = Self {
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+
     /// ImageNet, as torchvision states it.
     pub const IMAGENET: Self = Self {
         mean: [0.485, 0.456, 0.406],
@@ -34,6 +52,12 @@ impl Normalizer {
             &device,
         );
         x * scale + shift
+    }
+
+    /// The pixels whose standardisation is `x`.
+    pub fn undo(&self, x: Tensor<4>) -> Tensor<4> {
+        let device = x.device().inner();
+        x * per_channel(self.std, &device) + per_channel(self.mean, &device)
     }
 
     /// The same, in bfloat16 if `mixed`: what follows then computes in that precision.

@@ -25,7 +25,7 @@ impl Residual {
                 Conv::new([input, width], 3, stride, device),
                 Conv::new([width, width], 3, 1, device),
             ],
-            Block::Bottleneck => vec![
+            Block::Bottleneck | Block::WideBottleneck => vec![
                 Conv::new([input, width], 1, 1, device),
                 Conv::new([width, width], 3, stride, device),
                 Conv::new([width, output], 1, 1, device),
@@ -71,7 +71,7 @@ impl ResNet {
             Stem::Imagenet => 7,
         };
         let stride = if config.stem == Stem::Cifar { 1 } else { 2 };
-        let mut input = config.widths[0];
+        let mut input = config.stem_width();
         let stem = Conv::new([3, input], kernel, stride, device);
         let mut stages = Vec::new();
         for (stage, (&width, &count)) in config.widths.iter().zip(&config.blocks).enumerate() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
+use super::foreign::{self, Source};
 use super::{Classifier, Weights};
 use crate::error::{Error, Result};
 
@@ -13,6 +14,26 @@ pub struct Bundled {
     pub id: &'static str,
     bytes: &'static [u8],
 }
+
+/// Models that are compared with each other, one a row.
+pub struct Set {
+    /// What the menu calls it.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// Ids of [`BUNDLED`].
+    pub models: &'static [&'static str],
+    /// Whether one of them turns pictures into another class.
+    pub turns: bool,
+}
+
+/// The sets that the window offers; it opens with the first.
+pub const SETS: [Set; 1] = [Set {
+    name: "CIFAR-10: standard and robust",
+    about: "One network trained as usual, one on adversarial pictures",
+    models: &["cifar10-standard", "cifar10-robust"],
+    turns: false,
+}];
 
 /// The CIFAR-10 pair; their model cards are in `assets/models/`.
 pub const BUNDLED: [Bundled; 2] = [
@@ -26,14 +47,20 @@ pub const BUNDLED: [Bundled; 2] = [
     },
 ];
 
-/// The weights of a bundled model by its id, or of any other by the path of its file.
+/// What the model of that name is: a bundled one by its id, any other by the path of its file.
 ///
 /// # Errors
-/// As [`Weights::read`]; a name that is neither lists the bundled ids.
-pub fn weights(name: &str) -> Result<Weights> {
+/// As [`foreign::open`]; a name that is neither lists the bundled ids.
+pub fn source(name: &str, device: &Device) -> Result<Source> {
     let path = Path::new(name);
     if let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.id == name) {
-        return Weights::from_bytes(bundled.bytes).map_err(|reason| Error::model(path, reason));
+        let weights = Weights::from_bytes(bundled.bytes);
+        return weights
+            .map(Source::Weights)
+            .map_err(|reason| Error::model(path, reason));
+    }
+    if foreign::is_inline(name) {
+        return foreign::open_inline(name, device);
     }
     if !path.exists() {
         let ids = BUNDLED.map(|bundled| bundled.id).join(", ");
@@ -42,13 +69,44 @@ pub fn weights(name: &str) -> Result<Weights> {
             format!("no such file, nor one of the bundled models: {ids}"),
         ));
     }
-    Weights::read(path)
+    foreign::open(path, device)
 }
 
-/// Opens the model of that name; see [`weights`].
+/// The tensors of a residual network; see [`source`].
 ///
 /// # Errors
-/// As [`weights`] and [`Classifier::new`].
+/// As [`source`]; [`Error::Model`] for any other network.
+pub fn weights(name: &str, device: &Device) -> Result<Weights> {
+    match source(name, device)? {
+        Source::Weights(weights) => Ok(weights),
+        Source::Graph(_, manifest) => {
+            let reason = format!(
+                "{} is no plain residual network, whose tensors are needed here",
+                manifest.architecture
+            );
+            Err(Error::model(Path::new(name), reason))
+        }
+    }
+}
+
+/// Opens the model of that name; see [`source`].
+///
+/// # Errors
+/// As [`source`] and [`Classifier::new`].
 pub fn open(name: &str, device: &Device) -> Result<Classifier> {
-    Classifier::new(&weights(name)?, Path::new(name), device)
+    classifier(&source(name, device)?, Path::new(name), device)
+}
+
+/// The classifier behind a source that was opened by `path`.
+///
+/// # Errors
+/// As [`Classifier::new`].
+pub fn classifier(source: &Source, path: &Path, device: &Device) -> Result<Classifier> {
+    match source {
+        Source::Weights(weights) => Classifier::new(weights, path, device),
+        Source::Graph(graph, manifest) => {
+            let network = Box::new((**graph).clone());
+            Ok(Classifier::of(network, manifest.clone(), device))
+        }
+    }
 }

@@ -4,10 +4,12 @@ mod contrasts;
 mod studio;
 mod wishes;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use crate::attack::Attack;
-use crate::attribution::Explanation;
+use crate::attack::{Attack, Goal};
+use crate::attribution::{Explanation, Question};
 use crate::descent::Norm;
 use crate::jobs::Which;
 use crate::picture::{Crop, Picture};
@@ -241,6 +243,10 @@ pub struct State {
     pub contrasts: Contrasts,
     /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
     pub range: [f32; 2],
+    /// The row whose model's facts are open.
+    pub about: Option<usize>,
+    /// A model file that waits for its row.
+    pub arriving: Option<PathBuf>,
     /// Whether ε runs by itself.
     pub playing: bool,
     /// How it is shown.
@@ -261,6 +267,8 @@ impl State {
             studio: Studio::default(),
             contrasts: Contrasts::default(),
             range: [16.0 / 255.0, 2.0],
+            about: None,
+            arriving: None,
             playing: false,
             display: Display::default(),
         }
@@ -310,6 +318,17 @@ impl State {
             mask,
         });
         self.selected = Some(self.library.len() - 1);
+    }
+
+    /// Puts a model into a row and forgets what was asked about the classes of the one before.
+    pub fn use_model(&mut self, row: usize, name: String) {
+        if let Some(place) = self.models.get_mut(row) {
+            *place = name;
+        }
+        self.attack.goal = Goal::Untargeted;
+        self.explanation.question = Question::default();
+        self.contrasts.target = None;
+        self.studio.forget_classes();
     }
 
     /// Shows counterfactuals beside what they are made from and what explains them.

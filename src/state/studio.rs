@@ -154,6 +154,15 @@ impl Studio {
         }
     }
 
+    /// Begins anew for a model that may have other classes and units.
+    pub(super) fn forget_classes(&mut self) {
+        if self.kind() == TaskKind::Generation {
+            self.config.task = TaskKind::Generation.preset().task;
+        }
+        self.units.clear();
+        self.reset();
+    }
+
     /// The kind of picture.
     pub fn kind(&self) -> TaskKind {
         TaskKind::of(&self.config.task)

@@ -40,6 +40,12 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         );
     }
     for (index, row) in shown(state, rows) {
+        if state.about == Some(index)
+            && let Some(Request::Look(subject)) = requests.get(&Lane::Look(index))
+        {
+            let request = Request::Preview(subject.clone());
+            requests.insert(Lane::Preview(index), request);
+        }
         for which in state.display.maps() {
             want_map(state, index, row, which, &mut requests);
         }

@@ -39,7 +39,7 @@ pub fn distances(judge: &Classifier, a: &[f32], b: &[f32], size: [usize; 2]) -> 
 /// to unit length, their squared differences averaged over places, and those over stages. LPIPS
 /// (Zhang et al. 2018, equation 1) with equal weights in place of learned ones.
 pub fn perceptual(judge: &Classifier, a: &Tensor<4>, b: &Tensor<4>) -> f32 {
-    let stages = judge.manifest().architecture.blocks.len();
+    let stages = judge.manifest().architecture.stages();
     let pair = Tensor::cat(vec![a.clone(), b.clone()], 0);
     let distance = |stage: usize| {
         let cut = Cut {

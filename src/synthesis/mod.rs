@@ -253,7 +253,7 @@ impl Synthesis {
     /// # Errors
     /// [`Error::Config`] says what.
     pub fn validate(&self, model: &Classifier) -> Result<()> {
-        let stages = model.manifest().architecture.blocks.len();
+        let stages = model.manifest().architecture.stages();
         let positive = |value: f32| value.is_finite() && value > 0.0;
         let wrong = if !(positive(self.radius) && positive(self.step)) {
             "the ball and the step must be numbers above 0".into()

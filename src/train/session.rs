@@ -40,13 +40,13 @@ impl Training {
     /// Starts afresh, from random weights or those of `config.init`.
     pub fn new(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
         let mut training = Self::assemble(config, classes, device)?;
-        let architecture = &training.manifest.architecture;
-        training.network = init::random(architecture, config.seed, device);
+        let architecture = config.architecture.with_classes(classes.len());
+        training.network = init::random(&architecture, config.seed, device);
         if let Some(path) = &config.init {
             let fill = Weights::read(path)?.fill(&mut training.network);
             fill.map_err(|mismatch| Error::Tensors {
                 path: path.clone(),
-                architecture: training.manifest.architecture.to_string(),
+                architecture: architecture.to_string(),
                 mismatch,
             })?;
         }
@@ -72,11 +72,12 @@ impl Training {
             network: ResNet::zeros(&architecture, device),
             manifest: Manifest {
                 name: config.name.clone(),
-                architecture,
+                architecture: architecture.into(),
                 input: config.input,
                 normalizer: config.normalizer,
                 labels: classes.to_vec(),
                 training: config.summary(),
+                notes: Vec::new(),
             },
             sgd: Sgd::new(config.momentum, config.weight_decay),
             position: Position::default(),

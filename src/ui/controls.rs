@@ -6,6 +6,7 @@ use super::crop::{self, Original};
 use super::{Action, colors, explain, studio, theme};
 use crate::attack::{Attack, Goal};
 use crate::descent::Norm;
+use crate::model::foreign;
 use crate::state::{Column, Display, State};
 
 /// Draws the panel; `labels` are the classes, `input` the size and `stages` the
@@ -268,7 +269,7 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
                 let mut shown = display.shows_row(row);
                 // One row at least stays.
                 let last = shown && display.hidden.len() + 1 == models.len();
-                let toggle = egui::Button::selectable(shown, theme::file_name(model.as_ref()));
+                let toggle = egui::Button::selectable(shown, foreign::title(model));
                 let response = ui.add_enabled(!last, toggle);
                 if response
                     .on_hover_text("Hidden rows compute nothing")

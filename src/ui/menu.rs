@@ -3,6 +3,7 @@
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::{Action, theme};
+use crate::model::zoo::SETS;
 use crate::state::{Column, State};
 
 /// What the bar says of the engine.
@@ -17,6 +18,7 @@ pub struct Status<'a> {
 pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
     MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| file(ui, state, actions));
+        ui.menu_button("Models", |ui| models(ui, state, actions));
         ui.menu_button("View", |ui| view(ui, state));
         ui.menu_button("Run", |ui| run(ui, state));
         ui.menu_button("Help", |ui| {
@@ -51,6 +53,37 @@ fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ] {
         if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
             actions.push(action);
+            ui.close();
+        }
+    }
+}
+
+fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
+    for set in &SETS {
+        let chosen = state.models.iter().eq(set.models.iter());
+        let button = ui.radio(chosen, set.name).on_hover_text(set.about);
+        if button.clicked() {
+            let models = set.models.iter().map(|id| (*id).to_owned());
+            actions.push(Action::UseModels(models.collect()));
+            ui.close();
+        }
+    }
+    ui.separator();
+    for row in 0..state.models.len() {
+        if ui
+            .button(format!("Open a file in row {}…", row + 1))
+            .clicked()
+        {
+            actions.push(Action::OpenModel(row));
+            ui.close();
+        }
+    }
+    for row in 0..state.models.len() {
+        if ui
+            .button(format!("About the model of row {}", row + 1))
+            .clicked()
+        {
+            state.about = Some(row);
             ui.close();
         }
     }

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod library;
 pub mod made;
 pub mod menu;
+pub mod model;
 pub mod names;
 pub mod progress;
 pub mod read_out;
@@ -22,6 +23,8 @@ pub mod tile;
 pub mod timeline;
 pub mod trust;
 pub mod units;
+
+use crate::model::foreign::Description;
 
 /// What a panel asks the application for.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +47,20 @@ pub enum Action {
     ChooseMask,
     /// Add the made-up walls to the library.
     AddWalls,
+    /// Use these models, one a row.
+    UseModels(Vec<String>),
+    /// Use this model in a row.
+    UseModel(usize, String),
+    /// Ask for a model file for a row.
+    OpenModel(usize),
+    /// Open no model after all.
+    RefuseModel,
+    /// Open a row's model as described.
+    Describe(usize, Box<Description>),
+    /// Ask for a file with the labels of a row's model.
+    ChooseLabels(usize),
+    /// Write what was said of a row's model to a file.
+    SaveDescription(usize),
     /// Show or hide the list of keys.
     Help,
     /// Close the window.

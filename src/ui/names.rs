@@ -4,6 +4,7 @@ use egui::{RichText, Ui};
 
 use super::{Action, theme};
 use crate::jobs::{Look, flipped_before, flips, top};
+use crate::model::foreign;
 use crate::results::Row;
 use crate::state::State;
 
@@ -11,7 +12,7 @@ use crate::state::State;
 pub const HEIGHT: f32 = 22.0;
 
 /// Draws the line of a row.
-pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut Vec<Action>) {
+pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.set_height(HEIGHT);
         let Some(look) = &row.look else {
@@ -21,10 +22,26 @@ pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut V
         let name = RichText::new(&look.manifest.name)
             .strong()
             .color(theme::row_text(ui, index));
-        ui.label(name).on_hover_text(format!(
-            "{}\n{}",
+        let facts = format!(
+            "{}\n{}\nClick for more",
             look.manifest.architecture, look.manifest.training
-        ));
+        );
+        let name = ui.add(egui::Button::new(name).frame(false));
+        if name.on_hover_text(facts).clicked() {
+            state.about = if state.about == Some(index) {
+                None
+            } else {
+                Some(index)
+            };
+        }
+        if look
+            .manifest
+            .notes
+            .iter()
+            .any(|note| note.contains("assumed"))
+        {
+            ui.label(theme::weak("(assumed normaliser or labels)"));
+        }
         ui.label(format!("sees {}", sure(look, &look.probabilities)));
         if let Some(shown) = row.nearest(state.attack.epsilon) {
             let attacked = sure(look, &shown.attacked.probabilities);
@@ -57,7 +74,7 @@ pub fn show(ui: &mut Ui, state: &State, index: usize, row: &Row, actions: &mut V
 
 /// What stands there before the model has looked.
 fn waiting(ui: &mut Ui, model: &str, row: &Row) {
-    ui.label(model);
+    ui.label(foreign::title(model));
     match &row.error {
         Some(error) => {
             ui.label(theme::error(ui, error));

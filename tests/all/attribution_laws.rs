@@ -280,7 +280,7 @@ fn curves_meet_at_the_picture() {
 
 #[test]
 fn randomising_goes_from_the_output_down() {
-    let weights = zoo::weights("cifar10-robust").expect("a bundled model");
+    let weights = zoo::weights("cifar10-robust", &Device::flex()).expect("a bundled model");
     let changed = |stage| -> Vec<String> {
         let random = randomised(weights.clone(), stage);
         let tensors = weights.tensors.iter();

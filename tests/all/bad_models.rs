@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use epsiloscope::error::Error;
-use epsiloscope::model::{Array, Block, Classifier, Manifest, ResNetConfig, Weights, zoo};
+use epsiloscope::model::{
+    Architecture, Array, Block, Classifier, Manifest, ResNetConfig, Weights, zoo,
+};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use tempfile::tempdir;
 
-use crate::common::{message, message_naming, tiny_manifest};
+use crate::common::{message, message_naming, tiny_config, tiny_manifest};
 use crate::sound_models::{sound, written};
 
 /// Checks that a file is refused, named, and not read for long.
@@ -138,6 +140,13 @@ fn long_lists_of_tensors_are_cut() {
     assert!(text.len() < 1000, "{text}");
 }
 
+fn shape(manifest: &mut Manifest) -> &mut ResNetConfig {
+    match &mut manifest.architecture {
+        Architecture::ResNet(config) => config,
+        Architecture::Graph(_) => panic!("a residual network was written"),
+    }
+}
+
 #[test]
 fn impossible_manifests_are_refused() {
     let folder = tempdir().expect("a folder");
@@ -155,22 +164,14 @@ fn impossible_manifests_are_refused() {
         message_naming(&path, result)
     };
     assert!(refused(&|manifest| manifest.labels.truncate(2)).contains("2 labels for 3 classes"));
+    assert!(refused(&|manifest| shape(manifest).widths[1] = 1 << 40).contains("stage widths"));
+    assert!(refused(&|manifest| shape(manifest).widths[0] = 0).contains("stage widths"));
+    assert!(refused(&|manifest| shape(manifest).blocks[1] = 100_000).contains("block counts"));
     assert!(
-        refused(&|manifest| manifest.architecture.widths[1] = 1 << 40).contains("stage widths")
+        refused(&|manifest| shape(manifest).blocks = vec![usize::MAX; 2]).contains("block counts")
     );
-    assert!(refused(&|manifest| manifest.architecture.widths[0] = 0).contains("stage widths"));
-    assert!(
-        refused(&|manifest| manifest.architecture.blocks[1] = 100_000).contains("block counts")
-    );
-    assert!(
-        refused(&|manifest| manifest.architecture.blocks = vec![usize::MAX; 2])
-            .contains("block counts")
-    );
-    assert!(
-        refused(&|manifest| manifest.architecture.blocks = vec![1])
-            .contains("as many stage widths")
-    );
-    refused(&|manifest| manifest.architecture.classes = 0);
+    assert!(refused(&|manifest| shape(manifest).blocks = vec![1]).contains("as many stage widths"));
+    refused(&|manifest| shape(manifest).classes = 0);
     assert!(refused(&|manifest| manifest.normalizer.std[1] = 0.0).contains("normaliser"));
     refused(&|manifest| manifest.normalizer.mean[0] = f32::NAN);
     refused(&|manifest| manifest.normalizer.std[2] = f32::INFINITY);
@@ -202,8 +203,9 @@ fn a_manifest_cannot_ask_for_more_than_its_file_holds() {
             block: Block::Bottleneck,
             widths: vec![8192; 8],
             blocks: vec![256; 8],
-            ..tiny_manifest(3).architecture
-        },
+            ..tiny_config(3)
+        }
+        .into(),
         ..tiny_manifest(3)
     };
     manifest.attach(&mut weights);

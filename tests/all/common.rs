@@ -107,11 +107,12 @@ pub(crate) fn tiny_config(classes: usize) -> ResNetConfig {
 pub(crate) fn tiny_manifest(classes: usize) -> Manifest {
     Manifest {
         name: "tiny".into(),
-        architecture: tiny_config(classes),
+        architecture: tiny_config(classes).into(),
         input: [8, 8],
         normalizer: Normalizer::CIFAR10,
         labels: (0..classes).map(|class| format!("class {class}")).collect(),
         training: "none".into(),
+        notes: Vec::new(),
     }
 }
 

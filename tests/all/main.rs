@@ -11,6 +11,7 @@ mod crops; // the part of a picture that a model sees
 mod huge_pictures; // claims of size
 
 mod bad_models; // hostile model files
+mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
 mod sound_models; // round trips
 
 mod attacks; // laws of attacks; models are inert
@@ -22,8 +23,8 @@ mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
 mod counterfactual_parts; // loss terms, masks, files
-mod counterfactual_training;
-mod masks; // where true masks lie, and what of them a model sees // on made-up walls: worth, refusals, resumption
+mod counterfactual_training; // on made-up walls: worth, refusals, resumption
+mod masks; // where true masks lie, and what of them a model sees
 
 mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances

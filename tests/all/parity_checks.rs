@@ -107,7 +107,8 @@ pub fn classifier(name: &str, device: &Device) -> Classifier {
             widths: list("widths"),
             blocks: list("blocks"),
             classes,
-        },
+        }
+        .into(),
         input: [32, 32],
         normalizer: Normalizer {
             mean: rgb("mean"),
@@ -115,6 +116,7 @@ pub fn classifier(name: &str, device: &Device) -> Classifier {
         },
         labels: (0..classes).map(|class: usize| class.to_string()).collect(),
         training: "none".into(),
+        notes: Vec::new(),
     };
     manifest.attach(&mut weights);
     Classifier::new(&weights, &path(name), device).expect("the fixture fits its architecture")

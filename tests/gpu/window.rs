@@ -26,10 +26,7 @@ fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, 
 
 /// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
 pub fn explores_a_photograph(gpu: &Compute) {
-    let models: Vec<String> = zoo::BUNDLED
-        .iter()
-        .map(|bundled| bundled.id.into())
-        .collect();
+    let models: Vec<String> = zoo::SETS[0].models.iter().map(|id| (*id).into()).collect();
     let cpu = Compute::open(Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
     let mut harness = Harness::builder()

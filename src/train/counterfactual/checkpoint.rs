@@ -1,4 +1,4 @@
-//! Checkpoints of both networks, the average and both optimisers, in one safetensors file.
+//! Checkpoints of both networks, their averages and both optimisers, in one safetensors file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,7 +39,8 @@ struct Head {
 const KEY: &str = "counterfactual training";
 const CRITIC: &str = "critic.";
 const GENERATOR: &str = "generator.";
-const AVERAGE: &str = "average.";
+const CRITIC_AVERAGE: &str = "critic average.";
+const GENERATOR_AVERAGE: &str = "generator average.";
 /// First and second moments of the critic's and the generator's optimiser.
 const MOMENTS: [[&str; 2]; 2] = [
     ["critic mean.", "critic square."],
@@ -51,7 +52,19 @@ pub fn save(path: &Path, training: &mut CounterfactualTraining, position: &Posit
     let mut weights = Weights::default();
     weights.add_under(CRITIC, Weights::of(&mut training.critic).tensors);
     weights.add_under(GENERATOR, Weights::of(&mut training.generator).tensors);
-    weights.add_under(AVERAGE, Weights::of(&mut training.average).tensors);
+    let averages = [
+        (
+            CRITIC_AVERAGE,
+            Weights::of(&mut training.critic_average).tensors,
+        ),
+        (
+            GENERATOR_AVERAGE,
+            Weights::of(&mut training.generator_average).tensors,
+        ),
+    ];
+    for (name, tensors) in averages {
+        weights.add_under(name, tensors);
+    }
     let states = [&training.critic_adam, &training.generator_adam].map(Adam::state);
     let steps = states.each_ref().map(|(steps, _)| *steps);
     for ((_, moments), names) in states.into_iter().zip(MOMENTS) {
@@ -107,7 +120,8 @@ impl Checkpoint {
         let mut training = CounterfactualTraining::new(&self.head.config, classes, device)?;
         self.fill(path, CRITIC, &mut training.critic)?;
         self.fill(path, GENERATOR, &mut training.generator)?;
-        self.fill(path, AVERAGE, &mut training.average)?;
+        self.fill(path, CRITIC_AVERAGE, &mut training.critic_average)?;
+        self.fill(path, GENERATOR_AVERAGE, &mut training.generator_average)?;
         let optimisers = [&mut training.critic_adam, &mut training.generator_adam];
         let owners = [CRITIC, GENERATOR];
         for (index, adam) in optimisers.into_iter().enumerate() {

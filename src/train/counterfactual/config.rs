@@ -28,6 +28,15 @@ pub struct LossWeights {
     pub head: f64,
 }
 
+/// Learning rates of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// The critic's; none once it rests.
+    pub critic: Option<f64>,
+    /// The generator's.
+    pub generator: f64,
+}
+
 /// Everything that decides the result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CounterfactualConfig {
@@ -53,7 +62,7 @@ pub struct CounterfactualConfig {
     pub settling: usize,
     /// Pictures in a step.
     pub batch: usize,
-    /// Learning rates of both.
+    /// Learning rates of both; the critic's ends where it comes to rest.
     pub schedule: Schedule,
     /// Decay rates of Adam's moments.
     pub betas: [f64; 2],
@@ -66,7 +75,7 @@ pub struct CounterfactualConfig {
     pub source_share: f64,
     /// Share of pictures that the generator is told to leave as they are.
     pub same_share: f64,
-    /// How much of the averaged generator stays at each step.
+    /// How much of the averaged networks stays at each step.
     pub average: f64,
     /// Symmetries and colours.
     pub augmentation: Augmentation,
@@ -155,6 +164,19 @@ impl CounterfactualConfig {
         [!settled, epoch >= self.warm_up]
     }
 
+    /// The learning rates in a step of an epoch (from 0 on).
+    pub fn rates(&self, epoch: usize, step: usize, steps: usize) -> Rates {
+        let [critic_learns, _] = self.learning(epoch);
+        let critic = Schedule {
+            epochs: self.schedule.epochs - self.settling,
+            ..self.schedule
+        };
+        Rates {
+            critic: critic_learns.then(|| critic.rate(epoch, step, steps)),
+            generator: self.schedule.rate(epoch, step, steps),
+        }
+    }
+
     /// Refuses settings that cannot train.
     pub fn validate(&self) -> Result<()> {
         let LossWeights {
@@ -195,7 +217,7 @@ impl CounterfactualConfig {
         {
             "shares must be between 0 and 1".into()
         } else if self.average >= 1.0 {
-            "the average of the generator must move".into()
+            "the averages of the networks must move".into()
         } else {
             return Ok(());
         };

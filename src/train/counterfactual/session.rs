@@ -49,14 +49,12 @@ impl Session<'_> {
                 return Ok(false);
             }
             let started = Instant::now();
-            let rate = config.schedule.rate(epoch, step, batches.len());
+            let rates = config.rates(epoch, step, batches.len());
             let batch = batches.get(step, &self.training.device);
             let number = (epoch * batches.len() + step) as u64;
-            let [critic_learns, generator_learns] = config.learning(epoch);
-            let terms = if generator_learns {
-                self.training.step(&batch, rate, number, !critic_learns)
-            } else {
-                self.training.warm_up(&batch, rate)
+            let terms = match rates.critic {
+                Some(rate) if epoch < config.warm_up => self.training.warm_up(&batch, rate),
+                _ => self.training.step(&batch, rates, number),
             };
             if !terms.is_finite() {
                 return Err(Error::Diverged {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, FloatDType, Tensor};
 use rand::RngExt;
 
-use super::config::CounterfactualConfig;
+use super::config::{CounterfactualConfig, Rates};
 use super::losses::{cross_entropy, distance, identity, labels_of_generated, total_variation};
 use crate::counterfactual::{FAKE, Generator, one_hot, translate};
 use crate::data::Batch;
@@ -83,13 +83,14 @@ impl Terms {
     }
 }
 
-/// Both networks, their optimisers, and the average of the generator that is used in the end.
+/// Both networks, their optimisers, and the moving averages of both that are used in the end.
 pub struct CounterfactualTraining {
     pub(super) config: CounterfactualConfig,
     pub(super) manifest: Manifest,
     pub(super) critic: ResNet,
     pub(super) generator: UNet,
-    pub(super) average: UNet,
+    pub(super) critic_average: ResNet,
+    pub(super) generator_average: UNet,
     pub(super) critic_adam: Adam,
     pub(super) generator_adam: Adam,
     pub(super) device: Device,
@@ -106,19 +107,22 @@ impl CounterfactualTraining {
         architecture.validate()?;
         let shape = config.generator_for(classes.len());
         let generator = init::random_unet(&shape, config.seed, device);
+        let critic = init::random(&architecture, config.seed, device);
         let labels = classes.iter().cloned().chain([FAKE.to_owned()]).collect();
         Ok(Self {
             config: config.clone(),
-            critic: init::random(&architecture, config.seed, device),
-            average: generator.clone(),
+            critic_average: critic.clone(),
+            critic,
+            generator_average: generator.clone(),
             generator,
             manifest: Manifest {
                 name: config.name.clone(),
-                architecture,
+                architecture: architecture.into(),
                 input: config.input,
                 normalizer: config.normalizer,
                 labels,
                 training: config.summary(),
+                notes: Vec::new(),
             },
             critic_adam: Adam::new(config.betas, config.weight_decay),
             generator_adam: Adam::new(config.betas, 0.0),
@@ -131,21 +135,24 @@ impl CounterfactualTraining {
         self.manifest.labels.len() - 1
     }
 
-    /// The critic as it is now, frozen.
+    /// The averaged critic as it is now, frozen.
     pub fn classifier(&self) -> Classifier {
-        Classifier::freeze(self.critic.clone(), self.manifest.clone(), &self.device)
+        let critic = self.critic_average.clone();
+        Classifier::freeze(critic, self.manifest.clone(), &self.device)
     }
 
     /// The averaged generator as it is now, frozen.
     pub fn frozen_generator(&self) -> Generator {
-        Generator::freeze(self.average.clone(), self.config.normalizer, &self.device)
+        let generator = self.generator_average.clone();
+        Generator::freeze(generator, self.config.normalizer, &self.device)
     }
 
-    /// The model for use: critic, averaged generator and manifest.
+    /// The model for use: averaged critic and generator, and the manifest.
     pub fn weights(&mut self) -> Weights {
         let mut weights = Weights::default();
-        weights.add_under(crate::model::CRITIC, Weights::of(&mut self.critic).tensors);
-        Generator::attach(&mut self.average, &mut weights);
+        let critic = Weights::of(&mut self.critic_average).tensors;
+        weights.add_under(crate::model::CRITIC, critic);
+        Generator::attach(&mut self.generator_average, &mut weights);
         self.manifest.attach(&mut weights);
         weights
     }
@@ -164,8 +171,8 @@ impl CounterfactualTraining {
     }
 
     /// One step of both: the critic learns what is made now, then the generator learns from it. A
-    /// `settled` critic learns nothing any more.
-    pub fn step(&mut self, batch: &Batch, rate: f64, number: u64, settled: bool) -> Terms {
+    /// critic without a rate is settled: it learns nothing any more, and its average takes its place.
+    pub fn step(&mut self, batch: &Batch, rates: Rates, number: u64) -> Terms {
         let count = self.classes();
         let (sources, targets) = (&batch.classes, self.targets(&batch.classes, number));
         let x = batch.pictures.clone();
@@ -179,12 +186,15 @@ impl CounterfactualTraining {
         );
         let made = translate(&generator, &normalizer, x.clone(), &told, mixed);
 
-        let [critic_real, critic_fake] = if settled {
-            [0.0; 2]
-        } else {
-            self.teach_critic(&x, made.picture.clone().inner(), sources, &targets, rate)
+        let ([critic_real, critic_fake], critic) = match rates.critic {
+            Some(rate) => {
+                let made = made.picture.clone().inner();
+                let terms = self.teach_critic(&x, made, sources, &targets, rate);
+                (terms, &self.critic)
+            }
+            None => ([0.0; 2], &self.critic_average),
         };
-        let critic = self.critic.clone().fold();
+        let critic = critic.clone().fold();
         let pixels = normalizer.apply_in(made.picture.clone(), mixed);
         let features = critic.features(pixels, Cut::LAST);
         let seen = critic.logits(critic.embed(features).cast(FloatDType::F32));
@@ -219,8 +229,9 @@ impl CounterfactualTraining {
             + head * weights.head;
         let gradients = collect(&mut generator, &mut loss.backward());
         self.generator_adam
-            .step(&mut self.generator, gradients, rate);
-        Average::of(&mut self.generator, 1.0 - self.config.average).blend_into(&mut self.average);
+            .step(&mut self.generator, gradients, rates.generator);
+        Average::of(&mut self.generator, 1.0 - self.config.average)
+            .blend_into(&mut self.generator_average);
         terms
     }
 
@@ -284,6 +295,8 @@ impl CounterfactualTraining {
         let gradients = collect(&mut tracked, &mut loss.backward());
         self.critic_adam.step(&mut self.critic, gradients, rate);
         absorb(&mut self.critic, statistics);
+        Average::of(&mut self.critic, 1.0 - self.config.average)
+            .blend_into(&mut self.critic_average);
         scalar(&reported)
     }
 

@@ -45,7 +45,7 @@ impl Scene {
         data: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let (weights, path) = (zoo::weights(name)?, Path::new(name));
+        let (weights, path) = (zoo::weights(name, device)?, Path::new(name));
         let model = Counterfactual::new(&weights, path, device)?;
         let manifest = model.critic.manifest();
         let other = |name: Option<&String>| name.map(|name| zoo::open(name, device)).transpose();

@@ -1,0 +1,134 @@
+//! PyTorch's checkpoints, zip and older, read without running anything that a pickle asks for.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use pytorch_reader::{DType, PytorchReader, Tensor};
+
+use crate::error::{Error, Result};
+use crate::model::Array;
+
+/// The tensors of a checkpoint, wherever in it they are; their names say where, with dots between.
+pub(super) struct Checkpoint {
+    path: PathBuf,
+    reader: PytorchReader,
+}
+
+/// How far from its end a zip archive may have its directory's end: a record and the longest comment.
+const ZIP_END: u64 = 22 + 65_535;
+
+/// Bytes that tensors may take beyond those of the file, as several may share a storage.
+const SLACK: usize = 32 << 20;
+
+impl Checkpoint {
+    /// Whether a file that begins so is a checkpoint. Anything else is left to safetensors.
+    pub(super) fn begins(start: &[u8]) -> bool {
+        let safetensors = start.get(8) == Some(&b'{') && start.get(7) == Some(&0);
+        let pickle = matches!(start.first(), Some(0x80 | b'(' | b'}' | b']' | b'c'));
+        let tar = start.get(257..262) == Some(b"ustar");
+        start.starts_with(b"PK") || tar || (pickle && !safetensors)
+    }
+
+    /// Reads the directory of tensors.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        require_zip_end(path)?;
+        let reader = PytorchReader::new(path);
+        let reader =
+            reader.map_err(|error| Error::model(path, format!("as a PyTorch file: {error}")))?;
+        Ok(Self {
+            path: path.into(),
+            reader,
+        })
+    }
+
+    /// Shape of every tensor of floating-point numbers.
+    pub(super) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        let tensors = self.reader.tensors().iter();
+        let floats = tensors.filter(|(_, tensor)| width(tensor.dtype()).is_some());
+        floats
+            .map(|(name, tensor)| (name.clone(), tensor.shape().to_vec()))
+            .collect()
+    }
+
+    /// The tensors of these names.
+    pub(super) fn read<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> Result<BTreeMap<String, Array>> {
+        let refuse = |reason: String| Error::model(&self.path, reason);
+        let length = std::fs::metadata(&self.path);
+        let length = length
+            .map_err(|error| Error::io(&self.path, "read", error))?
+            .len();
+        let mut left = (length as usize).saturating_add(SLACK);
+        let mut arrays = BTreeMap::new();
+        for name in names {
+            let Some(tensor) = self.reader.get(name) else {
+                continue;
+            };
+            // A view can repeat a few bytes without end.
+            left = left
+                .checked_sub(tensor.byte_len())
+                .ok_or_else(|| refuse("its tensors claim to be far larger than the file".into()))?;
+            let bytes = tensor.read();
+            let bytes = bytes.map_err(|error| refuse(format!("its tensor {name}: {error}")))?;
+            let array = decode(tensor, &bytes)
+                .ok_or_else(|| refuse(format!("its tensor {name} is not what it claims to be")))?;
+            arrays.insert(name.clone(), array);
+        }
+        Ok(arrays)
+    }
+}
+
+/// Refuses an archive that is cut short before anybody searches all of it for its end.
+fn require_zip_end(path: &Path) -> Result<()> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let mut file = File::open(path).map_err(reading)?;
+    let mut start = [0; 4];
+    if file.read_exact(&mut start).is_err() || !start.starts_with(b"PK") {
+        return Ok(());
+    }
+    let length = file.metadata().map_err(reading)?.len();
+    let from = length.saturating_sub(ZIP_END);
+    file.seek(SeekFrom::Start(from)).map_err(reading)?;
+    let mut end = Vec::new();
+    file.take(ZIP_END).read_to_end(&mut end).map_err(reading)?;
+    if end.windows(4).any(|four| four == b"PK\x05\x06") {
+        Ok(())
+    } else {
+        Err(Error::model(path, "it is a zip archive that is cut short"))
+    }
+}
+
+/// Bytes of a floating-point number.
+fn width(dtype: DType) -> Option<usize> {
+    match dtype {
+        DType::F64 => Some(8),
+        DType::F32 => Some(4),
+        DType::F16 | DType::BF16 => Some(2),
+        _ => None,
+    }
+}
+
+fn decode(tensor: &Tensor, bytes: &[u8]) -> Option<Array> {
+    let shape = tensor.shape().to_vec();
+    let numbers = bytes.chunks_exact(width(tensor.dtype())?);
+    let values: Vec<f32> = match tensor.dtype() {
+        DType::F64 => numbers
+            .map(|b| f64::from_le_bytes(b.try_into().expect("eight bytes")) as f32)
+            .collect(),
+        DType::F32 => numbers
+            .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")))
+            .collect(),
+        DType::F16 => numbers
+            .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
+        _ => numbers
+            .map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
+    };
+    (values.len() == tensor.num_elements()).then_some(Array { shape, values })
+}

@@ -1,0 +1,67 @@
+//! Files of named tensors, read only as far as they are needed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::pytorch::Checkpoint;
+use crate::error::{Error, Result};
+use crate::model::{Array, Weights};
+
+/// How many of a file's first bytes tell what it is.
+const START: u64 = 512;
+
+/// The first bytes of a file.
+pub(in crate::model) fn start(path: &Path) -> Result<Vec<u8>> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(reading)?;
+    file.take(START).read_to_end(&mut bytes).map_err(reading)?;
+    Ok(bytes)
+}
+
+/// Named tensors of either kind of file.
+pub(super) enum TensorFile {
+    Safetensors(Weights),
+    PyTorch(Checkpoint),
+}
+
+impl TensorFile {
+    /// Opens the file that begins with `start`.
+    pub(super) fn open(path: &Path, start: &[u8]) -> Result<Self> {
+        if Checkpoint::begins(start) {
+            return Checkpoint::open(path).map(Self::PyTorch);
+        }
+        Weights::read(path).map(Self::Safetensors)
+    }
+
+    /// Shape of every tensor of floating-point numbers.
+    pub(super) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        match self {
+            Self::Safetensors(weights) => {
+                let tensors = weights.tensors.iter();
+                tensors
+                    .map(|(name, array)| (name.clone(), array.shape.clone()))
+                    .collect()
+            }
+            Self::PyTorch(checkpoint) => checkpoint.shapes(),
+        }
+    }
+
+    /// The tensors of these names.
+    pub(super) fn read<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> Result<BTreeMap<String, Array>> {
+        match self {
+            Self::Safetensors(weights) => {
+                let known = names.filter_map(|name| weights.tensors.get_key_value(name));
+                Ok(known
+                    .map(|(name, array)| (name.clone(), array.clone()))
+                    .collect())
+            }
+            Self::PyTorch(checkpoint) => checkpoint.read(names),
+        }
+    }
+}

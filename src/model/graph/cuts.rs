@@ -1,0 +1,67 @@
+//! Where a graph can be cut: at values that everything after them depends on alone.
+
+use super::{Node, Op, Source};
+
+/// Places of values.
+#[derive(Clone, Debug)]
+pub(super) struct Cuts {
+    /// Feature maps `[n, c, h, w]`, one a resolution: the last at it; from the stem to the last map.
+    pub(super) stages: Vec<usize>,
+    /// The representation `[n, d]` that the last linear layer reads, else the logits themselves.
+    pub(super) embedding: usize,
+}
+
+impl Cuts {
+    pub(super) fn find(nodes: &[Node], shapes: &[Vec<usize>]) -> Result<Self, String> {
+        let narrow = narrow_places(nodes);
+        let vectors = || narrow.iter().copied().filter(|&at| shapes[at].len() == 2);
+        let reads = |at: usize| -> Option<usize> {
+            let node = nodes.get(at.checked_sub(1)?)?;
+            let linear = matches!(node.op, Op::Linear { .. });
+            linear.then(|| values(node).next()).flatten()
+        };
+        let output = nodes.len();
+        let before = reads(output).filter(|at| vectors().any(|other| other == *at));
+        let embedding = before.unwrap_or(output);
+        let mut stages: Vec<usize> = Vec::new();
+        for &at in narrow.iter().filter(|&&at| at > 0 && at < embedding) {
+            let [_, _, h, w] = shapes[at][..] else {
+                continue;
+            };
+            let same = |&last: &usize| shapes[last][2..] == [h, w];
+            // A map of one pixel is a representation already, unless there is nothing larger.
+            if h * w == 1 && !stages.is_empty() {
+                continue;
+            }
+            if stages.last().is_some_and(same) {
+                stages.pop();
+            }
+            stages.push(at);
+        }
+        if stages.is_empty() {
+            return Err("it has no feature map through which everything passes".into());
+        }
+        Ok(Self { stages, embedding })
+    }
+}
+
+/// The places that a node reads.
+fn values(node: &Node) -> impl Iterator<Item = usize> {
+    node.inputs.iter().filter_map(|input| match input {
+        Source::Value(place) => Some(*place),
+        Source::Constant(_) => None,
+    })
+}
+
+/// Values that no later node reaches past, in order.
+fn narrow_places(nodes: &[Node]) -> Vec<usize> {
+    // For each place, the earliest value that is read at or after it.
+    let mut earliest = vec![usize::MAX; nodes.len() + 2];
+    for (index, node) in nodes.iter().enumerate().rev() {
+        let read = values(node).min().unwrap_or(usize::MAX);
+        earliest[index + 1] = earliest[index + 2].min(read);
+    }
+    (0..=nodes.len())
+        .filter(|&place| earliest[place + 1] >= place)
+        .collect()
+}

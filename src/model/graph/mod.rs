@@ -1,0 +1,160 @@
+//! Networks as lists of operations: ONNX graphs, and published networks that are no plain residual
+//! network.
+//!
+//! A [`Graph`] is checked as a whole when it is made, every shape included, so that nothing can go
+//! wrong when it runs.
+
+mod cuts;
+mod op;
+mod run;
+mod shapes;
+
+use burn::tensor::Tensor;
+
+pub(in crate::model) use op::{Activation, Op, Padding, Pooling};
+pub(in crate::model) use run::Value;
+
+use super::architecture::GraphSummary;
+use super::classifier::{Cut, Network};
+use cuts::Cuts;
+
+/// What an operation reads.
+#[derive(Clone, Debug)]
+pub(in crate::model) enum Source {
+    /// The picture (0) or what node `n − 1` made.
+    Value(usize),
+    /// A number or array that is always the same.
+    Constant(Box<Value>),
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct Node {
+    pub(in crate::model) op: Op,
+    pub(in crate::model) inputs: Vec<Source>,
+}
+
+/// A list of operations under construction: every node's shape is known from the start.
+pub(in crate::model) struct Draft {
+    nodes: Vec<Node>,
+    /// Shapes of the values for one picture; the first axis is the batch.
+    shapes: Vec<Vec<usize>>,
+}
+
+impl Draft {
+    /// Nothing but pictures `[n, 3, h, w]`.
+    pub(in crate::model) fn new(input: [usize; 2]) -> Self {
+        Self {
+            nodes: Vec::new(),
+            shapes: vec![vec![1, 3, input[0], input[1]]],
+        }
+    }
+
+    /// Adds an operation and returns the place of what it makes.
+    ///
+    /// # Errors
+    /// Says why it does not fit its inputs.
+    pub(in crate::model) fn push(&mut self, op: Op, inputs: Vec<Source>) -> Result<usize, String> {
+        let shapes: Vec<Vec<usize>> = inputs
+            .iter()
+            .map(|input| match input {
+                Source::Value(place) => self.shapes[*place].clone(),
+                Source::Constant(value) => value.shape(),
+            })
+            .collect();
+        let shape = op.shape(&shapes)?;
+        if shape.iter().product::<usize>() > MAX_VALUES {
+            return Err(format!("it would make {shape:?} numbers of one picture"));
+        }
+        self.nodes.push(Node { op, inputs });
+        self.shapes.push(shape);
+        Ok(self.nodes.len())
+    }
+
+    /// Shape of a value for one picture.
+    pub(in crate::model) fn shape(&self, place: usize) -> &[usize] {
+        &self.shapes[place]
+    }
+
+    /// What a softmax that makes this value reads.
+    pub(in crate::model) fn before_softmax(&self, place: usize) -> Option<usize> {
+        let node = self.nodes.get(place.checked_sub(1)?)?;
+        match (&node.op, &node.inputs[..]) {
+            (Op::Softmax(_), [Source::Value(before)]) => Some(*before),
+            _ => None,
+        }
+    }
+
+    /// Gives the linear layer that was added last, and makes this value, a bias. Whether it could.
+    pub(in crate::model) fn add_bias(&mut self, place: usize, added: Tensor<1>) -> bool {
+        let last = place == self.nodes.len();
+        match self.nodes.last_mut().map(|node| &mut node.op) {
+            Some(Op::Linear { weight, bias }) if last && weight.dims()[..1] == added.dims() => {
+                *bias = Some(match bias.take() {
+                    Some(bias) => bias + added,
+                    None => added,
+                });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The network whose logits are the value at `output`.
+    ///
+    /// # Errors
+    /// Says why it is no classifier of pictures.
+    pub(in crate::model) fn finish(
+        mut self,
+        output: usize,
+        title: String,
+    ) -> Result<(Graph, GraphSummary), String> {
+        self.nodes.truncate(output);
+        self.shapes.truncate(output + 1);
+        let classes = match self.shapes[output][..] {
+            [1, classes] if classes > 0 => classes,
+            _ => {
+                let shape = &self.shapes[output];
+                return Err(format!("its output is {shape:?}, not one row of logits"));
+            }
+        };
+        let cuts = Cuts::find(&self.nodes, &self.shapes)?;
+        let channels = cuts.stages.iter().map(|&place| self.shapes[place][1]);
+        let summary = GraphSummary {
+            title,
+            channels: channels.collect(),
+            classes,
+        };
+        let nodes = self.nodes;
+        Ok((Graph { nodes, cuts }, summary))
+    }
+}
+
+/// Numbers that one operation may make of one picture: 1 GiB.
+const MAX_VALUES: usize = 1 << 28;
+
+/// A frozen network.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    cuts: Cuts,
+}
+
+impl Network for Graph {
+    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
+        let place = self.cuts.stages[cut.stages(self.cuts.stages.len() - 1)];
+        self.run(0, Value::new(x), place, cut.fake_relu).tensor()
+    }
+
+    fn embed(&self, features: Tensor<4>) -> Tensor<2> {
+        let from = *self.cuts.stages.last().expect("a graph has feature maps");
+        self.run(from, Value::new(features), self.cuts.embedding, false)
+            .row()
+    }
+
+    fn logits(&self, embedding: Tensor<2>) -> Tensor<2> {
+        let from = self.cuts.embedding;
+        let value = Value::new(embedding);
+        self.run(from, value, self.nodes.len(), false).row()
+    }
+}

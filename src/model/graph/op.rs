@@ -1,0 +1,97 @@
+//! The operations that classifiers are made of.
+
+use burn::tensor::Tensor;
+
+/// Zeros (or another value) around a map: top, left, bottom, right.
+pub(in crate::model) type Padding = [usize; 4];
+
+/// A window that moves over a map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::model) struct Pooling {
+    /// Height and width of the window.
+    pub(in crate::model) kernel: [usize; 2],
+    /// How far it moves.
+    pub(in crate::model) stride: [usize; 2],
+    /// What is around the map.
+    pub(in crate::model) padding: Padding,
+    /// Whether the last window may reach beyond the edge.
+    pub(in crate::model) ceil: bool,
+    /// Whether an average counts what is around the map.
+    pub(in crate::model) count_padding: bool,
+}
+
+/// Functions of single numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::model) enum Activation {
+    Relu,
+    LeakyRelu(f64),
+    Elu(f64),
+    Sigmoid,
+    /// `clamp(a·x + b, 0, 1)`.
+    HardSigmoid(f64, f64),
+    /// `x·clamp(x/6 + 1/2, 0, 1)`.
+    HardSwish,
+    Silu,
+    Tanh,
+    Erf,
+    Gelu,
+    Softplus,
+    Exp,
+    Sqrt,
+    Reciprocal,
+    Neg,
+    Abs,
+    Clip(f32, f32),
+    Power(f32),
+}
+
+/// An operation; axes count from the first, which is the batch.
+#[derive(Clone, Debug)]
+pub(in crate::model) enum Op {
+    /// Weight `[out, in/groups, height, width]`.
+    Conv {
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        stride: [usize; 2],
+        padding: Padding,
+        dilation: [usize; 2],
+        groups: usize,
+    },
+    /// Weight `[out, in]`.
+    Linear {
+        weight: Tensor<2>,
+        bias: Option<Tensor<1>>,
+    },
+    /// BatchNorm at inference: `scale·x + shift` for each channel.
+    Affine {
+        scale: Tensor<1>,
+        shift: Tensor<1>,
+    },
+    Activation(Activation),
+    Add,
+    Sub,
+    Mul,
+    Div,
+    MaxPool(Pooling),
+    AvgPool(Pooling),
+    /// Mean over axes, which stay as ones or go.
+    Mean {
+        axes: Vec<usize>,
+        keep: bool,
+    },
+    Pad {
+        padding: Padding,
+        value: f32,
+    },
+    Concat(usize),
+    /// The shape after the batch.
+    Reshape(Vec<usize>),
+    Transpose(Vec<usize>),
+    /// Start and end on an axis.
+    Slice {
+        axis: usize,
+        start: usize,
+        end: usize,
+    },
+    Softmax(usize),
+}

@@ -1,0 +1,88 @@
+//! Classifiers in ONNX files, as graphs of burn operations, so that gradients flow.
+//!
+//! The operators are those of the ResNet, VGG, MobileNet, EfficientNet, SqueezeNet and DenseNet
+//! families; anything else is refused by name. What follows from shapes and constants alone is computed
+//! once, on opening, for the size of picture that the model is opened for.
+
+mod arrays;
+mod attributes;
+mod import;
+mod integers;
+mod operators;
+mod proto;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use prost::Message;
+
+use super::architecture::Architecture;
+use super::foreign::{Found, Network};
+use crate::error::{Error, Result};
+use proto::ModelProto;
+
+/// Opsets whose operators are read as they are meant.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+
+/// Files beyond this are refused before they are read.
+const LONGEST: u64 = 4 << 30;
+
+/// Whether a file is to be read as ONNX: by its name, or by how such files begin (the version, then the
+/// name of a producer).
+pub(super) fn is_onnx(path: &Path, start: &[u8]) -> bool {
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension == "onnx");
+    named || matches!(start, [0x08, 1..=20, 0x12, ..])
+}
+
+/// Opens a classifier for pictures of a size, or of the size that it was made for.
+///
+/// # Errors
+/// [`Error::Model`] names the node that cannot be read, and why.
+pub(super) fn open(path: &Path, size: Option<[usize; 2]>, device: &Device) -> Result<Found> {
+    let refuse = |reason: String| Error::model(path, format!("as an ONNX file: {reason}"));
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    require_model(path)?;
+    let bytes = std::fs::read(path).map_err(reading)?;
+    let model = ModelProto::decode(bytes.as_slice()).map_err(|error| refuse(error.to_string()))?;
+    drop(bytes);
+    let opset = model.opset_import.iter().find(|set| set.domain.is_empty());
+    let opset = opset.map_or(0, |set| set.version);
+    if !OPSETS.contains(&opset) {
+        let [low, high] = [OPSETS.start(), OPSETS.end()];
+        return Err(refuse(format!(
+            "its opset is {opset}; {low} to {high} are known"
+        )));
+    }
+    let graph = model
+        .graph
+        .ok_or_else(|| refuse("it holds no graph".into()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let producer = model.producer_name;
+    let imported = import::import(graph, opset, size, folder, device);
+    let (graph, summary, input) = imported.map_err(refuse)?;
+    let by = if producer.is_empty() {
+        String::new()
+    } else {
+        format!(" by {producer}")
+    };
+    Ok(Found {
+        architecture: Architecture::Graph(summary),
+        network: Network::Graph(Box::new(graph)),
+        input,
+        normalizer: None,
+        notes: vec![format!("an ONNX graph, opset {opset}, written{by}")],
+    })
+}
+
+/// Refuses what is too long, or begins as no message does, before all of it is read.
+fn require_model(path: &Path) -> Result<()> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let length = std::fs::metadata(path).map_err(reading)?.len();
+    let start = super::foreign::start(path)?;
+    if length > LONGEST || !matches!(start.first(), Some(0x08 | 0x12 | 0x3a | 0x42)) {
+        return Err(Error::model(path, "it does not begin like an ONNX file"));
+    }
+    Ok(())
+}

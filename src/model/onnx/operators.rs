@@ -1,0 +1,446 @@
+//! The operators that depend on the picture.
+
+use super::attributes::Attributes;
+use super::import::{Import, Traced};
+use super::proto::NodeProto;
+use crate::model::graph::{Activation, Op, Pooling, Source};
+
+/// Adds what a node does; one value for each of its outputs.
+pub(super) fn lower(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    if let Some(activation) = activation(import, node, attributes)? {
+        return import.push(node, Op::Activation(activation));
+    }
+    match node.op_type.as_str() {
+        "Conv" => conv(import, node, attributes),
+        "Gemm" => gemm(import, node, attributes),
+        "MatMul" => {
+            let weight = import
+                .weight::<2>(node, 1)?
+                .ok_or("it multiplies with nothing")?;
+            let weight = weight.transpose();
+            import.push(node, Op::Linear { weight, bias: None })
+        }
+        "BatchNormalization" => batch_norm(import, node, attributes),
+        "Add" => match import.bias_of_linear(node)? {
+            Some(made) => Ok(made),
+            None => binary(import, node, Op::Add),
+        },
+        "Sub" => binary(import, node, Op::Sub),
+        "Mul" => binary(import, node, Op::Mul),
+        "Div" => binary(import, node, Op::Div),
+        "MaxPool" | "AveragePool" => pool(import, node, attributes),
+        "GlobalAveragePool" => {
+            let axes = (2..import.shape(node)?.len()).collect();
+            import.push(node, Op::Mean { axes, keep: true })
+        }
+        "ReduceMean" => reduce_mean(import, node, attributes),
+        "Pad" => pad(import, node, attributes),
+        "Concat" => {
+            let rank = import.shape(node)?.len();
+            let axis = axis(attributes.int("axis", 1), rank)?;
+            let inputs = (0..node.input.len()).map(|index| import.source(node, index));
+            let inputs = inputs.collect::<Result<Vec<Source>, String>>()?;
+            import.push_on(inputs, Op::Concat(axis))
+        }
+        "Flatten" => {
+            if attributes.int("axis", 1) != 1 {
+                return Err("it flattens the batch".into());
+            }
+            let all = import.shape(node)?[1..].iter().product();
+            import.push(node, Op::Reshape(vec![all]))
+        }
+        "Reshape" => reshape(import, node, attributes),
+        "Squeeze" | "Unsqueeze" => squeeze(import, node, attributes),
+        "Transpose" => {
+            let rank = import.shape(node)?.len();
+            let order = match attributes.ints("perm") {
+                Some(order) => order
+                    .iter()
+                    .map(|&at| axis(at, rank))
+                    .collect::<Result<_, _>>()?,
+                None => (0..rank).rev().collect(),
+            };
+            import.push(node, Op::Transpose(order))
+        }
+        "Slice" => slice(import, node, attributes),
+        "Split" => split(import, node, attributes),
+        "Softmax" => {
+            let rank = import.shape(node)?.len();
+            let usual = if import.opset < 13 { 1 } else { -1 };
+            let axis = axis(attributes.int("axis", usual), rank)?;
+            import.push(node, Op::Softmax(axis))
+        }
+        "Identity" | "Dropout" | "Cast" => Ok(vec![import.input(node, 0)?.clone()]),
+        _ => Err("this operator is not known here".into()),
+    }
+}
+
+fn activation(
+    import: &Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Option<Activation>, String> {
+    let float = |name: &str, default: f32| f64::from(attributes.float(name, default));
+    Ok(Some(match node.op_type.as_str() {
+        "Relu" => Activation::Relu,
+        "LeakyRelu" => Activation::LeakyRelu(float("alpha", 0.01)),
+        "Elu" => Activation::Elu(float("alpha", 1.0)),
+        "Sigmoid" => Activation::Sigmoid,
+        "HardSigmoid" => Activation::HardSigmoid(float("alpha", 0.2), float("beta", 0.5)),
+        "HardSwish" => Activation::HardSwish,
+        "Tanh" => Activation::Tanh,
+        "Erf" => Activation::Erf,
+        "Gelu" if attributes.text("approximate").unwrap_or_default() != "tanh" => Activation::Gelu,
+        "Softplus" => Activation::Softplus,
+        "Exp" => Activation::Exp,
+        "Sqrt" => Activation::Sqrt,
+        "Reciprocal" => Activation::Reciprocal,
+        "Neg" => Activation::Neg,
+        "Abs" => Activation::Abs,
+        "Clip" => {
+            let [low, high] = [("min", f32::MIN), ("max", f32::MAX)]
+                .map(|(name, default)| attributes.float(name, default));
+            let (low, high) = (
+                import.number(node, 1)?.unwrap_or(low),
+                import.number(node, 2)?.unwrap_or(high),
+            );
+            Activation::Clip(low, high)
+        }
+        "Pow" => Activation::Power(import.number(node, 1)?.ok_or("its exponent is missing")?),
+        _ => return Ok(None),
+    }))
+}
+
+/// An axis counted from the front.
+fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+    let counted = if axis < 0 {
+        axis.checked_add(rank as i64)
+    } else {
+        Some(axis)
+    };
+    let counted = counted.and_then(|axis| usize::try_from(axis).ok());
+    let inside = counted.filter(|&axis| axis < rank);
+    inside.ok_or_else(|| format!("axis {axis} of {rank}"))
+}
+
+fn map_size(import: &Import, node: &NodeProto) -> Result<[usize; 2], String> {
+    match import.shape(node)?[..] {
+        [_, _, h, w] => Ok([h, w]),
+        ref other => Err(format!("it reads {other:?}, not a map of four axes")),
+    }
+}
+
+fn binary(import: &mut Import, node: &NodeProto, op: Op) -> Result<Vec<Traced>, String> {
+    let inputs = vec![import.source(node, 0)?, import.source(node, 1)?];
+    import.push_on(inputs, op)
+}
+
+fn conv(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let weight = import.weight::<4>(node, 1)?.ok_or("it has no weight")?;
+    let [_, _, kh, kw] = weight.dims();
+    let stride = attributes.pair("strides")?.unwrap_or([1; 2]);
+    let dilation = attributes.pair("dilations")?.unwrap_or([1; 2]);
+    let reach = [(kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1];
+    let padding = attributes.padding(map_size(import, node)?, reach, stride)?;
+    let groups = usize::try_from(attributes.int("group", 1)).unwrap_or(0);
+    if dilation.contains(&0) || stride.contains(&0) {
+        return Err("its strides and dilations must be at least 1".into());
+    }
+    let op = Op::Conv {
+        weight,
+        bias: import.weight::<1>(node, 2)?,
+        stride,
+        padding,
+        dilation,
+        groups,
+    };
+    import.push(node, op)
+}
+
+fn gemm(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let weight = import
+        .weight::<2>(node, 1)?
+        .ok_or("it multiplies with nothing")?;
+    if attributes.int("transA", 0) != 0 {
+        return Err("it transposes the batch".into());
+    }
+    let weight = if attributes.int("transB", 0) == 0 {
+        weight.transpose()
+    } else {
+        weight
+    };
+    let bias = import.weight::<1>(node, 2)?;
+    let op = Op::Linear {
+        weight: weight * attributes.float("alpha", 1.0),
+        bias: bias.map(|bias| bias * attributes.float("beta", 1.0)),
+    };
+    import.push(node, op)
+}
+
+fn batch_norm(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let mut parts = Vec::new();
+    for index in 1..5 {
+        let part = import.weight::<1>(node, index)?;
+        parts.push(part.ok_or("it has no statistics")?);
+    }
+    let [scale, shift, mean, var] = <[_; 4]>::try_from(parts).expect("four were read");
+    if [&shift, &mean, &var]
+        .iter()
+        .any(|part| part.dims() != scale.dims())
+    {
+        return Err("its statistics are of unequal length".into());
+    }
+    let scale = scale / (var + attributes.float("epsilon", 1e-5)).sqrt();
+    let shift = shift - mean * scale.clone();
+    import.push(node, Op::Affine { scale, shift })
+}
+
+fn pool(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let kernel = attributes.pair("kernel_shape")?.ok_or("it has no window")?;
+    let stride = attributes.pair("strides")?.unwrap_or([1; 2]);
+    if attributes
+        .pair("dilations")?
+        .is_some_and(|dilation| dilation != [1; 2])
+    {
+        return Err("windows with gaps are not known here".into());
+    }
+    if kernel.contains(&0) || stride.contains(&0) {
+        return Err("its window and strides must be at least 1".into());
+    }
+    let pooling = Pooling {
+        kernel,
+        stride,
+        padding: attributes.padding(map_size(import, node)?, kernel, stride)?,
+        ceil: attributes.int("ceil_mode", 0) != 0,
+        count_padding: attributes.int("count_include_pad", 0) != 0,
+    };
+    let op = if node.op_type == "MaxPool" {
+        Op::MaxPool(pooling)
+    } else {
+        Op::AvgPool(pooling)
+    };
+    import.push(node, op)
+}
+
+fn reduce_mean(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let rank = import.shape(node)?.len();
+    let listed = match attributes.ints("axes") {
+        Some(axes) => axes.to_vec(),
+        None => import
+            .integers(node, 1)?
+            .ok_or("it does not say over which axes")?,
+    };
+    let axes = listed.into_iter().map(|at| axis(at, rank));
+    let axes = axes.collect::<Result<Vec<usize>, String>>()?;
+    let keep = attributes.int("keepdims", 1) != 0;
+    import.push(node, Op::Mean { axes, keep })
+}
+
+fn pad(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let mode = attributes.text("mode").unwrap_or_default();
+    if !matches!(mode.as_str(), "" | "constant") {
+        return Err(format!("padding by “{mode}” is not known here"));
+    }
+    let pads = match attributes.ints("pads") {
+        Some(pads) => pads.to_vec(),
+        None => import
+            .integers(node, 1)?
+            .ok_or("it does not say how much")?,
+    };
+    let value = import
+        .number(node, 2)?
+        .unwrap_or(attributes.float("value", 0.0));
+    let [0, 0, top, left, 0, 0, bottom, right] = pads[..] else {
+        return Err(format!(
+            "it pads by {pads:?}; only heights and widths can be padded"
+        ));
+    };
+    let sides = [top, left, bottom, right].map(|side| usize::try_from(side).ok());
+    let sides = sides.map(|side| side.filter(|&side| side <= 4096));
+    let [Some(top), Some(left), Some(bottom), Some(right)] = sides else {
+        return Err(format!("it pads by {pads:?}"));
+    };
+    let padding = [top, left, bottom, right];
+    import.push(node, Op::Pad { padding, value })
+}
+
+fn reshape(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let shape = import.shape(node)?;
+    let wanted = match attributes.ints("shape") {
+        Some(wanted) => wanted.to_vec(),
+        None => import
+            .integers(node, 1)?
+            .ok_or("it does not say to what shape")?,
+    };
+    let copies = attributes.int("allowzero", 0) == 0;
+    let filled = super::integers::filled(&wanted, &shape, copies)?;
+    match filled[..] {
+        [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
+        _ => Err(format!(
+            "it makes {wanted:?} of {shape:?}, which mixes the pictures of a batch"
+        )),
+    }
+}
+
+fn squeeze(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let mut shape = import.shape(node)?;
+    let listed = match attributes.ints("axes") {
+        Some(axes) => Some(axes.to_vec()),
+        None => import.integers(node, 1)?,
+    };
+    if node.op_type == "Unsqueeze" {
+        let listed = listed.ok_or("it does not say where")?;
+        let rank = shape.len() + listed.len();
+        let mut axes = listed
+            .into_iter()
+            .map(|at| axis(at, rank))
+            .collect::<Result<Vec<_>, _>>()?;
+        axes.sort_unstable();
+        for at in axes {
+            shape.insert(at.min(shape.len()), 1);
+        }
+    } else {
+        let rank = shape.len();
+        let axes = match listed {
+            Some(listed) => listed
+                .into_iter()
+                .map(|at| axis(at, rank))
+                .collect::<Result<Vec<_>, _>>()?,
+            None => (1..rank).filter(|&at| shape[at] == 1).collect(),
+        };
+        if axes.iter().any(|&at| shape[at] != 1) {
+            return Err(format!("it drops axes {axes:?} of {shape:?}"));
+        }
+        let mut index = 0..rank;
+        shape.retain(|_| index.next().is_some_and(|at| !axes.contains(&at)));
+    }
+    match shape[..] {
+        [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
+        _ => Err("it drops the batch".into()),
+    }
+}
+
+fn slice(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let part = |index: usize, name: &str| match attributes.ints(name) {
+        Some(values) => Ok(Some(values.to_vec())),
+        None => import.integers(node, index),
+    };
+    let starts = part(1, "starts")?.ok_or("it does not say where it starts")?;
+    let ends = part(2, "ends")?.ok_or("it does not say where it ends")?;
+    let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let steps = part(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
+    if steps.iter().any(|&step| step != 1)
+        || ends.len() != starts.len()
+        || axes.len() != starts.len()
+    {
+        return Err("slices of every second or backwards are not known here".into());
+    }
+    let mut source = import.source(node, 0)?;
+    let mut shape = import.shape(node)?;
+    let mut made = vec![import.input(node, 0)?.clone()];
+    for ((start, end), at) in starts.into_iter().zip(ends).zip(axes) {
+        let at = axis(at, shape.len())?;
+        let size = shape[at] as i64;
+        let place = |value: i64| {
+            if value < 0 {
+                value.saturating_add(size)
+            } else {
+                value
+            }
+            .clamp(0, size) as usize
+        };
+        let (start, end) = (place(start), place(end));
+        if start == 0 && end == shape[at] {
+            continue;
+        }
+        made = import.push_on(
+            vec![source],
+            Op::Slice {
+                axis: at,
+                start,
+                end,
+            },
+        )?;
+        shape[at] = end.saturating_sub(start);
+        let [Traced::Value(place)] = made[..] else {
+            unreachable!("a slice is a value")
+        };
+        source = Source::Value(place);
+    }
+    Ok(made)
+}
+
+fn split(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Result<Vec<Traced>, String> {
+    let shape = import.shape(node)?;
+    let at = axis(attributes.int("axis", 0), shape.len())?;
+    let listed = match attributes.ints("split") {
+        Some(sizes) => Some(sizes.to_vec()),
+        None => import.integers(node, 1)?,
+    };
+    let count = node.output.len().max(1);
+    let sizes = listed.unwrap_or_else(|| {
+        let each = shape[at].div_ceil(count);
+        let left = (0..count).map(|part| shape[at].saturating_sub(part * each).min(each) as i64);
+        left.collect()
+    });
+    let mut made = Vec::new();
+    let mut start = 0_usize;
+    for size in sizes {
+        let size = usize::try_from(size).map_err(|_| "it has a negative part")?;
+        let end = start.checked_add(size).ok_or("its parts are too long")?;
+        made.extend(import.push(
+            node,
+            Op::Slice {
+                axis: at,
+                start,
+                end,
+            },
+        )?);
+        start = end;
+    }
+    Ok(made)
+}
