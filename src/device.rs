@@ -2,17 +2,20 @@
 
 use burn::tensor::Device;
 use burn_wgpu::WgpuSetup;
+use pollster::block_on;
 
 use crate::error::{Error, Result};
 
 /// What a person can ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// A real GPU if there is one, else the CPU.
     #[default]
     Auto,
     /// wgpu (Vulkan, Metal, DirectX 12), even where it is emulated in software.
     Wgpu,
+    /// The graphics adapter whose name holds this text, whatever it is.
+    Adapter(String),
     /// The CPU.
     Cpu,
     /// libtorch on the CPU; for training.
@@ -21,6 +24,38 @@ pub enum Backend {
     /// CUDA; for training.
     #[cfg(feature = "cuda")]
     Cuda,
+}
+
+impl std::str::FromStr for Backend {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "wgpu" => Self::Wgpu,
+            "cpu" => Self::Cpu,
+            #[cfg(feature = "tch")]
+            "libtorch" => Self::Libtorch,
+            #[cfg(feature = "cuda")]
+            "cuda" => Self::Cuda,
+            name => Self::Adapter(name.into()),
+        })
+    }
+}
+
+impl std::fmt::Display for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Wgpu => "wgpu",
+            Self::Adapter(name) => name,
+            Self::Cpu => "cpu",
+            #[cfg(feature = "tch")]
+            Self::Libtorch => "libtorch",
+            #[cfg(feature = "cuda")]
+            Self::Cuda => "cuda",
+        })
+    }
 }
 
 /// A device for tensors and, where there is one, the graphics device to draw with.
@@ -45,9 +80,10 @@ impl Compute {
     /// # Errors
     /// [`Error::Device`] when a backend asked for by name is not there; [`Backend::Auto`] never
     /// fails.
-    pub fn open(backend: Backend) -> Result<Self> {
+    pub fn open(backend: &Backend) -> Result<Self> {
         match backend {
             Backend::Auto | Backend::Wgpu => {}
+            Backend::Adapter(name) => return Self::on_named(name),
             Backend::Cpu => return Ok(Self::cpu("as asked")),
             #[cfg(feature = "tch")]
             #[allow(deprecated)]
@@ -58,14 +94,14 @@ impl Compute {
         }
         match Device::wgpu_options().init_with_setup() {
             Ok((device, graphics)) => Ok(Self::on_adapter(backend, device, graphics)),
-            Err(error) if backend == Backend::Wgpu => Err(Error::Device(error.to_string())),
+            Err(error) if *backend == Backend::Wgpu => Err(Error::Device(error.to_string())),
             Err(_) => Ok(Self::cpu("no graphics adapter")),
         }
     }
 
-    fn on_adapter(backend: Backend, device: Device, graphics: WgpuSetup) -> Self {
+    fn on_adapter(backend: &Backend, device: Device, graphics: WgpuSetup) -> Self {
         let info = graphics.adapter.get_info();
-        let on_gpu = backend == Backend::Wgpu || info.device_type != wgpu::DeviceType::Cpu;
+        let on_gpu = *backend != Backend::Auto || info.device_type != wgpu::DeviceType::Cpu;
         if on_gpu {
             let label = format!("{} ({})", info.name, info.backend);
             return Self {
@@ -79,6 +115,52 @@ impl Compute {
             graphics: Some(graphics),
             ..Self::cpu("only a software graphics adapter")
         }
+    }
+
+    /// The first adapter whose name holds `name`.
+    fn on_named(name: &str) -> Result<Self> {
+        let refuse = |reason: String| Error::Device(reason);
+        let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        let instance = wgpu::Instance::new(descriptor);
+        let adapters = block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        let is_it = |adapter: &&wgpu::Adapter| {
+            let full = adapter.get_info().name.to_lowercase();
+            full.contains(&name.to_lowercase())
+        };
+        let Some(adapter) = adapters.iter().find(is_it).cloned() else {
+            let names: Vec<String> = adapters
+                .iter()
+                .map(|adapter| adapter.get_info().name)
+                .collect();
+            let there = if names.is_empty() {
+                "none".into()
+            } else {
+                names.join("; ")
+            };
+            return Err(refuse(format!(
+                "no adapter's name holds “{name}”; there are: {there}"
+            )));
+        };
+        let features = adapter.features()
+            - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS
+            - wgpu::Features::all_experimental_mask();
+        let wanted = wgpu::DeviceDescriptor {
+            required_features: features,
+            required_limits: adapter.limits(),
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let made = block_on(adapter.request_device(&wanted));
+        let (device, queue) = made.map_err(|error| refuse(error.to_string()))?;
+        let graphics = WgpuSetup {
+            backend: adapter.get_info().backend,
+            instance,
+            adapter,
+            device,
+            queue,
+        };
+        let device = Device::wgpu_options().setup(graphics.clone()).init();
+        let device = device.map_err(|error| refuse(error.to_string()))?;
+        Ok(Self::on_adapter(&Backend::Wgpu, device, graphics))
     }
 
     fn cpu(why: &str) -> Self {

@@ -12,7 +12,7 @@
 //!
 //! | to learn about | read |
 //! |---|---|
-//! | networks, checkpoints, the bundled pair | [`model`] |
+//! | networks, checkpoints of any kind, the bundled models | [`model`] |
 //! | attacks | [`attack`], on top of [`descent`] |
 //! | which pixels speak for a class, and how far to trust that | [`attribution`] |
 //! | pictures that a model makes: inversion, generation, units | [`synthesis`] |

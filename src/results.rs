@@ -187,6 +187,18 @@ impl Row {
         }
     }
 
+    /// ε and the probability of “fake” by rising ε, for a model that knows that label.
+    pub fn fakeness(&self) -> Vec<[f64; 2]> {
+        if !self.look.as_ref().is_some_and(|look| look.has_generator) {
+            return Vec::new();
+        }
+        let point = |attacked: &Attacked| {
+            let fake = attacked.probabilities.last().copied().unwrap_or(0.0);
+            [f64::from(attacked.epsilon), f64::from(fake)]
+        };
+        self.sweep.iter().map(point).collect()
+    }
+
     /// ε and confidence in the class that the attack leaves (or aims for), by rising ε.
     pub fn curve(&self, attack: &Attack) -> Vec<[f64; 2]> {
         let Some(look) = &self.look else {

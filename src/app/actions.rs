@@ -6,7 +6,6 @@ use super::App;
 use crate::model::{foreign, zoo};
 use crate::results::Row;
 use crate::samples;
-use crate::state::Bottom;
 use crate::ui::Action;
 
 impl App {
@@ -79,17 +78,20 @@ impl App {
 
     /// Puts a model into each row, and shows what such models are for.
     fn use_models(&mut self, models: Vec<String>) {
-        let had_walls = self.state.display.bottom == Bottom::Counterfactual;
+        let turns = |models: &[String]| {
+            let turning = zoo::SETS.iter().filter(|set| set.turns);
+            let mut ids = turning.flat_map(|set| set.models);
+            ids.any(|id| models.iter().any(|name| name == id))
+        };
+        let (before, now) = (turns(&self.state.models), turns(&models));
         for (row, name) in models.into_iter().enumerate() {
             self.use_model(row, name);
         }
-        let turns = |name: &String| {
-            zoo::SETS
-                .iter()
-                .any(|set| set.turns && set.models.contains(&name.as_str()))
-        };
-        if self.state.models.iter().any(turns) && !had_walls {
+        if now && !before {
             self.add_walls();
+        } else if before && !now {
+            self.state.show_attacks();
+            self.state.selected = self.state.selected.map(|_| 0);
         }
     }
 

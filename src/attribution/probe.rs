@@ -11,6 +11,11 @@ const CHUNK_PIXELS: usize = 8 * 32 * 32;
 /// More pictures than this in a chunk gain nothing.
 const MOST_PICTURES: usize = 64;
 
+/// Pictures of a size that make one short step, and `most` at the most.
+pub(crate) fn pictures_at_once(size: [usize; 2], most: usize) -> usize {
+    (CHUNK_PIXELS / (size[0] * size[1]).max(1)).clamp(1, most)
+}
+
 /// What is asked, of pictures of which size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
@@ -26,7 +31,7 @@ impl Probe {
 
     /// Pictures that make one short step.
     pub(super) fn chunk(&self) -> usize {
-        (CHUNK_PIXELS / (self.size[0] * self.size[1]).max(1)).clamp(1, MOST_PICTURES)
+        pictures_at_once(self.size, MOST_PICTURES)
     }
 
     /// Pictures `[n, 3, h, w]` as a tensor where the model is.

@@ -36,8 +36,8 @@ pub struct AttackArguments {
     gain: f32,
     #[command(flatten)]
     options: AttackOptions,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -69,7 +69,7 @@ struct Confidence {
 impl AttackArguments {
     /// Attacks the picture with every model.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let mut all = Vec::new();
         for name in &self.models {
             let model = Arc::new(zoo::open(name, &device)?);

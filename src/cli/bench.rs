@@ -37,7 +37,7 @@ pub struct BenchArguments {
     #[arg(long)]
     json: Option<PathBuf>,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -59,7 +59,7 @@ struct Bench<'a> {
 impl BenchArguments {
     /// Times everything.
     pub fn run(&self) -> Result<()> {
-        let compute = Compute::open(self.backend)?;
+        let compute = Compute::open(&self.backend)?;
         println!("on {}", compute.label);
         let mut bench = Bench {
             arguments: self,

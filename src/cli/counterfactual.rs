@@ -23,7 +23,7 @@ pub struct CounterfactualArguments {
     /// The picture.
     picture: PathBuf,
     /// A model with a generator.
-    #[arg(long)]
+    #[arg(long, default_value = "cracks-counterfactual")]
     model: String,
     /// The class to turn it into; by default the likeliest that it is not.
     #[arg(long)]
@@ -38,8 +38,8 @@ pub struct CounterfactualArguments {
     /// Folder for counterfactual.png, back.png, change.png, mask.png and counterfactual.json.
     #[arg(long, default_value = ".")]
     out: PathBuf,
-    /// Where the model runs.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -63,7 +63,7 @@ struct Facts {
 impl CounterfactualArguments {
     /// Turns it, and writes what came of it.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let weights = zoo::weights(&self.model, &device)?;
         let model = Counterfactual::new(&weights, Path::new(&self.model), &device)?;
         let manifest = model.critic.manifest().clone();

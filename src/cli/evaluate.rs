@@ -36,8 +36,8 @@ pub struct EvaluateArguments {
     /// Folder for the results.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -56,7 +56,7 @@ fn parse_attack(text: &str) -> Result<(crate::descent::Norm, f32, usize), String
 impl EvaluateArguments {
     /// Measures every model under every attack.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let mut reports = Vec::new();
         for name in &self.models {
             let model = zoo::open(name, &device)?;

@@ -65,8 +65,8 @@ pub struct ExplainArguments {
     /// Times that the overlay is enlarged.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     zoom: u32,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -95,7 +95,7 @@ struct Facts {
 impl ExplainArguments {
     /// Explains the picture, or measures the data set.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let mut models = Vec::new();
         for name in &self.models {
             models.push(Arc::new(zoo::open(name, &device)?));

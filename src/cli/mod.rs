@@ -5,11 +5,13 @@ mod bench;
 mod counterfactual;
 mod evaluate;
 mod explain;
+mod inspect;
 mod mean;
 mod report;
 mod seeds;
 mod synthesis;
 mod train;
+mod walls;
 
 use std::path::PathBuf;
 
@@ -40,8 +42,8 @@ struct WindowArguments {
     /// The two models, one a row: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
     /// Write a picture of the window to this PNG file once everything is computed, and close it.
     #[arg(long)]
@@ -58,6 +60,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArguments),
     /// Say which pixels speak for a class, and how far to trust that.
     Explain(explain::ExplainArguments),
+    /// Say what a model file holds, and what had to be assumed.
+    Inspect(inspect::InspectArguments),
     /// Make a picture that each model represents as it does another.
     Invert(synthesis::InvertArguments),
     /// Make pictures of a class.
@@ -72,6 +76,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Train a classifier.
     Train(train::TrainArguments),
+    /// Make up a data set of cracked and clean walls, with masks, to try things on.
+    Walls(walls::WallsArguments),
 }
 
 /// The attack, as the headless commands take it.
@@ -168,11 +174,13 @@ impl Arguments {
             Some(Command::Evaluate(arguments)) => arguments.run(),
             Some(Command::Explain(arguments)) => arguments.run(),
             Some(Command::Generate(arguments)) => arguments.run(),
+            Some(Command::Inspect(arguments)) => arguments.run(),
             Some(Command::Invert(arguments)) => arguments.run(),
             Some(Command::Neuron(arguments)) => arguments.run(),
             Some(Command::Report(arguments)) => arguments.run(),
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
+            Some(Command::Walls(arguments)) => arguments.run(),
             None => self.window.open(),
         }
     }
@@ -187,7 +195,7 @@ impl WindowArguments {
             ));
         }
         crate::app::open_window(
-            Compute::open(self.backend)?,
+            Compute::open(&self.backend)?,
             self.models,
             self.pictures,
             self.screenshot,

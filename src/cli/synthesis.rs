@@ -170,8 +170,8 @@ struct Options {
     /// Pictures of the GIF.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=1000))]
     frames: u32,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -228,7 +228,7 @@ impl Options {
         picture: Option<&Path>,
         task: impl Fn(&Classifier) -> Result<Task>,
     ) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let judge = zoo::open(&self.judge, &device)?;
         let seeds = Seeds::bundled()?;
         let open = |path: &Path| Picture::open(path);

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use super::batch::Batch;
 use super::{Attacked, News, flips};
 use crate::attack::Attack;
+use crate::attribution::pictures_at_once;
 use crate::engine::Step;
 use crate::model::Classifier;
 
@@ -15,7 +16,7 @@ use crate::model::Classifier;
 const COARSE: usize = 8;
 /// Points of the last round, inside the interval where the prediction flips.
 const FINE: usize = 7;
-/// Attacks of a sweep that run as one batch.
+/// Attacks of a sweep that run as one batch, at the most.
 const SWEEP_BATCH: usize = 4;
 
 /// Attacks over a grid of ε: a coarse grid, then its midpoints, then the interval of the flip.
@@ -85,7 +86,7 @@ impl SweepJob {
         if self.waiting.is_empty() {
             let radii = self.radii_of_round();
             self.round += 1;
-            self.waiting = radii.chunks(SWEEP_BATCH).map(<[f32]>::to_vec).collect();
+            self.waiting = radii.chunks(self.at_once()).map(<[f32]>::to_vec).collect();
         }
         let Some(radii) = self.waiting.pop_front() else {
             return false;
@@ -98,6 +99,12 @@ impl SweepJob {
             &radii,
         ));
         true
+    }
+
+    /// Larger pictures are attacked one by one, or a moved slider would wait for four.
+    fn at_once(&self) -> usize {
+        let [_, _, h, w] = self.x.dims();
+        pictures_at_once([h, w], SWEEP_BATCH)
     }
 
     fn radii_of_round(&self) -> Vec<f32> {

@@ -28,15 +28,23 @@ pub struct Set {
 }
 
 /// The sets that the window offers; it opens with the first.
-pub const SETS: [Set; 1] = [Set {
-    name: "CIFAR-10: standard and robust",
-    about: "One network trained as usual, one on adversarial pictures",
-    models: &["cifar10-standard", "cifar10-robust"],
-    turns: false,
-}];
+pub const SETS: [Set; 2] = [
+    Set {
+        name: "CIFAR-10: standard and robust",
+        about: "One network trained as usual, one on adversarial pictures",
+        models: &["cifar10-standard", "cifar10-robust"],
+        turns: false,
+    },
+    Set {
+        name: "Cracks in concrete: ordinary and counterfactual",
+        about: "A classifier of cracked and clean walls, and a critic whose generator mends the walls",
+        models: &["cracks-ordinary", "cracks-counterfactual"],
+        turns: true,
+    },
+];
 
-/// The CIFAR-10 pair; their model cards are in `assets/models/`.
-pub const BUNDLED: [Bundled; 2] = [
+/// All of them; their model cards are in `assets/models/`.
+pub const BUNDLED: [Bundled; 4] = [
     Bundled {
         id: "cifar10-standard",
         bytes: include_bytes!("../../assets/models/cifar10-standard.safetensors"),
@@ -44,6 +52,14 @@ pub const BUNDLED: [Bundled; 2] = [
     Bundled {
         id: "cifar10-robust",
         bytes: include_bytes!("../../assets/models/cifar10-robust.safetensors"),
+    },
+    Bundled {
+        id: "cracks-ordinary",
+        bytes: include_bytes!("../../assets/models/cracks-ordinary.safetensors"),
+    },
+    Bundled {
+        id: "cracks-counterfactual",
+        bytes: include_bytes!("../../assets/models/cracks-counterfactual.safetensors"),
     },
 ];
 

@@ -1,11 +1,14 @@
 //! Made-up walls with and without a crack, and where the crack is: pictures to try counterfactuals on
 //! that belong to nobody.
 
+use std::path::Path;
+
 use image::{Rgb, RgbImage};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::descent::generator;
+use crate::error::{Error, Result};
 
 /// A wall of `side`×`side` pixels, and its mask (white where it is cracked, black elsewhere).
 ///
@@ -35,6 +38,48 @@ pub fn wall(seed: u64, side: u32, cracked: bool) -> (RgbImage, RgbImage) {
         Rgb(tint.map(|tint| (value + tint).clamp(0.0, 255.0) as u8))
     });
     (wall, mask)
+}
+
+/// The first seed of test walls; those of training walls are below.
+const TEST: u64 = 1000;
+
+/// Writes a data set of walls of `side`×`side` pixels, named by their seeds: `train/CLASS` with `count`
+/// (at most 1000) clean and as many cracked ones, `test/CLASS` with half as many others, and `test_masks`
+/// of the cracked ones among those.
+///
+/// # Errors
+/// [`Error::Io`] names what cannot be written; [`Error::Config`] for more walls than there are seeds.
+pub fn write_data_set(root: &Path, count: u64, side: u32) -> Result<()> {
+    if count == 0 || count > TEST {
+        let reason = format!("between 1 and {TEST} walls of each class can be made");
+        return Err(Error::Config(reason));
+    }
+    let masks = root.join("test_masks");
+    let create = |folder: &Path| {
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "create", error))
+    };
+    let save = |image: &RgbImage, path: &Path| {
+        let saved = image.save(path);
+        saved.map_err(|error| Error::io(path, "write", error))
+    };
+    create(&masks)?;
+    for (split, seeds) in [("train", 0..count), ("test", TEST..TEST + count / 2)] {
+        for (class, cracked) in [("clean", false), ("crack", true)] {
+            let folder = root.join(split).join(class);
+            create(&folder)?;
+            for seed in seeds.clone() {
+                // Other walls in each class: no pairs to learn from.
+                let seed = 2 * seed + u64::from(cracked);
+                let name = format!("{seed:05}.png");
+                let (picture, mask) = wall(seed, side, cracked);
+                save(&picture, &folder.join(&name))?;
+                if cracked && split == "test" {
+                    save(&mask, &masks.join(&name))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Smooth random height, octave on octave (Perlin 1985's turbulence over value noise).

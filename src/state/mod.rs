@@ -346,6 +346,13 @@ impl State {
         self.display.bottom = Bottom::Counterfactual;
     }
 
+    /// Shows what the window opens with.
+    pub fn show_attacks(&mut self) {
+        let usual = Display::default();
+        self.display.shown = usual.shown;
+        self.display.bottom = usual.bottom;
+    }
+
     /// Moves the selection by `step`, staying at the ends.
     pub fn select_by(&mut self, step: isize) {
         if let Some(last) = self.library.len().checked_sub(1) {

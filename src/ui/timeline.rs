@@ -26,8 +26,13 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
             Goal::Untargeted => "confidence in the class that the attack leaves",
             Goal::Targeted(_) => "confidence in the target class",
         };
+        let fakeness = if rows.iter().any(|row| !row.fakeness().is_empty()) {
+            " · dashed: fakeness"
+        } else {
+            ""
+        };
         ui.label(theme::weak(format!(
-            "{} · {about} against ε · dotted: where the prediction flips",
+            "{} · {about} against ε · dotted: where the prediction flips{fakeness}",
             state.attack.norm
         )));
     });
@@ -86,6 +91,15 @@ fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, r
             .color(color)
             .radius(2.5),
     );
+    let fakeness = row.fakeness();
+    if !fakeness.is_empty() {
+        let line = Line::new(format!("{name}: fake"), PlotPoints::from(fakeness));
+        plot.line(
+            line.color(color)
+                .style(LineStyle::dashed_dense())
+                .width(1.5),
+        );
+    }
     if let Some(epsilon) = row.flip(&state.attack) {
         let line = VLine::new(name, f64::from(epsilon))
             .color(color)

@@ -14,7 +14,7 @@ use epsiloscope::evaluate::predict;
 use epsiloscope::mask::seen;
 use epsiloscope::model::Weights;
 use epsiloscope::picture::{Crop, Picture};
-use epsiloscope::samples::textures::wall;
+use epsiloscope::samples::textures::{wall, write_data_set};
 use epsiloscope::train::counterfactual::{
     Checkpoint, CounterfactualConfig, LossWeights, Position, judge, train_counterfactual,
 };
@@ -23,23 +23,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::common::{interrupted, message_naming, values, write_pictures};
 
-const SIDE: u32 = 32;
-
-/// Cracked and clean walls: so many of each class in `train`, and half as many others in `test`.
-fn write_walls(root: &Path, count: u64) {
-    for (split, seeds) in [("train", 0..count), ("test", 1000..1000 + count / 2)] {
-        for (class, cracked) in [("clean", false), ("crack", true)] {
-            let folder = root.join(split).join(class);
-            fs::create_dir_all(&folder).expect("a folder");
-            for seed in seeds.clone() {
-                // Other walls in each class: no pairs to learn from.
-                let seed = 2 * seed + u64::from(cracked);
-                let path = folder.join(format!("{seed:05}.png"));
-                wall(seed, SIDE, cracked).0.save(path).expect("a wall");
-            }
-        }
-    }
-}
+pub(crate) const SIDE: u32 = 32;
 
 /// Small networks, few epochs, and changes that cost little: a crack is soon mended.
 fn toy(data: &Path) -> CounterfactualConfig {
@@ -76,7 +60,12 @@ fn toy(data: &Path) -> CounterfactualConfig {
     }
 }
 
-fn run(config: &CounterfactualConfig, out: &Path, resume: bool, stop: bool) -> Result<Outcome> {
+pub(crate) fn run(
+    config: &CounterfactualConfig,
+    out: &Path,
+    resume: bool,
+    stop: bool,
+) -> Result<Outcome> {
     let interrupt = Interrupt::new(AtomicBool::new(stop));
     train_counterfactual(config, out, resume, &Device::flex(), &interrupt)
 }
@@ -90,7 +79,7 @@ fn opened(out: &Path) -> Counterfactual {
 #[test]
 fn walls_are_mended_and_what_was_mended_is_the_crack() {
     let folder = tempdir().expect("a folder");
-    write_walls(folder.path(), 48);
+    write_data_set(folder.path(), 48, SIDE).expect("walls");
     let (config, out) = (toy(folder.path()), folder.path().join("out"));
     run(&config, &out, false, false).unwrap_or_else(|error| panic!("{error}"));
     let model = opened(&out);
@@ -137,9 +126,9 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
 }
 
 /// A training of a moment.
-fn moment() -> (TempDir, CounterfactualConfig) {
+pub(crate) fn moment() -> (TempDir, CounterfactualConfig) {
     let folder = tempdir().expect("a folder");
-    write_walls(folder.path(), 8);
+    write_data_set(folder.path(), 8, SIDE).expect("walls");
     let mut config = toy(folder.path());
     (config.epochs, config.schedule.epochs) = (3, 3);
     (config.warm_up, config.settling) = (1, 1);

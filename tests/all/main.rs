@@ -10,6 +10,7 @@ mod bad_pictures; // hostile picture files
 mod crops; // the part of a picture that a model sees
 mod huge_pictures; // claims of size
 
+mod bad_checkpoints; // hostile PyTorch and ONNX files, mutated files of every kind
 mod bad_models; // hostile model files
 mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
 mod sound_models; // round trips
@@ -23,6 +24,7 @@ mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
 mod counterfactual_parts; // loss terms, masks, files
+mod counterfactual_report; // the whole report on two seeds
 mod counterfactual_training; // on made-up walls: worth, refusals, resumption
 mod masks; // where true masks lie, and what of them a model sees
 

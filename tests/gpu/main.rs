@@ -18,7 +18,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 10] = [
+const TESTS: [(&str, Check); 11] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -40,6 +40,10 @@ const TESTS: [(&str, Check); 10] = [
     (
         "the_window_explores_a_photograph",
         window::explores_a_photograph,
+    ),
+    (
+        "the_window_opens_other_programs_models",
+        window::opens_other_programs_models,
     ),
 ];
 
@@ -67,7 +71,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // A burn operation belongs to the thread that issued it, and the device is one.
     arguments.test_threads = Some(1);
-    let gpu = Compute::open(Backend::Wgpu).map_err(|error| error.to_string());
+    let gpu = Compute::open(&Backend::Wgpu).map_err(|error| error.to_string());
     let required = std::env::var_os("EPSILOSCOPE_REQUIRE_VULKAN").is_some();
     let gpu: &'static Result<Compute, String> = Box::leak(Box::new(gpu));
     let trial = |(name, check): (&'static str, Check)| {

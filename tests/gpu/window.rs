@@ -24,12 +24,11 @@ fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, 
     }
 }
 
-/// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
-pub fn explores_a_photograph(gpu: &Compute) {
-    let models: Vec<String> = zoo::SETS[0].models.iter().map(|id| (*id).into()).collect();
-    let cpu = Compute::open(Backend::Cpu).expect("there is always a CPU");
+/// The window on `models`, computing on the CPU, in a run of frames.
+fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
-    let mut harness = Harness::builder()
+    Harness::builder()
         .with_size([1280.0, 720.0])
         .renderer(renderer)
         .build_ui_state(
@@ -38,7 +37,17 @@ pub fn explores_a_photograph(gpu: &Compute) {
                 app.ui(ui);
             },
             App::new(&egui::Context::default(), cpu, models, Vec::new()),
-        );
+        )
+}
+
+fn set(index: usize) -> Vec<String> {
+    let models = zoo::SETS[index].models.iter();
+    models.map(|id| (*id).into()).collect()
+}
+
+/// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
+pub fn explores_a_photograph(gpu: &Compute) {
+    let mut harness = window(gpu, set(0));
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
@@ -67,4 +76,33 @@ pub fn explores_a_photograph(gpu: &Compute) {
         "only {} colours: the pictures are not drawn",
         colours.len()
     );
+}
+
+/// A PyTorch checkpoint beside an ONNX graph: looks, attacks and maps of both, what was recognised, and
+/// another normaliser.
+pub fn opens_other_programs_models(gpu: &Compute) {
+    let foreign = |file: &str| format!("tests/fixtures/foreign/{file}");
+    let models = vec![foreign("wide.pt"), foreign("onnx_mobilenet.onnx")];
+    let mut harness = window(gpu, models);
+    until(&mut harness, "both attacks, re-evaluated", |harness| {
+        harness.query_all_by_label_contains("re-evaluated").count() == 2
+    });
+    until(&mut harness, "a first map of everything", |harness| {
+        harness.query_all_by_label_contains("Why ").count() == 4
+    });
+    assert_eq!(harness.query_all_by_label_contains("(assumed").count(), 2);
+    harness.get_by_label("wide").click();
+    until(&mut harness, "what was recognised", |harness| {
+        harness
+            .query_by_label_contains("recognised as WideResNet-10-1")
+            .is_some()
+    });
+    until(&mut harness, "another normaliser's answer", |harness| {
+        harness.query_by_label("imagenet").is_some()
+    });
+    harness.get_by_label("imagenet").click();
+    until(&mut harness, "the model anew, as described", |harness| {
+        harness.query_all_by_label_contains("(assumed").count() == 2
+            && harness.query_all_by_label_contains("re-evaluated").count() == 2
+    });
 }

@@ -43,8 +43,8 @@ pub struct GenerationArguments {
     /// Folder for report-generation.json.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -75,7 +75,7 @@ struct Judge {
 impl GenerationArguments {
     /// Measures, prints and writes.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let mut judges = Vec::new();
         for name in &self.judges {
             let model = zoo::open(name, &device)?;

@@ -38,8 +38,8 @@ pub struct InversionArguments {
     /// Folder for report-inversion.json.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -68,7 +68,7 @@ struct Report {
 impl InversionArguments {
     /// Measures, prints and writes.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let open = |names: &[String]| -> Result<Vec<Classifier>> {
             names.iter().map(|name| zoo::open(name, &device)).collect()
         };

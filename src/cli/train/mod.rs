@@ -60,7 +60,7 @@ struct Session {
     #[arg(long)]
     mixed: bool,
     /// Where to compute.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
@@ -95,7 +95,7 @@ impl Session {
 
     /// The device, and a flag that Ctrl-C raises.
     fn start(&self) -> Result<(Device, Interrupt)> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let interrupt = Arc::new(AtomicBool::new(false));
         let flag = interrupt.clone();
         ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))

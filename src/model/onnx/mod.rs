@@ -10,6 +10,7 @@ mod import;
 mod integers;
 mod operators;
 mod proto;
+mod rearranging;
 
 use std::path::Path;
 

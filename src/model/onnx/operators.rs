@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::import::{Import, Traced};
 use super::proto::NodeProto;
+use super::rearranging;
 use crate::model::graph::{Activation, Op, Pooling, Source};
 
 /// Adds what a node does; one value for each of its outputs.
@@ -38,7 +39,7 @@ pub(super) fn lower(
             import.push(node, Op::Mean { axes, keep: true })
         }
         "ReduceMean" => reduce_mean(import, node, attributes),
-        "Pad" => pad(import, node, attributes),
+        "Pad" => rearranging::pad(import, node, attributes),
         "Concat" => {
             let rank = import.shape(node)?.len();
             let axis = axis(attributes.int("axis", 1), rank)?;
@@ -53,8 +54,8 @@ pub(super) fn lower(
             let all = import.shape(node)?[1..].iter().product();
             import.push(node, Op::Reshape(vec![all]))
         }
-        "Reshape" => reshape(import, node, attributes),
-        "Squeeze" | "Unsqueeze" => squeeze(import, node, attributes),
+        "Reshape" => rearranging::reshape(import, node, attributes),
+        "Squeeze" | "Unsqueeze" => rearranging::squeeze(import, node, attributes),
         "Transpose" => {
             let rank = import.shape(node)?.len();
             let order = match attributes.ints("perm") {
@@ -66,8 +67,9 @@ pub(super) fn lower(
             };
             import.push(node, Op::Transpose(order))
         }
-        "Slice" => slice(import, node, attributes),
-        "Split" => split(import, node, attributes),
+        "Gather" => rearranging::gather(import, node, attributes),
+        "Slice" => rearranging::slice(import, node, attributes),
+        "Split" => rearranging::split(import, node, attributes),
         "Softmax" => {
             let rank = import.shape(node)?.len();
             let usual = if import.opset < 13 { 1 } else { -1 };
@@ -116,7 +118,7 @@ fn activation(
 }
 
 /// An axis counted from the front.
-fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let counted = if axis < 0 {
         axis.checked_add(rank as i64)
     } else {
@@ -258,189 +260,4 @@ fn reduce_mean(
     let axes = axes.collect::<Result<Vec<usize>, String>>()?;
     let keep = attributes.int("keepdims", 1) != 0;
     import.push(node, Op::Mean { axes, keep })
-}
-
-fn pad(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
-    let mode = attributes.text("mode").unwrap_or_default();
-    if !matches!(mode.as_str(), "" | "constant") {
-        return Err(format!("padding by “{mode}” is not known here"));
-    }
-    let pads = match attributes.ints("pads") {
-        Some(pads) => pads.to_vec(),
-        None => import
-            .integers(node, 1)?
-            .ok_or("it does not say how much")?,
-    };
-    let value = import
-        .number(node, 2)?
-        .unwrap_or(attributes.float("value", 0.0));
-    let [0, 0, top, left, 0, 0, bottom, right] = pads[..] else {
-        return Err(format!(
-            "it pads by {pads:?}; only heights and widths can be padded"
-        ));
-    };
-    let sides = [top, left, bottom, right].map(|side| usize::try_from(side).ok());
-    let sides = sides.map(|side| side.filter(|&side| side <= 4096));
-    let [Some(top), Some(left), Some(bottom), Some(right)] = sides else {
-        return Err(format!("it pads by {pads:?}"));
-    };
-    let padding = [top, left, bottom, right];
-    import.push(node, Op::Pad { padding, value })
-}
-
-fn reshape(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
-    let shape = import.shape(node)?;
-    let wanted = match attributes.ints("shape") {
-        Some(wanted) => wanted.to_vec(),
-        None => import
-            .integers(node, 1)?
-            .ok_or("it does not say to what shape")?,
-    };
-    let copies = attributes.int("allowzero", 0) == 0;
-    let filled = super::integers::filled(&wanted, &shape, copies)?;
-    match filled[..] {
-        [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
-        _ => Err(format!(
-            "it makes {wanted:?} of {shape:?}, which mixes the pictures of a batch"
-        )),
-    }
-}
-
-fn squeeze(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
-    let mut shape = import.shape(node)?;
-    let listed = match attributes.ints("axes") {
-        Some(axes) => Some(axes.to_vec()),
-        None => import.integers(node, 1)?,
-    };
-    if node.op_type == "Unsqueeze" {
-        let listed = listed.ok_or("it does not say where")?;
-        let rank = shape.len() + listed.len();
-        let mut axes = listed
-            .into_iter()
-            .map(|at| axis(at, rank))
-            .collect::<Result<Vec<_>, _>>()?;
-        axes.sort_unstable();
-        for at in axes {
-            shape.insert(at.min(shape.len()), 1);
-        }
-    } else {
-        let rank = shape.len();
-        let axes = match listed {
-            Some(listed) => listed
-                .into_iter()
-                .map(|at| axis(at, rank))
-                .collect::<Result<Vec<_>, _>>()?,
-            None => (1..rank).filter(|&at| shape[at] == 1).collect(),
-        };
-        if axes.iter().any(|&at| shape[at] != 1) {
-            return Err(format!("it drops axes {axes:?} of {shape:?}"));
-        }
-        let mut index = 0..rank;
-        shape.retain(|_| index.next().is_some_and(|at| !axes.contains(&at)));
-    }
-    match shape[..] {
-        [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
-        _ => Err("it drops the batch".into()),
-    }
-}
-
-fn slice(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
-    let part = |index: usize, name: &str| match attributes.ints(name) {
-        Some(values) => Ok(Some(values.to_vec())),
-        None => import.integers(node, index),
-    };
-    let starts = part(1, "starts")?.ok_or("it does not say where it starts")?;
-    let ends = part(2, "ends")?.ok_or("it does not say where it ends")?;
-    let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = part(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if steps.iter().any(|&step| step != 1)
-        || ends.len() != starts.len()
-        || axes.len() != starts.len()
-    {
-        return Err("slices of every second or backwards are not known here".into());
-    }
-    let mut source = import.source(node, 0)?;
-    let mut shape = import.shape(node)?;
-    let mut made = vec![import.input(node, 0)?.clone()];
-    for ((start, end), at) in starts.into_iter().zip(ends).zip(axes) {
-        let at = axis(at, shape.len())?;
-        let size = shape[at] as i64;
-        let place = |value: i64| {
-            if value < 0 {
-                value.saturating_add(size)
-            } else {
-                value
-            }
-            .clamp(0, size) as usize
-        };
-        let (start, end) = (place(start), place(end));
-        if start == 0 && end == shape[at] {
-            continue;
-        }
-        made = import.push_on(
-            vec![source],
-            Op::Slice {
-                axis: at,
-                start,
-                end,
-            },
-        )?;
-        shape[at] = end.saturating_sub(start);
-        let [Traced::Value(place)] = made[..] else {
-            unreachable!("a slice is a value")
-        };
-        source = Source::Value(place);
-    }
-    Ok(made)
-}
-
-fn split(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
-    let shape = import.shape(node)?;
-    let at = axis(attributes.int("axis", 0), shape.len())?;
-    let listed = match attributes.ints("split") {
-        Some(sizes) => Some(sizes.to_vec()),
-        None => import.integers(node, 1)?,
-    };
-    let count = node.output.len().max(1);
-    let sizes = listed.unwrap_or_else(|| {
-        let each = shape[at].div_ceil(count);
-        let left = (0..count).map(|part| shape[at].saturating_sub(part * each).min(each) as i64);
-        left.collect()
-    });
-    let mut made = Vec::new();
-    let mut start = 0_usize;
-    for size in sizes {
-        let size = usize::try_from(size).map_err(|_| "it has a negative part")?;
-        let end = start.checked_add(size).ok_or("its parts are too long")?;
-        made.extend(import.push(
-            node,
-            Op::Slice {
-                axis: at,
-                start,
-                end,
-            },
-        )?);
-        start = end;
-    }
-    Ok(made)
 }

@@ -32,7 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         let error = rows.iter().find_map(Row::contrast_error);
         ui.label(match (able, error) {
             (None, _) => theme::weak(
-                "No row's model has a generator of counterfactuals. `epsiloscope --models` opens one.",
+                "No row's model has a generator of counterfactuals. Models ▸ Cracks in concrete opens one.",
             ),
             (Some(_), Some(error)) => theme::error(ui, error),
             (Some(_), None) => theme::weak("turning…"),

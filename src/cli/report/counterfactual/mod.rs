@@ -64,15 +64,15 @@ pub struct CounterfactualArguments {
     /// Folder for report-counterfactual.md and .json, and .png with examples.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Where the models run.
-    #[arg(long, value_enum, default_value_t)]
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
     backend: Backend,
 }
 
 impl CounterfactualArguments {
     /// Measures, prints and writes.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(self.backend)?.device;
+        let device = Compute::open(&self.backend)?.device;
         let scenes = self.scenes(&device)?;
         let mut seeds: Vec<Vec<Table>> = Vec::new();
         for (seed, scene) in scenes.iter().enumerate() {

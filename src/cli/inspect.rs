@@ -1,0 +1,52 @@
+//! `epsiloscope inspect`.
+
+use burn::tensor::Device;
+use clap::Args;
+
+use crate::error::Result;
+use crate::model::zoo;
+
+/// Names of classes that are listed.
+const LISTED: usize = 12;
+
+/// Opens a model and says what it is.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// A bundled model's id or a file: safetensors, PyTorch, ONNX, or a description in TOML.
+    model: String,
+}
+
+impl InspectArguments {
+    /// Prints what is known, what was recognised and what was assumed.
+    pub fn run(&self) -> Result<()> {
+        let model = zoo::open(&self.model, &Device::flex())?;
+        let manifest = model.manifest();
+        let [h, w] = manifest.input;
+        let normalizer = manifest.normalizer;
+        println!("name        {}", manifest.name);
+        println!("network     {}", manifest.architecture);
+        println!("input       {w}×{h} pixels");
+        println!(
+            "normaliser  mean {:?}, deviation {:?}",
+            normalizer.mean, normalizer.std
+        );
+        let labels: Vec<&str> = manifest
+            .labels
+            .iter()
+            .map(String::as_str)
+            .take(LISTED)
+            .collect();
+        let more = manifest.labels.len().saturating_sub(LISTED);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        println!("labels      {}{more}", labels.join(", "));
+        println!("training    {}", manifest.training);
+        for note in &manifest.notes {
+            println!("note        {note}");
+        }
+        Ok(())
+    }
+}
