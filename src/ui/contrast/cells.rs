@@ -209,6 +209,14 @@ const MASK: HeatStyle = HeatStyle {
 
 fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
     ui.spacing_mut().item_spacing.y = 1.0;
+    // First, as a narrow window cuts the rest off.
+    if let Some(score) = score(state, answer) {
+        ui.label(format!("IoU {:.2} · Dice {:.2}", score.iou, score.dice))
+            .on_hover_text(format!(
+                "precision {:.2} · recall {:.2}",
+                score.precision, score.recall
+            ));
+    }
     let values = answer.heat.values();
     let inside = masked(&state.contrasts, answer)
         .filter(|inside| *inside)
@@ -229,11 +237,4 @@ fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
         answer.distances.perceptual
     )))
     .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the critic's features (Zhang et al. 2018, with equal weights)");
-    if let Some(score) = score(state, answer) {
-        ui.label(format!("IoU {:.2} · Dice {:.2}", score.iou, score.dice));
-        ui.label(format!(
-            "precision {:.2} · recall {:.2}",
-            score.precision, score.recall
-        ));
-    }
 }
