@@ -100,8 +100,13 @@ fn flip(ui: &mut Ui, state: &State, row: &Row) {
     let text = match row.flip(&state.attack) {
         Some(0.0) => return,
         Some(epsilon) => format!("· flips at ε ≤ {epsilon:.3}"),
-        None if row.sweep.is_empty() => return,
-        None => format!("· no flip up to ε {:.3}", state.range()),
+        None => match row.sweep.last() {
+            // What is not attacked yet may flip all the same.
+            Some(furthest) if furthest.epsilon > 0.0 => {
+                format!("· no flip up to ε {:.3}", furthest.epsilon)
+            }
+            _ => return,
+        },
     };
     ui.label(text)
         .on_hover_text("The smallest ε tried at which the attack succeeds");
