@@ -192,11 +192,7 @@ impl Row {
         if !self.look.as_ref().is_some_and(|look| look.has_generator) {
             return Vec::new();
         }
-        let point = |attacked: &Attacked| {
-            let fake = attacked.probabilities.last().copied().unwrap_or(0.0);
-            [f64::from(attacked.epsilon), f64::from(fake)]
-        };
-        self.sweep.iter().map(point).collect()
+        self.along(|probabilities| probabilities.last())
     }
 
     /// ε and confidence in the class that the attack leaves (or aims for), by rising ε.
@@ -208,9 +204,14 @@ impl Row {
             crate::attack::Goal::Untargeted => look.label,
             crate::attack::Goal::Targeted(class) => class,
         };
+        self.along(|probabilities| probabilities.get(class))
+    }
+
+    /// ε and one of the probabilities, by rising ε.
+    fn along(&self, which: impl Fn(&[f32]) -> Option<&f32>) -> Vec<[f64; 2]> {
         let point = |attacked: &Attacked| {
-            let confidence = attacked.probabilities.get(class).copied().unwrap_or(0.0);
-            [f64::from(attacked.epsilon), f64::from(confidence)]
+            let value = which(&attacked.probabilities).copied().unwrap_or(0.0);
+            [f64::from(attacked.epsilon), f64::from(value)]
         };
         self.sweep.iter().map(point).collect()
     }

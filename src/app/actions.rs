@@ -3,7 +3,8 @@
 use egui::ViewportCommand;
 
 use super::App;
-use crate::model::{foreign, zoo};
+use crate::model::foreign::{self, Saying};
+use crate::model::zoo;
 use crate::results::Row;
 use crate::samples;
 use crate::ui::Action;
@@ -24,7 +25,7 @@ impl App {
             Action::UseModel(row, name) => self.use_model(row, name),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
             Action::RefuseModel => self.state.arriving = None,
-            Action::Describe(row, description) => self.use_model(row, description.to_toml()),
+            Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
             Action::Help => self.help = !self.help,
@@ -92,6 +93,14 @@ impl App {
         } else if before && !now {
             self.state.show_attacks();
             self.state.selected = self.state.selected.map(|_| 0);
+        }
+    }
+
+    /// Opens a row's model anew with this said of it.
+    pub(super) fn describe(&mut self, row: usize, saying: Saying) {
+        let name = self.state.models.get(row);
+        if let Some(description) = name.and_then(|name| foreign::described(name)) {
+            self.use_model(row, description.with(saying).to_toml());
         }
     }
 

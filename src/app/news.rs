@@ -1,12 +1,12 @@
 //! What happened since the last frame.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::App;
 use crate::attribution::{Background, Method};
 use crate::dialogs::Outcome;
 use crate::jobs::News;
-use crate::model::foreign::{LabelSource, described, has_model_name};
+use crate::model::foreign::{LabelSource, Saying, has_model_name};
 use crate::picture::Picture;
 
 impl App {
@@ -53,7 +53,10 @@ impl App {
                     self.use_model(row, path.to_string_lossy().into_owned());
                     self.state.about = Some(row);
                 }
-                Outcome::Labels { row, path } => self.relabel(row, &path),
+                Outcome::Labels { row, path } => {
+                    let labels = LabelSource::Named(path.to_string_lossy().into_owned());
+                    self.describe(row, Saying::Labels(labels));
+                }
                 Outcome::Trouble(error) => self.messages.push(error.to_string()),
                 Outcome::Background(folder) => {
                     if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
@@ -87,18 +90,6 @@ impl App {
         });
         if let Some(image) = pasted {
             self.state.add(from_clipboard(&image), None);
-        }
-    }
-}
-
-impl App {
-    /// Takes a row's labels from a file.
-    fn relabel(&mut self, row: usize, path: &Path) {
-        let name = self.state.models.get(row);
-        if let Some(mut description) = name.and_then(|name| described(name)) {
-            let labels = LabelSource::Named(path.to_string_lossy().into_owned());
-            description.labels = Some(labels);
-            self.use_model(row, description.to_toml());
         }
     }
 }

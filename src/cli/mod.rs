@@ -160,8 +160,7 @@ fn file_stem(name: &str) -> String {
 }
 
 fn default_models() -> Vec<String> {
-    let models = zoo::SETS[0].models.iter();
-    models.map(|id| (*id).to_owned()).collect()
+    zoo::SETS[0].names()
 }
 
 impl Arguments {

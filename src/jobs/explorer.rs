@@ -93,15 +93,18 @@ impl Explorer {
         Ok(contrasted)
     }
 
-    /// The picture as its model sees it, and the class to leave.
-    fn look(&self, model: &Classifier, subject: &Subject) -> (Tensor<4>, Look) {
+    /// The picture as its model sees it, `[1, 3, h, w]`.
+    fn pixels(&self, model: &Classifier, subject: &Subject) -> Tensor<4> {
         let size = model.manifest().input;
         let pixels = subject.picture.cropped(subject.crop, size);
         let values = crate::picture::unit_planes(&pixels);
-        let x = Tensor::from_data(
-            TensorData::new(values, [1, 3, size[0], size[1]]),
-            &self.device,
-        );
+        let data = TensorData::new(values, [1, 3, size[0], size[1]]);
+        Tensor::from_data(data, &self.device)
+    }
+
+    /// The same, with what the model says of it and the class to leave.
+    fn look(&self, model: &Classifier, subject: &Subject) -> (Tensor<4>, Look) {
+        let x = self.pixels(model, subject);
         let features = model.features(x.clone());
         let representation = tensor_values(model.embed(features.clone()));
         let probabilities = tensor_values(softmax(model.logits_of(features), 1));
@@ -187,7 +190,7 @@ impl Explorer {
             }
             Request::Preview(subject) => {
                 let model = self.model(&subject.model)?;
-                let (x, _) = self.look(&model, &subject);
+                let x = self.pixels(&model, &subject);
                 (Some(News::Previewed(preview(&model, &x))), None)
             }
             Request::Survey(survey) => {

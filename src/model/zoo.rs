@@ -27,6 +27,13 @@ pub struct Set {
     pub turns: bool,
 }
 
+impl Set {
+    /// The ids, as names of models.
+    pub fn names(&self) -> Vec<String> {
+        self.models.iter().map(|id| (*id).to_owned()).collect()
+    }
+}
+
 /// The sets that the window offers; it opens with the first.
 pub const SETS: [Set; 2] = [
     Set {
@@ -44,7 +51,7 @@ pub const SETS: [Set; 2] = [
 ];
 
 /// All of them; their model cards are in `assets/models/`.
-pub const BUNDLED: [Bundled; 4] = [
+pub static BUNDLED: [Bundled; 4] = [
     Bundled {
         id: "cifar10-standard",
         bytes: include_bytes!("../../assets/models/cifar10-standard.safetensors"),
@@ -63,13 +70,22 @@ pub const BUNDLED: [Bundled; 4] = [
     },
 ];
 
+fn bundled(name: &str) -> Option<&'static Bundled> {
+    BUNDLED.iter().find(|bundled| bundled.id == name)
+}
+
+/// Whether the model of that name comes with the program.
+pub fn is_bundled(name: &str) -> bool {
+    bundled(name).is_some()
+}
+
 /// What the model of that name is: a bundled one by its id, any other by the path of its file.
 ///
 /// # Errors
 /// As [`foreign::open`]; a name that is neither lists the bundled ids.
 pub fn source(name: &str, device: &Device) -> Result<Source> {
     let path = Path::new(name);
-    if let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.id == name) {
+    if let Some(bundled) = bundled(name) {
         let weights = Weights::from_bytes(bundled.bytes);
         return weights
             .map(Source::Weights)
@@ -79,7 +95,7 @@ pub fn source(name: &str, device: &Device) -> Result<Source> {
         return foreign::open_inline(name, device);
     }
     if !path.exists() {
-        let ids = BUNDLED.map(|bundled| bundled.id).join(", ");
+        let ids = BUNDLED.each_ref().map(|bundled| bundled.id).join(", ");
         return Err(Error::model(
             path,
             format!("no such file, nor one of the bundled models: {ids}"),

@@ -63,8 +63,7 @@ fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         let chosen = state.models.iter().eq(set.models.iter());
         let button = ui.radio(chosen, set.name).on_hover_text(set.about);
         if button.clicked() {
-            let models = set.models.iter().map(|id| (*id).to_owned());
-            actions.push(Action::UseModels(models.collect()));
+            actions.push(Action::UseModels(set.names()));
             ui.close();
         }
     }

@@ -24,7 +24,7 @@ pub mod timeline;
 pub mod trust;
 pub mod units;
 
-use crate::model::foreign::Description;
+use crate::model::foreign::Saying;
 
 /// What a panel asks the application for.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,8 +55,8 @@ pub enum Action {
     OpenModel(usize),
     /// Open no model after all.
     RefuseModel,
-    /// Open a row's model as described.
-    Describe(usize, Box<Description>),
+    /// Open a row's model with this said of it.
+    Describe(usize, Saying),
     /// Ask for a file with the labels of a row's model.
     ChooseLabels(usize),
     /// Write what was said of a row's model to a file.

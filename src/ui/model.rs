@@ -4,7 +4,8 @@ use egui::{ComboBox, Context, Grid, Ui, Window};
 
 use super::{Action, theme};
 use crate::jobs::Look;
-use crate::model::foreign::{self, Description, LabelSource, NormalizerSource};
+use crate::model::foreign::{self, LabelSource, NormalizerSource, Saying};
+use crate::model::zoo;
 use crate::results::Row;
 use crate::state::State;
 
@@ -71,15 +72,18 @@ fn facts(
                 ui.end_row();
             }
         });
-    let Some(described) = foreign::described(name) else {
+    if zoo::is_bundled(name) {
         ui.label(theme::weak(
             "It comes with the program; nothing of it is open.",
         ));
         return;
-    };
+    }
     ui.separator();
-    let mut changed = described.clone();
-    normalizers(ui, row, look, &mut changed);
+    let mut say = |saying: Saying| actions.push(Action::Describe(index, saying));
+    if let Some(normalizer) = normalizers(ui, row, look) {
+        say(Saying::Normalizer(normalizer));
+    }
+    let mut asks = false;
     ui.horizontal(|ui| {
         ui.label("Labels");
         let first = manifest.labels.iter().take(3);
@@ -89,12 +93,12 @@ fn facts(
             .show_ui(ui, |ui| {
                 for (id, title) in LABELS {
                     if ui.button(title).clicked() {
-                        changed.labels = Some(LabelSource::Named(id.into()));
+                        say(Saying::Labels(LabelSource::Named(id.into())));
                         ui.close();
                     }
                 }
                 if ui.button("Text file…").clicked() {
-                    actions.push(Action::ChooseLabels(index));
+                    asks = true;
                     ui.close();
                 }
             });
@@ -108,14 +112,13 @@ fn facts(
         let response = ui
             .add(field)
             .on_hover_text("Height and width that the pictures are cut to");
-        if response.drag_stopped() || response.lost_focus() || response.clicked() {
-            changed.input = (side != manifest.input[0])
-                .then_some([side; 2])
-                .or(changed.input);
+        let done = response.drag_stopped() || response.lost_focus() || response.clicked();
+        if done && side != manifest.input[0] {
+            say(Saying::Input([side; 2]));
         }
     });
-    if changed != described {
-        actions.push(Action::Describe(index, Box::new(changed)));
+    if asks {
+        actions.push(Action::ChooseLabels(index));
     }
     let save = ui.button("Save this description…");
     if save
@@ -126,14 +129,16 @@ fn facts(
     }
 }
 
-/// Every usual normaliser with what the model says of the open picture after it.
-fn normalizers(ui: &mut Ui, row: &Row, look: &Look, changed: &mut Description) {
+/// Every usual normaliser with what the model says of the open picture after it; the one that was
+/// chosen now.
+fn normalizers(ui: &mut Ui, row: &Row, look: &Look) -> Option<NormalizerSource> {
     ui.label("Normaliser, and what the model then says of the open picture");
     let own = look.manifest.normalizer;
     let Some(guesses) = &row.preview else {
         ui.spinner();
-        return;
+        return None;
     };
+    let mut taken = None;
     Grid::new("normalisers")
         .num_columns(3)
         .striped(true)
@@ -142,7 +147,7 @@ fn normalizers(ui: &mut Ui, row: &Row, look: &Look, changed: &mut Description) {
             for guess in guesses.iter() {
                 let chosen = guess.normalizer == own;
                 if ui.radio(chosen, guess.name).clicked() && !chosen {
-                    changed.normalizer = Some(NormalizerSource::Named(guess.name.into()));
+                    taken = Some(NormalizerSource::Named(guess.name.into()));
                 }
                 let label = look.manifest.labels.get(guess.class);
                 ui.label(label.map_or("?", String::as_str));
@@ -159,6 +164,7 @@ fn normalizers(ui: &mut Ui, row: &Row, look: &Look, changed: &mut Description) {
     ui.label(theme::weak(
         "With a wrong one the model still answers, only worse: compare on pictures that you know.",
     ));
+    taken
 }
 
 /// Asks which row takes a model file that was dropped or chosen.

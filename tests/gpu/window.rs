@@ -40,14 +40,9 @@ fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
         )
 }
 
-fn set(index: usize) -> Vec<String> {
-    let models = zoo::SETS[index].models.iter();
-    models.map(|id| (*id).into()).collect()
-}
-
 /// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
 pub fn explores_a_photograph(gpu: &Compute) {
-    let mut harness = window(gpu, set(0));
+    let mut harness = window(gpu, zoo::SETS[0].names());
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::architecture::Architecture;
 use crate::model::graph::Activation;
-use crate::model::{Manifest, Normalizer, Stem, Weights, labels};
+use crate::model::{Manifest, Normalizer, Stem, labels};
 
 /// The standardisation, by name or in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,17 @@ pub struct Description {
     pub raw_shortcut: bool,
 }
 
+/// One thing that a person says of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Saying {
+    /// The standardisation.
+    Normalizer(NormalizerSource),
+    /// The labels.
+    Labels(LabelSource),
+    /// Height and width.
+    Input([usize; 2]),
+}
+
 /// A description, and where the weights are.
 pub struct Described {
     /// What was said.
@@ -110,7 +121,7 @@ pub const NORMALIZERS: [(&str, Normalizer); 5] = [
 ///
 /// # Errors
 /// Lists the names there are.
-pub fn normalizer_of(name: &str) -> Result<Normalizer> {
+fn normalizer_of(name: &str) -> Result<Normalizer> {
     let found = NORMALIZERS.iter().find(|(known, _)| *known == name);
     let names = NORMALIZERS.map(|(name, _)| name).join(", ");
     let unknown = || Error::Config(format!("no normaliser is called {name}; there are {names}"));
@@ -128,6 +139,12 @@ pub(super) fn usual_normalizer(classes: usize) -> (&'static str, Normalizer) {
     *found.expect("the names above are in the table")
 }
 
+/// Whether a file is a description, by its name.
+pub(super) fn is_one(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension == "toml")
+}
+
 /// Whether a model's name is the text of a description rather than an id or a path.
 pub fn is_inline(name: &str) -> bool {
     name.starts_with("file = ")
@@ -143,10 +160,7 @@ pub fn described(name: &str) -> Option<Description> {
         return None;
     }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
+    if is_one(&path) {
         let Described { description, file } = Description::read(&path).ok()?;
         let file = Some(file);
         return Some(Description {
@@ -199,10 +213,7 @@ impl Description {
         let file =
             file.ok_or_else(|| Error::model(path, "it does not say which file it describes"))?;
         let file = folder.join(file);
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
+        if is_one(&file) {
             return Err(Error::model(path, "it describes another description"));
         }
         Ok(Described {
@@ -221,13 +232,23 @@ impl Description {
         self
     }
 
+    /// The same with one thing more, or another instead.
+    pub fn with(mut self, saying: Saying) -> Self {
+        match saying {
+            Saying::Normalizer(normalizer) => self.normalizer = Some(normalizer),
+            Saying::Labels(labels) => self.labels = Some(labels),
+            Saying::Input(input) => self.input = Some(input),
+        }
+        self
+    }
+
     /// As text that [`Description::read`] understands.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("plain data")
     }
 
     /// The standardisation, if it was said.
-    pub(super) fn normalizer(&self) -> Result<Option<Normalizer>> {
+    fn normalizer(&self) -> Result<Option<Normalizer>> {
         Ok(match &self.normalizer {
             Some(NormalizerSource::Named(name)) => Some(normalizer_of(name)?),
             Some(NormalizerSource::Given(given)) => Some(*given),
@@ -236,7 +257,7 @@ impl Description {
     }
 
     /// The labels, if they were said.
-    pub(super) fn labels(&self, path: &Path) -> Result<Option<Vec<String>>> {
+    fn labels(&self, path: &Path) -> Result<Option<Vec<String>>> {
         Ok(match &self.labels {
             Some(LabelSource::Named(name)) => Some(
                 labels::named(name)
@@ -248,7 +269,7 @@ impl Description {
     }
 
     /// Refuses a network that is not what it was said to be.
-    pub(super) fn check_architecture(&self, found: &Architecture, path: &Path) -> Result<()> {
+    fn check_architecture(&self, found: &Architecture, path: &Path) -> Result<()> {
         let Some(said) = &self.architecture else {
             return Ok(());
         };
@@ -263,10 +284,11 @@ impl Description {
         Err(Error::model(path, reason))
     }
 
-    /// Puts what was said over the manifest of one of this program's own files.
-    pub(super) fn amend(&self, mut weights: Weights, path: &Path) -> Result<Weights> {
-        let refuse = |reason: String| Error::model(path, reason);
-        let mut manifest = Manifest::of(&weights).map_err(refuse)?;
+    /// Puts what was said over what is known without it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the two contradict each other, or what was said is not there.
+    pub(super) fn put_over(&self, manifest: &mut Manifest, path: &Path) -> Result<()> {
         self.check_architecture(&manifest.architecture, path)?;
         if let Some(name) = &self.name {
             manifest.name.clone_from(name);
@@ -283,10 +305,7 @@ impl Description {
         if let Some(training) = &self.training {
             manifest.training.clone_from(training);
         }
-        manifest
-            .validate()
-            .map_err(|error| refuse(error.to_string()))?;
-        manifest.attach(&mut weights);
-        Ok(weights)
+        let valid = manifest.validate();
+        valid.map_err(|error| Error::model(path, error))
     }
 }

@@ -16,8 +16,8 @@ use std::path::Path;
 use burn::tensor::Device;
 
 pub use description::{
-    Described, Description, LabelSource, NORMALIZERS, NormalizerSource, described, is_inline,
-    normalizer_of, title,
+    Described, Description, LabelSource, NORMALIZERS, NormalizerSource, Saying, described,
+    is_inline, title,
 };
 use tensors::TensorFile;
 pub(super) use tensors::start;
@@ -51,19 +51,6 @@ pub enum Source {
     Graph(Box<Graph>, Manifest),
 }
 
-impl Source {
-    /// What is known of the model.
-    ///
-    /// # Errors
-    /// As [`Manifest::of`].
-    pub fn manifest(&self) -> Result<Manifest, String> {
-        match self {
-            Self::Weights(weights) => Manifest::of(weights),
-            Self::Graph(_, manifest) => Ok(manifest.clone()),
-        }
-    }
-}
-
 /// What was found out about a file: the network, and what its makers left beside it.
 pub(super) struct Found {
     pub(super) architecture: Architecture,
@@ -93,10 +80,7 @@ pub fn has_model_name(path: &Path) -> bool {
 /// [`Error::Model`] names the file and what is wrong with it, or which layouts are known;
 /// [`Error::Tensors`] lists what is missing, extra and misshapen.
 pub fn open(path: &Path, device: &Device) -> Result<Source> {
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
+    if description::is_one(path) {
         let Described { description, file } = Description::read(path)?;
         return open_as(&file, &description, device);
     }
@@ -118,31 +102,19 @@ pub fn open_inline(text: &str, device: &Device) -> Result<Source> {
 /// # Errors
 /// As [`open`].
 pub fn open_as(path: &Path, description: &Description, device: &Device) -> Result<Source> {
-    let refuse = |reason: String| Error::model(path, reason);
     let start = start(path)?;
     let found = if onnx::is_onnx(path, &start) {
-        onnx::open(path, description.input, device)?
+        onnx::open(path, &start, description.input, device)?
     } else {
-        let file = TensorFile::open(path, &start)?;
-        if let TensorFile::Safetensors(weights) = &file
-            && Manifest::is_in(weights)
-        {
-            let weights = description.amend(weights.clone(), path)?;
-            return Ok(Source::Weights(weights));
+        match TensorFile::open(path, &start)? {
+            TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
+                return own(weights, description, path);
+            }
+            file => layout::recognise(&file, description, path, device)?,
         }
-        layout::recognise(&file, description, path, device)?
     };
-    let manifest = complete(
-        found.architecture,
-        found.input,
-        found.normalizer,
-        found.notes,
-        description,
-        path,
-    )?;
-    manifest
-        .validate()
-        .map_err(|error| refuse(error.to_string()))?;
+    let mut manifest = assumed(&found, description, path);
+    description.put_over(&mut manifest, path)?;
     Ok(match found.network {
         Network::Tensors(mut weights) => {
             manifest.attach(&mut weights);
@@ -152,52 +124,39 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
     })
 }
 
-/// All that is known of a model, in the order: said by a person, found in its file, assumed.
-fn complete(
-    architecture: Architecture,
-    input: [usize; 2],
-    normalizer: Option<Normalizer>,
-    mut notes: Vec<String>,
-    description: &Description,
-    path: &Path,
-) -> Result<Manifest> {
-    let classes = architecture.classes();
-    description.check_architecture(&architecture, path)?;
-    let said = description.normalizer()?;
-    let normalizer = match (said, normalizer) {
-        (Some(said), _) => said,
-        (None, Some(found)) => {
-            notes.push("its normaliser is in the file".into());
-            found
-        }
-        (None, None) => {
-            let (name, normalizer) = description::usual_normalizer(classes);
-            notes.push(format!(
-                "its normaliser is not in the file; {name} is assumed"
-            ));
-            normalizer
-        }
-    };
-    let labels = match description.labels(path)? {
-        Some(labels) => labels,
-        None => {
-            let (labels, name) = labels::usual(classes);
-            notes.push(format!("its labels are not in the file; {name} is assumed"));
-            labels
-        }
-    };
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = description.name.clone();
-    Ok(Manifest {
-        name: name.unwrap_or_else(|| stem.into_owned()),
-        architecture,
-        input: description.input.unwrap_or(input),
-        normalizer,
+/// One of this program's own files, with what a person says of it.
+fn own(mut weights: Weights, description: &Description, path: &Path) -> Result<Source> {
+    let manifest = Manifest::of(&weights);
+    let mut manifest = manifest.map_err(|reason| Error::model(path, reason))?;
+    description.put_over(&mut manifest, path)?;
+    manifest.attach(&mut weights);
+    Ok(Source::Weights(weights))
+}
+
+/// All that is known of a model, with notes of what is found in its file or assumed where nobody says
+/// it.
+fn assumed(found: &Found, description: &Description, path: &Path) -> Manifest {
+    let mut notes = found.notes.clone();
+    let classes = found.architecture.classes();
+    let (name, usual) = description::usual_normalizer(classes);
+    if description.normalizer.is_none() {
+        notes.push(match found.normalizer {
+            Some(_) => "its normaliser is in the file".into(),
+            None => format!("its normaliser is not in the file; {name} is assumed"),
+        });
+    }
+    let (labels, name) = labels::usual(classes);
+    if description.labels.is_none() {
+        notes.push(format!("its labels are not in the file; {name} is assumed"));
+    }
+    let stem = path.file_stem().unwrap_or_default();
+    Manifest {
+        name: stem.to_string_lossy().into_owned(),
+        architecture: found.architecture.clone(),
+        input: found.input,
+        normalizer: found.normalizer.unwrap_or(usual),
         labels,
-        training: description
-            .training
-            .clone()
-            .unwrap_or_else(|| "not known".into()),
+        training: "not known".into(),
         notes,
-    })
+    }
 }

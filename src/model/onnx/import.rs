@@ -244,6 +244,19 @@ impl Import<'_> {
         }
     }
 
+    /// Integers that are an attribute in older opsets and an input in newer ones.
+    pub(super) fn listed(
+        &self,
+        node: &NodeProto,
+        name: &str,
+        index: usize,
+    ) -> Result<Option<Vec<i64>>, String> {
+        match Attributes(node).ints(name) {
+            Some(values) => Ok(Some(values.to_vec())),
+            None => self.integers(node, index),
+        }
+    }
+
     /// One number given as a constant input, if it is there.
     pub(super) fn number(&self, node: &NodeProto, index: usize) -> Result<Option<f32>, String> {
         match self.constant(node, index)? {

@@ -41,17 +41,21 @@ pub(super) fn written(attributes: &Attributes, folder: &Path) -> Result<Constant
     Err("its value is of a kind that is not known here".into())
 }
 
+/// A place on an axis, counted from its end if it is negative, and kept on it.
+pub(super) fn clamped(place: i64, length: usize) -> usize {
+    let length = length as i64;
+    let from_front = if place < 0 {
+        place.saturating_add(length)
+    } else {
+        place
+    };
+    from_front.clamp(0, length) as usize
+}
+
 /// A shape, or the part of it that is asked for.
 pub(super) fn shape_of(shape: &[usize], attributes: &Attributes) -> Result<Constant, String> {
     let rank = shape.len() as i64;
-    let place = |value: i64| {
-        if value < 0 {
-            value.saturating_add(rank)
-        } else {
-            value
-        }
-        .clamp(0, rank) as usize
-    };
+    let place = |value: i64| clamped(value, shape.len());
     let (start, end) = (
         place(attributes.int("start", 0)),
         place(attributes.int("end", rank)),
@@ -264,15 +268,7 @@ fn slice(inputs: &[&Constant], attributes: &Attributes) -> Result<Constant, Stri
     {
         return Err("slices of every second or backwards are not known here".into());
     }
-    let length = values.len() as i64;
-    let place = |value: i64| {
-        if value < 0 {
-            value.saturating_add(length)
-        } else {
-            value
-        }
-        .clamp(0, length) as usize
-    };
+    let place = |value: i64| clamped(value, values.len());
     let part = values
         .get(place(*start)..place(*end))
         .unwrap_or_default()

@@ -41,10 +41,15 @@ pub(super) fn is_onnx(path: &Path, start: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Error::Model`] names the node that cannot be read, and why.
-pub(super) fn open(path: &Path, size: Option<[usize; 2]>, device: &Device) -> Result<Found> {
+pub(super) fn open(
+    path: &Path,
+    start: &[u8],
+    size: Option<[usize; 2]>,
+    device: &Device,
+) -> Result<Found> {
     let refuse = |reason: String| Error::model(path, format!("as an ONNX file: {reason}"));
     let reading = |error: std::io::Error| Error::io(path, "read", error);
-    require_model(path)?;
+    require_model(path, start)?;
     let bytes = std::fs::read(path).map_err(reading)?;
     let model = ModelProto::decode(bytes.as_slice()).map_err(|error| refuse(error.to_string()))?;
     drop(bytes);
@@ -78,10 +83,9 @@ pub(super) fn open(path: &Path, size: Option<[usize; 2]>, device: &Device) -> Re
 }
 
 /// Refuses what is too long, or begins as no message does, before all of it is read.
-fn require_model(path: &Path) -> Result<()> {
+fn require_model(path: &Path, start: &[u8]) -> Result<()> {
     let reading = |error: std::io::Error| Error::io(path, "read", error);
     let length = std::fs::metadata(path).map_err(reading)?.len();
-    let start = super::foreign::start(path)?;
     if length > LONGEST || !matches!(start.first(), Some(0x08 | 0x12 | 0x3a | 0x42)) {
         return Err(Error::model(path, "it does not begin like an ONNX file"));
     }

@@ -55,7 +55,7 @@ pub(super) fn lower(
             import.push(node, Op::Reshape(vec![all]))
         }
         "Reshape" => rearranging::reshape(import, node, attributes),
-        "Squeeze" | "Unsqueeze" => rearranging::squeeze(import, node, attributes),
+        "Squeeze" | "Unsqueeze" => rearranging::squeeze(import, node),
         "Transpose" => {
             let rank = import.shape(node)?.len();
             let order = match attributes.ints("perm") {
@@ -68,7 +68,7 @@ pub(super) fn lower(
             import.push(node, Op::Transpose(order))
         }
         "Gather" => rearranging::gather(import, node, attributes),
-        "Slice" => rearranging::slice(import, node, attributes),
+        "Slice" => rearranging::slice(import, node),
         "Split" => rearranging::split(import, node, attributes),
         "Softmax" => {
             let rank = import.shape(node)?.len();
@@ -250,12 +250,8 @@ fn reduce_mean(
     attributes: &Attributes,
 ) -> Result<Vec<Traced>, String> {
     let rank = import.shape(node)?.len();
-    let listed = match attributes.ints("axes") {
-        Some(axes) => axes.to_vec(),
-        None => import
-            .integers(node, 1)?
-            .ok_or("it does not say over which axes")?,
-    };
+    let listed = import.listed(node, "axes", 1)?;
+    let listed = listed.ok_or("it does not say over which axes")?;
     let axes = listed.into_iter().map(|at| axis(at, rank));
     let axes = axes.collect::<Result<Vec<usize>, String>>()?;
     let keep = attributes.int("keepdims", 1) != 0;

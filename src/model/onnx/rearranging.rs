@@ -2,6 +2,7 @@
 
 use super::attributes::Attributes;
 use super::import::{Import, Traced};
+use super::integers::{clamped, filled};
 use super::operators::axis;
 use super::proto::NodeProto;
 use crate::model::graph::{Op, Source};
@@ -15,12 +16,8 @@ pub(super) fn pad(
     if !matches!(mode.as_str(), "" | "constant") {
         return Err(format!("padding by “{mode}” is not known here"));
     }
-    let pads = match attributes.ints("pads") {
-        Some(pads) => pads.to_vec(),
-        None => import
-            .integers(node, 1)?
-            .ok_or("it does not say how much")?,
-    };
+    let pads = import.listed(node, "pads", 1)?;
+    let pads = pads.ok_or("it does not say how much")?;
     let value = import
         .number(node, 2)?
         .unwrap_or(attributes.float("value", 0.0));
@@ -44,15 +41,10 @@ pub(super) fn reshape(
     attributes: &Attributes,
 ) -> Result<Vec<Traced>, String> {
     let shape = import.shape(node)?;
-    let wanted = match attributes.ints("shape") {
-        Some(wanted) => wanted.to_vec(),
-        None => import
-            .integers(node, 1)?
-            .ok_or("it does not say to what shape")?,
-    };
+    let wanted = import.listed(node, "shape", 1)?;
+    let wanted = wanted.ok_or("it does not say to what shape")?;
     let copies = attributes.int("allowzero", 0) == 0;
-    let filled = super::integers::filled(&wanted, &shape, copies)?;
-    match filled[..] {
+    match filled(&wanted, &shape, copies)?[..] {
         [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
         _ => Err(format!(
             "it makes {wanted:?} of {shape:?}, which mixes the pictures of a batch"
@@ -60,16 +52,9 @@ pub(super) fn reshape(
     }
 }
 
-pub(super) fn squeeze(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
+pub(super) fn squeeze(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
     let mut shape = import.shape(node)?;
-    let listed = match attributes.ints("axes") {
-        Some(axes) => Some(axes.to_vec()),
-        None => import.integers(node, 1)?,
-    };
+    let listed = import.listed(node, "axes", 1)?;
     if node.op_type == "Unsqueeze" {
         let listed = listed.ok_or("it does not say where")?;
         let rank = shape.len() + listed.len();
@@ -102,15 +87,8 @@ pub(super) fn squeeze(
     }
 }
 
-pub(super) fn slice(
-    import: &mut Import,
-    node: &NodeProto,
-    attributes: &Attributes,
-) -> Result<Vec<Traced>, String> {
-    let part = |index: usize, name: &str| match attributes.ints(name) {
-        Some(values) => Ok(Some(values.to_vec())),
-        None => import.integers(node, index),
-    };
+pub(super) fn slice(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
+    let part = |index: usize, name: &str| import.listed(node, name, index);
     let starts = part(1, "starts")?.ok_or("it does not say where it starts")?;
     let ends = part(2, "ends")?.ok_or("it does not say where it ends")?;
     let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
@@ -126,16 +104,7 @@ pub(super) fn slice(
     let mut made = vec![import.input(node, 0)?.clone()];
     for ((start, end), at) in starts.into_iter().zip(ends).zip(axes) {
         let at = axis(at, shape.len())?;
-        let size = shape[at] as i64;
-        let place = |value: i64| {
-            if value < 0 {
-                value.saturating_add(size)
-            } else {
-                value
-            }
-            .clamp(0, size) as usize
-        };
-        let (start, end) = (place(start), place(end));
+        let (start, end) = (clamped(start, shape[at]), clamped(end, shape[at]));
         if start == 0 && end == shape[at] {
             continue;
         }
@@ -163,10 +132,7 @@ pub(super) fn split(
 ) -> Result<Vec<Traced>, String> {
     let shape = import.shape(node)?;
     let at = axis(attributes.int("axis", 0), shape.len())?;
-    let listed = match attributes.ints("split") {
-        Some(sizes) => Some(sizes.to_vec()),
-        None => import.integers(node, 1)?,
-    };
+    let listed = import.listed(node, "split", 1)?;
     let count = node.output.len().max(1);
     let sizes = listed.unwrap_or_else(|| {
         let each = shape[at].div_ceil(count);

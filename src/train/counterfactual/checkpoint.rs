@@ -52,19 +52,10 @@ pub fn save(path: &Path, training: &mut CounterfactualTraining, position: &Posit
     let mut weights = Weights::default();
     weights.add_under(CRITIC, Weights::of(&mut training.critic).tensors);
     weights.add_under(GENERATOR, Weights::of(&mut training.generator).tensors);
-    let averages = [
-        (
-            CRITIC_AVERAGE,
-            Weights::of(&mut training.critic_average).tensors,
-        ),
-        (
-            GENERATOR_AVERAGE,
-            Weights::of(&mut training.generator_average).tensors,
-        ),
-    ];
-    for (name, tensors) in averages {
-        weights.add_under(name, tensors);
-    }
+    let critic = Weights::of(&mut training.critic_average);
+    weights.add_under(CRITIC_AVERAGE, critic.tensors);
+    let generator = Weights::of(&mut training.generator_average);
+    weights.add_under(GENERATOR_AVERAGE, generator.tensors);
     let states = [&training.critic_adam, &training.generator_adam].map(Adam::state);
     let steps = states.each_ref().map(|(steps, _)| *steps);
     for ((_, moments), names) in states.into_iter().zip(MOMENTS) {
