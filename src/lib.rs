@@ -22,7 +22,7 @@
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | the command line | [`cli`] |
-//! | GPU or CPU, start-up and frame times | [`device`], [`vitals`] |
+//! | GPU or CPU, memory, start-up and frame times | [`device`], [`memory`], [`vitals`] |
 
 pub mod app;
 pub mod attack;
@@ -39,6 +39,7 @@ pub mod evaluate;
 pub mod jobs;
 pub mod loader;
 pub mod mask;
+pub mod memory;
 pub mod model;
 pub mod picture;
 pub mod results;

@@ -3,8 +3,13 @@
 use clap::Parser;
 use epsiloscope::cli::Arguments;
 use epsiloscope::error::Error;
+use epsiloscope::memory::Counting;
 use epsiloscope::vitals;
 use tracing_subscriber::EnvFilter;
+
+/// Counts, so that models can be measured.
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() {
     vitals::start();

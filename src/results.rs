@@ -91,7 +91,8 @@ impl Row {
                     self.explained[which as usize] = Some(explained);
                 }
             }
-            News::Checked => {}
+            // The window itself answers these.
+            News::Checked | News::Scarce | News::Lost(_) => {}
             News::Made(made) => {
                 self.errors.remove(&lane);
                 self.made = Some(made);

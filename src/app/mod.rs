@@ -6,6 +6,7 @@ mod news;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use egui::{CentralPanel, Color32, Panel, ViewportCommand};
 
 use crate::device::Compute;
@@ -80,6 +81,15 @@ pub fn open_window(
         .map_err(|error| Error::Window(error.to_string()))
 }
 
+/// Starts the thread that computes on `device`.
+fn start_engine(context: &egui::Context, device: Device) -> Engine<Explorer> {
+    let wake = context.clone();
+    Engine::spawn(
+        move || Explorer::new(device),
+        move || wake.request_repaint(),
+    )
+}
+
 impl App {
     /// The bundled pictures, or `paths` if there are any.
     pub fn new(
@@ -88,16 +98,11 @@ impl App {
         models: Vec<String>,
         paths: Vec<PathBuf>,
     ) -> Self {
-        let wake = context.clone();
-        let device = compute.device.clone();
         let rows = vec![Row::default(); models.len()];
         let mut app = Self {
             state: State::new(models),
             rows,
-            engine: Engine::spawn(
-                move || Explorer::new(device),
-                move || wake.request_repaint(),
-            ),
+            engine: start_engine(context, compute.device),
             device: compute.label,
             loader: Loader::new(context.clone()),
             dialogs: Dialogs::new(context.clone()),

@@ -2,21 +2,33 @@
 
 use std::path::PathBuf;
 
-use super::App;
+use burn::tensor::Device;
+
+use super::{App, start_engine};
 use crate::attribution::{Background, Method};
 use crate::dialogs::Outcome;
 use crate::jobs::News;
 use crate::model::foreign::{LabelSource, Saying, has_model_name};
 use crate::picture::Picture;
+use crate::results::Row;
+
+/// When pictures did not fit into memory at once.
+const SCARCE: &str = "The memory was full. The model goes on with half as many pictures at once.";
 
 impl App {
     pub(super) fn hear(&mut self, context: &egui::Context) {
         let mut made = false;
         for (lane, news) in self.engine.news() {
-            if matches!(news, News::Looked(_)) {
-                self.vitals.prediction();
+            match &news {
+                News::Looked(_) => self.vitals.prediction(),
+                News::Made(_) => made = true,
+                News::Scarce => self.messages.push(SCARCE.into()),
+                News::Lost(reason) => {
+                    self.compute_on_cpu(context, reason);
+                    break;
+                }
+                _ => {}
             }
-            made |= matches!(news, News::Made(_));
             self.rows[lane.row()].take(lane, news);
         }
         if made {
@@ -91,6 +103,18 @@ impl App {
         if let Some(image) = pasted {
             self.state.add(from_clipboard(&image), None);
         }
+    }
+}
+
+impl App {
+    /// Begins all computations anew on the CPU, the device being gone.
+    pub(super) fn compute_on_cpu(&mut self, context: &egui::Context, reason: &str) {
+        self.engine = start_engine(context, Device::flex());
+        self.rows.fill(Row::default());
+        self.device = "CPU (the GPU was lost)".into();
+        self.messages.push(format!(
+            "The GPU was lost; everything is computed anew, on the CPU. It said: {reason}"
+        ));
     }
 }
 

@@ -57,7 +57,7 @@ impl Comparison {
 
     /// One chunk; once all are done, the score of the picture minus the mean of the others.
     fn step(&mut self, probe: &Probe, model: &Classifier) -> Option<f64> {
-        let last = (self.done + 2 * probe.chunk()).min(self.references.len());
+        let last = (self.done + 2 * model.budget().at_once()).min(self.references.len());
         let chunk = &self.references[self.done..last];
         let scores = probe.scores(model, chunk.concat());
         self.sum += scores.into_iter().map(f64::from).sum::<f64>();
@@ -152,7 +152,7 @@ impl Averaging {
 impl Explainer for Averaging {
     fn step(&mut self, model: &Classifier) {
         // The first chunk is short: something to see soon.
-        let most = self.probe.chunk();
+        let most = model.budget().at_once();
         let most = if self.taken == 0 {
             most.div_ceil(2)
         } else {

@@ -76,7 +76,7 @@ impl CurvesRun {
     /// Does one chunk; the curves once all are done.
     pub fn step(&mut self, model: &Classifier) -> Option<Curves> {
         let all = 2 * (STEPS + 1);
-        let last = (self.scores.len() + 2 * self.probe.chunk()).min(all);
+        let last = (self.scores.len() + 2 * model.budget().at_once()).min(all);
         let mean = model.manifest().normalizer.mean;
         let pictures = (self.scores.len()..last).flat_map(|number| self.mixed(number, mean));
         let scores = self.probe.scores(model, pictures.collect());

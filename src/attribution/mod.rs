@@ -28,7 +28,6 @@ pub use integrated::{Baseline, IntegratedGradients, Rule};
 pub use method::{Explanation, Method};
 pub use occlusion::Occlusion;
 pub use partition::{Masker, PartitionShap};
-pub(crate) use probe::pictures_at_once;
 pub use quadrature::{gauss_legendre, trapezoid};
 pub use reference::{Fill, box_blur};
 pub use sanity::{RANDOMISED, randomised};

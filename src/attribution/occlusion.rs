@@ -97,7 +97,7 @@ impl Explainer for OcclusionRun {
         let own = *self
             .own
             .get_or_insert_with(|| self.probe.scores(model, self.picture.clone())[0]);
-        let last = (self.done + 2 * self.probe.chunk()).min(self.corners.len());
+        let last = (self.done + 2 * model.budget().at_once()).min(self.corners.len());
         let chunk = self.corners[self.done..last].to_vec();
         let pictures = chunk.iter().flat_map(|&corner| self.occluded(corner));
         let scores = self.probe.scores(model, pictures.collect());

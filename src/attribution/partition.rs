@@ -278,7 +278,7 @@ impl PartitionRun {
         });
         let masks: Vec<Vec<bool>> = halves
             .skip(self.found.len())
-            .take(self.probe.chunk())
+            .take(model.budget().at_once())
             .collect();
         if !masks.is_empty() {
             let scores = self.scores(model, &masks);

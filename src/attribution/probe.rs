@@ -5,17 +5,6 @@ use burn::tensor::{Tensor, TensorData};
 use super::Target;
 use crate::model::{Classifier, tensor_values};
 
-/// Pixels of one chunk: eight pictures of 32×32, about 15 ms of gradients on two CPU cores, so that
-/// a slider that is moved meanwhile hardly waits.
-const CHUNK_PIXELS: usize = 8 * 32 * 32;
-/// More pictures than this in a chunk gain nothing.
-const MOST_PICTURES: usize = 64;
-
-/// Pictures of a size that make one short step, and `most` at the most.
-pub(crate) fn pictures_at_once(size: [usize; 2], most: usize) -> usize {
-    (CHUNK_PIXELS / (size[0] * size[1]).max(1)).clamp(1, most)
-}
-
 /// What is asked, of pictures of which size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
@@ -27,11 +16,6 @@ impl Probe {
     /// Values of one picture.
     pub(super) fn length(&self) -> usize {
         3 * self.size[0] * self.size[1]
-    }
-
-    /// Pictures that make one short step.
-    pub(super) fn chunk(&self) -> usize {
-        pictures_at_once(self.size, MOST_PICTURES)
     }
 
     /// Pictures `[n, 3, h, w]` as a tensor where the model is.

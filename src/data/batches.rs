@@ -8,42 +8,8 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
 use super::Dataset;
+use super::augmentation::{Augmentation, Colours};
 use crate::descent::generator;
-
-/// How pictures are varied while training.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Augmentation {
-    /// Random crop after padding with this many black pixels on each side.
-    pub padding: usize,
-    /// Whether to mirror every other picture.
-    pub flip: bool,
-    /// Side of a grey square at a random place, of which the edge may cut off some (DeVries and
-    /// Taylor 2017); 0 for none.
-    #[serde(default)]
-    pub cutout: usize,
-    /// Whether to also turn the picture by a random multiple of 90°, for textures that have no up;
-    /// square pictures only.
-    #[serde(default)]
-    pub turn: bool,
-    /// Contrast, brightness and the strength of each colour vary by up to this share; 0 for none.
-    #[serde(default)]
-    pub jitter: f32,
-    /// Whether every class is dealt out equally often, however many pictures it has.
-    #[serde(default)]
-    pub balance: bool,
-}
-
-impl Augmentation {
-    /// Pictures as they are.
-    pub const NONE: Self = Self {
-        padding: 0,
-        flip: false,
-        cutout: 0,
-        turn: false,
-        jitter: 0.0,
-        balance: false,
-    };
-}
 
 /// Pictures, their labels and their numbers in the data set.
 pub struct Batch {
@@ -106,7 +72,7 @@ impl<'a> Batches<'a> {
     /// The batch `index` of the epoch.
     pub fn get(&self, index: usize, device: &Device) -> Batch {
         let chosen = &self.order[index * self.batch..][..self.batch];
-        let [h, w] = self.dataset.size;
+        let [h, w] = self.augmentation.dealt(self.dataset.size);
         let mut values = Vec::with_capacity(chosen.len() * 3 * h * w);
         for &number in chosen {
             self.extend_augmented(number, &mut values);
@@ -137,7 +103,7 @@ impl<'a> Batches<'a> {
             jitter,
             ..
         } = self.augmentation;
-        let [h, w] = self.dataset.size;
+        let [h, w] = self.augmentation.dealt(self.dataset.size);
         let (top, left) = (
             rng.random_range(0..=2 * padding),
             rng.random_range(0..=2 * padding),
@@ -151,7 +117,12 @@ impl<'a> Batches<'a> {
         let hides = |at: usize, hidden: usize| (hidden..hidden + cutout).contains(&(at + cutout));
         let quarter = if turn { rng.random_range(0..4) } else { 0 };
         let colours = Colours::draw(jitter, &mut rng);
-        for (channel, plane) in self.dataset.picture(number).chunks_exact(h * w).enumerate() {
+        let planes = self.augmentation.resized_crop(
+            self.dataset.picture(number),
+            self.dataset.size,
+            &mut rng,
+        );
+        for (channel, plane) in planes.chunks_exact(h * w).enumerate() {
             for y in 0..h {
                 values.extend((0..w).map(|x| {
                     let from = if mirrored { w - 1 - x } else { x };
@@ -194,34 +165,4 @@ fn balanced(dataset: &Dataset, rng: &mut impl Rng) -> Vec<usize> {
         class[turn / classes.len() % class.len()]
     };
     (0..dataset.len()).map(deal).collect()
-}
-
-/// A random light: every value v of channel c becomes `gain[c] · (v − 0.5) + 0.5 + shift`.
-struct Colours {
-    gain: [f32; 3],
-    shift: f32,
-}
-
-impl Colours {
-    fn draw(jitter: f32, rng: &mut impl Rng) -> Self {
-        if jitter <= 0.0 {
-            return Self {
-                gain: [1.0; 3],
-                shift: 0.0,
-            };
-        }
-        let mut within = |most: f32| rng.random_range(-most..=most);
-        let contrast = 1.0 + within(jitter);
-        Self {
-            gain: [0; 3].map(|_| contrast * (1.0 + within(jitter / 2.0))),
-            shift: within(jitter / 2.0),
-        }
-    }
-
-    fn apply(&self, channel: usize, value: f32) -> f32 {
-        if self.gain[channel] == 1.0 && self.shift == 0.0 {
-            return value;
-        }
-        (self.gain[channel] * (value - 0.5) + 0.5 + self.shift).clamp(0.0, 1.0)
-    }
 }

@@ -3,6 +3,7 @@
 //! A [`Dataset`] is an ImageFolder tree (`<split>/<class>/<file>`) or CIFAR-10's binary batches,
 //! decoded once and kept as bytes; [`Batches`] deals it out, shuffled and augmented.
 
+mod augmentation;
 mod batches;
 mod cifar;
 mod folder;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-pub use batches::{Augmentation, Batch, Batches};
+pub use augmentation::Augmentation;
+pub use batches::{Batch, Batches};
 
 use crate::error::{Error, Result};
 

@@ -36,8 +36,16 @@ pub trait Worker {
     /// Does one short step.
     fn step(&mut self, job: &mut Self::Job) -> Step<Self::News>;
 
-    /// What to tell when a step panicked; the lane then rests until it is wanted anew.
-    fn failed(&mut self, message: String) -> Self::News;
+    /// What to tell when a step of `request` panicked, and what becomes of it.
+    fn failed(&mut self, request: &Self::Request, message: String) -> Failure<Self::News>;
+}
+
+/// The answer to a step that panicked.
+pub struct Failure<N> {
+    /// What to tell.
+    pub news: N,
+    /// Whether the request begins anew; else its lane rests until it is wanted anew.
+    pub again: bool,
 }
 
 /// The result of one step.
@@ -174,13 +182,14 @@ impl<W: Worker> Post<W> {
     }
 }
 
-struct Running<J> {
+struct Running<W: Worker> {
     number: u64,
-    job: Option<J>,
+    request: W::Request,
+    job: Option<W::Job>,
 }
 
 fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
-    let mut lanes: BTreeMap<W::Lane, Running<W::Job>> = BTreeMap::new();
+    let mut lanes: BTreeMap<W::Lane, Running<W>> = BTreeMap::new();
     loop {
         let active = report_busy(&lanes, post);
         let Some(wishes) = latest(mail, active == 0) else {
@@ -206,7 +215,7 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
 }
 
 /// Tells the window how many lanes are at work, and wakes it when that changed.
-fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>, post: &Post<W>) -> usize {
+fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, post: &Post<W>) -> usize {
     let active = lanes.values().filter(|lane| lane.job.is_some()).count();
     if post.busy.swap(active, Ordering::Relaxed) != active {
         (post.wake)();
@@ -215,7 +224,7 @@ fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>, post: &Pos
 }
 
 /// The lanes at work that no more urgent one keeps waiting.
-fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W::Job>>) -> Vec<W::Lane> {
+fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>) -> Vec<W::Lane> {
     let active = || {
         lanes.iter().filter_map(|(lane, running)| {
             let job = running.job.as_ref()?;
@@ -243,7 +252,7 @@ fn latest<T>(mail: &Receiver<T>, wait: bool) -> Option<Option<T>> {
 
 fn adopt<W: Worker>(
     worker: &mut W,
-    lanes: &mut BTreeMap<W::Lane, Running<W::Job>>,
+    lanes: &mut BTreeMap<W::Lane, Running<W>>,
     wishes: Wishes<W>,
     post: &Post<W>,
 ) {
@@ -256,11 +265,13 @@ fn adopt<W: Worker>(
         if lanes.contains_key(&lane) {
             continue;
         }
-        let job = guarded(|| worker.start(&lane, &request));
-        let job = job
-            .map_err(|message| tell(worker, &lane, number, message, post))
-            .ok();
-        lanes.insert(lane, Running { number, job });
+        let mut running = Running {
+            number,
+            request,
+            job: None,
+        };
+        begin(worker, &lane, &mut running, post);
+        lanes.insert(lane, running);
     }
     report_busy(lanes, post);
 }
@@ -268,7 +279,7 @@ fn adopt<W: Worker>(
 fn step<W: Worker>(
     worker: &mut W,
     lane: &W::Lane,
-    lanes: &mut BTreeMap<W::Lane, Running<W::Job>>,
+    lanes: &mut BTreeMap<W::Lane, Running<W>>,
     post: &Post<W>,
 ) {
     let Some(running) = lanes.get_mut(lane) else {
@@ -286,14 +297,24 @@ fn step<W: Worker>(
         }
         Err(message) => {
             running.job = None;
-            tell(worker, lane, running.number, message, post);
+            let Failure { news, again } = worker.failed(&running.request, message);
+            post.send(lane, running.number, news);
+            if again {
+                begin(worker, lane, running, post);
+            }
         }
     }
 }
 
-fn tell<W: Worker>(worker: &mut W, lane: &W::Lane, number: u64, message: String, post: &Post<W>) {
-    let news = worker.failed(message);
-    post.send(lane, number, news);
+/// Starts a lane's request.
+fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, post: &Post<W>) {
+    match guarded(|| worker.start(lane, &running.request)) {
+        Ok(job) => running.job = Some(job),
+        Err(message) => {
+            let failure = worker.failed(&running.request, message);
+            post.send(lane, running.number, failure.news);
+        }
+    }
 }
 
 /// Runs `work` and turns a panic into its message: one picture's trouble must not end the window.

@@ -16,10 +16,11 @@ use super::survey::SurveyJob;
 use super::sweep::SweepJob;
 use super::synthesis::{Studio, SynthesisJob};
 use super::{
-    Attacked, Case, Contrast, Contrasted, Explained, Lane, Look, News, Request, Subject, Which, top,
+    Attacked, Case, Contrast, Contrasted, Explained, Lane, Look, News, Request, Subject, Trouble,
+    Which, top,
 };
 use crate::attack::Attack;
-use crate::engine::{Step, Worker};
+use crate::engine::{Failure, Step, Worker};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values, zoo};
 use crate::picture::{Crop, Picture};
@@ -118,6 +119,7 @@ impl Explorer {
             probabilities,
             representation,
             has_generator: false,
+            budget: model.budget().clone(),
         };
         (x, look)
     }
@@ -300,8 +302,22 @@ impl Worker for Explorer {
         }
     }
 
-    fn failed(&mut self, message: String) -> News {
-        News::Failed(format!("This computation failed: {message}"))
+    fn failed(&mut self, request: &Request, message: String) -> Failure<News> {
+        let told = |news| Failure { news, again: false };
+        match Trouble::of(&message) {
+            Trouble::Memory if self.shelf.halve(request.model()) => Failure {
+                news: News::Scarce,
+                again: true,
+            },
+            Trouble::Memory => {
+                let message = format!(
+                    "There is too little memory for this, even for one picture at a time: {message}"
+                );
+                told(News::Failed(message))
+            }
+            Trouble::Device => told(News::Lost(message)),
+            Trouble::Other => told(News::Failed(format!("This computation failed: {message}"))),
+        }
     }
 }
 

@@ -11,12 +11,13 @@ mod shelf;
 mod survey;
 mod sweep;
 mod synthesis;
+mod trouble;
 
 use std::sync::{Arc, OnceLock};
 
 use crate::attack::{Attack, Goal};
 use crate::attribution::{Attribution, Curves, Explanation};
-use crate::model::Manifest;
+use crate::model::{Budget, Manifest};
 use crate::picture::{Crop, Picture};
 use crate::view::{Frame, HeatMap};
 
@@ -27,6 +28,7 @@ pub use preview::Guess;
 pub use survey::{SURVEYED_MOST, Survey, Surveyed};
 pub use sweep::flip_interval;
 pub use synthesis::{Brief, Examples, Made};
+pub use trouble::Trouble;
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,6 +190,23 @@ pub enum Request {
     Preview(Subject),
 }
 
+impl Request {
+    /// The model that is asked.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Look(subject)
+            | Self::Attack(subject, _)
+            | Self::Sweep(subject, ..)
+            | Self::Preview(subject) => &subject.model,
+            Self::Explain(case) => &case.model,
+            Self::Curves(explained) | Self::Sanity(explained) => &explained.case.model,
+            Self::Synthesise { brief, .. } => &brief.model,
+            Self::Counterfactual(contrast) => &contrast.model,
+            Self::Survey(survey) => &survey.model,
+        }
+    }
+}
+
 /// What the window is told.
 pub enum News {
     /// A model has looked at the picture.
@@ -212,6 +231,10 @@ pub enum News {
     Previewed(Vec<Guess>),
     /// It did not work; the message is for people.
     Failed(String),
+    /// It did not fit into memory, and begins anew with fewer pictures at once.
+    Scarce,
+    /// The device is gone, and this is what it said.
+    Lost(String),
 }
 
 /// What a model says of a picture.
@@ -229,6 +252,8 @@ pub struct Look {
     pub label: usize,
     /// Whether the model can turn pictures into other classes; its last label is then “fake”.
     pub has_generator: bool,
+    /// How many pictures the model takes at once.
+    pub budget: Budget,
 }
 
 /// What an attack did to a picture, judged by a fresh look.

@@ -42,6 +42,12 @@ impl Shelf {
         self.0.insert(name.to_owned(), opened.clone());
         Ok(opened)
     }
+
+    /// Has a model take half as many pictures at once. Whether it can.
+    pub(super) fn halve(&self, name: &str) -> bool {
+        let opened = self.0.get(name);
+        opened.is_some_and(|opened| opened.classifier.budget().halve())
+    }
 }
 
 impl Opened {

@@ -52,7 +52,12 @@ impl SurveyJob {
     pub(super) fn step(&mut self) -> Step<News> {
         let from = self.activations.len();
         let size = self.model.manifest().input;
-        let some = self.survey.pictures.iter().skip(from).take(AT_ONCE);
+        let some = self
+            .survey
+            .pictures
+            .iter()
+            .skip(from)
+            .take(self.model.budget().at_once().min(AT_ONCE));
         let planes: Vec<f32> = some
             .flat_map(|(picture, crop)| unit_planes(&picture.cropped(*crop, size)))
             .collect();

@@ -8,7 +8,6 @@ use burn::tensor::Tensor;
 use super::batch::Batch;
 use super::{Attacked, News, flips};
 use crate::attack::Attack;
-use crate::attribution::pictures_at_once;
 use crate::engine::Step;
 use crate::model::Classifier;
 
@@ -103,8 +102,7 @@ impl SweepJob {
 
     /// Larger pictures are attacked one by one, or a moved slider would wait for four.
     fn at_once(&self) -> usize {
-        let [_, _, h, w] = self.x.dims();
-        pictures_at_once([h, w], SWEEP_BATCH)
+        self.model.budget().at_once().min(SWEEP_BATCH)
     }
 
     fn radii_of_round(&self) -> Vec<f32> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::compiled::{Compiled, Pixels};
 use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
@@ -52,6 +53,7 @@ pub struct Classifier {
     /// The same network packed for the CPU, where it is several times faster.
     compiled: Option<Compiled>,
     device: Device,
+    budget: Budget,
 }
 
 /// The beginning of a classifier's tensors in a file that holds more than a classifier.
@@ -100,6 +102,7 @@ impl Classifier {
         let network = network.fold();
         let on_cpu = *device == Device::flex();
         Self {
+            budget: Budget::new(manifest.input, on_cpu),
             compiled: on_cpu.then(|| Compiled::new(&network, &manifest.normalizer)),
             manifest,
             network: Box::new(network),
@@ -110,6 +113,7 @@ impl Classifier {
     /// Any frozen network; its shape is not taken from `manifest`.
     pub fn of(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
         Self {
+            budget: Budget::new(manifest.input, *device == Device::flex()),
             manifest,
             network,
             compiled: None,
@@ -130,6 +134,11 @@ impl Classifier {
     /// Where its tensors live.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// How many pictures it takes at once.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Class count.
@@ -201,6 +210,17 @@ impl Classifier {
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
         let x = x.clone().inner();
+        let pictures = x.dims()[0];
+        self.budget
+            .measured(pictures, || self.gradient_of(x, cut, loss))
+    }
+
+    fn gradient_of(
+        &self,
+        x: Tensor<4>,
+        cut: Cut,
+        loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
+    ) -> (Tensor<1>, Tensor<4>) {
         let Some(compiled) = &self.compiled else {
             return crate::descent::gradient(&x, |x| loss(self.features_at(x, cut)));
         };

@@ -4,6 +4,7 @@
 //! the normaliser is part of the model (paper A, section 3).
 
 mod architecture;
+mod budget;
 mod classifier;
 mod compiled;
 mod config;
@@ -24,6 +25,7 @@ mod weights;
 pub mod zoo;
 
 pub use architecture::{Architecture, GraphSummary};
+pub use budget::Budget;
 pub use classifier::{CRITIC, Classifier, Cut, Network};
 pub use config::{Block, ResNetConfig, Stem};
 pub use graph::Graph;

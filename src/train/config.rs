@@ -186,6 +186,8 @@ impl TrainConfig {
             "the learning rate must be a number above 0"
         } else if !self.input.iter().all(|side| (1..=1024).contains(side)) {
             "the input size must be between 1 and 1024 pixels"
+        } else if !(0.0..=1.0).contains(&self.augmentation.resized_crop) {
+            "the share that a resized crop keeps must lie between 0 and 1"
         } else if !self.normalizer.is_valid() {
             "the normaliser must be a mean and a positive deviation"
         } else {

@@ -284,7 +284,8 @@ pub fn train(
     } else {
         config
     };
-    let data = Dataset::open(&config.data, Split::Train, config.input)?;
+    let kept = config.augmentation.kept(config.input);
+    let data = Dataset::open(&config.data, Split::Train, kept)?;
     data.report_skipped();
     let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
     let mut training = if resume {

@@ -5,7 +5,7 @@ use egui::{ComboBox, Context, Grid, Ui, Window};
 use super::{Action, theme};
 use crate::jobs::Look;
 use crate::model::foreign::{self, LabelSource, NormalizerSource, Saying};
-use crate::model::zoo;
+use crate::model::{Budget, zoo};
 use crate::results::Row;
 use crate::state::State;
 
@@ -42,6 +42,26 @@ pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Ac
     }
 }
 
+/// What a gradient takes and how many pictures are computed at once.
+fn memory(budget: &Budget) -> String {
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let at_once = match budget.at_once() {
+        1 => "one picture at a time".into(),
+        count => format!("up to {count} pictures at once"),
+    };
+    match (budget.bytes(), budget.free()) {
+        (Some(bytes), Some(free)) => format!(
+            "{at_once}; the gradient of one took {}, {} are free",
+            megabytes(bytes),
+            megabytes(free)
+        ),
+        (Some(bytes), None) => {
+            format!("{at_once}; the gradient of one took {}", megabytes(bytes))
+        }
+        _ => at_once,
+    }
+}
+
 fn facts(
     ui: &mut Ui,
     state: &State,
@@ -66,6 +86,10 @@ fn facts(
                 ui.add(egui::Label::new(text).wrap());
                 ui.end_row();
             }
+            ui.label("Memory");
+            ui.add(egui::Label::new(memory(&look.budget)).wrap())
+                .on_hover_text("Maps and attacks are computed some pictures at a time: as many as make one short step and fit into half of the memory that is free");
+            ui.end_row();
             for note in &manifest.notes {
                 ui.label("");
                 ui.add(egui::Label::new(theme::weak(note)).wrap());

@@ -232,3 +232,32 @@ fn a_balanced_epoch_shows_every_class_equally_often() {
         .collect();
     assert_eq!(classes.iter().filter(|&&class| class == 1).count(), 2);
 }
+
+#[test]
+fn resized_crops_show_parts_of_a_picture_at_the_input_size() {
+    let root = tempdir().expect("a folder");
+    write_two_colours(root.path(), 6, 0);
+    let resized = Augmentation {
+        resized_crop: 0.25,
+        ..PLAIN
+    };
+    let kept = resized.kept([4, 4]);
+    assert_eq!(kept, [8, 8], "crops are enlarged from larger pictures");
+    let data = Dataset::open(root.path(), Split::Train, kept).expect("a data set");
+    let batches = epoch(&data, resized, 4, 1, 0);
+    for batch in &batches {
+        assert_eq!(batch.pictures.dims(), [4, 3, 4, 4]);
+    }
+    assert_eq!(pixels(&batches), pixels(&epoch(&data, resized, 4, 1, 0)));
+    assert_ne!(pixels(&batches), pixels(&epoch(&data, resized, 4, 1, 1)));
+    // Blue ones (class 0) stay blue and red ones red: planes are cut one by one.
+    for batch in &batches {
+        for (picture, class) in values(batch.pictures.clone())
+            .chunks(48)
+            .zip(&batch.classes)
+        {
+            let mean = |plane: usize| picture[plane * 16..][..16].iter().sum::<f32>();
+            assert_eq!(mean(0) > mean(2), *class == 1);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use epsiloscope::engine::{Engine, Step, Worker};
+use epsiloscope::engine::{Engine, Failure, Step, Worker};
 
 /// Longer than anything here takes, however busy the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,6 +15,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// This request panics when it is started, negative ones in their first step; a positive one is
 /// as many steps long.
 pub(crate) const BAD_START: i64 = 0;
+/// This one begins anew twice after it has failed.
+pub(crate) const SECOND_CHANCE: i64 = -7;
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Event {
@@ -35,6 +37,7 @@ pub(crate) enum News {
 pub(crate) struct Counter {
     events: Sender<Event>,
     leave: Receiver<()>,
+    chances: u32,
     gone: Arc<AtomicBool>,
 }
 
@@ -77,8 +80,13 @@ impl Worker for Counter {
         }
     }
 
-    fn failed(&mut self, message: String) -> News {
-        News::Failed(message)
+    fn failed(&mut self, &request: &i64, message: String) -> Failure<News> {
+        let again = request == SECOND_CHANCE && self.chances > 0;
+        self.chances -= u32::from(again);
+        Failure {
+            news: News::Failed(message),
+            again,
+        }
     }
 }
 
@@ -109,6 +117,7 @@ impl Bench {
         let build = move || Counter {
             events: to_events,
             leave: on_leave,
+            chances: 2,
             gone: its_gone,
         };
         let wake = move || {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 
-use crate::counting::{BAD_START, Bench, News, PATIENCE, Started, Stepping};
+use crate::counting::{BAD_START, Bench, News, PATIENCE, SECOND_CHANCE, Started, Stepping};
 
 #[test]
 fn a_newer_wish_replaces_a_stale_one_within_one_step() {
@@ -157,6 +157,25 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
         bench.settle(),
         [Started(1, 1), Stepping(1, 1), Started(0, 1), Stepping(0, 1)]
     );
+}
+
+#[test]
+fn a_failed_request_begins_anew_if_the_worker_says_so() {
+    let mut bench = Bench::new();
+    bench.let_go();
+    bench.want(&[(0, SECOND_CHANCE)]);
+    let news = bench.news(3);
+    assert!(news.iter().all(|(_, news)| matches!(news, News::Failed(_))));
+    let once = || [Started(0, SECOND_CHANCE), Stepping(0, SECOND_CHANCE)];
+    let events = bench.settle();
+    assert_eq!(
+        events,
+        [once(), once(), once()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(news.len(), 3, "then it rests");
 }
 
 #[test]

@@ -33,7 +33,8 @@ mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 
 mod wishes; // what the window asks of the engine
 
-mod batches; // shuffling and augmentation
+mod batches;
+mod budget; // shuffling and augmentation
 mod data; // ImageFolder and CIFAR-10 binary
 mod resuming; // interruption and resumption
 mod training; // results and refusals

@@ -7,6 +7,7 @@ use epsiloscope::attribution::{
     Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
 };
 use epsiloscope::jobs::{Attacked, Explained, Lane, Look, Made, News, Request, Which};
+use epsiloscope::model::Budget;
 use epsiloscope::picture::Picture;
 use epsiloscope::results::Row;
 use epsiloscope::state::{Bottom, Column, State, TaskKind, advance, case, complete, wanted};
@@ -49,6 +50,7 @@ fn row() -> Row {
         representation: vec![0.5; 8],
         label: 0,
         has_generator: false,
+        budget: Budget::new([8, 8], true),
     };
     row.take(Lane::Look(0), News::Looked(look));
     let swept = vec![attacked(0.25), attacked(1.0)];

@@ -5,6 +5,7 @@
 
 #[path = "../all/attribution_checks.rs"]
 mod attribution_checks;
+mod lost;
 #[path = "../all/parity_checks.rs"]
 mod parity_checks;
 mod shader;
@@ -18,7 +19,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 11] = [
+const TESTS: [(&str, Check); 12] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -45,6 +46,7 @@ const TESTS: [(&str, Check); 11] = [
         "the_window_opens_other_programs_models",
         window::opens_other_programs_models,
     ),
+    ("a_lost_device_is_told", lost::is_told),
 ];
 
 fn networks(gpu: &Compute) {

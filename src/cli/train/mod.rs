@@ -136,6 +136,9 @@ struct ClassifierArguments {
     /// Weight decay of convolutions and linear weights.
     #[arg(long)]
     weight_decay: Option<f64>,
+    /// Test pictures looked at after each epoch, and attacked where the training attacks.
+    #[arg(long)]
+    monitor: Option<usize>,
     /// Seed of everything random.
     #[arg(long)]
     seed: Option<u64>,
@@ -188,6 +191,10 @@ struct ClassifierArguments {
     /// Vary contrast, brightness and colours by up to this share.
     #[arg(long)]
     jitter: Option<f32>,
+    /// Crop a random part of at least this share of each picture's area and resize it to the input,
+    /// instead of padding.
+    #[arg(long, conflicts_with = "padding")]
+    resized_crop: Option<f32>,
     /// Show every class equally often, however many pictures it has.
     #[arg(long)]
     balance: bool,
@@ -215,6 +222,7 @@ impl ClassifierArguments {
         set(&mut config.epochs, self.epochs);
         set(&mut config.schedule.epochs, self.epochs);
         set(&mut config.batch, self.batch);
+        set(&mut config.monitor, self.monitor);
         config.name = self.name.clone().unwrap_or(config.name);
         config.schedule.peak = self.lr.unwrap_or(config.schedule.peak);
         config.schedule.kind = self.schedule.unwrap_or(config.schedule.kind);
@@ -229,6 +237,10 @@ impl ClassifierArguments {
         let augmentation = &mut config.augmentation;
         set(&mut augmentation.cutout, self.cutout);
         set(&mut augmentation.padding, self.padding);
+        if let Some(share) = self.resized_crop {
+            augmentation.resized_crop = share;
+            augmentation.padding = 0;
+        }
         augmentation.turn = self.turn;
         augmentation.jitter = self.jitter.unwrap_or(augmentation.jitter);
         augmentation.balance = self.balance;

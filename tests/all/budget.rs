@@ -1,0 +1,69 @@
+//! How many pictures models take at once, and what failures mean.
+
+use epsiloscope::jobs::Trouble;
+use epsiloscope::model::Budget;
+
+#[test]
+fn chunks_are_short_steps() {
+    assert_eq!(Budget::new([32, 32], true).at_once(), 8);
+    assert_eq!(Budget::new([224, 224], true).at_once(), 1);
+    assert!(
+        Budget::new([224, 224], false).at_once() > 1,
+        "a GPU takes more"
+    );
+    assert_eq!(
+        Budget::new([8, 8], false).at_once(),
+        64,
+        "more gain nothing"
+    );
+}
+
+#[test]
+fn chunks_fit_into_the_memory_there_is() {
+    let budget = Budget::new([32, 32], true);
+    budget.note(1 << 20);
+    assert_eq!(budget.at_once(), 8, "a megabyte a picture fits everywhere");
+    let free = budget.free().expect("it was looked up");
+    budget.note(free / 6);
+    let at_once = budget.at_once();
+    assert!(
+        (2..=3).contains(&at_once),
+        "half of the memory holds three: {at_once}"
+    );
+    budget.note(free * 2);
+    assert_eq!(budget.at_once(), 1, "one must always be tried");
+    assert_eq!(budget.bytes(), Some(free * 2));
+}
+
+#[test]
+fn what_did_not_fit_is_halved_down_to_one() {
+    let budget = Budget::new([32, 32], true);
+    let left: Vec<(bool, usize)> = (0..4).map(|_| (budget.halve(), budget.at_once())).collect();
+    assert_eq!(left, [(true, 4), (true, 2), (true, 1), (false, 1)]);
+}
+
+#[test]
+fn failures_are_told_apart_by_what_burn_and_wgpu_say() {
+    for (message, trouble) in [
+        (
+            "out of device memory allocating 99 bytes\nbacktrace",
+            Trouble::Memory,
+        ),
+        ("wgpu error: Out of Memory", Trouble::Memory),
+        (
+            "An out-of-memory error happened during launch",
+            Trouble::Memory,
+        ),
+        (
+            "The device is poisoned\nCaused by:\n  Unknown: reset",
+            Trouble::Device,
+        ),
+        (
+            "wgpu error: Validation Error: Device is lost",
+            Trouble::Device,
+        ),
+        ("index out of bounds", Trouble::Other),
+    ] {
+        assert_eq!(Trouble::of(message), trouble, "{message}");
+    }
+}

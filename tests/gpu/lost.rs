@@ -1,0 +1,48 @@
+//! A device that goes away.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use epsiloscope::device::{Backend, Compute};
+use epsiloscope::engine::Engine;
+use epsiloscope::jobs::{Explorer, Lane, News, Request, Subject};
+use epsiloscope::picture::Crop;
+use epsiloscope::samples;
+
+/// Longer than a look takes on software Vulkan.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// On a device of its own, as what is lost stays lost.
+pub fn is_told(_: &Compute) {
+    let own = Compute::open(&Backend::Adapter(String::new())).unwrap_or_else(|e| panic!("{e}"));
+    let device = own.device.clone();
+    let mut engine = Engine::spawn(move || Explorer::new(device), || {});
+    let looked = look(&mut engine, 0);
+    assert!(matches!(looked, News::Looked(_)));
+    own.graphics.expect("a graphics device").device.destroy();
+    match look(&mut engine, 1) {
+        News::Lost(_) => {}
+        News::Failed(message) => panic!("it was taken for another failure: {message}"),
+        _ => panic!("a lost device cannot look"),
+    }
+}
+
+/// The news of a look at the bundled picture `number`.
+fn look(engine: &mut Engine<Explorer>, number: usize) -> News {
+    let (picture, truth) = samples::all().swap_remove(number);
+    let subject = Subject {
+        model: "cifar10-standard".into(),
+        picture,
+        crop: Crop::default(),
+        truth,
+    };
+    engine.want(BTreeMap::from([(Lane::Look(0), Request::Look(subject))]));
+    let started = Instant::now();
+    loop {
+        if let Some((_, news)) = engine.news().pop() {
+            return news;
+        }
+        assert!(started.elapsed() < PATIENCE, "no news");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
