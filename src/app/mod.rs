@@ -185,6 +185,8 @@ impl App {
             }
             None => (Vec::new(), [32, 32], 0),
         };
+        let looks = self.rows.iter().filter_map(|row| row.look.as_ref());
+        let labels_differ = looks.into_iter().any(|look| look.manifest.labels != labels);
         // The window is cleared to the panels' colour, so they need not paint it once more.
         let style = ui.style().clone();
         let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);
@@ -232,6 +234,7 @@ impl App {
                                 ui,
                                 &mut self.state,
                                 (&labels, input, stages),
+                                labels_differ,
                                 &mut self.original,
                                 &mut actions,
                             );

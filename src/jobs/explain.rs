@@ -9,7 +9,8 @@ use crate::attribution::{
 };
 use crate::engine::Step;
 use crate::error::Result;
-use crate::model::{Classifier, Weights};
+use crate::model::foreign::Source;
+use crate::model::{Classifier, zoo};
 use crate::view::HeatMap;
 
 impl Case {
@@ -116,7 +117,7 @@ impl CurvesJob {
 /// The same map of ever more randomised models.
 pub struct SanityJob {
     explained: Arc<Explained>,
-    weights: Weights,
+    source: Source,
     input: Input,
     model: Arc<Classifier>,
     /// The stage under way: the randomised model, and its map.
@@ -127,13 +128,13 @@ pub struct SanityJob {
 impl SanityJob {
     pub(super) fn new(
         explained: Arc<Explained>,
-        weights: Weights,
+        source: Source,
         model: Arc<Classifier>,
         input: Input,
     ) -> Self {
         Self {
             explained,
-            weights,
+            source,
             input,
             model,
             stage: None,
@@ -147,7 +148,7 @@ impl SanityJob {
             Some(stage) => stage,
             None => self.stage.insert(begin(
                 &self.explained.case,
-                &self.weights,
+                &self.source,
                 self.found.len(),
                 &self.model,
                 &self.input,
@@ -175,14 +176,13 @@ impl SanityJob {
 /// The same map of a model randomised up to `stage`.
 fn begin(
     case: &Case,
-    weights: &Weights,
+    source: &Source,
     stage: usize,
     model: &Classifier,
     input: &Input,
 ) -> Result<(Classifier, Box<dyn Explainer>)> {
-    let weights = randomised(weights.clone(), stage);
     let path = std::path::Path::new(&case.model);
-    let model = Classifier::new(&weights, path, model.device())?;
+    let model = zoo::classifier(&randomised(source, stage), path, model.device())?;
     let explainer = start(&model, &case.explanation.method, case.target(), input)?;
     Ok((model, explainer))
 }

@@ -171,9 +171,9 @@ impl Explorer {
             }
             Request::Sanity(explained) => {
                 let model = self.model(&explained.case.model)?;
-                let weights = zoo::weights(&explained.case.model, &self.device)?;
+                let source = zoo::source(&explained.case.model, &self.device)?;
                 let input = self.input(&explained.case)?;
-                let job = SanityJob::new(explained, weights, model, input);
+                let job = SanityJob::new(explained, source, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
             }
             Request::Synthesise {

@@ -10,14 +10,21 @@ use crate::model::foreign;
 use crate::state::{Column, Display, State};
 
 /// Draws the panel; `labels` are the classes, `input` the size and `stages` the
-/// number of stages of the first row's model.
+/// number of stages of the first row's model; `labels_differ` if other rows have other classes.
 pub fn show(
     ui: &mut Ui,
     state: &mut State,
     (labels, input, stages): (&[String], [usize; 2], usize),
+    labels_differ: bool,
     original: &mut Original,
     actions: &mut Vec<Action>,
 ) {
+    if labels_differ {
+        ui.label(theme::weak(
+            "The models have different labels: classes are chosen by number, and named here as the \
+             first row's model names them.",
+        ));
+    }
     section(ui, "Attack", |ui| attack(ui, state, labels));
     section(ui, "Attribution", |ui| {
         explain::show(ui, state, labels, input[0].min(input[1]), actions);

@@ -1,5 +1,6 @@
 //! Laws of attributions on functions simple enough to know the answer.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,9 +9,10 @@ use epsiloscope::attribution::{
     Method, Occlusion, PartitionShap, Rule, Score, Target, box_blur, explain, gauss_legendre, gini,
     randomised, spearman, ssim, trapezoid,
 };
+use epsiloscope::model::foreign::Source;
 use epsiloscope::model::{Classifier, Cut, Network, zoo};
 
-use crate::common::{largest_difference, message, tiny_classifier, tiny_manifest};
+use crate::common::{largest_difference, message, tiny_classifier, tiny_manifest, values};
 
 const SIZE: [usize; 2] = [8, 8];
 const LENGTH: usize = 3 * 8 * 8;
@@ -282,7 +284,10 @@ fn curves_meet_at_the_picture() {
 fn randomising_goes_from_the_output_down() {
     let weights = zoo::weights("cifar10-robust", &Device::flex()).expect("a bundled model");
     let changed = |stage| -> Vec<String> {
-        let random = randomised(weights.clone(), stage);
+        let source = Source::Weights(weights.clone());
+        let Source::Weights(random) = randomised(&source, stage) else {
+            panic!("weights stay weights")
+        };
         let tensors = weights.tensors.iter();
         tensors
             .filter(|(name, array)| random.tensors[*name] != **array)
@@ -297,4 +302,37 @@ fn randomising_goes_from_the_output_down() {
     );
     assert!(changed(2).contains(&"conv1.weight".to_owned()));
     assert!(!changed(2).iter().any(|name| name.contains("bn")));
+}
+
+#[test]
+fn graphs_are_randomised_from_the_output_down_too() {
+    let device = Device::flex();
+    let path = Path::new("tests/fixtures/foreign/onnx_resnet.onnx");
+    let source = zoo::source(&path.to_string_lossy(), &device).expect("a fixture");
+    let open = |source: &Source| zoo::classifier(source, path, &device).expect("a classifier");
+    let own = open(&source);
+    let [h, w] = own.manifest().input;
+    let x = Tensor::from_data(
+        TensorData::new(vec![0.4_f32; 3 * h * w], [1, 3, h, w]),
+        &device,
+    );
+    let middle = Cut {
+        stage: Some(1),
+        ..Cut::LAST
+    };
+    let seen = |model: &Classifier| {
+        [
+            values(model.features_at(x.clone(), middle)),
+            values(model.features(x.clone())),
+            values(model.logits(x.clone())),
+        ]
+    };
+    let before = seen(&own);
+    let changed = |stage| {
+        let now = seen(&open(&randomised(&source, stage)));
+        [0, 1, 2].map(|at| now[at] != before[at])
+    };
+    assert_eq!(changed(0), [false, false, true], "the last layer only");
+    assert_eq!(changed(1), [false, true, true], "the last stage too");
+    assert_eq!(changed(2), [true, true, true], "all layers");
 }

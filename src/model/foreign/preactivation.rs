@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Description, Found, Network};
 use crate::error::{Error, Result};
-use crate::model::graph::{Activation, Draft, Op, Padding, Source};
+use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Source};
 use crate::model::layers::EPSILON;
 use crate::model::{Mismatch, Weights};
 
@@ -264,14 +264,14 @@ impl Builder<'_> {
         stride: usize,
         padding: Padding,
     ) -> Result<usize, String> {
-        let op = Op::Conv {
+        let op = Op::Conv(Convolution {
             weight: self.tensor(&format!("{name}.weight"))?,
             bias: None,
             stride: [stride; 2],
             padding,
             dilation: [1; 2],
             groups: 1,
-        };
+        });
         let pushed = self.draft.push(op, vec![Source::Value(x)]);
         pushed.map_err(|reason| format!("{name}: {reason}"))
     }

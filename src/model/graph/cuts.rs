@@ -1,6 +1,6 @@
 //! Where a graph can be cut: at values that everything after them depends on alone.
 
-use super::{Node, Op, Source};
+use super::{Node, Op};
 
 /// Places of values.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ impl Cuts {
         let reads = |at: usize| -> Option<usize> {
             let node = nodes.get(at.checked_sub(1)?)?;
             let linear = matches!(node.op, Op::Linear { .. });
-            linear.then(|| values(node).next()).flatten()
+            linear.then(|| node.reads().next()).flatten()
         };
         let output = nodes.len();
         let before = reads(output).filter(|at| vectors().any(|other| other == *at));
@@ -45,20 +45,12 @@ impl Cuts {
     }
 }
 
-/// The places that a node reads.
-fn values(node: &Node) -> impl Iterator<Item = usize> {
-    node.inputs.iter().filter_map(|input| match input {
-        Source::Value(place) => Some(*place),
-        Source::Constant(_) => None,
-    })
-}
-
 /// Values that no later node reaches past, in order.
 fn narrow_places(nodes: &[Node]) -> Vec<usize> {
     // For each place, the earliest value that is read at or after it.
     let mut earliest = vec![usize::MAX; nodes.len() + 2];
     for (index, node) in nodes.iter().enumerate().rev() {
-        let read = values(node).min().unwrap_or(usize::MAX);
+        let read = node.reads().min().unwrap_or(usize::MAX);
         earliest[index + 1] = earliest[index + 2].min(read);
     }
     (0..=nodes.len())

@@ -6,12 +6,13 @@
 
 mod cuts;
 mod op;
+mod rework;
 mod run;
 mod shapes;
 
 use burn::tensor::Tensor;
 
-pub(in crate::model) use op::{Activation, Op, Padding, Pooling};
+pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling};
 pub(in crate::model) use run::Value;
 
 use super::architecture::GraphSummary;
@@ -32,6 +33,16 @@ pub(in crate::model) enum Source {
 pub(in crate::model) struct Node {
     pub(in crate::model) op: Op,
     pub(in crate::model) inputs: Vec<Source>,
+}
+
+impl Node {
+    /// The places of the values that it reads.
+    fn reads(&self) -> impl Iterator<Item = usize> {
+        self.inputs.iter().filter_map(|input| match input {
+            Source::Value(place) => Some(*place),
+            Source::Constant(_) => None,
+        })
+    }
 }
 
 /// A list of operations under construction: every node's shape is known from the start.
@@ -118,15 +129,24 @@ impl Draft {
                 return Err(format!("its output is {shape:?}, not one row of logits"));
             }
         };
-        let cuts = Cuts::find(&self.nodes, &self.shapes)?;
-        let channels = cuts.stages.iter().map(|&place| self.shapes[place][1]);
+        let (nodes, shapes, _) = rework::fold((self.nodes, self.shapes, output));
+        let cuts = Cuts::find(&nodes, &shapes)?;
+        let channels = cuts.stages.iter().map(|&place| shapes[place][1]);
         let summary = GraphSummary {
             title,
             channels: channels.collect(),
             classes,
         };
-        let nodes = self.nodes;
-        Ok((Graph { nodes, cuts }, summary))
+        let mut last_read = vec![0; nodes.len() + 1];
+        for (index, node) in nodes.iter().enumerate() {
+            node.reads().for_each(|place| last_read[place] = index);
+        }
+        let graph = Graph {
+            nodes,
+            cuts,
+            last_read,
+        };
+        Ok((graph, summary))
     }
 }
 
@@ -138,6 +158,8 @@ const MAX_VALUES: usize = 1 << 28;
 pub struct Graph {
     nodes: Vec<Node>,
     cuts: Cuts,
+    /// For each value, the last node that reads it.
+    last_read: Vec<usize>,
 }
 
 impl Network for Graph {

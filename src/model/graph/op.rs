@@ -45,18 +45,22 @@ pub(in crate::model) enum Activation {
     Power(f32),
 }
 
+/// A convolution.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct Convolution {
+    /// `[out, in/groups, height, width]`.
+    pub(in crate::model) weight: Tensor<4>,
+    pub(in crate::model) bias: Option<Tensor<1>>,
+    pub(in crate::model) stride: [usize; 2],
+    pub(in crate::model) padding: Padding,
+    pub(in crate::model) dilation: [usize; 2],
+    pub(in crate::model) groups: usize,
+}
+
 /// An operation; axes count from the first, which is the batch.
 #[derive(Clone, Debug)]
 pub(in crate::model) enum Op {
-    /// Weight `[out, in/groups, height, width]`.
-    Conv {
-        weight: Tensor<4>,
-        bias: Option<Tensor<1>>,
-        stride: [usize; 2],
-        padding: Padding,
-        dilation: [usize; 2],
-        groups: usize,
-    },
+    Conv(Convolution),
     /// Weight `[out, in]`.
     Linear {
         weight: Tensor<2>,

@@ -5,7 +5,7 @@ use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Tensor, TensorData};
 
-use super::op::{Activation, Op, Padding};
+use super::op::{Activation, Convolution, Op, Padding};
 use super::{Graph, Source};
 use crate::model::convolution::convolve;
 use crate::model::layers::rectified;
@@ -85,14 +85,6 @@ impl Graph {
     /// The value at `to`, given that at `from`, on which everything between must depend alone. With
     /// `fake_relu`, a ReLU that makes it passes gradients as if it were not there.
     pub(super) fn run(&self, from: usize, value: Value, to: usize, fake_relu: bool) -> Value {
-        let mut last_read = vec![0; to + 1];
-        for (index, node) in self.nodes[..to].iter().enumerate() {
-            for input in &node.inputs {
-                if let Source::Value(place) = input {
-                    last_read[*place] = index;
-                }
-            }
-        }
         let mut values: Vec<Option<Value>> = vec![None; to + 1];
         values[from] = Some(value);
         for index in from..to {
@@ -105,11 +97,9 @@ impl Graph {
             });
             let inputs: Vec<Value> = inputs.collect();
             // Nothing is kept longer than it is needed.
-            for input in &node.inputs {
-                if let Source::Value(place) = input
-                    && last_read[*place] == index
-                {
-                    values[*place] = None;
+            for place in node.reads() {
+                if self.last_read[place] == index {
+                    values[place] = None;
                 }
             }
             values[index + 1] = Some(node.op.run(inputs, fake_relu && index + 1 == to));
@@ -124,7 +114,7 @@ impl Op {
         let mut inputs = inputs.into_iter();
         let x = inputs.next().expect("every operation has an input");
         match self {
-            Self::Conv { .. } => x.map(|x| self.convolve(x)),
+            Self::Conv(convolution) => x.map(|x| convolution.run(x)),
             Self::Linear { weight, bias } => {
                 let row = linear(x.row(), weight.clone().transpose(), bias.clone());
                 Value::new(row)
@@ -204,19 +194,18 @@ impl Op {
             }
         }
     }
+}
 
-    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
-        let Self::Conv {
+impl Convolution {
+    fn run(&self, x: Tensor<4>) -> Tensor<4> {
+        let Self {
             weight,
             bias,
             stride,
             padding,
             dilation,
             groups,
-        } = self
-        else {
-            return x;
-        };
+        } = self;
         let [_, _, kh, kw] = weight.dims();
         let ordinary = *groups == 1
             && kh == kw

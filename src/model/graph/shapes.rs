@@ -1,6 +1,35 @@
 //! The shape of what an operation makes, or why it cannot.
 
-use super::op::{Op, Padding, Pooling};
+use super::op::{Convolution, Op, Padding, Pooling};
+
+impl Convolution {
+    fn shape(&self, first: &[usize]) -> Result<Vec<usize>, String> {
+        let Self {
+            weight,
+            bias,
+            stride,
+            padding,
+            dilation,
+            groups,
+        } = self;
+        let [n, c, h, w] = four(first)?;
+        let [out, inside, kh, kw] = weight.dims();
+        let fits = *groups > 0 && inside * groups == c && out.is_multiple_of(*groups);
+        if !fits || bias.as_ref().is_some_and(|bias| bias.dims() != [out]) {
+            let weight = weight.dims();
+            return Err(format!(
+                "its weight {weight:?} in {groups} groups does not fit {first:?}"
+            ));
+        }
+        let window = |size, axis: usize, kernel: usize| {
+            let reach = (kernel.checked_sub(1)?).checked_mul(dilation[axis])? + 1;
+            moved(size, axis, reach, *stride, *padding, false)
+        };
+        let size = window(h, 0, kh).zip(window(w, 1, kw));
+        let (h, w) = size.ok_or_else(|| format!("its kernel does not fit {first:?}"))?;
+        Ok(vec![n, out, h, w])
+    }
+}
 
 impl Op {
     /// Shape of the result for these inputs; the first axis is the batch.
@@ -11,31 +40,7 @@ impl Op {
             return Err(format!("it reads {first:?}; one to four axes are needed"));
         }
         match self {
-            Self::Conv {
-                weight,
-                bias,
-                stride,
-                padding,
-                dilation,
-                groups,
-            } => {
-                let [n, c, h, w] = four(first)?;
-                let [out, inside, kh, kw] = weight.dims();
-                let fits = *groups > 0 && inside * groups == c && out.is_multiple_of(*groups);
-                if !fits || bias.as_ref().is_some_and(|bias| bias.dims() != [out]) {
-                    let weight = weight.dims();
-                    return Err(format!(
-                        "its weight {weight:?} in {groups} groups does not fit {first:?}"
-                    ));
-                }
-                let window = |size, axis: usize, kernel: usize| {
-                    let reach = (kernel.checked_sub(1)?).checked_mul(dilation[axis])? + 1;
-                    moved(size, axis, reach, *stride, *padding, false)
-                };
-                let size = window(h, 0, kh).zip(window(w, 1, kw));
-                let (h, w) = size.ok_or_else(|| format!("its kernel does not fit {first:?}"))?;
-                Ok(vec![n, out, h, w])
-            }
+            Self::Conv(convolution) => convolution.shape(first),
             Self::Linear { weight, bias } => {
                 let [out, inside] = weight.dims();
                 let fits = first.len() == 2 && first[1] == inside;

@@ -4,7 +4,7 @@ use super::attributes::Attributes;
 use super::import::{Import, Traced};
 use super::proto::NodeProto;
 use super::rearranging;
-use crate::model::graph::{Activation, Op, Pooling, Source};
+use crate::model::graph::{Activation, Convolution, Op, Pooling, Source};
 
 /// Adds what a node does; one value for each of its outputs.
 pub(super) fn lower(
@@ -156,14 +156,14 @@ fn conv(
     if dilation.contains(&0) || stride.contains(&0) {
         return Err("its strides and dilations must be at least 1".into());
     }
-    let op = Op::Conv {
+    let op = Op::Conv(Convolution {
         weight,
         bias: import.weight::<1>(node, 2)?,
         stride,
         padding,
         dilation,
         groups,
-    };
+    });
     import.push(node, op)
 }
 

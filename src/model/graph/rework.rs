@@ -1,0 +1,94 @@
+//! Graphs made from graphs: BatchNorms folded away, weights replaced by noise.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::op::{Convolution, Op};
+use super::{Graph, Node, Source};
+use crate::model::tensor_values;
+
+/// Nodes and shapes of a graph, and the place of its output.
+pub(super) type Parts = (Vec<Node>, Vec<Vec<usize>>, usize);
+
+/// Folds every BatchNorm that follows a convolution, and alone reads it, into that convolution: at
+/// inference both are one linear map.
+pub(super) fn fold((nodes, shapes, output): Parts) -> Parts {
+    let mut readers = vec![0; nodes.len() + 1];
+    readers[output] += 1;
+    for place in nodes.iter().flat_map(Node::reads) {
+        readers[place] += 1;
+    }
+    let mut folded = (Vec::with_capacity(nodes.len()), vec![shapes[0].clone()]);
+    // Where each value is now.
+    let mut places = vec![0];
+    for (node, shape) in nodes.into_iter().zip(&shapes[1..]) {
+        let before = node.reads().next().filter(|&at| at > 0 && readers[at] == 1);
+        let into = before.and_then(|at| folded.0.get_mut(places[at] - 1));
+        let merged = into.is_some_and(|into: &mut Node| merge(&node.op, &mut into.op));
+        if merged {
+            places.push(places[before.unwrap_or(0)]);
+            continue;
+        }
+        let moved = |input| match input {
+            Source::Value(place) => Source::Value(places[place]),
+            constant @ Source::Constant(_) => constant,
+        };
+        let inputs = node.inputs.into_iter().map(moved).collect();
+        folded.0.push(Node {
+            op: node.op,
+            inputs,
+        });
+        folded.1.push(shape.clone());
+        places.push(folded.0.len());
+    }
+    (folded.0, folded.1, places[output])
+}
+
+/// Puts `op` into the operation before it, if that can be. Whether it could.
+fn merge(op: &Op, before: &mut Op) -> bool {
+    let (Op::Affine { scale, shift }, Op::Conv(convolution)) = (op, before) else {
+        return false;
+    };
+    let weight = convolution.weight.clone();
+    convolution.weight = weight * scale.clone().reshape([-1, 1, 1, 1]);
+    convolution.bias = Some(match convolution.bias.take() {
+        Some(bias) => bias * scale.clone() + shift.clone(),
+        None => shift.clone(),
+    });
+    true
+}
+
+impl Graph {
+    /// The same graph with kernels changed by `change`, which is given a number for each and its
+    /// values: `stage` 0 means those after the representation, 1 also those of the last stage, 2 all.
+    pub fn reweighted(&self, stage: usize, change: impl Fn(u64, &mut [f32])) -> Self {
+        let stages = &self.cuts.stages;
+        let from = match stage {
+            0 if self.cuts.embedding == self.nodes.len() => self.last_weight(),
+            0 => self.cuts.embedding,
+            1 => stages.len().checked_sub(2).map_or(0, |last| stages[last]),
+            _ => 0,
+        };
+        let mut graph = self.clone();
+        for (number, node) in graph.nodes.iter_mut().enumerate().skip(from) {
+            let number = number as u64;
+            match &mut node.op {
+                Op::Conv(Convolution { weight, .. }) => changed(weight, |v| change(number, v)),
+                Op::Linear { weight, .. } => changed(weight, |v| change(number, v)),
+                _ => {}
+            }
+        }
+        graph
+    }
+
+    /// The last operation with a kernel.
+    fn last_weight(&self) -> usize {
+        let weighted = |node: &Node| matches!(node.op, Op::Conv(_) | Op::Linear { .. });
+        self.nodes.iter().rposition(weighted).unwrap_or(0)
+    }
+}
+
+fn changed<const D: usize>(tensor: &mut Tensor<D>, change: impl Fn(&mut [f32])) {
+    let mut values = tensor_values(tensor.clone());
+    change(&mut values);
+    *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), &tensor.device());
+}
