@@ -19,7 +19,8 @@
 //! | what a picture would be were it of another class | [`counterfactual`] |
 //! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
-//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
+//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`watch`] |
+//! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`headless`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | the command line | [`cli`] |
 //! | GPU or CPU, memory, start-up and frame times | [`device`], [`memory`], [`vitals`] |
@@ -36,6 +37,10 @@ pub mod dialogs;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod export;
+pub mod figure;
+pub mod film;
+pub mod headless;
 pub mod jobs;
 pub mod loader;
 pub mod mask;
@@ -50,3 +55,4 @@ pub mod train;
 pub mod ui;
 pub mod view;
 pub mod vitals;
+pub mod watch;

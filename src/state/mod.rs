@@ -15,9 +15,9 @@ use crate::jobs::Which;
 use crate::picture::{Crop, Picture};
 use crate::view::HeatStyle;
 
-pub use contrasts::{Contrasts, Showing, contrast};
+pub use contrasts::{Contrasts, MASK, Showing, contrast, mask_values, masked, score, truth};
 pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
-pub use wishes::{case, complete, wanted};
+pub use wishes::{case, complete, shared_scale, wanted};
 
 /// A picture in the library strip.
 #[derive(Clone, Debug, PartialEq)]
