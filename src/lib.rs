@@ -21,6 +21,7 @@
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
+//! | sessions: what was on the screen, in a file | [`session`] |
 //! | the command line | [`cli`] |
 //! | GPU or CPU, memory, start-up and frame times | [`device`], [`memory`], [`vitals`] |
 
@@ -44,6 +45,7 @@ pub mod model;
 pub mod picture;
 pub mod results;
 pub mod samples;
+pub mod session;
 pub mod state;
 pub mod synthesis;
 pub mod train;

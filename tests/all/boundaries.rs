@@ -23,6 +23,7 @@ static FORBIDDEN: [(&[&str], &[&str]); 3] = [
     ),
     (&["engine/"], &["burn", "egui"]),
     (&["ui/", "state/"], &["burn::"]),
+    (&["session/"], &["burn::", "egui"]),
 ];
 
 /// Words that belong to a few files alone.
