@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::mask;
 use crate::model::foreign::{self, Description};
 use crate::model::write_atomically;
 use crate::picture::{self, Picture};
+use crate::session::{self, Missing, Opened, Session, Snapshot};
+use crate::state::{Entry, State};
 use crate::view::Frame;
 
 /// What a dialog led to.
@@ -35,6 +37,22 @@ pub enum Outcome {
         /// The file.
         path: PathBuf,
     },
+    /// A session was opened, or could not be.
+    Session {
+        /// The file.
+        path: PathBuf,
+        /// What is in it.
+        opened: Box<Result<Opened>>,
+    },
+    /// The session was saved.
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// What was saved.
+        state: Box<State>,
+    },
+    /// Missing pictures were found.
+    Found(Vec<(Missing, Entry)>),
     /// It did not work.
     Trouble(Error),
 }
@@ -126,6 +144,68 @@ impl Dialogs {
         });
     }
 
+    /// Asks for a session file, and opens it.
+    pub fn choose_session(&self) {
+        self.work(|| {
+            let dialog = rfd::FileDialog::new().set_title("Open a session");
+            let dialog = dialog.add_filter("Sessions", &[session::EXTENSION]);
+            Some(opened(dialog.pick_file()?))
+        });
+    }
+
+    /// Opens a session file.
+    pub fn open_session(&self, path: PathBuf) {
+        self.work(|| Some(opened(path)));
+    }
+
+    /// Writes a session to `known`, or asks where.
+    pub fn save_session(&self, known: Option<PathBuf>, snapshot: Snapshot) {
+        self.work(move || {
+            let path = known.or_else(|| {
+                let dialog = rfd::FileDialog::new()
+                    .set_title("Save the session")
+                    .set_file_name(format!("session.{}", session::EXTENSION));
+                let path = dialog
+                    .add_filter("Sessions", &[session::EXTENSION])
+                    .save_file()?;
+                let named = session::has_session_name(&path);
+                Some(if named {
+                    path
+                } else {
+                    path.with_added_extension(session::EXTENSION)
+                })
+            })?;
+            Some(match session::write(&Session::of(&snapshot), &path) {
+                Ok(()) => Outcome::Saved {
+                    path,
+                    state: Box::new(snapshot.state),
+                },
+                Err(error) => Outcome::Trouble(error),
+            })
+        });
+    }
+
+    /// Asks where missing pictures are now: for a folder, or for the file that the first of them is.
+    pub fn find_missing(&self, mut missing: Vec<Missing>, folder: bool) {
+        self.work(move || {
+            let dialog = rfd::FileDialog::new();
+            let place = if folder {
+                dialog
+                    .set_title("Folder that holds the missing pictures")
+                    .pick_folder()?
+            } else {
+                missing.truncate(1);
+                dialog.set_title("The missing picture").pick_file()?
+            };
+            let found = session::find_again(&missing, &place);
+            if found.is_empty() {
+                let reason = "none of the missing pictures is there";
+                return Some(Outcome::Trouble(Error::data(&place, reason)));
+            }
+            Some(Outcome::Found(found))
+        });
+    }
+
     fn work(&self, work: impl FnOnce() -> Option<Outcome> + Send + 'static) {
         let (sender, context) = (self.sender.clone(), self.context.clone());
         std::thread::spawn(move || {
@@ -136,4 +216,9 @@ impl Dialogs {
             }
         });
     }
+}
+
+fn opened(path: PathBuf) -> Outcome {
+    let opened = Box::new(session::open(&path));
+    Outcome::Session { path, opened }
 }

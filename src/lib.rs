@@ -22,6 +22,7 @@
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`watch`] |
 //! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`headless`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
+//! | sessions: what was on the screen, in a file | [`session`] |
 //! | the command line | [`cli`] |
 //! | GPU or CPU, memory, start-up and frame times | [`device`], [`memory`], [`vitals`] |
 
@@ -49,6 +50,7 @@ pub mod model;
 pub mod picture;
 pub mod results;
 pub mod samples;
+pub mod session;
 pub mod state;
 pub mod synthesis;
 pub mod train;

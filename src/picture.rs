@@ -30,6 +30,18 @@ pub fn has_picture_name(path: &Path) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
 }
 
+/// Where the pixels of a picture can be had again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// From the file at its path.
+    File,
+    /// From the program itself.
+    Bundled,
+    /// From nowhere: it was pasted, or made up.
+    Memory,
+}
+
 /// A decoded picture, upright, 8 bits per channel.
 #[derive(Clone, Debug)]
 pub struct Picture {
@@ -39,6 +51,10 @@ pub struct Picture {
     pub pixels: Arc<RgbImage>,
     /// Width and height before it was scaled down to be kept.
     pub original: [u32; 2],
+    /// Where its pixels can be had again.
+    pub origin: Origin,
+    /// BLAKE3 of the file's bytes, or of the pixels where there is no file.
+    pub hash: blake3::Hash,
 }
 
 /// The square (or, for other inputs, rectangle) of a picture that a model sees.
@@ -59,6 +75,18 @@ impl Default for Crop {
     }
 }
 
+impl Crop {
+    /// The same with numbers in their ranges, for one that came from a file.
+    pub fn tamed(self) -> Self {
+        let usual = Self::default();
+        let number = |value: f32, usual: f32| if value.is_finite() { value } else { usual };
+        Self {
+            at: [0, 1].map(|axis| number(self.at[axis], usual.at[axis]).clamp(0.0, 1.0)),
+            scale: number(self.scale, usual.scale).clamp(0.01, 1.0),
+        }
+    }
+}
+
 impl Picture {
     /// Opens a file of any of the known formats, told apart by its bytes and not by its name.
     ///
@@ -69,7 +97,12 @@ impl Picture {
     /// or no picture.
     pub fn open(path: &Path) -> Result<Self> {
         let reading = |error: std::io::Error| Error::io(path, "read", error);
-        let length = std::fs::metadata(path).map_err(reading)?.len();
+        let about = std::fs::metadata(path).map_err(reading)?;
+        if !about.is_file() {
+            // A device may have no end.
+            return Err(Error::io(path, "read", "it is no file"));
+        }
+        let length = about.len();
         if length > MAX_FILE_BYTES {
             let reason = format!(
                 "the file has {} MB, more than the {} MB allowed",
@@ -115,7 +148,11 @@ impl Picture {
         let mut image =
             DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
         image.apply_orientation(orientation);
-        Ok(Self::from_image(path.into(), image))
+        Ok(Self {
+            origin: Origin::File,
+            hash: blake3::hash(bytes),
+            ..Self::from_image(path.into(), image)
+        })
     }
 
     /// Takes pixels that are already in memory, such as pasted ones.
@@ -126,10 +163,13 @@ impl Picture {
         } else {
             image
         };
+        let pixels = on_white(&image);
         Self {
             path,
-            pixels: Arc::new(on_white(&image)),
             original,
+            origin: Origin::Memory,
+            hash: blake3::hash(pixels.as_raw()),
+            pixels: Arc::new(pixels),
         }
     }
 

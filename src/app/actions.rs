@@ -1,5 +1,7 @@
 //! What the panels ask for.
 
+use std::path::PathBuf;
+
 use egui::ViewportCommand;
 
 use super::App;
@@ -7,6 +9,7 @@ use crate::model::foreign::{self, Saying};
 use crate::model::zoo;
 use crate::results::Row;
 use crate::samples;
+use crate::session::{Rescue, has_session_name};
 use crate::ui::Action;
 
 impl App {
@@ -28,9 +31,39 @@ impl App {
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
+            Action::Undo => self.go_back(false),
+            Action::Redo => self.go_back(true),
+            Action::OpenSession => self.dialogs.choose_session(),
+            Action::ReopenSession(path) => self.dialogs.open_session(path),
+            Action::SaveSession { elsewhere } => self.save_session(elsewhere),
+            Action::Recover(rescue) => self.dialogs.open_session(rescue.path),
+            Action::Discard(rescue) => self.discard(&rescue),
+            Action::FindMissing { folder } => {
+                self.dialogs.find_missing(self.desk.missing.clone(), folder);
+            }
+            Action::ForgetMissing => self.desk.missing.clear(),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }
+    }
+
+    /// Opens pictures, folders, and a session.
+    pub(super) fn open_all(&mut self, paths: Vec<PathBuf>) {
+        let (sessions, pictures): (Vec<_>, Vec<_>) =
+            paths.into_iter().partition(|path| has_session_name(path));
+        if let Some(session) = sessions.into_iter().next_back() {
+            self.dialogs.open_session(session);
+        }
+        if !pictures.is_empty() {
+            self.loader.open(pictures);
+        }
+    }
+
+    fn discard(&mut self, rescue: &Rescue) {
+        if let Some(home) = &self.desk.home {
+            home.discard(rescue);
+        }
+        self.desk.rescues.retain(|other| other != rescue);
     }
 
     fn remove(&mut self) {

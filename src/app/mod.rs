@@ -2,6 +2,7 @@
 
 mod actions;
 mod news;
+mod sessions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +18,12 @@ use crate::jobs::{Explorer, Lane};
 use crate::loader::Loader;
 use crate::model::Manifest;
 use crate::results::Row;
+use crate::session::Home;
 use crate::state::{Bottom, State, advance, complete, wanted};
 use crate::ui::{self, Action};
 use crate::view;
 use crate::vitals::Vitals;
+use sessions::Desk;
 
 /// Seconds that ε takes from one end of the timeline to the other.
 const PLAY_SECONDS: f32 = 8.0;
@@ -42,6 +45,7 @@ pub struct App {
     thumbnails: ui::library::Thumbnails,
     original: ui::crop::Original,
     vitals: Vitals,
+    desk: Desk,
     /// Where to write a picture of the window once all is done, before closing it.
     screenshot: Option<PathBuf>,
 }
@@ -74,7 +78,11 @@ pub fn open_window(
             .as_ref()
             .ok_or("no graphics device")?;
         view::install(state);
-        let app = App::new(&context.egui_ctx, compute, models, paths);
+        let mut app = App::new(&context.egui_ctx, compute, models, paths);
+        // A picture of the window for a document is no work to keep.
+        if let Some(home) = Home::usual().filter(|_| screenshot.is_none()) {
+            app = app.at_home(home);
+        }
         Ok(Box::new(App { screenshot, ..app }))
     });
     eframe::run_native("Epsiloscope", options, build)
@@ -99,8 +107,10 @@ impl App {
         paths: Vec<PathBuf>,
     ) -> Self {
         let rows = vec![Row::default(); models.len()];
+        let state = State::new(models);
         let mut app = Self {
-            state: State::new(models),
+            desk: Desk::new(&state),
+            state,
             rows,
             engine: start_engine(context, compute.device),
             device: compute.label,
@@ -117,10 +127,15 @@ impl App {
             screenshot: None,
         };
         app.add_samples();
-        if !paths.is_empty() {
-            app.loader.open(paths);
-        }
+        app.open_all(paths);
+        app.desk = Desk::new(&app.state);
         app
+    }
+
+    /// Keeps what is on the screen in `home`, so that no end of the program loses it.
+    pub fn at_home(mut self, home: Home) -> Self {
+        self.desk.settle_in(home);
+        self
     }
 
     /// Takes in what happened since the last frame.
@@ -139,6 +154,7 @@ impl App {
         for action in actions {
             self.act(&context, action);
         }
+        self.keep(&context);
         self.wish();
     }
 
@@ -195,6 +211,10 @@ impl App {
             let status = ui::menu::Status {
                 device: &self.device,
                 busy: self.engine.busy(),
+                can_undo: self.desk.history.can_undo(),
+                can_redo: self.desk.history.can_redo(),
+                recent: &self.desk.recent,
+                last: self.desk.home.as_ref().map(Home::last),
             };
             ui::menu::show(ui, &mut self.state, &status, &mut actions);
         });
@@ -253,6 +273,12 @@ impl App {
         });
         ui::model::show(ui.ctx(), &mut self.state, &self.rows, &mut actions);
         ui::model::choose_row(ui.ctx(), &self.state, &mut actions);
+        ui::sessions::show(
+            ui.ctx(),
+            &self.desk.rescues,
+            &self.desk.missing,
+            &mut actions,
+        );
         ui::help::show(ui.ctx(), &mut self.help);
         ui::help::messages(ui.ctx(), &mut self.messages);
         actions
@@ -274,6 +300,10 @@ impl App {
 impl eframe::App for App {
     fn logic(&mut self, context: &egui::Context, _: &mut eframe::Frame) {
         self.logic(context);
+    }
+
+    fn on_exit(&mut self) {
+        self.leave();
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

@@ -11,6 +11,7 @@ use crate::jobs::News;
 use crate::model::foreign::{LabelSource, Saying, has_model_name};
 use crate::picture::Picture;
 use crate::results::Row;
+use crate::ui;
 
 /// When pictures did not fit into memory at once.
 const SCARCE: &str = "The memory was full. The model goes on with half as many pictures at once.";
@@ -69,6 +70,15 @@ impl App {
                     let labels = LabelSource::Named(path.to_string_lossy().into_owned());
                     self.describe(row, Saying::Labels(labels));
                 }
+                Outcome::Session { path, opened } => {
+                    let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
+                    self.show_session(path, *opened);
+                    if let Some(rescue) = rescued {
+                        self.act(context, ui::Action::Discard(rescue));
+                    }
+                }
+                Outcome::Saved { path, state } => self.session_saved(path, *state),
+                Outcome::Found(found) => self.found_again(found),
                 Outcome::Trouble(error) => self.messages.push(error.to_string()),
                 Outcome::Background(folder) => {
                     if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
@@ -90,9 +100,7 @@ impl App {
         if let Some(model) = models.into_iter().next_back() {
             self.state.arriving = Some(model);
         }
-        if !pictures.is_empty() {
-            self.loader.open(pictures);
-        }
+        self.open_all(pictures);
         let pasted = context.input(|input| {
             let image = |event: &egui::Event| match event {
                 egui::Event::PasteImage(image) => Some(image.clone()),

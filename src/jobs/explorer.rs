@@ -120,6 +120,7 @@ impl Explorer {
             representation,
             has_generator: false,
             budget: model.budget().clone(),
+            hash: None,
         };
         (x, look)
     }
@@ -130,6 +131,7 @@ impl Explorer {
                 let opened = self.shelf.get(&subject.model, &self.device)?;
                 let look = Look {
                     has_generator: opened.generator.is_some(),
+                    hash: opened.hash.clone(),
                     ..self.look(&opened.classifier, &subject).1
                 };
                 (Some(News::Looked(look)), None)

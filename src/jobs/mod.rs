@@ -15,6 +15,8 @@ mod trouble;
 
 use std::sync::{Arc, OnceLock};
 
+use serde::{Deserialize, Serialize};
+
 use crate::attack::{Attack, Goal};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::model::{Budget, Manifest};
@@ -56,7 +58,7 @@ pub enum Lane {
 }
 
 /// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Which {
     /// The adversarial picture.
     Attacked,
@@ -265,6 +267,8 @@ pub struct Look {
     pub has_generator: bool,
     /// How many pictures the model takes at once.
     pub budget: Budget,
+    /// BLAKE3 of the model's file; see [`crate::model::zoo::hash`].
+    pub hash: Option<String>,
 }
 
 impl Look {

@@ -20,6 +20,8 @@ pub(super) struct Shelf(HashMap<String, Opened>);
 pub(super) struct Opened {
     pub(super) classifier: Arc<Classifier>,
     pub(super) generator: Option<Arc<Generator>>,
+    /// See [`zoo::hash`].
+    pub(super) hash: Option<String>,
 }
 
 impl Shelf {
@@ -38,6 +40,7 @@ impl Shelf {
         let opened = Opened {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),
             generator,
+            hash: zoo::hash(name).map(|hash| hash.to_hex().to_string()),
         };
         self.0.insert(name.to_owned(), opened.clone());
         Ok(opened)
@@ -59,6 +62,7 @@ impl Opened {
         let Self {
             classifier,
             generator,
+            ..
         } = self;
         let generator = generator.ok_or_else(|| {
             let name = &classifier.manifest().name;

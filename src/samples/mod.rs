@@ -5,7 +5,7 @@ pub mod textures;
 
 use std::path::Path;
 
-use crate::picture::{Crop, Picture};
+use crate::picture::{Crop, Origin, Picture};
 
 /// File name and bytes of each; the first is what the window opens on.
 const FILES: [(&str, &[u8]); 18] = [
@@ -32,12 +32,25 @@ const FILES: [(&str, &[u8]); 18] = [
 /// Every bundled photograph with the name of its class, which begins its file name; `other` is of
 /// no class.
 pub fn all() -> Vec<(Picture, Option<String>)> {
-    let open = |(name, bytes): &(&str, &[u8])| {
-        let picture = Picture::decode(Path::new(name), bytes).ok()?;
+    let with_class = |(name, bytes): &(&str, &[u8])| {
         let class = name.split('-').next().filter(|class| *class != "other");
-        Some((picture, class.map(str::to_owned)))
+        Some((open(name, bytes)?, class.map(str::to_owned)))
     };
-    FILES.iter().filter_map(open).collect()
+    FILES.iter().filter_map(with_class).collect()
+}
+
+fn open(name: &str, bytes: &[u8]) -> Option<Picture> {
+    Some(Picture {
+        origin: Origin::Bundled,
+        ..Picture::decode(Path::new(name), bytes).ok()?
+    })
+}
+
+/// The bundled photograph of that name.
+pub fn named(name: &Path) -> Option<Picture> {
+    let mut files = FILES.iter();
+    let (name, bytes) = files.find(|(known, _)| Path::new(known) == name)?;
+    open(name, bytes)
 }
 
 /// Walls of each kind.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Bottom, Column, State};
 use crate::jobs::{Brief, Lane, Request, SURVEYED_MOST, Survey, Which, thinned};
 use crate::picture::Picture;
@@ -76,7 +78,7 @@ impl TaskKind {
 }
 
 /// Where the class Gaussians come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeedSource {
     /// Those fitted to CIFAR-10.
     #[default]
@@ -86,7 +88,7 @@ pub enum SeedSource {
 }
 
 /// What the made picture is compared with left of the divider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Against {
     /// The open picture.
     #[default]
@@ -98,19 +100,22 @@ pub enum Against {
 }
 
 /// Everything about the pictures being made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Studio {
     /// What is made and how; the unit is each row's own.
     pub config: Synthesis,
     /// Which of a row's pictures is inverted or begun at.
     pub which: Which,
     /// The picture of [`Start::Other`].
+    #[serde(skip)]
     pub other: Option<Picture>,
     /// Whose class Gaussians.
     pub seeds: SeedSource,
     /// The unit of each row; rows beyond have the first.
     pub units: Vec<usize>,
     /// Whether it runs.
+    #[serde(skip)]
     pub running: bool,
     /// Steps that each new frame of the window adds; without a number, as many as there is time
     /// for.
@@ -118,10 +123,13 @@ pub struct Studio {
     /// Steps that may be done by now.
     pub until: usize,
     /// Steps that the furthest row is known to have done.
+    #[serde(skip)]
     pub done: usize,
     /// Whether steps are allowed that are not done.
+    #[serde(skip)]
     pub working: bool,
     /// Counts how often it was begun anew.
+    #[serde(skip)]
     pub attempt: u32,
     /// The iterate on the screen; without one, the newest.
     pub cursor: Option<usize>,
@@ -170,6 +178,15 @@ impl Studio {
         }
         self.units.clear();
         self.reset();
+    }
+
+    /// Whether the same is to be made in the same way, however far it is.
+    pub(super) fn same_settings(&self, other: &Self) -> bool {
+        let settings = |studio: &Self| (studio.which, studio.seeds, studio.speed, studio.against);
+        settings(self) == settings(other)
+            && self.config == other.config
+            && self.other == other.other
+            && self.units == other.units
     }
 
     /// The kind of picture.

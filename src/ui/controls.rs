@@ -38,11 +38,16 @@ pub fn show(
     section(ui, "Display", |ui| {
         display(ui, &mut state.display, &state.models);
     });
-    if let Some(entry) = state.entry_mut() {
+    if let Some(mut entry) = state.entry().cloned() {
         section(ui, "Picture", |ui| {
-            crop::show(ui, entry, input, original);
+            crop::show(ui, &mut entry, input, original);
             truth(ui, &mut entry.truth, labels);
         });
+        if state.entry() != Some(&entry)
+            && let Some(place) = state.entry_mut()
+        {
+            *place = entry;
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::Action;
 use crate::state::{Column, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 14] = [
+pub const LIST: [(&str, &str); 17] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -15,6 +15,12 @@ pub const LIST: [(&str, &str); 14] = [
     ("F", "fill the window with the attacked picture, or go back"),
     ("D", "before/after divider on the attacked picture"),
     ("S", "save the attacked picture of the first row"),
+    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
+    (
+        "Ctrl+S, Ctrl+Shift+S",
+        "save the session, or under a new name",
+    ),
+    ("Ctrl+Shift+O", "open a session"),
     ("Ctrl+O", "open pictures"),
     ("Ctrl+V", "paste a picture"),
     ("Del", "remove the picture from the library"),
@@ -29,15 +35,36 @@ const NUDGE: f32 = 1.0 / 64.0;
 /// Reads the keys pressed in this frame. While a field is being edited they are its own.
 pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     let pressed = |key: Key| ctx.input(|input| input.key_pressed(key) && input.modifiers.is_none());
-    let with_control = |key: Key| ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, key));
-    if with_control(Key::O) {
-        actions.push(Action::OpenFiles);
-    }
-    if with_control(Key::Q) {
-        actions.push(Action::Quit);
+    let with =
+        |modifiers: Modifiers, key: Key| ctx.input_mut(|input| input.consume_key(modifiers, key));
+    let both = Modifiers::COMMAND | Modifiers::SHIFT;
+    // The longer ones first: the shorter ones would take their keys.
+    for (modifiers, key, action) in [
+        (both, Key::O, Action::OpenSession),
+        (both, Key::S, Action::SaveSession { elsewhere: true }),
+        (
+            Modifiers::COMMAND,
+            Key::S,
+            Action::SaveSession { elsewhere: false },
+        ),
+        (Modifiers::COMMAND, Key::O, Action::OpenFiles),
+        (Modifiers::COMMAND, Key::Q, Action::Quit),
+    ] {
+        if with(modifiers, key) {
+            actions.push(action);
+        }
     }
     if ctx.egui_wants_keyboard_input() {
         return;
+    }
+    for (modifiers, key, action) in [
+        (both, Key::Z, Action::Redo),
+        (Modifiers::COMMAND, Key::Y, Action::Redo),
+        (Modifiers::COMMAND, Key::Z, Action::Undo),
+    ] {
+        if with(modifiers, key) {
+            actions.push(action);
+        }
     }
     if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
         actions.push(Action::Help);

@@ -1,5 +1,7 @@
 //! The menu bar, with what computes and how busy it is.
 
+use std::path::PathBuf;
+
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::{Action, theme};
@@ -12,12 +14,21 @@ pub struct Status<'a> {
     pub device: &'a str,
     /// Lanes at work.
     pub busy: usize,
+    /// Whether there is something to undo.
+    pub can_undo: bool,
+    /// Whether there is something to redo.
+    pub can_redo: bool,
+    /// Recent sessions, newest first.
+    pub recent: &'a [PathBuf],
+    /// The session that was on the screen when the program last ended.
+    pub last: Option<PathBuf>,
 }
 
 /// Draws the bar.
 pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
     MenuBar::new().ui(ui, |ui| {
-        ui.menu_button("File", |ui| file(ui, state, actions));
+        ui.menu_button("File", |ui| file(ui, state, status, actions));
+        ui.menu_button("Edit", |ui| edit(ui, status, actions));
         ui.menu_button("Models", |ui| models(ui, state, actions));
         ui.menu_button("View", |ui| view(ui, state));
         ui.menu_button("Run", |ui| run(ui, state));
@@ -40,7 +51,7 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
     });
 }
 
-fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
+fn file(ui: &mut Ui, state: &State, status: &Status, actions: &mut Vec<Action>) {
     let selected = state.selected.is_some();
     for (text, action, enabled) in [
         ("Open pictures…   Ctrl+O", Action::OpenFiles, true),
@@ -49,7 +60,58 @@ fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         ("Add made-up walls", Action::AddWalls, true),
         ("Save attacked picture…   S", Action::Save(0), selected),
         ("Remove from library   Del", Action::Remove, selected),
-        ("Quit   Ctrl+Q", Action::Quit, true),
+        ("Open session…   Ctrl+Shift+O", Action::OpenSession, true),
+        (
+            "Save session   Ctrl+S",
+            Action::SaveSession { elsewhere: false },
+            true,
+        ),
+        (
+            "Save session as…   Ctrl+Shift+S",
+            Action::SaveSession { elsewhere: true },
+            true,
+        ),
+    ] {
+        if matches!(action, Action::OpenSession) {
+            ui.separator();
+        }
+        if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
+            actions.push(action);
+            ui.close();
+        }
+    }
+    ui.menu_button("Recent sessions", |ui| recent(ui, status, actions));
+    ui.separator();
+    if ui.button("Quit   Ctrl+Q").clicked() {
+        actions.push(Action::Quit);
+    }
+}
+
+fn recent(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
+    let last = status.last.iter().filter(|path| path.is_file());
+    let last = last.map(|path| ("When the program last ended".to_owned(), path));
+    let named = status.recent.iter().map(|path| {
+        let name = path.file_stem().unwrap_or_default();
+        (name.to_string_lossy().into_owned(), path)
+    });
+    let mut empty = true;
+    for (name, path) in last.chain(named) {
+        empty = false;
+        let button = ui.button(name).on_hover_text(path.display().to_string());
+        if button.clicked() {
+            actions.push(Action::ReopenSession(path.clone()));
+            ui.close();
+        }
+    }
+    if empty {
+        ui.label(theme::weak("none yet"));
+    }
+}
+
+fn edit(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
+    for (text, action, enabled) in [
+        ("Undo   Ctrl+Z", Action::Undo, status.can_undo),
+        ("Redo   Ctrl+Shift+Z", Action::Redo, status.can_redo),
     ] {
         if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
             actions.push(action);

@@ -17,6 +17,7 @@ pub mod model;
 pub mod names;
 pub mod progress;
 pub mod read_out;
+pub mod sessions;
 pub mod studio;
 pub mod theme;
 pub mod tile;
@@ -24,7 +25,10 @@ pub mod timeline;
 pub mod trust;
 pub mod units;
 
+use std::path::PathBuf;
+
 use crate::model::foreign::Saying;
+use crate::session::Rescue;
 
 /// What a panel asks the application for.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +65,30 @@ pub enum Action {
     ChooseLabels(usize),
     /// Write what was said of a row's model to a file.
     SaveDescription(usize),
+    /// Go one change back.
+    Undo,
+    /// Take the last undoing back.
+    Redo,
+    /// Ask for a session file.
+    OpenSession,
+    /// Open this session file.
+    ReopenSession(PathBuf),
+    /// Write the session to its file, or ask where.
+    SaveSession {
+        /// Whether to ask in any case.
+        elsewhere: bool,
+    },
+    /// Open what a process left behind.
+    Recover(Rescue),
+    /// Forget what a process left behind.
+    Discard(Rescue),
+    /// Ask where the missing pictures are: in a folder, or the first of them alone.
+    FindMissing {
+        /// Whether a folder is asked for.
+        folder: bool,
+    },
+    /// Go on without the missing pictures.
+    ForgetMissing,
     /// Show or hide the list of keys.
     Help,
     /// Close the window.

@@ -31,10 +31,12 @@ mod masks; // where true masks lie, and what of them a model sees
 mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 
+mod budget; // how many pictures at once
+mod history; // undo and redo
+mod sessions; // what was on the screen comes back; hostile session files
 mod wishes; // what the window asks of the engine
 
-mod batches;
-mod budget; // shuffling and augmentation
+mod batches; // shuffling and augmentation
 mod data; // ImageFolder and CIFAR-10 binary
 mod resuming; // interruption and resumption
 mod training; // results and refusals

@@ -51,6 +51,7 @@ fn row() -> Row {
         label: 0,
         has_generator: false,
         budget: Budget::new([8, 8], true),
+        hash: None,
     };
     row.take(Lane::Look(0), News::Looked(look));
     let swept = vec![attacked(0.25), attacked(1.0)];

@@ -1,0 +1,282 @@
+//! Sessions: opened, saved, kept safe, gone back in.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use egui::ViewportCommand;
+
+use super::App;
+use crate::error::Result;
+use crate::results::Row;
+use crate::session::{self, Home, Missing, Opened, Rescue, Session, Snapshot};
+use crate::state::{History, State};
+
+/// Seconds between two autosaves.
+const AUTOSAVE_EVERY: f64 = 3.0;
+
+/// What the window knows of the session on the screen.
+pub(super) struct Desk {
+    /// Where the program keeps its own files, if anywhere.
+    pub(super) home: Option<Home>,
+    /// Undo and redo.
+    pub(super) history: History,
+    /// The file that the session was opened from or saved to.
+    pub(super) file: Option<PathBuf>,
+    /// Pictures of the session that are not there.
+    pub(super) missing: Vec<Missing>,
+    /// What other processes left behind.
+    pub(super) rescues: Vec<Rescue>,
+    /// Recent sessions, newest first.
+    pub(super) recent: Vec<PathBuf>,
+    /// The hash that each row's model had when the session was saved, until the model is there.
+    expected: Vec<Option<String>>,
+    /// As last written to the session's file.
+    saved: State,
+    /// As last written to the autosave, and when.
+    kept: (State, f64),
+    writer: Option<Writer>,
+    title: String,
+}
+
+impl Desk {
+    pub(super) fn new(state: &State) -> Self {
+        Self {
+            home: None,
+            history: History::new(state),
+            file: None,
+            missing: Vec::new(),
+            rescues: Vec::new(),
+            recent: Vec::new(),
+            expected: Vec::new(),
+            saved: state.clone(),
+            kept: (state.clone(), 0.0),
+            writer: None,
+            title: String::new(),
+        }
+    }
+
+    /// Keeps autosaves and recent sessions in `home`.
+    pub(super) fn settle_in(&mut self, home: Home) {
+        self.rescues = home.rescues();
+        self.recent = home.recent();
+        self.home = Some(home);
+    }
+}
+
+/// Writes autosaves in a thread of its own.
+struct Writer {
+    outbox: Option<Sender<Snapshot>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn new(path: PathBuf) -> Self {
+        let (outbox, inbox) = channel::<Snapshot>();
+        let write = move || {
+            while let Ok(snapshot) = inbox.recv() {
+                if let Err(error) = session::write(&Session::of(&snapshot), &path) {
+                    tracing::warn!("{error}");
+                }
+            }
+        };
+        Self {
+            outbox: Some(outbox),
+            thread: Some(std::thread::spawn(write)),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.outbox = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl App {
+    /// Notes what changed: for undo, for the autosave, for the title.
+    pub(super) fn keep(&mut self, context: &egui::Context) {
+        let now = context.input(|input| input.time);
+        let busy = self.state.playing
+            || context.input(|input| input.pointer.any_down())
+            || context.egui_wants_keyboard_input();
+        self.desk.history.observe(&self.state, now, busy);
+        self.check_models();
+        let (kept, when) = &self.desk.kept;
+        let rescued = when.is_infinite();
+        if rescued || (now - when >= AUTOSAVE_EVERY && !kept.shows_same(&self.state)) {
+            self.autosave(now);
+        }
+        self.entitle(context);
+    }
+
+    fn autosave(&mut self, now: f64) {
+        self.desk.kept = (self.state.clone(), now);
+        let snapshot = self.snapshot();
+        let Some(home) = &mut self.desk.home else {
+            return;
+        };
+        let path = match home.autosave() {
+            Ok(path) => path,
+            Err(error) => {
+                self.messages
+                    .push(format!("Nothing is saved by itself: {error}"));
+                self.desk.home = None;
+                return;
+            }
+        };
+        let writer = self.desk.writer.get_or_insert_with(|| Writer::new(path));
+        if let Some(outbox) = &writer.outbox {
+            // A thread that is gone has said why.
+            let _ = outbox.send(snapshot);
+        }
+    }
+
+    /// As the program ends by itself.
+    pub(super) fn leave(&mut self) {
+        self.autosave(f64::MAX);
+        self.desk.writer = None;
+        if let Some(home) = &mut self.desk.home {
+            home.close();
+        }
+    }
+
+    /// What is on the screen, to be saved. Of models that were not opened yet it has the hashes that the
+    /// session named.
+    fn snapshot(&self) -> Snapshot {
+        let hash = |(index, row): (usize, &Row)| {
+            let known = row.look.as_ref().and_then(|look| look.hash.clone());
+            known.or_else(|| self.desk.expected.get(index).cloned().flatten())
+        };
+        Snapshot {
+            state: self.state.clone(),
+            hashes: self.rows.iter().enumerate().map(hash).collect(),
+            missing: self.desk.missing.clone(),
+        }
+    }
+
+    /// Says so when a model is another one than when the session was saved.
+    fn check_models(&mut self) {
+        for (row, expected) in self.rows.iter().zip(&mut self.desk.expected) {
+            let Some(look) = &row.look else { continue };
+            if let Some(expected) = expected.take()
+                && look.hash.as_ref() != Some(&expected)
+            {
+                self.messages.push(format!(
+                    "{}: the model has changed since the session was saved",
+                    look.manifest.name
+                ));
+            }
+        }
+    }
+
+    fn entitle(&mut self, context: &egui::Context) {
+        let name = self.desk.file.as_deref().and_then(Path::file_stem);
+        let changed = !self.desk.saved.shows_same(&self.state);
+        let title = match (name, changed) {
+            (None, _) => "Epsiloscope".into(),
+            (Some(name), false) => format!("{} · Epsiloscope", name.display()),
+            (Some(name), true) => format!("{} (changed) · Epsiloscope", name.display()),
+        };
+        if title != self.desk.title {
+            self.desk.title.clone_from(&title);
+            context.send_viewport_cmd(ViewportCommand::Title(title));
+        }
+    }
+
+    /// Goes one change back, or forth again.
+    pub(super) fn go_back(&mut self, forth: bool) {
+        let models = self.state.models.clone();
+        if forth {
+            self.desk.history.redo(&mut self.state);
+        } else {
+            self.desk.history.undo(&mut self.state);
+        }
+        self.forget_rows(&models);
+    }
+
+    /// Rows whose model is no longer that of `before` forget what it said.
+    fn forget_rows(&mut self, before: &[String]) {
+        self.rows.resize(self.state.models.len(), Row::default());
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            if before.get(index) != self.state.models.get(index) {
+                *row = Row::default();
+                self.manifest = None;
+            }
+        }
+    }
+
+    /// Saves to the session's own file, or asks for one.
+    pub(super) fn save_session(&self, elsewhere: bool) {
+        let known = self.desk.file.clone().filter(|_| !elsewhere);
+        self.dialogs.save_session(known, self.snapshot());
+    }
+
+    /// The session was written to `path`, as `state` shows it.
+    pub(super) fn session_saved(&mut self, path: PathBuf, state: State) {
+        self.remember(&path);
+        self.desk.file = Some(path);
+        self.desk.saved = state;
+    }
+
+    fn remember(&mut self, path: &Path) {
+        if let Some(home) = &self.desk.home {
+            home.remember(path);
+            self.desk.recent = home.recent();
+        }
+    }
+
+    /// Puts a session on the screen; what was there can be had back by undoing.
+    pub(super) fn show_session(&mut self, path: PathBuf, opened: Result<Opened>) {
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => return self.messages.push(error.to_string()),
+        };
+        let troubles = opened.troubles.iter().map(ToString::to_string);
+        self.messages.extend(troubles);
+        let home = self.desk.home.as_ref();
+        let own = home.is_some_and(|home| path == home.last())
+            || self.desk.rescues.iter().any(|rescue| rescue.path == path);
+        self.state = opened.state;
+        self.desk.missing = opened.missing;
+        self.desk.expected = opened.hashes;
+        self.desk.saved = self.state.clone();
+        // What was rescued is kept again at once.
+        self.desk.kept.1 = f64::NEG_INFINITY;
+        // Pictures that were being made are taken as far as they were.
+        self.rows.fill(Row::default());
+        self.forget_rows(&[]);
+        self.desk.file = None;
+        if !own {
+            self.remember(&path);
+            self.desk.file = Some(path);
+        }
+    }
+
+    /// The rescue that this file is.
+    pub(super) fn rescue_at(&self, path: &Path) -> Option<Rescue> {
+        let mut rescues = self.desk.rescues.iter();
+        rescues.find(|rescue| rescue.path == path).cloned()
+    }
+
+    /// Pictures that were missing and are found again go back to their places.
+    pub(super) fn found_again(&mut self, found: Vec<(Missing, crate::state::Entry)>) {
+        for (missing, entry) in found {
+            let before = self.desk.missing.iter();
+            let before = before.filter(|other| other.place < missing.place).count();
+            let place = missing.place.saturating_sub(before);
+            let place = place.min(self.state.library.len());
+            self.state.library.insert(place, entry);
+            self.desk
+                .missing
+                .retain(|other| other.place != missing.place);
+            self.state.selected = self
+                .state
+                .selected
+                .map(|at| at + usize::from(at >= place && self.state.library.len() > 1));
+        }
+    }
+}

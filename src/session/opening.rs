@@ -1,0 +1,174 @@
+//! From a session file to a state.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rayon::prelude::*;
+
+use super::{FileRecord, PictureRecord, Session, read};
+use crate::error::{Error, Result};
+use crate::picture::{Origin, Picture};
+use crate::samples;
+use crate::state::{Entry, State};
+
+/// A session as it could be restored.
+pub struct Opened {
+    /// What is to be on the screen.
+    pub state: State,
+    /// The hash that each row's model had.
+    pub hashes: Vec<Option<String>>,
+    /// Pictures that are not as they were.
+    pub troubles: Vec<Trouble>,
+    /// Pictures that are not there; kept for the next time that the session is saved.
+    pub missing: Vec<Missing>,
+}
+
+/// A picture that could not be restored, and where in the library it was.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// The place in the library.
+    pub place: usize,
+    /// What the session knows of it.
+    pub record: PictureRecord,
+}
+
+/// What is wrong with a file of a session.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// It is gone, or cannot be opened.
+    Missing(Error),
+    /// It is another one than when the session was saved.
+    Changed(PathBuf),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(error) => write!(f, "{error}"),
+            Self::Changed(path) => write!(
+                f,
+                "{}: it has changed since the session was saved",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// Reads a session and opens its pictures. Those that are missing below their own path are looked for
+/// beside the session file.
+///
+/// # Errors
+/// As [`read`]; a picture that cannot be opened is no error but one of the [`Opened::troubles`].
+pub fn open(path: &Path) -> Result<Opened> {
+    let mut session = read(path)?;
+    if let Some(folder) = path.parent() {
+        session.relink(folder);
+    }
+    Ok(restore(session))
+}
+
+/// Opens the pictures of a session.
+fn restore(session: Session) -> Opened {
+    let mut troubles = Vec::new();
+    let mut missing = Vec::new();
+    let pictures: Vec<_> = session.pictures.par_iter().map(entry).collect();
+    let mut state = session.settings;
+    for (place, (found, record)) in pictures.into_iter().zip(session.pictures).enumerate() {
+        let (entry, mut trouble) = found;
+        troubles.append(&mut trouble);
+        match entry {
+            Some(entry) => state.library.push(entry),
+            None => missing.push(Missing { place, record }),
+        }
+    }
+    let mut single = |record: Option<FileRecord>| {
+        let (picture, trouble) = picture(&record?);
+        troubles.extend(trouble);
+        picture
+    };
+    state.reference = single(session.reference);
+    state.studio.other = single(session.start);
+    // The selection stays with its picture.
+    let at = session.selected.unwrap_or(0);
+    let gone = missing.iter().filter(|missing| missing.place < at);
+    let last = state.library.len().checked_sub(1);
+    state.selected = last.map(|last| at.saturating_sub(gone.count()).min(last));
+    let models = session.models.into_iter();
+    let hashes;
+    (state.models, hashes) = models.map(|model| (model.name, model.hash)).unzip();
+    Opened {
+        state,
+        hashes,
+        troubles,
+        missing,
+    }
+}
+
+/// Looks for missing pictures at `place`: a folder that holds them by their names, or the file that the
+/// one and only of them is now.
+pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, Entry)> {
+    let look = |missing: &Missing| {
+        let mut record = missing.record.clone();
+        record.file.path = if place.is_dir() {
+            place.join(record.file.path.file_name()?)
+        } else {
+            place.into()
+        };
+        let (entry, _) = entry(&record);
+        Some((missing.clone(), entry?))
+    };
+    missing.iter().filter_map(look).collect()
+}
+
+/// A picture of the library with its mask, and what is wrong with either.
+fn entry(record: &PictureRecord) -> (Option<Entry>, Vec<Trouble>) {
+    let (found, trouble) = picture(&record.file);
+    let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
+    let mask = record.mask.as_ref().and_then(|mask| {
+        let (found, trouble) = picture(mask);
+        troubles.extend(trouble);
+        found
+    });
+    let entry = found.map(|found| Entry {
+        mask: mask.filter(|mask| mask.original == found.original),
+        picture: found,
+        crop: record.crop.tamed(),
+        truth: record.truth.clone(),
+    });
+    (entry, troubles)
+}
+
+/// A picture, and what is wrong with it.
+fn picture(record: &FileRecord) -> (Option<Picture>, Option<Trouble>) {
+    match pixels(record) {
+        Err(error) => (None, Some(Trouble::Missing(error))),
+        Ok(picture) => {
+            let same = picture.hash.to_hex().as_str() == record.hash;
+            let changed = || Trouble::Changed(record.path.clone());
+            (Some(picture), (!same).then(changed))
+        }
+    }
+}
+
+fn pixels(record: &FileRecord) -> Result<Picture> {
+    let path = &record.path;
+    let unreadable = |reason: &str| Error::Picture {
+        path: path.clone(),
+        reason: reason.into(),
+    };
+    match record.origin {
+        Origin::File => Picture::open(path),
+        Origin::Bundled => samples::named(path)
+            .ok_or_else(|| unreadable("it is none of the pictures that come with the program")),
+        Origin::Memory => {
+            let png = record.png.as_deref().unwrap_or_default();
+            let bytes = BASE64_STANDARD.decode(png);
+            let bytes = bytes.map_err(|_| unreadable("the session's copy of it is broken"))?;
+            // Hashed by its pixels, as when it was pasted.
+            let decoded = Picture::decode(path, &bytes)?;
+            let pixels = image::RgbImage::clone(&decoded.pixels);
+            Ok(Picture::from_image(path.clone(), pixels.into()))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Settings that come from a file may be anything; those that the window shows must be in range.
+
+use super::{Display, State};
+use crate::attack::Attack;
+
+/// The largest magnification.
+const MOST_ZOOM: f32 = 64.0;
+/// Ends of the ε timelines, in units of pixels in [0, 1].
+const RANGE: [f32; 2] = [1e-4, 1e3];
+/// Rows of models that settings may speak of.
+const MOST_ROWS: usize = 16;
+
+/// `value` between `low` and `high`; `usual` if it is no number.
+fn within(value: &mut f32, low: f32, high: f32, usual: f32) {
+    *value = if value.is_nan() {
+        usual
+    } else {
+        value.clamp(low, high)
+    };
+}
+
+impl State {
+    /// Puts every setting that the window itself uses into its range. What computations use they check
+    /// themselves.
+    pub fn tame(&mut self) {
+        if self.attack.validate(usize::MAX).is_err() {
+            self.attack = Attack::default();
+        }
+        let usual = Self::default();
+        for (end, usual) in self.range.iter_mut().zip(usual.range) {
+            within(end, RANGE[0], RANGE[1], usual);
+        }
+        within(&mut self.contrasts.along, 0.0, 1.0, 1.0);
+        if let Some(threshold) = &mut self.contrasts.threshold {
+            within(threshold, 0.0, 1.0, 0.5);
+        }
+        self.studio.units.truncate(MOST_ROWS);
+        self.display.tame();
+    }
+}
+
+impl Display {
+    fn tame(&mut self) {
+        let usual = Self::default();
+        for (at, usual) in self.centre.iter_mut().zip(usual.centre) {
+            within(at, 0.0, 1.0, usual);
+        }
+        within(&mut self.zoom, 1.0, MOST_ZOOM, usual.zoom);
+        within(&mut self.gain, 1.0, 100.0, usual.gain);
+        if let Some(divider) = &mut self.divider {
+            within(divider, 0.0, 1.0, 0.5);
+        }
+        self.hidden.truncate(MOST_ROWS);
+        let heat = &mut self.heat;
+        within(&mut heat.percentile, 1.0, 100.0, usual.heat.percentile);
+        within(&mut heat.threshold, 0.0, 1.0, usual.heat.threshold);
+        within(&mut heat.opacity, 0.0, 1.0, usual.heat.opacity);
+        within(&mut heat.contour, 0.0, 100.0, usual.heat.contour);
+    }
+}
