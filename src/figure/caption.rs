@@ -118,9 +118,9 @@ fn maps(state: &State) -> String {
         "a scale for each map"
     };
     format!(
-        "Attribution: {} of the {}, {signs}, {channels} over channels, {scale}, clipped at percentile {}.",
-        state.explanation,
+        "Attribution of the {} by {}; {signs}, {channels} over channels, {scale}, clipped at percentile {}.",
         format!("{:?}", state.explanation.question.score).to_lowercase(),
+        state.explanation,
         number(style.percentile),
     )
 }

@@ -225,7 +225,7 @@ fn bar(state: &State, columns: &[Column], rows: &[Line], scale: Option<f32>) -> 
         Cell::Empty(_) => None,
     });
     let numbers = match (scale, end) {
-        (Some(_), Some(end)) => style.bar_numbers(end).map(short),
+        (Some(_), Some(end)) => style.bar_numbers(end).map(minus),
         _ => style.bar_numbers(1.0).map(|share| match share {
             0.0 => "0".into(),
             share => format!("{} × end", number(share)),
@@ -236,6 +236,11 @@ fn bar(state: &State, columns: &[Column], rows: &[Line], scale: Option<f32>) -> 
         colors: colors(style),
         numbers,
     })
+}
+
+/// A short number with a proper minus sign.
+fn minus(number: f32) -> String {
+    short(number).replace('-', "−")
 }
 
 fn colors(style: &HeatStyle) -> Vec<[u8; 3]> {

@@ -40,15 +40,16 @@ impl Footage {
         watch: &mut Watch,
     ) -> Result<Self> {
         film.validate()?;
-        let mut figure = film.figure(state);
+        // The curves of a sweep are those of its own frames.
+        let mut figure = Figure {
+            curves: false,
+            ..film.figure(state)
+        };
         let mut state = state.clone();
-        let mut epsilons = bare_epsilon(&state.attack, state.attack.epsilon);
         match film.motion {
             Motion::Epsilon { from, to } => {
                 let value = |frame| from + film.share(frame) * (to - from);
                 figure.epsilons = (0..film.frames).map(value).collect();
-                let [first, last] = [from, to].map(|epsilon| bare_epsilon(&state.attack, epsilon));
-                epsilons = format!("{first} to {last}");
             }
             Motion::Synthesis => {
                 state.studio.cursor = None;
@@ -57,18 +58,24 @@ impl Footage {
             }
             Motion::Counterfactual => state.contrasts.along = 1.0,
         }
-        // The curves of a sweep are those of its own frames.
-        let computed = Figure {
-            curves: false,
-            ..figure.clone()
-        };
-        let shots = shots(&computed, &state, engine, watch)?;
-        figure.epsilons.clear();
-        Self::of(film, figure, shots, &epsilons)
+        Self::of(film, shots(&figure, &state, engine, watch)?)
     }
 
     /// Puts a film together from what is computed: a shot for each frame of an ε sweep, else one.
-    fn of(film: &Film, figure: Figure, shots: Vec<Shot>, epsilons: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Config`] when nothing moves.
+    pub fn of(film: &Film, shots: Vec<Shot>) -> Result<Self> {
+        film.validate()?;
+        let Some(Shot { state, .. }) = shots.first() else {
+            return Err(Error::Config("there is no picture to film".into()));
+        };
+        let figure = film.figure(state);
+        let bare = |epsilon| bare_epsilon(&state.attack, epsilon);
+        let epsilons = match film.motion {
+            Motion::Epsilon { from, to } => format!("{} to {}", bare(from), bare(to)),
+            _ => bare(state.attack.epsilon),
+        };
         let models = figure.rows(&shots[0].state);
         let made = |row: &Row| row.made.as_ref().map_or(0, |made| made.steps);
         let steps = shots[0].rows.iter().map(made).max().unwrap_or(0);
@@ -98,7 +105,7 @@ impl Footage {
         Ok(Self {
             film: film.clone(),
             scale: scale(&shots),
-            caption: caption(&figure, &shots, epsilons),
+            caption: caption(&figure, &shots, &epsilons),
             figure,
             shots,
             plot,

@@ -36,6 +36,11 @@ mod history; // undo and redo
 mod sessions; // what was on the screen comes back; hostile session files
 mod wishes; // what the window asks of the engine
 
+mod export; // tables and arrays, read back
+mod figure; // layout, SVG, PNG, what is computed without a window
+mod film; // frames, GIF, PNG files, MP4
+mod screens; // made-up results for them
+
 mod batches; // shuffling and augmentation
 mod data; // ImageFolder and CIFAR-10 binary
 mod resuming; // interruption and resumption
