@@ -32,6 +32,9 @@ pub use sweep::flip_interval;
 pub use synthesis::{Brief, Examples, Made};
 pub use trouble::Trouble;
 
+/// Models side by side; rows beyond belong to views that are computed ahead.
+pub const MOST_ROWS: usize = 16;
+
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
@@ -86,6 +89,23 @@ impl Lane {
             | Self::Survey(row)
             | Self::Preview(row) => row,
         }
+    }
+
+    /// The same lane of another row.
+    pub fn with_row(mut self, other: usize) -> Self {
+        match &mut self {
+            Self::Look(row)
+            | Self::Attack(row)
+            | Self::Sweep(row)
+            | Self::Explain(_, row)
+            | Self::Curves(_, row)
+            | Self::Sanity(_, row)
+            | Self::Counterfactual(row)
+            | Self::Synthesis(row)
+            | Self::Survey(row)
+            | Self::Preview(row) => *row = other,
+        }
+        self
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files (or folders, with a slash at the end) and words that their code must not contain.
-static FORBIDDEN: [(&[&str], &[&str]); 3] = [
+static FORBIDDEN: [(&[&str], &[&str]); 4] = [
     (
         &[
             "model/",
