@@ -112,18 +112,27 @@ impl App {
             presenting.black = false;
         }
         self.state.show_view(index);
-        let ahead = self.stage.as_ref().and_then(|stage| stage.ahead.get(index));
-        let Some((_, rows)) = ahead else {
-            return self.forget_rows(&models);
+        self.forget_rows(&models);
+        let Some(rows) = self.ready(index) else {
+            return;
         };
-        self.rows = rows.clone();
-        self.manifest = None;
+        self.rows = rows;
         let requests = self.all_wanted();
-        let known: Vec<Lane> = requests.keys().copied().collect();
-        let known = known.into_iter().filter(|lane| {
-            lane.row() < MOST_ROWS && self.engine.has_finished(&in_view(*lane, index))
+        let known = requests.keys().filter(|lane| {
+            lane.row() < MOST_ROWS && self.engine.has_finished(&in_view(**lane, index))
         });
-        let known = known.collect();
+        let known = known.copied().collect();
         self.engine.want_all_but(requests, &known);
+    }
+
+    /// What was computed ahead for a view, if all of it is there: half of it would never be completed, as
+    /// the engine has done with what is on the screen.
+    fn ready(&self, index: usize) -> Option<Vec<Row>> {
+        let (state, rows) = self.stage.as_ref()?.ahead.get(index)?;
+        let mut lanes = wanted(state, rows).into_keys();
+        let done = |lane: Lane| {
+            matches!(lane, Lane::Synthesis(_)) || self.engine.has_finished(&in_view(lane, index))
+        };
+        lanes.all(done).then(|| rows.clone())
     }
 }
