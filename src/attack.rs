@@ -79,6 +79,15 @@ impl Attack {
         }
     }
 
+    /// Its name without its ε, such as `L2 PGD-10`.
+    pub fn kind(&self) -> String {
+        match self.steps {
+            0 => "No attack".into(),
+            1 if !self.random_start => format!("{} FGSM", self.norm),
+            steps => format!("{} PGD-{steps}", self.norm),
+        }
+    }
+
     /// The step length in force for a radius of `epsilon`.
     pub fn step_for(&self, epsilon: f32) -> f32 {
         self.step_size
@@ -145,14 +154,10 @@ impl Attack {
 
 impl std::fmt::Display for Attack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.steps {
-            0 => write!(f, "No attack")?,
-            1 if !self.random_start => write!(f, "{} FGSM", self.norm)?,
-            steps => write!(f, "{} PGD-{steps}", self.norm)?,
-        }
         write!(
             f,
-            " ε {:.4} ({:.2}/255)",
+            "{} ε {:.4} ({:.2}/255)",
+            self.kind(),
             self.epsilon,
             self.epsilon * 255.0
         )?;

@@ -67,6 +67,9 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
+    /// Somebody asked for the work to stop.
+    #[error("cancelled")]
+    Cancelled,
     /// The chosen compute device is not there.
     #[error("no usable compute device: {0}")]
     Device(String),

@@ -19,7 +19,8 @@
 //! | what a picture would be were it of another class | [`counterfactual`] |
 //! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
-//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
+//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`watch`] |
+//! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`headless`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | sessions: what was on the screen, in a file | [`session`] |
 //! | the command line | [`cli`] |
@@ -37,6 +38,10 @@ pub mod dialogs;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod export;
+pub mod figure;
+pub mod film;
+pub mod headless;
 pub mod jobs;
 pub mod loader;
 pub mod mask;
@@ -52,3 +57,4 @@ pub mod train;
 pub mod ui;
 pub mod view;
 pub mod vitals;
+pub mod watch;

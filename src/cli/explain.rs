@@ -16,6 +16,7 @@ use crate::attribution::{
 };
 use crate::device::{Backend, Compute};
 use crate::error::Result;
+use crate::export::npy;
 use crate::jobs::{attack_once, top_two};
 use crate::model::{Classifier, write_atomically, zoo};
 use crate::view::{Blend, HeatMap, HeatStyle, Palette, Sign};
@@ -173,7 +174,7 @@ impl ExplainArguments {
         let shape = [map.channels, h, w];
         write_atomically(
             &self.out.join(format!("{stem}.npy")),
-            &npy(shape, &map.values),
+            &npy(&shape, &map.values),
         )?;
         let style = HeatStyle {
             sign: self.sign,
@@ -207,17 +208,4 @@ fn curves(model: &Classifier, target: Target, input: &Input, map: &Attribution) 
             return curves;
         }
     }
-}
-
-/// NumPy's file format, version 1.0, of 32-bit floats in row-major order.
-fn npy(shape: [usize; 3], values: &[f32]) -> Vec<u8> {
-    let [c, h, w] = shape;
-    let about = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({c}, {h}, {w}), }}");
-    // Magic, length and header together fill a multiple of 64 bytes and end with a line break.
-    let length = (about.len() + 11).next_multiple_of(64) - 10;
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((length as u16).to_le_bytes());
-    bytes.extend(format!("{about:<width$}\n", width = length - 1).into_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
 }

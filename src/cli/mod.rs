@@ -7,6 +7,7 @@ mod evaluate;
 mod explain;
 mod inspect;
 mod mean;
+mod render;
 mod report;
 mod seeds;
 mod synthesis;
@@ -68,6 +69,8 @@ enum Command {
     Generate(synthesis::GenerateArguments),
     /// Make pictures that excite one unit.
     Neuron(synthesis::NeuronArguments),
+    /// Draw figures and films of a session or of pictures, and write the numbers behind them.
+    Render(Box<render::RenderArguments>),
     /// Compare models over many pictures, as the papers do.
     Report(report::ReportArguments),
     /// Fit the class Gaussians at which generation begins.
@@ -176,6 +179,7 @@ impl Arguments {
             Some(Command::Inspect(arguments)) => arguments.run(),
             Some(Command::Invert(arguments)) => arguments.run(),
             Some(Command::Neuron(arguments)) => arguments.run(),
+            Some(Command::Render(arguments)) => arguments.run(),
             Some(Command::Report(arguments)) => arguments.run(),
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),

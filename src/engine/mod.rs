@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
@@ -77,14 +77,18 @@ struct Wish<R> {
 
 /// All wishes by lane.
 type Wishes<W> = BTreeMap<<W as Worker>::Lane, Wish<<W as Worker>::Request>>;
+/// All wishes with the number of the sending.
+type Mail<W> = (u64, Wishes<W>);
 
 /// The window's end of the engine.
 pub struct Engine<W: Worker> {
     wishes: Wishes<W>,
     next_number: u64,
-    outbox: Option<Sender<Wishes<W>>>,
+    sent: u64,
+    outbox: Option<Sender<Mail<W>>>,
     inbox: Receiver<Letter<W>>,
     busy: Arc<AtomicUsize>,
+    read: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -97,11 +101,13 @@ impl<W: Worker + 'static> Engine<W> {
         let (outbox, wishes) = channel();
         let (letters, inbox) = channel();
         let busy = Arc::new(AtomicUsize::new(0));
+        let read = Arc::new(AtomicU64::new(0));
         let post = Post {
             letters,
             wake: Box::new(wake),
             unread: Cell::new(false),
             busy: busy.clone(),
+            read: read.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -110,9 +116,11 @@ impl<W: Worker + 'static> Engine<W> {
         Self {
             wishes: BTreeMap::new(),
             next_number: 0,
+            sent: 0,
             outbox: Some(outbox),
             inbox,
             busy,
+            read,
             thread: Some(thread),
         }
     }
@@ -179,10 +187,17 @@ impl<W: Worker + 'static> Engine<W> {
         self.busy.load(Ordering::Relaxed)
     }
 
-    fn send(&self) {
+    /// Whether nothing is under way and every wish was heard. The news of all that is done are then
+    /// ready to be read.
+    pub fn is_idle(&self) -> bool {
+        self.read.load(Ordering::Acquire) == self.sent && self.busy.load(Ordering::Acquire) == 0
+    }
+
+    fn send(&mut self) {
         if let Some(outbox) = &self.outbox {
+            self.sent += 1;
             // An engine whose thread is gone has nothing to say; the window goes on.
-            let _ = outbox.send(self.wishes.clone());
+            let _ = outbox.send((self.sent, self.wishes.clone()));
         }
     }
 }
@@ -202,6 +217,8 @@ struct Post<W: Worker> {
     /// Whether letters were sent since the window was last woken.
     unread: Cell<bool>,
     busy: Arc<AtomicUsize>,
+    /// Number of the last mail that was read.
+    read: Arc<AtomicU64>,
 }
 
 impl<W: Worker> Post<W> {
@@ -232,7 +249,7 @@ struct Running<W: Worker> {
     job: Option<W::Job>,
 }
 
-fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
+fn run<W: Worker>(mut worker: W, mail: &Receiver<Mail<W>>, post: &Post<W>) {
     let mut lanes: BTreeMap<W::Lane, Running<W>> = BTreeMap::new();
     loop {
         let active = report_busy(&lanes, post);
@@ -261,7 +278,7 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Wishes<W>>, post: &Post<W>) {
 /// Tells the window how many lanes are at work, and wakes it when that changed.
 fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, post: &Post<W>) -> usize {
     let active = lanes.values().filter(|lane| lane.job.is_some()).count();
-    if post.busy.swap(active, Ordering::Relaxed) != active {
+    if post.busy.swap(active, Ordering::AcqRel) != active {
         (post.wake)();
     }
     active
@@ -297,7 +314,7 @@ fn latest<T>(mail: &Receiver<T>, wait: bool) -> Option<Option<T>> {
 fn adopt<W: Worker>(
     worker: &mut W,
     lanes: &mut BTreeMap<W::Lane, Running<W>>,
-    wishes: Wishes<W>,
+    (mail, wishes): Mail<W>,
     post: &Post<W>,
 ) {
     lanes.retain(|lane, running| {
@@ -325,6 +342,7 @@ fn adopt<W: Worker>(
         lanes.insert(lane, running);
     }
     report_busy(lanes, post);
+    post.read.store(mail, Ordering::Release);
 }
 
 fn step<W: Worker>(

@@ -73,6 +73,14 @@ impl Contrasted {
         values.iter().sum::<f32>() / values.len().max(1) as f32
     }
 
+    /// The picture at the share `along` of the way, in [0, 1].
+    pub fn on_the_way(&self, along: f32) -> Frame {
+        let from = &self.contrast.picture;
+        let pair = from.planes().iter().zip(self.made.planes());
+        let planes = pair.map(|(x, g)| x + along * (g - x)).collect();
+        Frame::from_planes(planes, from.size())
+    }
+
     /// What the critic says at the share `at` of the way, in [0, 1]: between two places in proportion.
     pub fn seen(&self, at: f32) -> Vec<f32> {
         let place = at.clamp(0.0, 1.0) * (PLACES - 1) as f32;

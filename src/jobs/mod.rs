@@ -143,6 +143,17 @@ pub struct Case {
     pub background: Vec<Picture>,
 }
 
+impl Case {
+    /// The question that its map answers, in words.
+    pub fn asks(&self, look: &Look) -> String {
+        let target = self.target();
+        match target.against {
+            Some(other) => format!("Why {}, not {}?", look.name(target.class), look.name(other)),
+            None => format!("Why {}?", look.name(target.class)),
+        }
+    }
+}
+
 /// A map of a case, finished or not.
 pub struct Explained {
     /// What was asked.
@@ -278,6 +289,20 @@ pub struct Look {
     pub budget: Budget,
     /// BLAKE3 of the model's file; see [`crate::model::zoo::hash`].
     pub hash: Option<String>,
+}
+
+impl Look {
+    /// The name of a class.
+    pub fn name(&self, class: usize) -> &str {
+        self.manifest.labels.get(class).map_or("?", String::as_str)
+    }
+
+    /// The likeliest class and its probability, in words.
+    pub fn sure(&self, probabilities: &[f32]) -> String {
+        let class = top(probabilities);
+        let share = probabilities.get(class).copied().unwrap_or(0.0);
+        format!("{} {:.0} %", self.name(class), share * 100.0)
+    }
 }
 
 /// What an attack did to a picture, judged by a fresh look.

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::model::{Classifier, tensor_values};
 use crate::picture::{Crop, Picture, montage, unit_planes};
 use crate::synthesis::{
-    Distances, Material, Run, Seeds, SharedHistory, Start, Synthesis, distances,
+    Distances, Material, Run, Seeds, SharedHistory, Start, Synthesis, Task, distances, locked,
 };
 use crate::view::Frame;
 
@@ -61,6 +61,25 @@ pub struct Made {
     pub history: SharedHistory,
     /// Of the first picture from the one that it began at or was made after; once it rests.
     pub distances: Option<Distances>,
+}
+
+/// Points of a curve, at most and roughly.
+const POINTS: usize = 400;
+
+impl Made {
+    /// Iterations and the mean over the pictures of what is brought down (distance) or up (score,
+    /// activation).
+    pub fn curve(&self) -> Vec<[f64; 2]> {
+        let sign = match self.brief.config.task {
+            Task::Invert { .. } => 1.0,
+            Task::Generate { .. } | Task::Neuron(_) => -1.0,
+        };
+        let history = locked(&self.history);
+        let every = history.len().div_ceil(POINTS).max(1);
+        let some = history.iter().step_by(every).chain(history.newest());
+        some.map(|kept| [kept.iteration as f64, f64::from(sign * kept.mean_loss())])
+            .collect()
+    }
 }
 
 /// A picture in the making; it outlives the job, so that a pause costs nothing.

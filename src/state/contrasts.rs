@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Bottom, Column, State};
+use crate::counterfactual::{Overlap, overlap};
 use crate::jobs::{Contrast, Contrasted, Which};
+use crate::mask;
 use crate::results::Row;
+use crate::view::{Blend, Channels, HeatStyle, Palette, Sign};
 
 /// How a change is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,4 +86,53 @@ pub fn contrast(state: &State, index: usize, row: &Row) -> Option<Contrast> {
         epsilon,
         target: state.contrasts.target.filter(|&target| target < classes),
     })
+}
+
+/// The true mask of the open picture as the model of `answer` would see it.
+pub fn truth(state: &State, answer: &Contrasted) -> Option<Vec<bool>> {
+    let entry = state.entry()?;
+    let size = answer.contrast.picture.size();
+    Some(mask::seen(entry.mask.as_ref()?, entry.crop, size))
+}
+
+/// The mask of an answer.
+pub fn masked(contrasts: &Contrasts, answer: &Contrasted) -> impl Iterator<Item = bool> {
+    let threshold = contrasts.threshold_of(answer);
+    let values = answer.heat.values().iter();
+    values.map(move |&value| value > threshold)
+}
+
+/// How well the mask of an answer covers the true one, if that is known.
+pub fn score(state: &State, answer: &Contrasted) -> Option<Overlap> {
+    let truth = truth(state, answer)?;
+    Some(overlap(masked(&state.contrasts, answer), truth.into_iter()))
+}
+
+/// How masks are drawn: red what they have, blue what they miss.
+pub const MASK: HeatStyle = HeatStyle {
+    sign: Sign::Signed,
+    channels: Channels::Sum,
+    percentile: 100.0,
+    threshold: 0.1,
+    opacity: 1.0,
+    palette: Palette::RedBlue,
+    blend: Blend::Grey,
+    locked: false,
+    contour: 0.0,
+};
+
+/// The mask of an answer as a map: 1 where it is right (or where nothing is known), a third where it
+/// is wrong, −1 for what it misses.
+pub fn mask_values(state: &State, answer: &Contrasted) -> Vec<f32> {
+    let mask = masked(&state.contrasts, answer);
+    let value = |pair: (bool, bool)| match pair {
+        (true, true) => 1.0,
+        (true, false) => 0.33,
+        (false, true) => -1.0,
+        (false, false) => 0.0,
+    };
+    match truth(state, answer) {
+        Some(truth) => mask.zip(truth).map(value).collect(),
+        None => mask.map(|inside| f32::from(u8::from(inside))).collect(),
+    }
 }

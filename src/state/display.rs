@@ -6,7 +6,7 @@ use crate::jobs::Which;
 use crate::view::HeatStyle;
 
 /// A column of the grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Column {
     /// The picture as the model sees it.
     Input,

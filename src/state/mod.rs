@@ -18,13 +18,13 @@ use crate::attribution::{Explanation, Question};
 use crate::descent::Norm;
 use crate::picture::{Crop, Picture};
 
-pub use contrasts::{Contrasts, Showing, contrast};
+pub use contrasts::{Contrasts, MASK, Showing, contrast, mask_values, masked, score, truth};
 pub use display::{Bottom, Column, Display};
 pub use history::History;
 pub use library::{Entry, Library};
 pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
 pub use views::{Presenting, View};
-pub use wishes::{case, complete, wanted};
+pub use wishes::{case, complete, shared_scale, wanted};
 
 /// Checks of maps that cost a while, so they are made on demand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

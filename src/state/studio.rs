@@ -43,6 +43,15 @@ impl TaskKind {
         }
     }
 
+    /// What a loss means for it, in words.
+    pub fn value(self, loss: f32) -> String {
+        match self {
+            Self::Inversion => format!("distance {loss:.3}"),
+            Self::Generation => format!("score {:.2}", -loss),
+            Self::Unit => format!("activation {:.2}", -loss),
+        }
+    }
+
     /// What it does, and whose idea it is.
     pub fn about(self) -> &'static str {
         match self {

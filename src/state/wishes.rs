@@ -139,3 +139,16 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
         row.attacked.is_some() && explained && answered(index, row)
     })
 }
+
+/// Where the colours of all maps on the screen end, if they share a scale: at the largest.
+pub fn shared_scale(state: &State, rows: &[Row]) -> Option<f32> {
+    let style = &state.display.heat;
+    let shown = state.display.maps().into_iter();
+    let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
+    // Values of another method are in another unit.
+    let current = maps
+        .flatten()
+        .filter(|explained| explained.case.explanation == state.explanation);
+    let scales = current.map(|explained| explained.heat.scale(style));
+    style.locked.then(|| scales.fold(0.0, f32::max))
+}

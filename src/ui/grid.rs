@@ -8,7 +8,7 @@ use super::tile::{self, Content, Hover};
 use super::{Action, bars, contrast, made, names, read_out, theme, trust};
 use crate::jobs::{Explained, Look, Which};
 use crate::results::{Likenesses, Row, Shown};
-use crate::state::{Column, State, case};
+use crate::state::{Column, State, case, shared_scale};
 use crate::view::{Frame, Mode};
 
 /// Height of the column titles, in points.
@@ -88,7 +88,7 @@ pub fn show(
         side,
         room: tallest - side,
         hover: *hover,
-        scale: shared_scale(state, rows, &columns),
+        scale: shared_scale(state, rows),
     };
     let mut found = None;
     for index in shown {
@@ -121,19 +121,6 @@ pub fn show(
     if let Some(pixel) = found {
         read_out::show(ui, state, rows, pixel);
     }
-}
-
-/// The largest scale of all maps on the screen.
-fn shared_scale(state: &State, rows: &[Row], columns: &[Column]) -> Option<f32> {
-    let style = &state.display.heat;
-    let shown = columns.iter().filter_map(|column| column.map());
-    let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
-    // Values of another method are in another unit.
-    let current = maps
-        .flatten()
-        .filter(|explained| explained.case.explanation == state.explanation);
-    let scales = current.map(|explained| explained.heat.scale(style));
-    style.locked.then(|| scales.fold(0.0, f32::max))
 }
 
 fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mut Sheet) -> Hover {
@@ -210,12 +197,7 @@ fn map_title(state: &State, index: usize, row: &Row, which: Which) -> (String, S
     let (Some(explained), Some(look)) = (explained, &row.look) else {
         return ("Attribution".into(), String::new());
     };
-    let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
-    let target = explained.case.target();
-    let title = match target.against {
-        Some(other) => format!("Why {}, not {}?", name(target.class), name(other)),
-        None => format!("Why {}?", name(target.class)),
-    };
+    let title = explained.case.asks(look);
     let mut note = match which {
         Which::Input => String::new(),
         Which::Attacked => format!("at ε {:.3}", explained.case.epsilon),
@@ -366,7 +348,7 @@ fn facts(ui: &mut Ui, state: &State, look: &Look, shown: &Shown) {
     ui.label(theme::weak(format!("{inside} · {steps}")));
     ui.label(theme::weak(format!(
         "re-evaluated: {}",
-        names::sure(look, &attacked.probabilities)
+        look.sure(&attacked.probabilities)
     )))
     .on_hover_text("What the model says when it looks at the finished picture afresh");
 }

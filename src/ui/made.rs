@@ -127,11 +127,7 @@ fn facts(ui: &mut Ui, made: &Made, steps: usize) {
     let loss = locked(&made.history)
         .at(steps)
         .map_or(f32::NAN, Kept::mean_loss);
-    let value = match TaskKind::of(&made.brief.config.task) {
-        TaskKind::Inversion => format!("distance {loss:.3}"),
-        TaskKind::Generation => format!("score {:.2}", -loss),
-        TaskKind::Unit => format!("activation {:.2}", -loss),
-    };
+    let value = TaskKind::of(&made.brief.config.task).value(loss);
     let text = format!("step {steps} · {value} · {:.0}/s", made.rate);
     ui.add(egui::Label::new(theme::weak(text)).truncate())
         .on_hover_text("Steps done, what they bring down (inversion) or up, and steps a second");

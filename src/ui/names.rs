@@ -3,7 +3,7 @@
 use egui::{RichText, Ui};
 
 use super::{Action, theme};
-use crate::jobs::{Look, flipped_before, flips, top};
+use crate::jobs::{Look, flipped_before, flips};
 use crate::model::foreign;
 use crate::results::Row;
 use crate::state::State;
@@ -42,9 +42,9 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
         {
             ui.label(theme::weak("(assumed normaliser or labels)"));
         }
-        ui.label(format!("sees {}", sure(look, &look.probabilities)));
+        ui.label(format!("sees {}", look.sure(&look.probabilities)));
         if let Some(shown) = row.nearest(state.attack.epsilon) {
-            let attacked = sure(look, &shown.attacked.probabilities);
+            let attacked = look.sure(&shown.attacked.probabilities);
             ui.label(format!("· attacked {attacked}"));
             ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
         }
@@ -113,11 +113,4 @@ fn flip(ui: &mut Ui, state: &State, row: &Row) {
     };
     ui.label(text)
         .on_hover_text("The smallest ε tried at which the attack succeeds");
-}
-
-/// The likeliest class and its probability.
-pub fn sure(look: &Look, probabilities: &[f32]) -> String {
-    let class = top(probabilities);
-    let name = look.manifest.labels.get(class).map_or("?", String::as_str);
-    format!("{name} {:.0} %", probabilities[class] * 100.0)
 }

@@ -4,13 +4,9 @@ use egui::{ComboBox, Ui};
 use egui_plot::{Line, PlotPoints, VLine};
 
 use super::{Action, bottom, theme};
-use crate::jobs::Made;
 use crate::results::Row;
-use crate::state::{Against, State, TaskKind};
-use crate::synthesis::{Aim, Task, locked};
-
-/// Points of a curve that are drawn.
-const POINTS: usize = 400;
+use crate::state::{Against, State};
+use crate::synthesis::{Aim, Task};
 
 /// Draws the buttons and the curves; a press or drag on them goes back to that iterate.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
@@ -36,7 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         plot.set_auto_bounds([false, true]);
         for (index, row) in rows.iter().enumerate() {
             if let (Some(made), true) = (&row.made, state.display.shows_row(index)) {
-                let line = Line::new(name(row, index), PlotPoints::from(curve(made)));
+                let line = Line::new(name(row, index), PlotPoints::from(made.curve()));
                 plot.line(line.color(theme::row_color(index)).width(2.0));
             }
         }
@@ -154,17 +150,4 @@ fn name(row: &Row, index: usize) -> String {
         || format!("row {}", index + 1),
         |look| look.manifest.name.clone(),
     )
-}
-
-/// The mean over the pictures of what is brought down or up, by iteration.
-fn curve(made: &Made) -> Vec<[f64; 2]> {
-    let sign = match TaskKind::of(&made.brief.config.task) {
-        TaskKind::Inversion => 1.0,
-        TaskKind::Generation | TaskKind::Unit => -1.0,
-    };
-    let history = locked(&made.history);
-    let every = history.len().div_ceil(POINTS).max(1);
-    let some = history.iter().step_by(every).chain(history.newest());
-    some.map(|kept| [kept.iteration as f64, f64::from(sign * kept.mean_loss())])
-        .collect()
 }

@@ -2,14 +2,6 @@
 
 use egui::{Color32, RichText, Ui};
 
-/// One colour a model row, distinguishable with any colour vision (Okabe and Ito 2008).
-const ROWS: [Color32; 4] = [
-    Color32::from_rgb(0xE6, 0x9F, 0x00),
-    Color32::from_rgb(0x56, 0xB4, 0xE9),
-    Color32::from_rgb(0x00, 0x9E, 0x73),
-    Color32::from_rgb(0xCC, 0x79, 0xA7),
-];
-
 /// Deletion and insertion curves (Okabe and Ito 2008).
 pub const CURVES: [Color32; 2] = [
     Color32::from_rgb(0xD5, 0x5E, 0x00),
@@ -18,7 +10,8 @@ pub const CURVES: [Color32; 2] = [
 
 /// The colour of a model row in plots and bars.
 pub fn row_color(row: usize) -> Color32 {
-    ROWS[row % ROWS.len()]
+    let [r, g, b] = crate::view::row_color(row);
+    Color32::from_rgb(r, g, b)
 }
 
 /// The same for text, dark enough to be read on a light ground.

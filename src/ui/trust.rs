@@ -9,7 +9,7 @@ use super::theme;
 use crate::attribution::{Curves, RANDOMISED};
 use crate::jobs::Explained;
 use crate::results::Likeness;
-use crate::view::{HeatStyle, Sign};
+use crate::view::{HeatStyle, short};
 
 /// Height of the colour bar with its numbers, in points.
 const BAR: f32 = 24.0;
@@ -104,22 +104,11 @@ fn percent(share: f32) -> String {
 fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
     let (area, response) = ui.allocate_exact_size(vec2(width, BAR), Sense::hover());
     let bar = Rect::from_min_size(area.min + vec2(0.0, 2.0), vec2(width, 8.0));
-    let lowest = if style.sign == Sign::Signed {
-        -1.0
-    } else {
-        0.0
-    };
     let mut mesh = Mesh::default();
     let steps = 64;
     for step in 0..=steps {
         let share = step as f32 / steps as f32;
-        let place = style
-            .palette
-            .place(style.sign, lowest + share * (1.0 - lowest));
-        let [r, g, b] = style
-            .palette
-            .color(place)
-            .map(|v| (v * 255.0).round() as u8);
+        let [r, g, b] = style.bar(share).map(|v| (v * 255.0).round() as u8);
         let color = egui::Color32::from_rgb(r, g, b);
         let x = bar.left() + share * bar.width();
         mesh.colored_vertex(pos2(x, bar.top()), color);
@@ -131,13 +120,13 @@ fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
         }
     }
     ui.painter().add(Shape::mesh(mesh));
-    let ends = match style.sign {
-        Sign::Signed => [-end, 0.0, end],
-        Sign::Negative => [0.0, -end / 2.0, -end],
-        Sign::Positive | Sign::Absolute => [0.0, end / 2.0, end],
-    };
     let places = [Align2::LEFT_TOP, Align2::CENTER_TOP, Align2::RIGHT_TOP];
-    for ((number, align), share) in ends.into_iter().zip(places).zip([0.0, 0.5, 1.0]) {
+    for ((number, align), share) in style
+        .bar_numbers(end)
+        .into_iter()
+        .zip(places)
+        .zip([0.0, 0.5, 1.0])
+    {
         let at = pos2(bar.left() + share * width, bar.bottom() + 1.0);
         let color = ui.visuals().weak_text_color();
         let text = short(number);
@@ -153,17 +142,6 @@ fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
             ""
         }
     ));
-}
-
-/// A number in few characters.
-fn short(number: f32) -> String {
-    if number == 0.0 {
-        "0".into()
-    } else if (0.01..100.0).contains(&number.abs()) {
-        format!("{number:.2}")
-    } else {
-        format!("{number:.0e}")
-    }
 }
 
 /// The areas, and the curves where there is room for them.

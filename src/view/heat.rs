@@ -190,6 +190,22 @@ impl HeatStyle {
         }
     }
 
+    /// The colour at a share of the colour bar, from its left end at 0 to its right end at 1.
+    pub fn bar(&self, share: f32) -> [f32; 3] {
+        let lowest = if self.sign == Sign::Signed { -1.0 } else { 0.0 };
+        let level = lowest + share * (1.0 - lowest);
+        self.palette.color(self.palette.place(self.sign, level))
+    }
+
+    /// The numbers at the left end, the middle and the right end of a bar whose colours end at `end`.
+    pub fn bar_numbers(&self, end: f32) -> [f32; 3] {
+        match self.sign {
+            Sign::Signed => [-end, 0.0, end],
+            Sign::Negative => [0.0, -end / 2.0, -end],
+            Sign::Positive | Sign::Absolute => [0.0, end / 2.0, end],
+        }
+    }
+
     /// The colour of a pixel: what the shader draws, for files. `rgb` is the picture's own colour,
     /// `value` the map's, `scale` where the colours end.
     pub fn color(&self, rgb: [f32; 3], value: f32, scale: f32) -> [f32; 3] {
@@ -268,5 +284,29 @@ impl HeatMap {
         } else {
             self.magnitude_at(style.sign, 100.0).max(f32::MIN_POSITIVE)
         }
+    }
+}
+
+/// One colour a model row, distinguishable with any colour vision (Okabe and Ito 2008).
+const ROWS: [[u8; 3]; 4] = [
+    [0xE6, 0x9F, 0x00],
+    [0x56, 0xB4, 0xE9],
+    [0x00, 0x9E, 0x73],
+    [0xCC, 0x79, 0xA7],
+];
+
+/// The colour of a model row in plots and bars.
+pub fn row_color(row: usize) -> [u8; 3] {
+    ROWS[row % ROWS.len()]
+}
+
+/// A number in few characters.
+pub fn short(number: f32) -> String {
+    if number == 0.0 {
+        "0".into()
+    } else if (0.01..100.0).contains(&number.abs()) {
+        format!("{number:.2}")
+    } else {
+        format!("{number:.0e}")
     }
 }

@@ -14,7 +14,7 @@ use egui::PaintCallbackInfo;
 use crate::device::Compute;
 
 pub use frame::Frame;
-pub use heat::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign};
+pub use heat::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign, row_color, short};
 
 /// What a tile shows of its pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]

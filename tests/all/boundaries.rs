@@ -23,7 +23,10 @@ static FORBIDDEN: [(&[&str], &[&str]); 4] = [
     ),
     (&["engine/"], &["burn", "egui"]),
     (&["ui/", "state/"], &["burn::"]),
-    (&["session/"], &["burn::", "egui"]),
+    (
+        &["session/", "figure/", "film/", "export.rs", "watch.rs"],
+        &["burn::", "egui"],
+    ),
 ];
 
 /// Words that belong to a few files alone.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use egui::{Ui, vec2};
 
-use super::{masked, score, truth};
+use super::{masked, score};
 use crate::jobs::Contrasted;
 use crate::picture::Picture;
 use crate::results::Row;
-use crate::state::{Column, Showing, State, contrast};
+use crate::state::{Column, MASK, Showing, State, contrast, mask_values};
 use crate::ui::tile::{self, Content, Hover};
 use crate::ui::{bars, theme};
-use crate::view::{Blend, Frame, HeatStyle, Mode, Palette, Sign};
+use crate::view::{Frame, Mode};
 
 /// Height of what is under the picture, in points.
 pub const HEIGHT: f32 = bars::HEIGHT;
@@ -40,16 +40,10 @@ impl Frames {
     /// The picture at the share `along` of the way.
     fn on_the_way(&mut self, answer: &Arc<Contrasted>, along: f32) -> Frame {
         let key = (answer.clone(), None, vec![along.to_bits()]);
-        self.get(key, || {
-            let from = &answer.contrast.picture;
-            let pair = from.planes().iter().zip(answer.made.planes());
-            let planes = pair.map(|(x, g)| x + along * (g - x)).collect();
-            Frame::from_planes(planes, from.size())
-        })
+        self.get(key, || answer.on_the_way(along))
     }
 
-    /// The mask: 1 where it is right (or where nothing is known), a third where it is wrong, −1 for
-    /// what it misses.
+    /// The mask, as [`mask_values`] has it.
     fn mask(&mut self, state: &State, answer: &Arc<Contrasted>) -> Frame {
         let entry = state.entry();
         let known = entry.and_then(|entry| entry.mask.clone());
@@ -58,17 +52,7 @@ impl Frames {
         let numbers = [crop.at[0], crop.at[1], crop.scale, threshold].map(f32::to_bits);
         let key = (answer.clone(), known, numbers.to_vec());
         self.get(key, || {
-            let mask = masked(&state.contrasts, answer);
-            let value = |pair: (bool, bool)| match pair {
-                (true, true) => 1.0,
-                (true, false) => 0.33,
-                (false, true) => -1.0,
-                (false, false) => 0.0,
-            };
-            let values: Vec<f32> = match truth(state, answer) {
-                Some(truth) => mask.zip(truth).map(value).collect(),
-                None => mask.map(|inside| f32::from(u8::from(inside))).collect(),
-            };
+            let values = mask_values(state, answer);
             Frame::from_planes(values, answer.contrast.picture.size())
         })
     }
@@ -193,19 +177,6 @@ fn change(
     facts(ui, state, answer, threshold);
     over
 }
-
-/// How masks are drawn: red what they have, blue what they miss.
-const MASK: HeatStyle = HeatStyle {
-    sign: Sign::Signed,
-    channels: crate::view::Channels::Sum,
-    percentile: 100.0,
-    threshold: 0.1,
-    opacity: 1.0,
-    palette: Palette::RedBlue,
-    blend: Blend::Grey,
-    locked: false,
-    contour: 0.0,
-};
 
 fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
     ui.spacing_mut().item_spacing.y = 1.0;

@@ -1,0 +1,322 @@
+//! `epsiloscope render`: figures, films and their numbers without a window.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{AttackOptions, default_models, parse_epsilon};
+use crate::attack::Goal;
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::export;
+use crate::figure::{Figure, Page, Sheet, Size, Spread, page, png, shots, svg};
+use crate::film::{self, Film, Footage, Format, Motion};
+use crate::headless::Headless;
+use crate::model::write_atomically;
+use crate::picture::Picture;
+use crate::session::{self, has_session_name};
+use crate::state::{Column, State};
+use crate::watch::Watch;
+
+/// Draw what the window shows, or would show of some pictures, into files.
+///
+/// A .png or .svg file is a figure; a .gif or .mp4 file is a film, and with --film so is a folder (of
+/// numbered PNG files); a .csv file holds confidence against ε; a folder without --film holds all
+/// numbers behind the figure as .csv and .npy.
+#[derive(Debug, Args)]
+pub struct RenderArguments {
+    /// A session file, or pictures.
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    /// Where to write; may be given several times.
+    #[arg(long, required = true)]
+    out: Vec<PathBuf>,
+    /// A figure's settings as JSON, on which the options below build.
+    #[arg(long)]
+    figure: Option<PathBuf>,
+    /// Columns from left to right, with commas between; by default those of the session or window.
+    #[arg(long, value_delimiter = ',', value_enum)]
+    columns: Vec<Column>,
+    /// Rows (models) from top to bottom, counted from 1, with commas between.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<usize>,
+    /// Several ε, in units of pixels in [0, 1], with commas between; 8/255 can be written so.
+    #[arg(long, value_delimiter = ',', value_parser = parse_epsilon)]
+    epsilons: Vec<f32>,
+    /// Where several ε go.
+    #[arg(long, value_enum)]
+    spread: Option<Spread>,
+    /// Width in units of which text is --text high.
+    #[arg(long, conflicts_with = "millimetres")]
+    width: Option<f32>,
+    /// Pixels for each unit of the width.
+    #[arg(long, conflicts_with = "dpi")]
+    scale: Option<f32>,
+    /// Width on paper; a unit is then 1/96 inch.
+    #[arg(long)]
+    millimetres: Option<f32>,
+    /// Pixels of each inch on paper; by default 300.
+    #[arg(long, requires = "millimetres")]
+    dpi: Option<f32>,
+    /// Height of text, in units.
+    #[arg(long)]
+    text: Option<f32>,
+    /// Draw confidence against ε below the pictures.
+    #[arg(long)]
+    curves: bool,
+    /// Leave parts out, with commas between.
+    #[arg(long, value_delimiter = ',', value_enum)]
+    without: Vec<Part>,
+    /// What moves in a film.
+    #[arg(long, value_enum)]
+    film: Option<Moving>,
+    /// Frames of a film.
+    #[arg(long, default_value_t = Film::default().frames)]
+    frames: usize,
+    /// Frames a second.
+    #[arg(long, default_value_t = Film::default().rate)]
+    rate: f32,
+    /// Seconds that the last frame stays.
+    #[arg(long, default_value_t = Film::default().hold)]
+    hold: f32,
+    /// Without a session: the models, one a row.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// Without a session: name of the true class of all pictures.
+    #[arg(long = "class")]
+    truth: Option<String>,
+    /// Without a session: the attack. Films of ε end at its ε.
+    #[command(flatten)]
+    attack: AttackOptions,
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
+    backend: Backend,
+}
+
+/// What a figure can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Heads,
+    Names,
+    Notes,
+    ColorBar,
+    Caption,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Moving {
+    /// ε rises from 0.
+    Epsilon,
+    /// A picture is made.
+    Synthesis,
+    /// A picture turns into its counterfactual.
+    Counterfactual,
+}
+
+/// What a path is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Png,
+    Svg,
+    Film,
+    Csv,
+    Data,
+}
+
+impl RenderArguments {
+    /// Computes what is needed and writes every file.
+    pub fn run(&self) -> Result<()> {
+        let kinds: Vec<Kind> = self
+            .out
+            .iter()
+            .map(|path| self.kind(path))
+            .collect::<Result<_>>()?;
+        let (state, pictures) = self.state()?;
+        let figure = self.arranged(pictures)?;
+        let mut engine = Headless::new(Compute::open(&self.backend)?.device);
+        let cancel = Arc::new(AtomicBool::new(false));
+        let flag = cancel.clone();
+        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %");
+        let bar = ProgressBar::new(1000).with_style(style.expect("a valid template"));
+        let mut progress = |share: f32| bar.set_position((1000.0 * share) as u64);
+        let mut watch = Watch {
+            progress: &mut progress,
+            cancel: &cancel,
+        };
+        bar.set_message("computing");
+        if kinds.contains(&Kind::Film) {
+            let film = self.film(&figure, &state);
+            let footage = Footage::compute(&film, &state, &mut engine, &mut watch)?;
+            for (path, _) in self.wanting(&kinds, &[Kind::Film]) {
+                bar.set_message(path.display().to_string());
+                film::write(&footage, path, &mut watch)?;
+                bar.suspend(|| println!("{}", path.display()));
+            }
+        }
+        let still = self.wanting(&kinds, &[Kind::Png, Kind::Svg, Kind::Csv, Kind::Data]);
+        if !still.is_empty() {
+            self.stills(&still, &figure, &state, &mut engine, &mut watch)?;
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn kind(&self, path: &Path) -> Result<Kind> {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        match ending.map(str::to_ascii_lowercase).as_deref() {
+            Some("png") => Ok(Kind::Png),
+            Some("svg") => Ok(Kind::Svg),
+            Some("csv") => Ok(Kind::Csv),
+            None if self.film.is_none() => Ok(Kind::Data),
+            _ if Format::of(path).is_some() => Ok(Kind::Film),
+            _ => {
+                let reason = "it ends with none of .png .svg .gif .mp4 .csv and names no folder";
+                Err(Error::io(path, "write", reason))
+            }
+        }
+    }
+
+    fn wanting(&self, kinds: &[Kind], wanted: &[Kind]) -> Vec<(&PathBuf, Kind)> {
+        let pairs = self.out.iter().zip(kinds.iter().copied());
+        pairs.filter(|(_, kind)| wanted.contains(kind)).collect()
+    }
+
+    /// The state to draw, and the places of the pictures that were named.
+    fn state(&self) -> Result<(State, Vec<usize>)> {
+        if let [path] = self.inputs.as_slice()
+            && has_session_name(path)
+        {
+            let opened = session::open(path)?;
+            // A figure with something missing would not be the one that was saved.
+            if let Some(trouble) = opened.troubles.first() {
+                return Err(Error::Config(trouble.to_string()));
+            }
+            return Ok((opened.state, Vec::new()));
+        }
+        let mut state = State::new(self.models.clone());
+        state.attack = self.attack.attack(Goal::Untargeted);
+        let range = state.attack.epsilon.max(f32::MIN_POSITIVE);
+        *state.range_mut() = range;
+        state.studio.running = self.columns.contains(&Column::Synthesis);
+        for path in &self.inputs {
+            state.add(Picture::open(path)?, self.truth.clone());
+        }
+        state.selected = Some(0);
+        Ok((state, (0..self.inputs.len()).collect()))
+    }
+
+    /// The figure that the options describe.
+    fn arranged(&self, pictures: Vec<usize>) -> Result<Figure> {
+        let mut figure = match &self.figure {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|error| Error::io(path, "read", error))?;
+                serde_json::from_str(&text).map_err(|error| Error::data(path, error.to_string()))?
+            }
+            None => Figure {
+                pictures,
+                ..Figure::default()
+            },
+        };
+        if !self.columns.is_empty() {
+            figure.columns.clone_from(&self.columns);
+        }
+        if !self.rows.is_empty() {
+            let rows = self.rows.iter();
+            figure.rows = rows.filter_map(|row| row.checked_sub(1)).collect();
+        }
+        if !self.epsilons.is_empty() {
+            figure.epsilons.clone_from(&self.epsilons);
+        }
+        figure.spread = self.spread.unwrap_or(figure.spread);
+        figure.text = self.text.unwrap_or(figure.text);
+        figure.curves |= self.curves;
+        figure.size = self.size(figure.size);
+        for part in &self.without {
+            *match part {
+                Part::Heads => &mut figure.heads,
+                Part::Names => &mut figure.names,
+                Part::Notes => &mut figure.notes,
+                Part::ColorBar => &mut figure.color_bar,
+                Part::Caption => &mut figure.caption,
+            } = false;
+        }
+        figure.validate()?;
+        Ok(figure)
+    }
+
+    fn size(&self, usual: Size) -> Size {
+        if let Some(width) = self.millimetres {
+            let dpi = self.dpi.unwrap_or(300.0);
+            return Size::Millimetres { width, dpi };
+        }
+        if self.width.is_none() && self.scale.is_none() {
+            return usual;
+        }
+        Size::Pixels {
+            width: self.width.unwrap_or(usual.width()),
+            scale: self.scale.unwrap_or(usual.scale()),
+        }
+    }
+
+    fn film(&self, figure: &Figure, state: &State) -> Film {
+        Film {
+            figure: Figure {
+                curves: true,
+                ..figure.clone()
+            },
+            motion: match self.film {
+                None | Some(Moving::Epsilon) => Motion::Epsilon {
+                    from: 0.0,
+                    to: state.range(),
+                },
+                Some(Moving::Synthesis) => Motion::Synthesis,
+                Some(Moving::Counterfactual) => Motion::Counterfactual,
+            },
+            frames: self.frames,
+            rate: self.rate,
+            hold: self.hold,
+        }
+    }
+
+    /// Writes what does not move.
+    fn stills(
+        &self,
+        files: &[(&PathBuf, Kind)],
+        figure: &Figure,
+        state: &State,
+        engine: &mut Headless,
+        watch: &mut Watch,
+    ) -> Result<()> {
+        let tables = files
+            .iter()
+            .any(|(_, kind)| matches!(kind, Kind::Csv | Kind::Data));
+        let computed = Figure {
+            curves: figure.curves || tables,
+            ..figure.clone()
+        };
+        let shots = shots(&computed, state, engine, watch)?;
+        let drawn = || -> Result<Page> { Ok(page(figure, &Sheet::new(figure, &shots)?)) };
+        for (path, kind) in files {
+            match kind {
+                Kind::Png => write_atomically(path, &png(&drawn()?)?)?,
+                Kind::Svg => write_atomically(path, svg(&drawn()?).as_bytes())?,
+                Kind::Csv => {
+                    let shot = &shots[0];
+                    let table = export::epsilon_csv(&shot.state, &shot.rows);
+                    write_atomically(path, table.as_bytes())?;
+                }
+                Kind::Film | Kind::Data => {
+                    export::write(path, &shots)?;
+                }
+            }
+            println!("{}", path.display());
+        }
+        Ok(())
+    }
+}
