@@ -15,7 +15,7 @@ mod trouble;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::attack::{Attack, Goal};
+use crate::attack::Attack;
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::model::{Budget, Manifest};
 use crate::picture::{Crop, Picture};
@@ -299,8 +299,5 @@ pub fn flipped_before(attack: &Attack, look: &Look) -> bool {
 
 /// Whether these probabilities are what an attack wants.
 pub fn flips(attack: &Attack, label: usize, probabilities: &[f32]) -> bool {
-    match attack.goal {
-        Goal::Untargeted => top(probabilities) != label,
-        Goal::Targeted(class) => top(probabilities) == class,
-    }
+    attack.goal.is_reached(label, top(probabilities))
 }
