@@ -19,6 +19,7 @@
 //! | what a picture would be were it of another class | [`counterfactual`] |
 //! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
+//! | what goes wrong in a whole set of pictures | [`triage`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | the command line | [`cli`] |
@@ -47,6 +48,7 @@ pub mod samples;
 pub mod state;
 pub mod synthesis;
 pub mod train;
+pub mod triage;
 pub mod ui;
 pub mod view;
 pub mod vitals;
