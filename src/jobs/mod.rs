@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::{Attack, Goal};
+use crate::attack::Attack;
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::model::{Budget, Manifest};
 use crate::picture::{Crop, Picture};
@@ -348,8 +348,5 @@ pub fn flipped_before(attack: &Attack, look: &Look) -> bool {
 
 /// Whether these probabilities are what an attack wants.
 pub fn flips(attack: &Attack, label: usize, probabilities: &[f32]) -> bool {
-    match attack.goal {
-        Goal::Untargeted => top(probabilities) != label,
-        Goal::Targeted(class) => top(probabilities) == class,
-    }
+    attack.goal.is_reached(label, top(probabilities))
 }
