@@ -19,6 +19,16 @@ pub enum Goal {
     Targeted(usize),
 }
 
+impl Goal {
+    /// Whether a picture to be moved out of `label` is where it should be once it is seen as `class`.
+    pub fn is_reached(self, label: usize, class: usize) -> bool {
+        match self {
+            Self::Untargeted => class != label,
+            Self::Targeted(target) => class == target,
+        }
+    }
+}
+
 /// Projected gradient descent on the cross-entropy, as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attack {

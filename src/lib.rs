@@ -19,6 +19,7 @@
 //! | what a picture would be were it of another class | [`counterfactual`] |
 //! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
+//! | what goes wrong in a whole set of pictures | [`triage`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`watch`] |
 //! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`headless`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
@@ -54,6 +55,7 @@ pub mod session;
 pub mod state;
 pub mod synthesis;
 pub mod train;
+pub mod triage;
 pub mod ui;
 pub mod view;
 pub mod vitals;

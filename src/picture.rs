@@ -96,25 +96,7 @@ impl Picture {
     /// [`Error::Io`] when the file cannot be read; [`Error::Picture`] when it is too large, broken,
     /// or no picture.
     pub fn open(path: &Path) -> Result<Self> {
-        let reading = |error: std::io::Error| Error::io(path, "read", error);
-        let about = std::fs::metadata(path).map_err(reading)?;
-        if !about.is_file() {
-            // A device may have no end.
-            return Err(Error::io(path, "read", "it is no file"));
-        }
-        let length = about.len();
-        if length > MAX_FILE_BYTES {
-            let reason = format!(
-                "the file has {} MB, more than the {} MB allowed",
-                length >> 20,
-                MAX_FILE_BYTES >> 20
-            );
-            return Err(Error::Picture {
-                path: path.into(),
-                reason,
-            });
-        }
-        Self::decode(path, &std::fs::read(path).map_err(reading)?)
+        Self::decode(path, &read(path)?)
     }
 
     /// Decodes the bytes of a file; `path` is for messages.
@@ -218,6 +200,32 @@ impl Picture {
     pub fn planes(&self, size: [usize; 2]) -> Vec<u8> {
         planes(&self.cropped_whole(size))
     }
+}
+
+/// The bytes of a file that may be a picture's.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read, [`Error::Picture`] when it is too large to be.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let about = std::fs::metadata(path).map_err(reading)?;
+    if !about.is_file() {
+        // A device may have no end.
+        return Err(Error::io(path, "read", "it is no file"));
+    }
+    let length = about.len();
+    if length > MAX_FILE_BYTES {
+        let reason = format!(
+            "the file has {} MB, more than the {} MB allowed",
+            length >> 20,
+            MAX_FILE_BYTES >> 20
+        );
+        return Err(Error::Picture {
+            path: path.into(),
+            reason,
+        });
+    }
+    std::fs::read(path).map_err(reading)
 }
 
 /// Pictures are the same if they share their pixels.

@@ -3,6 +3,7 @@
 mod actions;
 mod news;
 mod sessions;
+mod stage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,16 +15,17 @@ use crate::device::Compute;
 use crate::dialogs::Dialogs;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::{Explorer, Lane};
+use crate::jobs::{Explorer, Lane, MOST_ROWS};
 use crate::loader::Loader;
 use crate::model::Manifest;
 use crate::results::Row;
 use crate::session::Home;
-use crate::state::{Bottom, State, advance, complete, wanted};
+use crate::state::{Bottom, State, advance, complete};
 use crate::ui::{self, Action};
 use crate::view;
 use crate::vitals::Vitals;
 use sessions::Desk;
+use stage::Stage;
 
 /// Seconds that ε takes from one end of the timeline to the other.
 const PLAY_SECONDS: f32 = 8.0;
@@ -38,6 +40,9 @@ pub struct App {
     dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
+    /// Whether the list of views is open.
+    views: bool,
+    stage: Option<Stage>,
     /// Of the first model that has looked at anything.
     manifest: Option<Arc<Manifest>>,
     hover: ui::tile::Hover,
@@ -118,6 +123,8 @@ impl App {
             dialogs: Dialogs::new(context.clone()),
             messages: Vec::new(),
             help: false,
+            views: false,
+            stage: None,
             manifest: None,
             hover: None,
             grid: ui::grid::Memory::default(),
@@ -207,32 +214,30 @@ impl App {
         let style = ui.style().clone();
         let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);
         let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
-        Panel::top("menu").frame(edge).show(ui, |ui| {
-            let status = ui::menu::Status {
-                device: &self.device,
-                busy: self.engine.busy(),
-                can_undo: self.desk.history.can_undo(),
-                can_redo: self.desk.history.can_redo(),
-                recent: &self.desk.recent,
-                last: self.desk.home.as_ref().map(Home::last),
-            };
-            ui::menu::show(ui, &mut self.state, &status, &mut actions);
-        });
-        Panel::bottom("timeline")
-            .frame(edge)
-            .resizable(true)
-            .default_size(150.0)
-            .min_size(90.0)
-            .show(ui, |ui| {
-                let (state, rows) = (&mut self.state, &self.rows);
-                match state.display.bottom {
-                    Bottom::Epsilon => ui::timeline::show(ui, state, rows),
-                    Bottom::Synthesis => ui::progress::show(ui, state, rows, &mut actions),
-                    Bottom::Units => ui::units::show(ui, state, rows, &mut self.thumbnails),
-                    Bottom::Counterfactual => ui::contrast::show(ui, state, rows, &mut actions),
-                }
+        let presenting = self.state.presenting;
+        if let Some(presenting) = presenting {
+            ui.ctx().set_zoom_factor(ui::stage::zoom(ui.ctx()));
+            Panel::top("view").frame(edge).show(ui, |ui| {
+                ui::stage::title(ui, &self.state, presenting);
             });
-        if self.state.display.library && self.state.display.filled.is_none() {
+        } else {
+            Panel::top("menu").frame(edge).show(ui, |ui| {
+                let status = ui::menu::Status {
+                    device: &self.device,
+                    busy: self.engine.busy(),
+                    can_undo: self.desk.history.can_undo(),
+                    can_redo: self.desk.history.can_redo(),
+                    recent: &self.desk.recent,
+                    last: self.desk.home.as_ref().map(Home::last),
+                };
+                ui::menu::show(ui, &mut self.state, &status, &mut actions);
+            });
+        }
+        if presenting.is_none() || self.state.display.timeline {
+            self.bottom(ui, edge, &mut actions);
+        }
+        let sides = presenting.is_none() && self.state.display.filled.is_none();
+        if sides && self.state.display.library {
             Panel::left("library")
                 .frame(edge)
                 .default_size(190.0)
@@ -241,7 +246,7 @@ impl App {
                     ui::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
                 });
         }
-        if self.state.display.controls && self.state.display.filled.is_none() {
+        if sides && self.state.display.controls {
             Panel::right("controls")
                 .frame(edge)
                 .default_size(300.0)
@@ -279,17 +284,43 @@ impl App {
             &self.desk.missing,
             &mut actions,
         );
+        ui::views::show(ui.ctx(), &mut self.views, &mut self.state, &mut actions);
         ui::help::show(ui.ctx(), &mut self.help);
         ui::help::messages(ui.ctx(), &mut self.messages);
+        if let (Some(presenting), Some(stage)) = (presenting, &self.stage) {
+            let now = ui.ctx().input(|input| input.time);
+            ui::stage::overlay(ui.ctx(), presenting);
+            ui::stage::hint(ui.ctx(), now - stage.since);
+        }
         actions
     }
 
+    /// The panel at the bottom.
+    fn bottom(&mut self, ui: &mut egui::Ui, frame: egui::Frame, actions: &mut Vec<Action>) {
+        Panel::bottom("timeline")
+            .frame(frame)
+            .resizable(true)
+            .default_size(if self.stage.is_some() { 110.0 } else { 150.0 })
+            .min_size(90.0)
+            .show(ui, |ui| {
+                let (state, rows) = (&mut self.state, &self.rows);
+                match state.display.bottom {
+                    Bottom::Epsilon => ui::timeline::show(ui, state, rows),
+                    Bottom::Synthesis => ui::progress::show(ui, state, rows, actions),
+                    Bottom::Units => ui::units::show(ui, state, rows, &mut self.thumbnails),
+                    Bottom::Counterfactual => ui::contrast::show(ui, state, rows, actions),
+                }
+            });
+    }
+
     fn wish(&mut self) {
-        for lane in self.engine.want(wanted(&self.state, &self.rows)) {
-            if let Lane::Attack(_) = lane {
+        for lane in self.engine.want(self.all_wanted()) {
+            if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
                 self.vitals.attack_changed();
             }
-            self.rows[lane.row()].forget(lane);
+            if let Some((row, own)) = self.row_of(lane) {
+                row.forget(own);
+            }
         }
         if self.state.entry().is_none() {
             self.rows.fill(Row::default());

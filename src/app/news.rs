@@ -30,7 +30,9 @@ impl App {
                 }
                 _ => {}
             }
-            self.rows[lane.row()].take(lane, news);
+            if let Some((row, own)) = self.row_of(lane) {
+                row.take(own, news);
+            }
         }
         if made {
             let studio = &self.state.studio;

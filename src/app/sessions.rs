@@ -99,6 +99,10 @@ impl Drop for Writer {
 impl App {
     /// Notes what changed: for undo, for the autosave, for the title.
     pub(super) fn keep(&mut self, context: &egui::Context) {
+        if self.stage.is_some() {
+            // What was on the screen before comes back.
+            return;
+        }
         let now = context.input(|input| input.time);
         let busy = self.state.playing
             || context.input(|input| input.pointer.any_down())
@@ -199,7 +203,7 @@ impl App {
     }
 
     /// Rows whose model is no longer that of `before` forget what it said.
-    fn forget_rows(&mut self, before: &[String]) {
+    pub(super) fn forget_rows(&mut self, before: &[String]) {
         self.rows.resize(self.state.models.len(), Row::default());
         for (index, row) in self.rows.iter_mut().enumerate() {
             if before.get(index) != self.state.models.get(index) {

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
-use super::{Dataset, Split};
+use image::{Rgb, RgbImage};
+
+use super::{Dataset, Entry, Listing, Split};
 use crate::error::{Error, Result};
 use crate::model::labels::CIFAR10;
 
 const SIDE: usize = 32;
-const RECORD: usize = 1 + 3 * SIDE * SIDE;
+/// Bytes of a record.
+pub(super) const RECORD: usize = 1 + 3 * SIDE * SIDE;
+
 fn file_names(split: Split) -> Vec<String> {
     match split {
         Split::Train => (1..=5)
@@ -71,4 +75,27 @@ fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
         dataset.pixels.extend(&record[1..]);
     }
     Ok(())
+}
+
+/// Lists the pictures of a split.
+pub(super) fn list(root: &Path, split: Split) -> Result<Listing> {
+    let mut dataset = open(root, split, [SIDE; 2])?;
+    let names = std::mem::take(&mut dataset.names).into_iter();
+    let entries = names.zip(&dataset.labels);
+    Ok(Listing {
+        entries: entries
+            .map(|(name, &label)| Entry::record(name, label))
+            .collect(),
+        classes: dataset.classes,
+    })
+}
+
+/// The picture in a record without its label.
+pub(super) fn image(planes: &[u8]) -> Option<RgbImage> {
+    const PLANE: usize = SIDE * SIDE;
+    let planes: &[u8; 3 * PLANE] = planes.try_into().ok()?;
+    Some(RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let at = y as usize * SIDE + x as usize;
+        Rgb([0, 1, 2].map(|channel| planes[channel * PLANE + at]))
+    }))
 }

@@ -8,31 +8,29 @@ use super::Dataset;
 use crate::error::{Error, Result};
 use crate::picture::{self, Picture};
 
-/// Opens a folder of class folders, in alphabetical order.
-pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
-    let folders: Vec<PathBuf> = entries(root)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .collect();
-    let mut classes = Vec::new();
-    let mut files: Vec<(usize, PathBuf)> = Vec::new();
-    for folder in &folders {
-        let pictures: Vec<PathBuf> = entries(folder)?
-            .into_iter()
-            .filter(|path| picture::has_picture_name(path))
-            .collect();
+/// Classes and pictures by class number, both in alphabetical order.
+pub(super) type Listed = (Vec<String>, Vec<(usize, PathBuf)>);
+
+/// Lists a folder of class folders; those without a picture are no class.
+pub(super) fn list(root: &Path) -> Result<Listed> {
+    let (mut classes, mut files) = (Vec::new(), Vec::new());
+    let folders = entries(root)?.into_iter().filter(|path| path.is_dir());
+    for folder in folders {
+        let mut pictures = entries(&folder)?;
+        pictures.retain(|path| picture::has_picture_name(path));
         if pictures.is_empty() {
             continue;
         }
         files.extend(pictures.into_iter().map(|path| (classes.len(), path)));
-        classes.push(
-            folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        let name = folder.file_name().unwrap_or_default();
+        classes.push(name.to_string_lossy().into_owned());
     }
+    Ok((classes, files))
+}
+
+/// Opens a folder of class folders.
+pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
+    let (classes, files) = list(root)?;
     let decoded: Vec<Result<(Vec<u8>, [u32; 2])>> = files
         .par_iter()
         .map(|(_, path)| {
@@ -63,7 +61,8 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
     Ok(dataset)
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+/// What lies in a folder, in alphabetical order.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let reading = |error| Error::io(folder, "read", error);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(reading)? {

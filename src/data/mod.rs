@@ -1,12 +1,14 @@
 //! Labelled pictures for training and measuring.
 //!
 //! A [`Dataset`] is an ImageFolder tree (`<split>/<class>/<file>`) or CIFAR-10's binary batches,
-//! decoded once and kept as bytes; [`Batches`] deals it out, shuffled and augmented.
+//! decoded once and kept as bytes; [`Batches`] deals it out, shuffled and augmented. A [`Listing`] names
+//! the pictures of such a set, or of any folder or list, without decoding them.
 
 mod augmentation;
 mod batches;
 mod cifar;
 mod folder;
+mod listing;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 pub use augmentation::Augmentation;
 pub use batches::{Batch, Batches};
+pub use listing::{Entry, Listing};
 
 use crate::error::{Error, Result};
 

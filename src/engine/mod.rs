@@ -7,7 +7,7 @@
 //! Nothing here knows of tensors or of the window; the tests run it on integers.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -56,10 +56,27 @@ pub struct Step<N> {
     pub done: bool,
 }
 
-/// News of a lane, with the number of the wish it answers.
-type Letter<W> = (<W as Worker>::Lane, u64, <W as Worker>::News);
-/// All wishes by lane, each with its number.
-type Wishes<W> = BTreeMap<<W as Worker>::Lane, (u64, <W as Worker>::Request)>;
+/// What happened in a lane.
+struct Letter<W: Worker> {
+    lane: W::Lane,
+    /// The number of the wish it answers.
+    number: u64,
+    news: Option<W::News>,
+    /// Whether nothing is left to do.
+    done: bool,
+}
+
+/// A request with its number.
+#[derive(Clone)]
+struct Wish<R> {
+    number: u64,
+    request: R,
+    /// Whether nothing of it is left to do.
+    done: bool,
+}
+
+/// All wishes by lane.
+type Wishes<W> = BTreeMap<<W as Worker>::Lane, Wish<<W as Worker>::Request>>;
 /// All wishes with the number of the sending.
 type Mail<W> = (u64, Wishes<W>);
 
@@ -110,19 +127,33 @@ impl<W: Worker + 'static> Engine<W> {
 
     /// States all that is wanted from now on. Returns the lanes whose wish changed.
     pub fn want(&mut self, requests: BTreeMap<W::Lane, W::Request>) -> Vec<W::Lane> {
+        self.want_all_but(requests, &BTreeSet::new())
+    }
+
+    /// As [`Engine::want`], but what is wanted in the lanes `known` is there already, for instance
+    /// from another lane: nothing is computed there.
+    pub fn want_all_but(
+        &mut self,
+        requests: BTreeMap<W::Lane, W::Request>,
+        known: &BTreeSet<W::Lane>,
+    ) -> Vec<W::Lane> {
         let mut changed = Vec::new();
         let mut wishes = BTreeMap::new();
         for (lane, request) in requests {
-            let kept = self.wishes.get(&lane).filter(|(_, old)| *old == request);
-            let number = kept.map_or_else(
-                || {
+            let kept = self.wishes.get(&lane);
+            let wish = match kept.filter(|kept| kept.request == request) {
+                Some(kept) => kept.clone(),
+                None => {
                     changed.push(lane.clone());
                     self.next_number += 1;
-                    self.next_number
-                },
-                |(number, _)| *number,
-            );
-            wishes.insert(lane, (number, request));
+                    Wish {
+                        number: self.next_number,
+                        request,
+                        done: known.contains(&lane),
+                    }
+                }
+            };
+            wishes.insert(lane, wish);
         }
         let removed = self.wishes.keys().any(|lane| !wishes.contains_key(lane));
         if removed || !changed.is_empty() {
@@ -132,16 +163,23 @@ impl<W: Worker + 'static> Engine<W> {
         changed
     }
 
+    /// Whether all that is wanted in a lane is done, and its news were read.
+    pub fn has_finished(&self, lane: &W::Lane) -> bool {
+        self.wishes.get(lane).is_some_and(|wish| wish.done)
+    }
+
     /// The news since the last call; what answers a stale wish is dropped.
     pub fn news(&mut self) -> Vec<(W::Lane, W::News)> {
-        let current = |lane: &W::Lane, number: u64| {
-            self.wishes
-                .get(lane)
-                .is_some_and(|(wanted, _)| *wanted == number)
-        };
-        let letters = self.inbox.try_iter();
-        let fresh = letters.filter(|(lane, number, _)| current(lane, *number));
-        fresh.map(|(lane, _, news)| (lane, news)).collect()
+        let mut fresh = Vec::new();
+        for letter in self.inbox.try_iter() {
+            let wish = self.wishes.get_mut(&letter.lane);
+            let Some(wish) = wish.filter(|wish| wish.number == letter.number) else {
+                continue;
+            };
+            wish.done |= letter.done;
+            fresh.extend(letter.news.map(|news| (letter.lane, news)));
+        }
+        fresh
     }
 
     /// How many lanes are at work.
@@ -184,9 +222,15 @@ struct Post<W: Worker> {
 }
 
 impl<W: Worker> Post<W> {
-    fn send(&self, lane: &W::Lane, number: u64, news: W::News) {
+    fn send(&self, lane: &W::Lane, number: u64, news: Option<W::News>, done: bool) {
+        let lane = lane.clone();
         // A window that is gone reads nothing; the engine ends soon.
-        let _ = self.letters.send((lane.clone(), number, news));
+        let _ = self.letters.send(Letter {
+            lane,
+            number,
+            news,
+            done,
+        });
         self.unread.set(true);
     }
 
@@ -276,18 +320,25 @@ fn adopt<W: Worker>(
     lanes.retain(|lane, running| {
         wishes
             .get(lane)
-            .is_some_and(|(number, _)| *number == running.number)
+            .is_some_and(|wish| wish.number == running.number)
     });
-    for (lane, (number, request)) in wishes {
+    for (lane, wish) in wishes {
         if lanes.contains_key(&lane) {
             continue;
         }
+        let Wish {
+            number,
+            request,
+            done,
+        } = wish;
         let mut running = Running {
             number,
             request,
             job: None,
         };
-        begin(worker, &lane, &mut running, post);
+        if !done {
+            begin(worker, &lane, &mut running, post);
+        }
         lanes.insert(lane, running);
     }
     report_busy(lanes, post);
@@ -309,14 +360,14 @@ fn step<W: Worker>(
             if step.done {
                 running.job = None;
             }
-            if let Some(news) = step.news {
-                post.send(lane, running.number, news);
+            if step.done || step.news.is_some() {
+                post.send(lane, running.number, step.news, step.done);
             }
         }
         Err(message) => {
             running.job = None;
             let Failure { news, again } = worker.failed(&running.request, message);
-            post.send(lane, running.number, news);
+            post.send(lane, running.number, Some(news), !again);
             if again {
                 begin(worker, lane, running, post);
             }
@@ -330,7 +381,7 @@ fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, po
         Ok(job) => running.job = Some(job),
         Err(message) => {
             let failure = worker.failed(&running.request, message);
-            post.send(lane, running.number, failure.news);
+            post.send(lane, running.number, Some(failure.news), true);
         }
     }
 }

@@ -9,13 +9,13 @@ use std::time::Instant;
 use burn::tensor::{Tensor, activation::softmax};
 use serde::Serialize;
 
-use crate::attack::{Attack, Goal};
+use crate::attack::Attack;
 use crate::data::Dataset;
 use crate::descent::Norm;
 use crate::model::{Classifier, tensor_values};
 
 /// Pictures attacked at a time.
-const BATCH: usize = 64;
+pub const BATCH: usize = 64;
 
 /// What one attack did to one model over a data set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -102,14 +102,65 @@ pub fn accuracy(model: &Classifier, data: &Dataset, attack: Option<&Attack>) -> 
 
 /// Softmax over the outputs for each picture `[n, 3, h, w]`.
 pub fn probabilities(model: &Classifier, x: Tensor<4>) -> Vec<Vec<f32>> {
-    let values = tensor_values(softmax(model.logits(x), 1));
-    let rows = values.chunks_exact(model.classes());
-    rows.map(<[f32]>::to_vec).collect()
+    let seen = see(model, x).into_iter();
+    seen.map(|seen| seen.probabilities).collect()
+}
+
+/// What a model says of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The class with the largest logit.
+    pub class: usize,
+    /// Softmax over the outputs.
+    pub probabilities: Vec<f32>,
+}
+
+/// What a model says of each picture `[n, 3, h, w]`.
+pub fn see(model: &Classifier, x: Tensor<4>) -> Vec<Seen> {
+    seen_in(model.logits(x))
+}
+
+/// What logits `[n, k]` say.
+pub fn seen_in(logits: Tensor<2>) -> Vec<Seen> {
+    let outputs = logits.dims()[1];
+    let classes = largest(logits.clone());
+    let values = tensor_values(softmax(logits, 1));
+    let rows = values.chunks_exact(outputs);
+    let seen = classes.into_iter().zip(rows).map(|(class, row)| Seen {
+        class,
+        probabilities: row.to_vec(),
+    });
+    seen.collect()
+}
+
+/// What attacks did to pictures, by a fresh look at the final ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// What the model says of each.
+    pub seen: Vec<Seen>,
+    /// L∞ norms of the perturbations.
+    pub linf: Vec<f32>,
+    /// L2 norms of the perturbations.
+    pub l2: Vec<f32>,
+}
+
+/// Judges the `adversarial` pictures made of `x`, both `[n, 3, h, w]`.
+pub fn judge(model: &Classifier, x: &Tensor<4>, adversarial: &Tensor<4>) -> Judged {
+    let delta = adversarial.clone() - x.clone();
+    Judged {
+        seen: see(model, adversarial.clone()),
+        linf: tensor_values(Norm::Linf.length(delta.clone())),
+        l2: tensor_values(Norm::L2.length(delta)),
+    }
 }
 
 /// The class with the largest logit of each picture `[n, 3, h, w]`.
 pub fn predict(model: &Classifier, x: Tensor<4>) -> Vec<usize> {
-    let classes = model.logits(x).argmax(1).into_data().convert::<i32>();
+    largest(model.logits(x))
+}
+
+fn largest(logits: Tensor<2>) -> Vec<usize> {
+    let classes = logits.argmax(1).into_data().convert::<i32>();
     let classes = classes.try_into_vec::<i32>().expect("class numbers");
     classes.into_iter().map(|class| class as usize).collect()
 }
@@ -123,32 +174,24 @@ fn batch(
 ) {
     let x = data.tensor(chunk, model.device());
     let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
-    let clean = predict(model, x.clone());
+    let clean = see(model, x.clone());
     let Some(attack) = attack else {
-        sums.right += clean
-            .iter()
-            .zip(&labels)
-            .filter(|(found, label)| found == label)
-            .count();
+        let right = clean.iter().zip(&labels);
+        sums.right += right.filter(|(seen, label)| seen.class == **label).count();
         return;
     };
     let numbers: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
     let adversarial = attack.run(model, &x, &labels, &numbers);
-    let after = predict(model, adversarial.clone());
-    for ((&before, &after), &label) in clean.iter().zip(&after).zip(&labels) {
-        sums.right += usize::from(after == label);
-        let (candidate, moved) = match attack.goal {
-            Goal::Untargeted => (before == label, after != label),
-            Goal::Targeted(class) => (before != class, after == class),
-        };
-        sums.candidates += usize::from(candidate);
-        sums.moved += usize::from(candidate && moved);
+    let after = judge(model, &x, &adversarial);
+    for ((before, after), &label) in clean.iter().zip(&after.seen).zip(&labels) {
+        let reached = |seen: &Seen| attack.goal.is_reached(label, seen.class);
+        sums.right += usize::from(after.class == label);
+        sums.candidates += usize::from(!reached(before));
+        sums.moved += usize::from(!reached(before) && reached(after));
     }
     sums.inside_box &= inside_box(&adversarial);
-    let delta = adversarial - x;
-    sums.linf
-        .extend(tensor_values(Norm::Linf.length(delta.clone())));
-    sums.l2.extend(tensor_values(Norm::L2.length(delta)));
+    sums.linf.extend(after.linf);
+    sums.l2.extend(after.l2);
 }
 
 /// Whether every value lies in [0, 1].

@@ -1,10 +1,9 @@
 //! Attacks under way, and their judgement by a fresh look.
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
 
 use super::Attacked;
 use crate::attack::{Attack, AttackRun};
-use crate::descent::Norm;
 use crate::evaluate;
 use crate::model::{Classifier, tensor_values};
 use crate::view::Frame;
@@ -66,21 +65,17 @@ fn judge(
     adversarial: Tensor<4>,
     radii: &[f32],
 ) -> Vec<Attacked> {
-    let delta = adversarial.clone() - x.clone();
-    let linf = tensor_values(Norm::Linf.length(delta.clone()));
-    let l2 = tensor_values(Norm::L2.length(delta));
-    let probabilities = tensor_values(softmax(model.logits(adversarial.clone()), 1));
-    let one = |(index, &epsilon): (usize, &f32)| {
+    let judged = evaluate::judge(model, x, &adversarial);
+    let one = |(index, seen): (usize, evaluate::Seen)| {
         let picture = adversarial.clone().narrow(0, index, 1);
-        let classes = model.classes();
         Attacked {
-            epsilon,
+            epsilon: radii[index],
             inside_box: evaluate::inside_box(&picture),
             picture: Frame::new(picture),
-            probabilities: probabilities[index * classes..][..classes].to_vec(),
-            linf: linf[index],
-            l2: l2[index],
+            probabilities: seen.probabilities,
+            linf: judged.linf[index],
+            l2: judged.l2[index],
         }
     };
-    radii.iter().enumerate().map(one).collect()
+    judged.seen.into_iter().enumerate().map(one).collect()
 }

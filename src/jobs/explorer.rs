@@ -16,8 +16,8 @@ use super::survey::SurveyJob;
 use super::sweep::SweepJob;
 use super::synthesis::{Studio, SynthesisJob};
 use super::{
-    Attacked, Case, Contrast, Contrasted, Explained, Lane, Look, News, Request, Subject, Trouble,
-    Which, top,
+    Attacked, Case, Contrast, Contrasted, Explained, Lane, Look, MOST_ROWS, News, Request, Subject,
+    Trouble, Which, top,
 };
 use crate::attack::Attack;
 use crate::engine::{Failure, Step, Worker};
@@ -30,6 +30,9 @@ use crate::view::Frame;
 const REMEMBERED: usize = 64;
 /// Values of all remembered maps together: sixteen maps of 224×224 with their errors take 20 MB.
 const REMEMBERED_VALUES: usize = 1 << 22;
+
+/// How much less urgent is what is computed ahead.
+const LATER: u8 = 16;
 
 /// The engine's thread: models, and the attacks it remembers.
 pub struct Explorer {
@@ -267,19 +270,21 @@ impl Worker for Explorer {
     }
 
     fn urgency(lane: &Lane, job: &Job) -> u8 {
-        match (lane, job) {
-            (Lane::Look(_), _) => 0,
-            (Lane::Attack(_), _) => 1,
-            // Something to see of everything first, then the whole timeline, then better maps.
-            (Lane::Explain(..), Job::Explain(job)) if job.has_begun() => 3,
-            // While ε is dragged, this is of the nearest finished attack.
-            (Lane::Explain(Which::Attacked, _), _) => 1,
-            (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
-            (Lane::Counterfactual(_) | Lane::Preview(_), _) => 1,
-            (Lane::Survey(_), _) => 2,
-            // What goes on for long shares the rest.
-            (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
-        }
+        let later = if lane.row() < MOST_ROWS { 0 } else { LATER };
+        later
+            + match (lane, job) {
+                (Lane::Look(_), _) => 0,
+                (Lane::Attack(_), _) => 1,
+                // Something to see of everything first, then the whole timeline, then better maps.
+                (Lane::Explain(..), Job::Explain(job)) if job.has_begun() => 3,
+                // While ε is dragged, this is of the nearest finished attack.
+                (Lane::Explain(Which::Attacked, _), _) => 1,
+                (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
+                (Lane::Counterfactual(_) | Lane::Preview(_), _) => 1,
+                (Lane::Survey(_), _) => 2,
+                // What goes on for long shares the rest.
+                (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
+            }
     }
 
     fn step(&mut self, job: &mut Job) -> Step<News> {

@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::{Attack, Goal};
+use crate::attack::Attack;
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::model::{Budget, Manifest};
 use crate::picture::{Crop, Picture};
@@ -31,6 +31,9 @@ pub use survey::{SURVEYED_MOST, Survey, Surveyed};
 pub use sweep::flip_interval;
 pub use synthesis::{Brief, Examples, Made};
 pub use trouble::Trouble;
+
+/// Models side by side; rows beyond belong to views that are computed ahead.
+pub const MOST_ROWS: usize = 16;
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +89,23 @@ impl Lane {
             | Self::Survey(row)
             | Self::Preview(row) => row,
         }
+    }
+
+    /// The same lane of another row.
+    pub fn with_row(mut self, other: usize) -> Self {
+        match &mut self {
+            Self::Look(row)
+            | Self::Attack(row)
+            | Self::Sweep(row)
+            | Self::Explain(_, row)
+            | Self::Curves(_, row)
+            | Self::Sanity(_, row)
+            | Self::Counterfactual(row)
+            | Self::Synthesis(row)
+            | Self::Survey(row)
+            | Self::Preview(row) => *row = other,
+        }
+        self
     }
 }
 
@@ -328,8 +348,5 @@ pub fn flipped_before(attack: &Attack, look: &Look) -> bool {
 
 /// Whether these probabilities are what an attack wants.
 pub fn flips(attack: &Attack, label: usize, probabilities: &[f32]) -> bool {
-    match attack.goal {
-        Goal::Untargeted => top(probabilities) != label,
-        Goal::Targeted(class) => top(probabilities) == class,
-    }
+    attack.goal.is_reached(label, top(probabilities))
 }

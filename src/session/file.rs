@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{Session, VERSION};
 use crate::error::{Error, Result};
+use crate::jobs::MOST_ROWS;
 use crate::model::write_atomically;
 
 /// What the names of session files end with.
@@ -15,11 +16,6 @@ pub const EXTENSION: &str = "epsiloscope";
 
 /// Longer files are refused unread: ten thousand pictures take 4 MB, pasted ones some more.
 const MOST_BYTES: u64 = 256 << 20;
-
-/// Steps that a picture being made is taken to again, at the most.
-const MOST_STEPS: usize = 100_000;
-/// Models side by side.
-const MOST_ROWS: usize = 16;
 
 /// Whether a file is named like a session.
 pub fn has_session_name(path: &Path) -> bool {
@@ -63,15 +59,15 @@ fn parse(text: &str) -> Result<Session, String> {
         ));
     }
     let mut session: Session = serde_json::from_str(text).map_err(broken)?;
-    if session.models.is_empty() || session.models.len() > MOST_ROWS {
-        let rows = session.models.len();
+    let views = session.settings.views.iter();
+    let rows = views.map(|view| view.models.len());
+    let mut rows = rows.chain([session.models.len()]);
+    if let Some(rows) = rows.find(|rows| !(1..=MOST_ROWS).contains(rows)) {
         return Err(format!(
             "it has {rows} models; 1 to {MOST_ROWS} are possible"
         ));
     }
     session.settings.tame();
-    let studio = &mut session.settings.studio;
-    studio.until = studio.until.min(MOST_STEPS);
     Ok(session)
 }
 

@@ -126,6 +126,13 @@ pub struct Display {
     pub controls: bool,
     /// Whether the library on the left is open.
     pub library: bool,
+    /// Whether the panel at the bottom stays in a presentation.
+    #[serde(default = "yes")]
+    pub timeline: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Display {
@@ -142,6 +149,7 @@ impl Default for Display {
             divider: None,
             controls: true,
             library: true,
+            timeline: true,
         }
     }
 }

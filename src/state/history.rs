@@ -114,6 +114,8 @@ impl State {
             && self.range == other.range
             && self.display == other.display
             && self.studio.same_settings(&other.studio)
+            && self.views.len() == other.views.len()
+            && std::iter::zip(&self.views, &other.views).all(|(a, b)| a.is_same(b))
     }
 
     /// Whether the same is on the screen, so that one saved session is as good as the other.

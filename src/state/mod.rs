@@ -6,6 +6,7 @@ mod history;
 mod library;
 mod studio;
 mod tame;
+mod views;
 mod wishes;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use display::{Bottom, Column, Display};
 pub use history::History;
 pub use library::{Entry, Library};
 pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
+pub use views::{Presenting, View};
 pub use wishes::{case, complete, shared_scale, wanted};
 
 /// Checks of maps that cost a while, so they are made on demand.
@@ -68,6 +70,11 @@ pub struct State {
     /// A model file that waits for its row.
     #[serde(skip)]
     pub arriving: Option<PathBuf>,
+    /// Views prepared for a presentation, in their order.
+    pub views: Vec<View>,
+    /// The presentation under way.
+    #[serde(skip)]
+    pub presenting: Option<Presenting>,
     /// Whether ε runs by itself.
     #[serde(skip)]
     pub playing: bool,
@@ -97,6 +104,8 @@ impl State {
             range: [16.0 / 255.0, 2.0],
             about: None,
             arriving: None,
+            views: Vec::new(),
+            presenting: None,
             playing: false,
             display: Display::default(),
         }

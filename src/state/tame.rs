@@ -2,13 +2,14 @@
 
 use super::{Display, State};
 use crate::attack::Attack;
+use crate::jobs::MOST_ROWS;
 
 /// The largest magnification.
 const MOST_ZOOM: f32 = 64.0;
 /// Ends of the ε timelines, in units of pixels in [0, 1].
 const RANGE: [f32; 2] = [1e-4, 1e3];
-/// Rows of models that settings may speak of.
-const MOST_ROWS: usize = 16;
+/// Steps that a picture being made is taken to again, at the most.
+const MOST_STEPS: usize = 100_000;
 
 /// `value` between `low` and `high`; `usual` if it is no number.
 fn within(value: &mut f32, low: f32, high: f32, usual: f32) {
@@ -35,6 +36,12 @@ impl State {
             within(threshold, 0.0, 1.0, 0.5);
         }
         self.studio.units.truncate(MOST_ROWS);
+        self.studio.until = self.studio.until.min(MOST_STEPS);
+        for view in &mut self.views {
+            // Views within views are shown by nothing.
+            view.settings.views.clear();
+            view.settings.tame();
+        }
         self.display.tame();
     }
 }

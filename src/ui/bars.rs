@@ -5,7 +5,7 @@ use egui::{Align2, FontId, Rect, Sense, Ui, Vec2, pos2, vec2};
 use super::theme;
 
 /// Height of one bar, in points.
-const BAR: f32 = 14.0;
+pub const BAR: f32 = 14.0;
 /// Bars shown.
 const SHOWN: usize = 5;
 /// Height of [`top5`], in points.

@@ -14,6 +14,9 @@ use crate::view::{Frame, Mode};
 /// Height of the column titles, in points.
 const TITLE: f32 = 20.0;
 
+/// Height of what stands below a tile in a presentation, in points.
+const ON_STAGE: f32 = 2.0 * bars::BAR + 4.0;
+
 /// What all cells share while a frame is drawn.
 struct Sheet<'a> {
     rows: &'a [Row],
@@ -71,7 +74,12 @@ pub fn show(
     } else {
         0.0
     };
-    let below = strip.max(bars::HEIGHT + 18.0).max(made) + 3.0 * gap.y;
+    let below = if state.presenting.is_some() {
+        // The first lines are all that a room can take in; the rest is cut off.
+        ON_STAGE
+    } else {
+        strip.max(bars::HEIGHT + 18.0).max(made) + 3.0 * gap.y
+    };
     let tallest = height - names::HEIGHT - TITLE - below;
     let side = width.min(tallest).max(48.0);
     let mut sheet = Sheet {

@@ -6,7 +6,7 @@ use super::Action;
 use crate::state::{Column, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 17] = [
+pub const LIST: [(&str, &str); 19] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -15,6 +15,11 @@ pub const LIST: [(&str, &str); 17] = [
     ("F", "fill the window with the attacked picture, or go back"),
     ("D", "before/after divider on the attacked picture"),
     ("S", "save the attacked picture of the first row"),
+    (
+        "F5",
+        "present the views: arrows or a clicker step, B black, L spotlight, T timeline, Esc ends",
+    ),
+    ("V", "the list of views"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     (
         "Ctrl+S, Ctrl+Shift+S",
@@ -56,6 +61,13 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     }
     if ctx.egui_wants_keyboard_input() {
         return;
+    }
+    super::stage::keys(ctx, state, actions);
+    if pressed(Key::F5) {
+        actions.push(Action::Present);
+    }
+    if pressed(Key::V) {
+        actions.push(Action::Views);
     }
     for (modifiers, key, action) in [
         (both, Key::Z, Action::Redo),

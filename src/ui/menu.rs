@@ -30,7 +30,7 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
         ui.menu_button("File", |ui| file(ui, state, status, actions));
         ui.menu_button("Edit", |ui| edit(ui, status, actions));
         ui.menu_button("Models", |ui| models(ui, state, actions));
-        ui.menu_button("View", |ui| view(ui, state));
+        ui.menu_button("View", |ui| view(ui, state, actions));
         ui.menu_button("Run", |ui| run(ui, state));
         ui.menu_button("Help", |ui| {
             if ui.button("Keys   ?").clicked() {
@@ -150,7 +150,17 @@ fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     }
 }
 
-fn view(ui: &mut Ui, state: &mut State) {
+fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
+    for (text, action) in [
+        ("Prepared views   V", Action::Views),
+        ("Present   F5", Action::Present),
+    ] {
+        if ui.button(text).clicked() {
+            actions.push(action);
+            ui.close();
+        }
+    }
+    ui.separator();
     let display = &mut state.display;
     ui.checkbox(&mut display.library, "Library");
     ui.checkbox(&mut display.controls, "Controls");

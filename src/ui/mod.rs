@@ -18,12 +18,14 @@ pub mod names;
 pub mod progress;
 pub mod read_out;
 pub mod sessions;
+pub mod stage;
 pub mod studio;
 pub mod theme;
 pub mod tile;
 pub mod timeline;
 pub mod trust;
 pub mod units;
+pub mod views;
 
 use std::path::PathBuf;
 
@@ -65,6 +67,16 @@ pub enum Action {
     ChooseLabels(usize),
     /// Write what was said of a row's model to a file.
     SaveDescription(usize),
+    /// Show or hide the list of views.
+    Views,
+    /// Put a view on the screen.
+    ShowView(usize),
+    /// Begin a presentation.
+    Present,
+    /// Go so many views on.
+    StepView(isize),
+    /// End the presentation.
+    LeaveStage,
     /// Go one change back.
     Undo,
     /// Take the last undoing back.

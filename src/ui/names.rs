@@ -55,6 +55,9 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
             let label = egui::Label::new(theme::error(ui, error)).truncate();
             ui.add(label).on_hover_text(error);
         }
+        if state.presenting.is_some() {
+            return;
+        }
         let save = ui.add_enabled(row.attacked.is_some(), egui::Button::new("Save…").small());
         if save
             .on_hover_text("Write the attacked picture as a PNG file (S)")

@@ -31,10 +31,11 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         } else {
             ""
         };
-        ui.label(theme::weak(format!(
+        let what = format!(
             "{} · {about} against ε · dotted: where the prediction flips{fakeness}",
             state.attack.norm
-        )));
+        );
+        ui.add(egui::Label::new(theme::weak(what)).truncate());
     });
     let range = f64::from(state.range());
     let norm = state.attack.norm;

@@ -182,7 +182,7 @@ impl Bench {
 }
 
 #[track_caller]
-fn wait_until(mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "the engine takes too long");

@@ -1,9 +1,12 @@
 //! The engine: what it starts, stops and tells, and in which order.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 
-use crate::counting::{BAD_START, Bench, News, PATIENCE, SECOND_CHANCE, Started, Stepping};
+use crate::counting::{
+    BAD_START, Bench, News, PATIENCE, SECOND_CHANCE, Started, Stepping, wait_until,
+};
 
 #[test]
 fn a_newer_wish_replaces_a_stale_one_within_one_step() {
@@ -201,4 +204,29 @@ fn dropping_the_engine_ends_its_thread_after_the_step_under_way() {
         Err(RecvTimeoutError::Timeout) => panic!("the worker still holds its end"),
     });
     assert!(rest.count() > 0);
+}
+
+#[test]
+fn what_is_known_from_elsewhere_is_not_computed() {
+    let mut bench = Bench::new();
+    bench.let_go();
+    bench.want(&[(10, 2)]);
+    assert!(!bench.engine.has_finished(&10));
+    assert_eq!(bench.news(2).len(), 2);
+    wait_until(|| {
+        bench.engine.news();
+        bench.engine.has_finished(&10)
+    });
+    bench.settle();
+    // The same request in another lane, said to be known, and one that is not.
+    let requests = BTreeMap::from([(0, 2), (1, 1)]);
+    let changed = bench.engine.want_all_but(requests, &BTreeSet::from([0]));
+    assert_eq!(changed, [0, 1]);
+    assert!(bench.engine.has_finished(&0));
+    assert_eq!(bench.news(1), [(1, News::Left(1, 0))]);
+    assert_eq!(bench.settle(), [Started(1, 1), Stepping(1, 1)]);
+    assert!(bench.want(&[(0, 2), (1, 1)]).is_empty(), "it stays known");
+    assert!(bench.settle().is_empty());
+    assert_eq!(bench.want(&[(0, 3)]), [0], "another request is computed");
+    assert_eq!(bench.news(3).len(), 3);
 }

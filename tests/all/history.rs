@@ -97,3 +97,43 @@ fn what_comes_and_goes_by_itself_is_no_change() {
     assert_eq!(state.studio.until, 0);
     assert_ne!(state.studio.attempt, attempt);
 }
+
+#[test]
+fn a_view_brings_everything_back_but_the_library() {
+    let (mut state, mut history) = start();
+    state.selected = Some(2);
+    state.attack.epsilon = 0.75;
+    state.studio.done = 40;
+    state.studio.until = 40;
+    state.add_view();
+    let prepared = state.clone();
+    state.selected = Some(0);
+    state.attack.epsilon = 0.1;
+    state.models[1] = "c".into();
+    state.display.gain = 70.0;
+    state.studio.config.step *= 2.0;
+    state.studio.running = true;
+    state.library.remove(1);
+    state.show_view(0);
+    assert_eq!(
+        state.selected,
+        Some(1),
+        "the picture is found by what it is"
+    );
+    assert_eq!(state.library.len(), 2);
+    assert_eq!(state.models, prepared.models);
+    assert_eq!(state.attack, prepared.attack);
+    assert_eq!(state.display, prepared.display);
+    assert_eq!(state.studio.config, prepared.studio.config);
+    assert_eq!((state.studio.until, state.studio.running), (40, false));
+    assert_eq!(state.views.len(), 1);
+    history.observe(&state, 1.0, false);
+    history.undo(&mut state);
+    assert!(state.views.is_empty(), "adding a view can be undone");
+    state.show_view(3);
+    assert_eq!(
+        state.library.len(),
+        3,
+        "a view that is not there changes nothing"
+    );
+}

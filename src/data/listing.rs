@@ -1,0 +1,187 @@
+//! The pictures of a source by name, each read when it is needed.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use image::DynamicImage;
+
+use super::{Split, cifar, folder, split_folder};
+use crate::error::{Error, Result};
+use crate::picture::{self, Picture, has_picture_name};
+
+/// Longest list of paths, in bytes.
+const LONGEST_LIST: u64 = 256 << 20;
+
+/// Pictures by name, in the order in which [`super::Dataset`] numbers them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// Class names, in the order of the labels; none where nothing is labelled.
+    pub classes: Vec<String>,
+    /// The pictures.
+    pub entries: Vec<Entry>,
+}
+
+/// Where one picture is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its file; of a picture in a set of records, the set's file and the record's number.
+    pub path: PathBuf,
+    /// Its class, where that is known.
+    pub label: Option<usize>,
+    /// Whether it is a record of a larger file.
+    record: bool,
+}
+
+impl Listing {
+    /// Lists a folder of pictures, the `split` of an ImageFolder tree or of CIFAR-10's binary batches,
+    /// or a text file of paths, one a line, each with its class after a tab where that is known.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where something cannot be read, [`Error::Data`] where there is no picture.
+    pub fn open(source: &Path, split: Split) -> Result<Self> {
+        let listing = if source.is_file() {
+            list_file(source)?
+        } else if !source.is_dir() {
+            return Err(Error::data(source, "no such file or folder"));
+        } else if [Split::Train, Split::Test].map(|split| cifar::holds(source, split)) != [false; 2]
+        {
+            cifar::list(source, split)?
+        } else {
+            let root = split_folder(source, split)?;
+            let (classes, files) = folder::list(&root)?;
+            if files.is_empty() {
+                flat(&root)?
+            } else {
+                let entries = files.into_iter();
+                Self {
+                    classes,
+                    entries: entries
+                        .map(|(label, path)| Entry::file(path, Some(label)))
+                        .collect(),
+                }
+            }
+        };
+        if listing.entries.is_empty() {
+            return Err(Error::data(source, "it names no picture"));
+        }
+        Ok(listing)
+    }
+}
+
+impl Entry {
+    /// A picture that is a file of its own.
+    pub fn file(path: PathBuf, label: Option<usize>) -> Self {
+        Self {
+            path,
+            label,
+            record: false,
+        }
+    }
+
+    pub(super) fn record(path: PathBuf, label: usize) -> Self {
+        Self {
+            path,
+            label: Some(label),
+            record: true,
+        }
+    }
+
+    /// An entry by the path that [`Entry::path`] gave.
+    pub fn at(path: PathBuf) -> Self {
+        let record = !path.exists() && path.parent().is_some_and(Path::is_file);
+        Self {
+            path,
+            label: None,
+            record,
+        }
+    }
+
+    /// Whether it is a record of a larger file, so that no program but this one can open it.
+    pub fn is_record(&self) -> bool {
+        self.record
+    }
+
+    /// Its bytes as they are stored, the label of a record not among them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be read, [`Error::Picture`] where they are too many.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        if !self.record {
+            return picture::read(&self.path);
+        }
+        let reading = |error: &dyn std::fmt::Display| Error::io(&self.path, "read", error);
+        let number = self.path.file_name().and_then(|name| name.to_str());
+        let number = number.and_then(|name| name.parse::<u32>().ok());
+        let number = number.ok_or_else(|| reading(&"its name is no record's number"))?;
+        let file = self.path.parent().unwrap_or(Path::new(""));
+        let mut file = std::fs::File::open(file).map_err(|error| reading(&error))?;
+        let mut bytes = vec![0; cifar::RECORD];
+        file.seek(SeekFrom::Start(u64::from(number) * cifar::RECORD as u64))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .map_err(|error| reading(&error))?;
+        bytes.remove(0);
+        Ok(bytes)
+    }
+
+    /// The picture that [`Entry::bytes`] are.
+    ///
+    /// # Errors
+    /// As [`Picture::decode`].
+    pub fn decode(&self, bytes: &[u8]) -> Result<Picture> {
+        if !self.record {
+            return Picture::decode(&self.path, bytes);
+        }
+        let image = cifar::image(bytes).ok_or_else(|| Error::data(&self.path, "no record"))?;
+        Ok(Picture::from_image(
+            self.path.clone(),
+            DynamicImage::ImageRgb8(image),
+        ))
+    }
+}
+
+/// The pictures that lie in a folder itself.
+fn flat(root: &Path) -> Result<Listing> {
+    let paths = folder::entries(root)?.into_iter();
+    let pictures = paths.filter(|path| path.is_file() && has_picture_name(path));
+    Ok(Listing {
+        classes: Vec::new(),
+        entries: pictures.map(|path| Entry::file(path, None)).collect(),
+    })
+}
+
+/// Paths are taken from the list's own folder.
+fn list_file(path: &Path) -> Result<Listing> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(reading)?;
+    let mut file = file.take(LONGEST_LIST + 1);
+    file.read_to_string(&mut text).map_err(reading)?;
+    if text.len() as u64 > LONGEST_LIST {
+        return Err(Error::data(path, "the list is too long"));
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let lines: Vec<(&str, Option<&str>)> = lines
+        .map(|line| match line.split_once('\t') {
+            Some((path, label)) => (path, Some(label.trim()).filter(|label| !label.is_empty())),
+            None => (line.trim_end(), None),
+        })
+        .collect();
+    let mut classes: Vec<String> = lines
+        .iter()
+        .filter_map(|(_, label)| Some((*label)?.to_owned()))
+        .collect();
+    classes.sort();
+    classes.dedup();
+    let number = |label: &str| {
+        let found = classes.binary_search_by(|class| class.as_str().cmp(label));
+        found.ok()
+    };
+    let entries = lines
+        .iter()
+        .map(|(path, label)| Entry::file(folder.join(path), label.and_then(number)));
+    Ok(Listing {
+        entries: entries.collect(),
+        classes,
+    })
+}

@@ -1,0 +1,234 @@
+//! The one file in which everything is kept that scans found.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{
+    Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params,
+};
+
+use super::fingerprint::Fingerprint;
+use super::plan::Plan;
+use super::schema;
+use crate::error::Result;
+
+/// An open database of scanned pictures.
+///
+/// What is written comes in transactions: a program that is killed loses the batch at hand.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// A scan as the database lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanRow {
+    /// Its number.
+    pub id: i64,
+    /// What a person calls it.
+    pub name: String,
+    /// What it is to find out.
+    pub plan: Plan,
+    /// Its models, by their numbers in the database.
+    pub models: Vec<i64>,
+    /// When it was begun, in seconds since 1970.
+    pub begun: u64,
+    /// Pictures of its source.
+    pub total: usize,
+    /// How many of them were looked at.
+    pub done: usize,
+    /// Whether it came to its end.
+    pub finished: bool,
+}
+
+impl Database {
+    /// Opens the file, or makes one where none is.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] names a file that is damaged, of another program or of a newer
+    /// version of this one; it is left as it is.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self {
+            connection: schema::open(path)?,
+            path: path.into(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn ask<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        question(&self.connection).map_err(|error| schema::trouble(&self.path, &error))
+    }
+
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row(parameters, read).optional()
+        })
+    }
+
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_map(parameters, read)?.collect()
+        })
+    }
+
+    pub(super) fn change<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let all = || {
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        all().map_err(|error| schema::trouble(&self.path, &error))
+    }
+
+    /// The model of that content; what it is called is brought up to date.
+    pub(super) fn model(&self, hash: Fingerprint, name: &str, labels: &[String]) -> Result<i64> {
+        let labels = serde_json::to_string(labels).expect("plain data");
+        let sql = "INSERT INTO models(hash, name, labels) VALUES (?, ?, ?) \
+                   ON CONFLICT(hash) DO UPDATE SET name = excluded.name RETURNING id";
+        self.ask(|connection| {
+            connection.query_row(sql, params![hash.0, name, labels], |row| row.get(0))
+        })
+    }
+
+    /// The number of an attack, which is told apart by all of its settings.
+    pub(super) fn attack(&self, attack: &crate::attack::Attack) -> Result<i64> {
+        let config = serde_json::to_string(attack).expect("plain data");
+        let sql = "INSERT INTO attacks(config) VALUES (?) \
+                   ON CONFLICT(config) DO UPDATE SET config = config RETURNING id";
+        self.ask(|connection| connection.query_row(sql, [config], |row| row.get(0)))
+    }
+
+    /// The scan of that plan and those models, begun now if there is none yet.
+    pub(super) fn begin(&mut self, plan: &Plan, models: &[i64], total: usize) -> Result<i64> {
+        let name = plan.source.file_name().unwrap_or(plan.source.as_os_str());
+        let name = name.to_string_lossy().into_owned();
+        let plan = serde_json::to_string(plan).expect("plain data");
+        let models: Vec<String> = models.iter().map(i64::to_string).collect();
+        let models = models.join(" ");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_secs() as i64);
+        let sql = "INSERT INTO scans(name, plan, models, begun, total, finished) \
+                   VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT(plan, models) \
+                   DO UPDATE SET total = excluded.total, finished = 0 RETURNING id";
+        self.change(|transaction| {
+            let values = params![name, plan, models, now, total];
+            let id: i64 = transaction.query_row(sql, values, |row| row.get(0))?;
+            let beyond = "DELETE FROM entries WHERE scan = ? AND position >= ?";
+            transaction.execute(beyond, params![id, total])?;
+            Ok(id)
+        })
+    }
+
+    pub(super) fn finish(&mut self, scan: i64) -> Result<()> {
+        self.change(|transaction| {
+            transaction.execute("UPDATE scans SET finished = 1 WHERE id = ?", [scan])?;
+            Ok(())
+        })
+    }
+
+    /// All scans, the newest first; what cannot be read of one leaves it out.
+    pub fn scans(&self) -> Result<Vec<ScanRow>> {
+        let sql = "SELECT id, name, plan, models, begun, total, finished, \
+                   (SELECT count(*) FROM entries WHERE scan = id) FROM scans \
+                   ORDER BY begun DESC, id DESC LIMIT 10000";
+        let rows = self.all(sql, [], |row| {
+            let (plan, models): (String, String) = (row.get(2)?, row.get(3)?);
+            let Ok(plan) = serde_json::from_str(&plan) else {
+                return Ok(None);
+            };
+            Ok(Some(ScanRow {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                plan,
+                models: models.split(' ').filter_map(|id| id.parse().ok()).collect(),
+                begun: row.get::<_, i64>(4)?.unsigned_abs(),
+                total: row.get(5)?,
+                finished: row.get(6)?,
+                done: row.get(7)?,
+            }))
+        })?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Gives a scan another name.
+    pub fn rename(&mut self, scan: i64, name: &str) -> Result<()> {
+        self.change(|transaction| {
+            transaction.execute(
+                "UPDATE scans SET name = ? WHERE id = ?",
+                params![name, scan],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a scan, but none of the results, so that doing it again takes a moment.
+    pub fn forget(&mut self, scan: i64) -> Result<()> {
+        self.change(|transaction| {
+            transaction.execute("DELETE FROM entries WHERE scan = ?", [scan])?;
+            transaction.execute("DELETE FROM scans WHERE id = ?", [scan])?;
+            Ok(())
+        })
+    }
+
+    /// Puts a tag on pictures, or takes it off.
+    pub fn tag(&mut self, pictures: &[i64], tag: &str, on: bool) -> Result<()> {
+        let sql = if on {
+            "INSERT OR IGNORE INTO tags(picture, tag) VALUES (?, ?)"
+        } else {
+            "DELETE FROM tags WHERE picture = ? AND tag = ?"
+        };
+        self.change(|transaction| {
+            let mut statement = transaction.prepare_cached(sql)?;
+            for picture in pictures {
+                statement.execute(params![picture, tag])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Saved queries by name, in alphabetical order.
+    pub fn views(&self) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT name, query FROM views ORDER BY name LIMIT 10000";
+        self.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Saves a query under a name, or with none forgets that name.
+    pub fn save_view(&mut self, name: &str, query: Option<&str>) -> Result<()> {
+        self.change(|transaction| {
+            match query {
+                Some(query) => transaction.execute(
+                    "INSERT OR REPLACE INTO views(name, query) VALUES (?, ?)",
+                    params![name, query],
+                )?,
+                None => transaction.execute("DELETE FROM views WHERE name = ?", [name])?,
+            };
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Names for what a result depends on: equal content, equal name.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::model::foreign::{self, Source};
+use crate::model::{Manifest, Weights};
+
+/// The BLAKE3 hash of some content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// Of the bytes of a picture's file.
+    pub fn of_picture(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Of a model that was opened by `name`: its numbers, and all that decides what it makes of a
+    /// picture, so that the same tensors behind another normaliser are another model.
+    ///
+    /// # Errors
+    /// [`Error::Model`] without a valid manifest, [`Error::Io`] when a file cannot be read again.
+    pub fn of_model(name: &str, source: &Source) -> Result<Self> {
+        let path = Path::new(name);
+        let mut hasher = blake3::Hasher::new();
+        match source {
+            Source::Weights(weights) => {
+                let manifest = Manifest::of(weights);
+                let manifest = manifest.map_err(|reason| Error::model(path, reason))?;
+                say(&mut hasher, &manifest);
+                numbers(&mut hasher, weights);
+            }
+            Source::Graph(_, manifest) => {
+                say(&mut hasher, manifest);
+                let described = foreign::described(name).and_then(|said| said.file);
+                let file = described.unwrap_or_else(|| path.into());
+                read(&mut hasher, &file)?;
+                // Where PyTorch's exporter puts the numbers of large ONNX models.
+                let mut beside = file.into_os_string();
+                beside.push(".data");
+                if Path::new(&beside).is_file() {
+                    read(&mut hasher, Path::new(&beside))?;
+                }
+            }
+        }
+        Ok(Self(*hasher.finalize().as_bytes()))
+    }
+}
+
+/// What a model's results depend on besides its numbers; what it is called is not part of it.
+fn say(hasher: &mut blake3::Hasher, manifest: &Manifest) {
+    let facts = (
+        &manifest.architecture,
+        manifest.input,
+        manifest.normalizer,
+        &manifest.labels,
+    );
+    hasher.update(&serde_json::to_vec(&facts).expect("plain data"));
+}
+
+/// Every tensor with its name and shape, whose lengths go first so that no two lists read the same.
+fn numbers(hasher: &mut blake3::Hasher, weights: &Weights) {
+    for (name, array) in &weights.tensors {
+        let head = format!("{}:{name}{:?}", name.len(), array.shape);
+        hasher.update(head.as_bytes());
+        hasher.update(bytemuck::cast_slice(&array.values));
+    }
+}
+
+fn read(hasher: &mut blake3::Hasher, file: &Path) -> Result<()> {
+    let reading = |error| Error::io(file, "read", error);
+    let mut file = std::fs::File::open(file).map_err(reading)?;
+    io::copy(&mut file, hasher).map_err(reading)?;
+    hasher.flush().map_err(reading)
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}

@@ -1,0 +1,26 @@
+//! What goes wrong in a set of pictures: scanned once, kept in one file, and asked again and again.
+//!
+//! A [`Scan`] looks at every picture of a source with every model, attacks it and searches the ε at
+//! which it flips; what it finds goes to a [`Database`] under the picture's, the model's and the
+//! attack's fingerprints, so that nothing is computed twice. A [`Table`] is what one scan found, in
+//! memory: a [`Query`] selects and orders it, a [`Matrix`] counts it, [`report`] takes it elsewhere.
+
+mod batch;
+mod database;
+mod fingerprint;
+mod gather;
+mod matrix;
+mod plan;
+pub mod query;
+mod scan;
+mod schema;
+mod store;
+mod table;
+
+pub use database::{Database, ScanRow};
+pub use fingerprint::Fingerprint;
+pub use matrix::{Axis, Matrix};
+pub use plan::{Bracket, FlipSearch, Plan};
+pub use query::Query;
+pub use scan::{Examined, Progress, Scan, Step};
+pub use table::{Attacked, Record, Side, Subject, Table};

@@ -1,0 +1,206 @@
+//! What can be asked of a picture, by name.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::super::table::{Attacked, Record, Side, Table};
+
+/// Confidence from which a wrong answer is “confident but wrong”.
+const CONFIDENT: f32 = 0.9;
+
+/// Before or after the attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum Moment {
+    Clean,
+    Attacked,
+}
+
+/// A fact of a picture; numbers are those of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// The model predicts the true class.
+    Right(usize, Moment),
+    /// The model predicts another class than the true one.
+    Wrong(usize, Moment),
+    /// The attack did what it wanted.
+    Success(usize),
+    /// Not all models predict the same class.
+    Disagree(Moment),
+    /// A model predicts another class than the true one of the clean picture, with a confidence of 0.9
+    /// or more.
+    ConfidentButWrong,
+}
+
+/// A class of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClassColumn {
+    /// The true one.
+    Truth,
+    /// The one that a model predicts.
+    Predicted(usize, Moment),
+}
+
+/// A number of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberColumn {
+    /// Probability of the predicted class.
+    Confidence(usize, Moment),
+    /// Probability of “fake”; without a model, by the first that knows it.
+    Fakeness(Option<usize>),
+    /// The smallest ε that is known to flip the prediction: the upper end of the bracket.
+    Flip(usize),
+    /// L∞ norm of the perturbation.
+    Linf(usize),
+    /// L2 norm of the perturbation.
+    L2(usize),
+}
+
+fn of(side: usize) -> char {
+    Table::letter(side)
+}
+
+impl Moment {
+    const ALL: [Self; 2] = [Self::Clean, Self::Attacked];
+}
+
+impl Display for Moment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Self::Clean => "",
+            Self::Attacked => "attacked.",
+        })
+    }
+}
+
+impl Display for Flag {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match *self {
+            Self::Right(side, moment) => write!(f, "{}.{moment}right", of(side)),
+            Self::Wrong(side, moment) => write!(f, "{}.{moment}wrong", of(side)),
+            Self::Success(side) => write!(f, "{}.attacked.success", of(side)),
+            Self::Disagree(moment) => write!(f, "{moment}disagree"),
+            Self::ConfidentButWrong => f.write_str("confident but wrong"),
+        }
+    }
+}
+
+impl Display for ClassColumn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match *self {
+            Self::Truth => f.write_str("true"),
+            Self::Predicted(side, moment) => write!(f, "{}.{moment}pred", of(side)),
+        }
+    }
+}
+
+impl Display for NumberColumn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match *self {
+            Self::Confidence(side, moment) => write!(f, "{}.{moment}confidence", of(side)),
+            Self::Fakeness(None) => f.write_str("fakeness"),
+            Self::Fakeness(Some(side)) => write!(f, "{}.fakeness", of(side)),
+            Self::Flip(side) => write!(f, "{}.flip", of(side)),
+            Self::Linf(side) => write!(f, "{}.linf", of(side)),
+            Self::L2(side) => write!(f, "{}.l2", of(side)),
+        }
+    }
+}
+
+impl Flag {
+    /// All that there are of so many models.
+    pub fn all(models: usize) -> Vec<Self> {
+        let of = |side: usize| {
+            let moments = Moment::ALL.into_iter();
+            let each = moments
+                .flat_map(move |moment| [Self::Right(side, moment), Self::Wrong(side, moment)]);
+            each.chain([Self::Success(side)])
+        };
+        let disagree = Moment::ALL.map(Self::Disagree);
+        let of_all = disagree.into_iter().chain([Self::ConfidentButWrong]);
+        (0..models).flat_map(of).chain(of_all).collect()
+    }
+
+    /// Whether it is known to be so.
+    pub fn holds(self, record: &Record) -> bool {
+        let right = |side: usize, moment: Moment| {
+            let side = side_of(record, side)?;
+            match moment {
+                Moment::Clean => side.right,
+                Moment::Attacked => side.attacked?.right,
+            }
+        };
+        match self {
+            Self::Right(side, moment) => right(side, moment) == Some(true),
+            Self::Wrong(side, moment) => right(side, moment) == Some(false),
+            Self::Success(side) => attacked(record, side).is_some_and(|hit| hit.success),
+            Self::Disagree(moment) => {
+                let predicted = |side| ClassColumn::Predicted(side, moment).of(record);
+                let mut classes = (0..record.sides.len()).filter_map(predicted);
+                let first = classes.next();
+                classes.any(|class| Some(class) != first)
+            }
+            Self::ConfidentButWrong => record
+                .sides
+                .iter()
+                .flatten()
+                .any(|side| side.right == Some(false) && side.confidence >= CONFIDENT),
+        }
+    }
+}
+
+impl ClassColumn {
+    /// All that there are of so many models.
+    pub fn all(models: usize) -> Vec<Self> {
+        let of = |side| Moment::ALL.map(|moment| Self::Predicted(side, moment));
+        let predicted = (0..models).flat_map(of);
+        [Self::Truth].into_iter().chain(predicted).collect()
+    }
+
+    /// The class, where it is known.
+    pub fn of(self, record: &Record) -> Option<usize> {
+        match self {
+            Self::Truth => record.truth,
+            Self::Predicted(side, Moment::Clean) => Some(side_of(record, side)?.class),
+            Self::Predicted(side, Moment::Attacked) => Some(attacked(record, side)?.class),
+        }
+    }
+}
+
+impl NumberColumn {
+    /// All that there are of so many models.
+    pub fn all(models: usize) -> Vec<Self> {
+        let of = |side: usize| {
+            let confidence = Moment::ALL.map(|moment| Self::Confidence(side, moment));
+            let others = [
+                Self::Fakeness(Some(side)),
+                Self::Flip(side),
+                Self::Linf(side),
+                Self::L2(side),
+            ];
+            confidence.into_iter().chain(others)
+        };
+        let all = (0..models).flat_map(of);
+        all.chain([Self::Fakeness(None)]).collect()
+    }
+
+    /// The number, where it is known.
+    pub fn of(self, record: &Record) -> Option<f32> {
+        match self {
+            Self::Confidence(side, Moment::Clean) => Some(side_of(record, side)?.confidence),
+            Self::Confidence(side, Moment::Attacked) => Some(attacked(record, side)?.confidence),
+            Self::Fakeness(Some(side)) => side_of(record, side)?.fakeness,
+            Self::Fakeness(None) => record.sides.iter().flatten().find_map(|side| side.fakeness),
+            Self::Flip(side) => side_of(record, side)?.flip?.high,
+            Self::Linf(side) => Some(attacked(record, side)?.linf),
+            Self::L2(side) => Some(attacked(record, side)?.l2),
+        }
+    }
+}
+
+fn side_of(record: &Record, side: usize) -> Option<&Side> {
+    record.sides.get(side)?.as_ref()
+}
+
+fn attacked(record: &Record, side: usize) -> Option<Attacked> {
+    side_of(record, side)?.attacked
+}

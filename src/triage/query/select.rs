@@ -1,0 +1,119 @@
+//! What a query selects.
+
+use std::cmp::Ordering;
+
+use super::super::table::{Record, Table};
+use super::{ClassValue, Comparison, Filter, Query, Sort, SortBy};
+
+/// A filter made ready for the records of a table.
+type Test<'a> = Box<dyn Fn(&Record) -> bool + 'a>;
+
+impl Query {
+    /// The numbers of the selected records of a table, in the query's order; a class of another table
+    /// is none of this one's.
+    pub fn select(&self, table: &Table) -> Vec<usize> {
+        let all = 0..table.records.len();
+        let mut selected: Vec<usize> = match &self.filter {
+            None => all.collect(),
+            Some(filter) => {
+                let test = filter.ready(table);
+                all.filter(|&index| test(&table.records[index])).collect()
+            }
+        };
+        if let Some(sort) = self.sort {
+            sort.sort(table, &mut selected);
+        }
+        selected
+    }
+}
+
+impl Filter {
+    fn ready<'a>(&'a self, table: &Table) -> Test<'a> {
+        let each = |parts: &'a [Self]| -> Vec<Test<'a>> {
+            parts.iter().map(|part| part.ready(table)).collect()
+        };
+        match self {
+            Self::And(parts) => {
+                let parts = each(parts);
+                Box::new(move |record| parts.iter().all(|part| part(record)))
+            }
+            Self::Or(parts) => {
+                let parts = each(parts);
+                Box::new(move |record| parts.iter().any(|part| part(record)))
+            }
+            Self::Not(part) => {
+                let part = part.ready(table);
+                Box::new(move |record| !part(record))
+            }
+            Self::Flag(flag) => Box::new(|record| flag.holds(record)),
+            Self::Class(column, equal, ClassValue::Named(name)) => {
+                let class = table.classes.iter().position(|class| class == name);
+                Box::new(move |record| {
+                    let found = column.of(record);
+                    found.is_some() && (found == class) == *equal
+                })
+            }
+            Self::Class(column, equal, ClassValue::Column(other)) => Box::new(|record| {
+                let both = column.of(record).zip(other.of(record));
+                both.is_some_and(|(one, other)| (one == other) == *equal)
+            }),
+            Self::Number(column, comparison, value) => Box::new(|record| {
+                let number = column.of(record);
+                number.is_some_and(|number| comparison.holds(number, *value))
+            }),
+            Self::Tag(tag) => Box::new(|record| record.tags.contains(tag)),
+            Self::Path(part) => {
+                let part = part.to_lowercase();
+                Box::new(move |record| record.path.to_lowercase().contains(&part))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, number: f32, value: f32) -> bool {
+        match self {
+            Self::Less => number < value,
+            Self::AtMost => number <= value,
+            Self::Greater => number > value,
+            Self::AtLeast => number >= value,
+            Self::Equal => number == value,
+            Self::Unequal => number != value,
+        }
+    }
+}
+
+impl Sort {
+    fn sort(self, table: &Table, selected: &mut [usize]) {
+        let record = |index: usize| &table.records[index];
+        match self.by {
+            SortBy::Number(column) => {
+                selected.sort_by(|&one, &other| {
+                    let numbers = [one, other].map(|index| column.of(record(index)));
+                    self.order(numbers, f32::total_cmp)
+                });
+            }
+            SortBy::Class(column) => {
+                selected.sort_by(|&one, &other| {
+                    let classes = [one, other].map(|index| column.of(record(index)));
+                    self.order(classes, usize::cmp)
+                });
+            }
+            SortBy::Path => {
+                selected.sort_by(|&one, &other| {
+                    let paths = [one, other].map(|index| Some(record(index).path.as_str()));
+                    self.order(paths, Ord::cmp)
+                });
+            }
+        }
+    }
+
+    /// What is not known comes last either way.
+    fn order<T>(self, values: [Option<T>; 2], compare: impl Fn(&T, &T) -> Ordering) -> Ordering {
+        match values {
+            [Some(one), Some(other)] if self.descending => compare(&other, &one),
+            [Some(one), Some(other)] => compare(&one, &other),
+            [one, other] => other.is_some().cmp(&one.is_some()),
+        }
+    }
+}
