@@ -8,6 +8,7 @@ mod explain;
 mod inspect;
 mod mean;
 mod report;
+mod scan;
 mod seeds;
 mod synthesis;
 mod train;
@@ -70,6 +71,8 @@ enum Command {
     Neuron(synthesis::NeuronArguments),
     /// Compare models over many pictures, as the papers do.
     Report(report::ReportArguments),
+    /// Look at a whole set of pictures and keep what models make of it.
+    Scan(scan::ScanArguments),
     /// Fit the class Gaussians at which generation begins.
     Seeds(seeds::SeedsArguments),
     /// Time attacks and training steps on this machine.
@@ -177,6 +180,7 @@ impl Arguments {
             Some(Command::Invert(arguments)) => arguments.run(),
             Some(Command::Neuron(arguments)) => arguments.run(),
             Some(Command::Report(arguments)) => arguments.run(),
+            Some(Command::Scan(arguments)) => arguments.run(),
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             Some(Command::Walls(arguments)) => arguments.run(),

@@ -31,6 +31,11 @@ mod masks; // where true masks lie, and what of them a model sees
 mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 
+mod triage_database; // strangers' databases
+mod triage_query; // laws of the query language
+mod triage_report; // tables, pictures, pages, matrices
+mod triage_scan; // counts, resumption, brackets, lists
+
 mod wishes; // what the window asks of the engine
 
 mod batches;
