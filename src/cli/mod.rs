@@ -9,6 +9,7 @@ mod inspect;
 mod mean;
 mod render;
 mod report;
+mod scan;
 mod seeds;
 mod synthesis;
 mod train;
@@ -73,6 +74,8 @@ enum Command {
     Render(Box<render::RenderArguments>),
     /// Compare models over many pictures, as the papers do.
     Report(report::ReportArguments),
+    /// Look at a whole set of pictures and keep what models make of it.
+    Scan(scan::ScanArguments),
     /// Fit the class Gaussians at which generation begins.
     Seeds(seeds::SeedsArguments),
     /// Time attacks and training steps on this machine.
@@ -181,6 +184,7 @@ impl Arguments {
             Some(Command::Neuron(arguments)) => arguments.run(),
             Some(Command::Render(arguments)) => arguments.run(),
             Some(Command::Report(arguments)) => arguments.run(),
+            Some(Command::Scan(arguments)) => arguments.run(),
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             Some(Command::Walls(arguments)) => arguments.run(),

@@ -10,6 +10,7 @@ use rusqlite::{
 use super::fingerprint::Fingerprint;
 use super::plan::Plan;
 use super::schema;
+use crate::attack::Attack;
 use crate::error::Result;
 
 /// An open database of scanned pictures.
@@ -117,11 +118,20 @@ impl Database {
     }
 
     /// The number of an attack, which is told apart by all of its settings.
-    pub(super) fn attack(&self, attack: &crate::attack::Attack) -> Result<i64> {
+    pub(super) fn attack(&self, attack: &Attack) -> Result<i64> {
+        if let Some(known) = self.known_attack(attack)? {
+            return Ok(known);
+        }
+        let sql = "INSERT INTO attacks(config) VALUES (?) RETURNING id";
         let config = serde_json::to_string(attack).expect("plain data");
-        let sql = "INSERT INTO attacks(config) VALUES (?) \
-                   ON CONFLICT(config) DO UPDATE SET config = config RETURNING id";
         self.ask(|connection| connection.query_row(sql, [config], |row| row.get(0)))
+    }
+
+    /// The same, if any picture was attacked so.
+    pub(super) fn known_attack(&self, attack: &Attack) -> Result<Option<i64>> {
+        let config = serde_json::to_string(attack).expect("plain data");
+        let sql = "SELECT id FROM attacks WHERE config = ?";
+        self.one(sql, [config], |row| row.get(0))
     }
 
     /// The scan of that plan and those models, begun now if there is none yet.

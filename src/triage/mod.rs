@@ -12,6 +12,7 @@ mod gather;
 mod matrix;
 mod plan;
 pub mod query;
+pub mod report;
 mod scan;
 mod schema;
 mod store;

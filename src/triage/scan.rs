@@ -11,6 +11,7 @@ use super::database::Database;
 use super::fingerprint::Fingerprint;
 use super::gather::gather;
 use super::plan::Plan;
+use super::query::Vocabulary;
 use crate::data::{Listing, Split};
 use crate::error::Result;
 use crate::model::{Classifier, zoo};
@@ -136,6 +137,16 @@ impl Scan {
     /// Its number in the database.
     pub fn id(&self) -> i64 {
         self.id
+    }
+
+    /// What names a query of its results can use.
+    pub fn vocabulary(&self) -> Vocabulary {
+        let models = self.orders.models.iter();
+        let labels = models.flat_map(|(examined, _)| &examined.classifier.manifest().labels);
+        Vocabulary {
+            models: self.orders.models.len(),
+            classes: labels.chain(&self.listing.classes).cloned().collect(),
+        }
     }
 
     /// How far it is.

@@ -20,9 +20,18 @@ pub struct Table {
     pub records: Vec<Record>,
     /// Paths of those that could not, and why.
     pub broken: Vec<(String, String)>,
+    origin: Origin,
+}
+
+/// Where in the database a table comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Origin {
     scan: i64,
+    /// Pictures of the source.
+    total: usize,
     /// Entries of the scan that are in the table already.
     entries: usize,
+    models: Vec<i64>,
     attack: i64,
     family: i64,
 }
@@ -34,7 +43,6 @@ pub struct Subject {
     pub name: String,
     /// Its classes, as numbers of [`Table::classes`].
     pub classes: Vec<usize>,
-    model: i64,
 }
 
 /// A picture of a table.
@@ -94,9 +102,11 @@ impl Database {
     pub fn table(&self, scan: i64) -> Result<Table> {
         let found = self.scans()?.into_iter().find(|row| row.id == scan);
         let row = found.ok_or_else(|| Error::data(self.path(), "it has no such scan"))?;
-        let mut table = Table {
+        let mut table = Table::default();
+        let mut origin = Origin {
             scan,
-            ..Table::default()
+            total: row.total,
+            ..Origin::default()
         };
         for model in row.models {
             let (name, labels) = self.named(model)?;
@@ -104,14 +114,15 @@ impl Database {
             table.subjects.push(Subject {
                 name,
                 classes: labels.into_iter().map(number).collect(),
-                model,
             });
+            origin.models.push(model);
         }
         if let Some(attack) = &row.plan.attack {
-            table.attack = self.attack(attack)?;
-            table.family = self.attack(&family(attack))?;
+            origin.attack = self.known_attack(attack)?.unwrap_or_default();
+            origin.family = self.known_attack(&family(attack))?.unwrap_or_default();
         }
         table.plan = Some(row.plan);
+        table.origin = origin;
         self.extend(&mut table)?;
         Ok(table)
     }
@@ -123,7 +134,7 @@ impl Database {
     pub fn extend(&self, table: &mut Table) -> Result<()> {
         let sql = "SELECT path, label, picture, number, trouble FROM entries \
                    WHERE scan = ? AND position >= ? ORDER BY position";
-        let entries = self.all(sql, (table.scan, table.entries), |row| {
+        let entries = self.all(sql, (table.origin.scan, table.origin.entries), |row| {
             Ok(Entry {
                 path: row.get(0)?,
                 label: row.get(1)?,
@@ -131,7 +142,7 @@ impl Database {
                 trouble: row.get(4)?,
             })
         })?;
-        table.entries += entries.len();
+        table.origin.entries += entries.len();
         for entry in entries {
             let truth = entry
                 .label
@@ -176,7 +187,7 @@ impl Database {
         let subject = &table.subjects[side];
         let key = Key {
             picture,
-            model: subject.model,
+            model: table.origin.models[side],
         };
         let known = |class: usize| subject.classes.iter().position(|&known| known == class);
         let label = truth.and_then(known);
@@ -198,7 +209,7 @@ impl Database {
         };
         let label = label.unwrap_or(look.class);
         let aim = Aim {
-            attack: table.attack,
+            attack: table.origin.attack,
             label,
             noise: noise(attack, number),
         };
@@ -212,7 +223,7 @@ impl Database {
             linf: hit.linf,
             l2: hit.l2,
         });
-        side.flip = self.bracket(key, aim.of(table.family))?;
+        side.flip = self.bracket(key, aim.of(table.origin.family))?;
         Ok(Some(side))
     }
 
@@ -250,6 +261,25 @@ impl Table {
     /// The letter of a model in queries.
     pub fn letter(side: usize) -> char {
         (b'a' + side as u8) as char
+    }
+
+    /// How many pictures the scan's source has, seen or not.
+    pub fn total(&self) -> usize {
+        self.origin.total
+    }
+
+    /// The same with these records alone.
+    pub fn part(&self, selected: &[usize]) -> Self {
+        Self {
+            plan: self.plan.clone(),
+            subjects: self.subjects.clone(),
+            classes: self.classes.clone(),
+            records: selected
+                .iter()
+                .map(|&index| self.records[index].clone())
+                .collect(),
+            ..Self::default()
+        }
     }
 
     /// The class of that number, or nothing to say.

@@ -34,6 +34,11 @@ mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 mod budget; // how many pictures at once
 mod history; // undo and redo
 mod sessions; // what was on the screen comes back; hostile session files
+mod triage_database; // strangers' databases
+mod triage_query; // laws of the query language
+mod triage_report; // tables, pictures, pages, matrices
+mod triage_scan; // counts, resumption, brackets, lists
+
 mod wishes; // what the window asks of the engine
 
 mod export; // tables and arrays, read back

@@ -66,7 +66,8 @@ impl Query {
 enum Token {
     Word(String),
     Text(String),
-    Number(f32),
+    /// With its text, which may be a name.
+    Number(f32, String),
     Sign(&'static str),
 }
 
@@ -136,7 +137,7 @@ fn number_token(rest: &str) -> Result<(Token, usize), String> {
     };
     let value = value.filter(|value| value.is_finite());
     let value = value.ok_or_else(|| format!("“{}” is no number", &rest[..length]))?;
-    Ok((Token::Number(value), length))
+    Ok((Token::Number(value, rest[..length].to_owned()), length))
 }
 
 fn word_token(rest: &str) -> Result<(Token, usize), String> {
@@ -293,7 +294,7 @@ impl Parser<'_> {
         let name = match self.peek() {
             Some(Token::Text(text)) => text.clone(),
             Some(Token::Word(word)) if !RESERVED.contains(&word.as_str()) => word.clone(),
-            Some(Token::Number(number)) => number.to_string(),
+            Some(Token::Number(_, text)) => text.clone(),
             _ => return Err(self.wrong("here a name is wanted, between quotes if need be")),
         };
         self.next += 1;
@@ -328,7 +329,7 @@ impl Parser<'_> {
             return Err(self.wrong("here a comparison is wanted, such as <"));
         };
         self.next += 1;
-        let Some(Token::Number(value)) = self.peek() else {
+        let Some(Token::Number(value, _)) = self.peek() else {
             return Err(self.wrong("here a number is wanted"));
         };
         let filter = Filter::Number(column, *comparison, *value);

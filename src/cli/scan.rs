@@ -1,0 +1,182 @@
+//! `epsiloscope scan`: what models make of a whole set of pictures, kept in a file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::{AttackOptions, default_models, parse_epsilon};
+use crate::attack::Goal;
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+use crate::evaluate::BATCH;
+use crate::triage::{
+    Database, Examined, FlipSearch, Matrix, Plan, Query, Scan, Step, Table, report,
+};
+
+/// Looks at every picture of SOURCE with every model, attacks it, and keeps what it finds in a file;
+/// the same command again goes on where it was stopped.
+#[derive(Debug, Args)]
+pub struct ScanArguments {
+    /// A folder of pictures, a data set's folder (its test or val split is taken), or a text file of
+    /// paths, one a line, each with its class after a tab where that is known.
+    source: PathBuf,
+    /// Models, which queries call a, b, …: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<String>,
+    /// The file that results are kept in; one for many scans.
+    #[arg(long, default_value = "epsiloscope.db")]
+    db: PathBuf,
+    /// Do not attack.
+    #[arg(long, conflicts_with = "flip")]
+    clean: bool,
+    #[command(flatten)]
+    options: AttackOptions,
+    /// Search the ε at which each picture flips, by bisection.
+    #[arg(long)]
+    flip: bool,
+    /// The largest ε of that search; four times --eps by default.
+    #[arg(long, value_parser = parse_epsilon, requires = "flip")]
+    flip_most: Option<f32>,
+    /// How narrow the bracket around that ε has to be; a hundredth of the largest by default.
+    #[arg(long, value_parser = parse_epsilon, requires = "flip")]
+    tolerance: Option<f32>,
+    /// Keep the representations, for a map.
+    #[arg(long)]
+    map: bool,
+    /// Which pictures the matrices and files below are about, in which order, for instance
+    /// 'a.wrong and b.right sort by a.confidence desc'.
+    #[arg(long = "where", default_value = "")]
+    query: String,
+    /// Write the selection as a table.
+    #[arg(long)]
+    csv: Option<PathBuf>,
+    /// Write a page about the selection, with its matrices and worst pictures.
+    #[arg(long)]
+    html: Option<PathBuf>,
+    /// Copy the selected pictures to this folder.
+    #[arg(long)]
+    pictures: Option<PathBuf>,
+    /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
+    #[arg(long, default_value_t)]
+    backend: Backend,
+}
+
+impl ScanArguments {
+    /// Scans, prints the matrices and writes the selection.
+    pub fn run(&self) -> Result<()> {
+        let database = Database::open(&self.db)?;
+        let device = Compute::open(&self.backend)?.device;
+        let names = self.models.iter();
+        let models = names.map(|name| Examined::open(name, &device));
+        let models = models.collect::<Result<Vec<Examined>>>()?;
+        let mut scan = Scan::new(database, &self.plan()?, models, BATCH)?;
+        let query = Query::parse(&self.query, &scan.vocabulary());
+        let query = query.map_err(|mistake| {
+            let place = " ".repeat(mistake.at);
+            Error::Config(format!("{}\n{place}^\n{mistake}", self.query))
+        })?;
+        let finished = go(&mut scan)?;
+        let id = scan.id();
+        let table = scan.into_database().table(id)?;
+        if !finished {
+            let (done, total) = (table.records.len() + table.broken.len(), table.total());
+            println!(
+                "Stopped after {done} of {total} pictures; the same command goes on from there"
+            );
+        }
+        self.tell(&table, &query)
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        let source = std::path::absolute(&self.source);
+        let source = source.map_err(|error| Error::io(&self.source, "find", error))?;
+        let most = self.flip_most.unwrap_or(4.0 * self.options.eps);
+        Ok(Plan {
+            source,
+            models: self.models.clone(),
+            attack: (!self.clean).then(|| self.options.attack(Goal::Untargeted)),
+            flip: self.flip.then(|| FlipSearch {
+                most,
+                tolerance: self.tolerance.unwrap_or(most / 100.0),
+            }),
+            map: self.map,
+        })
+    }
+
+    fn tell(&self, table: &Table, query: &Query) -> Result<()> {
+        let selected = query.select(table);
+        println!("{} of {} pictures", selected.len(), table.records.len());
+        if let Some((path, reason)) = table.broken.first() {
+            let count = table.broken.len();
+            println!("{count} cannot be opened; the first: {path}: {reason}");
+        }
+        for matrix in Matrix::all(&table.part(&selected)) {
+            print(&matrix);
+        }
+        if let Some(path) = &self.csv {
+            report::csv(table, &selected, path)?;
+        }
+        if let Some(path) = &self.html {
+            report::html(table, query, &selected, path)?;
+        }
+        if let Some(folder) = &self.pictures {
+            report::copy(table, &selected, folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// Scans until the end or until Ctrl-C ends it after a batch. Whether it came to the end.
+fn go(scan: &mut Scan) -> Result<bool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    let handler = move || asked.store(true, Ordering::Relaxed);
+    // Without a handler the scan ends at once, and loses the batch at hand.
+    let _ = ctrlc::set_handler(handler);
+    let bar: ProgressBar = super::evaluate::progress("Scanning", scan.progress().total);
+    loop {
+        match scan.step()? {
+            Step::Working => continue,
+            Step::Finished => break,
+            Step::Stored => bar.set_position(scan.progress().done as u64),
+        }
+        if stop.load(Ordering::Relaxed) {
+            bar.finish_and_clear();
+            return Ok(false);
+        }
+    }
+    bar.finish_and_clear();
+    let progress = scan.progress();
+    if let Some(rate) = progress.per_second() {
+        let known = progress.known;
+        println!("{rate:.1} pictures a second; of {known} all was known");
+    }
+    Ok(true)
+}
+
+/// A matrix in letters; columns are as wide as their names.
+fn print(matrix: &Matrix) {
+    let (rows, columns) = (&matrix.rows, &matrix.columns);
+    let width = rows
+        .parts
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max();
+    let width = width.unwrap_or(0);
+    println!(
+        "\n{} (down: {}; across: {})",
+        matrix.title, rows.title, columns.title
+    );
+    let heads = columns.parts.iter().map(|(name, _)| format!("  {name:>6}"));
+    println!("{:width$}{}", "", heads.collect::<String>());
+    for ((name, _), counts) in rows.parts.iter().zip(&matrix.counts) {
+        let cells = columns.parts.iter().zip(counts).map(|((name, _), count)| {
+            let width = name.chars().count().max(6);
+            format!("  {count:>width$}")
+        });
+        println!("{name:width$}{}", cells.collect::<String>());
+    }
+}

@@ -1,0 +1,192 @@
+//! One page about a selection that needs nothing but itself.
+
+use std::fmt::Write;
+use std::io::Cursor;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::ImageFormat;
+use image::imageops::FilterType;
+
+use super::super::matrix::{Axis, Matrix};
+use super::super::query::Query;
+use super::super::table::{Record, Side, Table};
+use crate::data::Entry;
+use crate::error::Result;
+use crate::model::write_atomically;
+
+/// How many of the worst pictures are shown.
+const WORST: usize = 20;
+
+/// Longest side of a picture on the page, in pixels.
+const SHOWN: u32 = 128;
+
+/// More classes than this make no table that anybody reads.
+const MOST_CLASSES: usize = 30;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;\
+padding:0 1em;color:#222;background:#fff}table{border-collapse:collapse;margin:1em 0}\
+th,td{border:1px solid #ccc;padding:.25em .6em;text-align:right}th{font-weight:600;\
+background:#f3f3f3}caption{text-align:left;color:#555}td:empty{background:#fafafa}\
+figure{display:inline-block;vertical-align:top;width:14em;margin:0 1em 1.5em 0;\
+overflow-wrap:anywhere}figcaption{font-size:.85em}img{image-rendering:pixelated;min-width:96px}\
+code{background:#f3f3f3;padding:.1em .3em}";
+
+/// Writes a page about the records `selected` by `query`: the matrices of the selection and its worst
+/// pictures, which are those that models are wrong about with the highest confidence, clean before
+/// attacked.
+///
+/// # Errors
+/// [`crate::error::Error::Io`] when the page cannot be written; a picture that cannot be opened any
+/// more is said to be so on the page.
+pub fn html(table: &Table, query: &Query, selected: &[usize], path: &Path) -> Result<()> {
+    let part = table.part(selected);
+    let mut page = String::new();
+    let source = part
+        .plan
+        .as_ref()
+        .map(|plan| plan.source.display().to_string());
+    let source = escaped(&source.unwrap_or_default());
+    let _ = write!(
+        page,
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <title>Pictures of {source}</title><style>{STYLE}</style><h1>{source}</h1>"
+    );
+    facts(&mut page, table, &part, query);
+    for matrix in Matrix::all(&part) {
+        counts(&mut page, &matrix);
+    }
+    worst(&mut page, &part);
+    write_atomically(path, page.as_bytes())
+}
+
+/// Text that is nothing but text on a page.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            // Nothing that turns the order of letters round or hides them.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.push('\u{fffd}'),
+            c if c.is_control() && c != '\n' => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+fn facts(page: &mut String, table: &Table, part: &Table, query: &Query) {
+    let query = match query.to_string() {
+        text if text.is_empty() => "all".into(),
+        text => format!("<code>{}</code>", escaped(&text)),
+    };
+    let (some, all) = (part.records.len(), table.records.len());
+    let _ = write!(page, "<p>{some} of {all} pictures: {query}");
+    if let Some(attack) = part.plan.as_ref().and_then(|plan| plan.attack.as_ref()) {
+        let _ = write!(page, "<br>Attack: {}", escaped(&attack.to_string()));
+    }
+    for (side, subject) in part.subjects.iter().enumerate() {
+        let letter = Table::letter(side);
+        let _ = write!(page, "<br>Model {letter}: {}", escaped(&subject.name));
+    }
+    page.push_str("</p>");
+}
+
+fn counts(page: &mut String, matrix: &Matrix) {
+    let title = escaped(&matrix.title);
+    let _ = write!(page, "<h2>{title}</h2>");
+    let widest = matrix.rows.parts.len().max(matrix.columns.parts.len());
+    if widest > MOST_CLASSES {
+        let _ = write!(page, "<p>{widest} classes are too many for a table.</p>");
+        return;
+    }
+    let heads = |axis: &Axis| -> Vec<String> {
+        let names = axis.parts.iter();
+        names
+            .map(|(name, _)| format!("<th>{}</th>", escaped(name)))
+            .collect()
+    };
+    let (rows, columns) = (escaped(&matrix.rows.title), escaped(&matrix.columns.title));
+    let _ = write!(
+        page,
+        "<table><caption>Down: {rows}; across: {columns}</caption><tr><td></td>{}</tr>",
+        heads(&matrix.columns).concat()
+    );
+    for (head, row) in heads(&matrix.rows).into_iter().zip(&matrix.counts) {
+        let cell = |&count: &usize| match count {
+            0 => "<td></td>".to_owned(),
+            count => format!("<td>{count}</td>"),
+        };
+        let cells: String = row.iter().map(cell).collect();
+        let _ = write!(page, "<tr>{head}{cells}</tr>");
+    }
+    page.push_str("</table>");
+}
+
+/// How wrong models are about a picture: the confidence of their wrong answers, with one more where
+/// the picture was not even attacked.
+fn badness(record: &Record) -> f32 {
+    let of = |side: &Side| {
+        let clean = (side.right == Some(false)).then_some(1.0 + side.confidence);
+        let attacked = side.attacked.filter(|hit| hit.right == Some(false));
+        clean.or(attacked.map(|hit| hit.confidence)).unwrap_or(0.0)
+    };
+    record.sides.iter().flatten().map(of).fold(0.0, f32::max)
+}
+
+fn worst(page: &mut String, table: &Table) {
+    let mut bad: Vec<(f32, usize)> = table.records.iter().map(badness).zip(0..).collect();
+    bad.retain(|(badness, _)| *badness > 0.0);
+    bad.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    bad.truncate(WORST);
+    if bad.is_empty() {
+        return;
+    }
+    page.push_str("<h2>The worst</h2>");
+    for (_, index) in bad {
+        let record = &table.records[index];
+        let picture = thumbnail(Path::new(&record.path)).unwrap_or_else(|error| {
+            let reason = escaped(&error.to_string());
+            format!("<p>{reason}</p>")
+        });
+        let _ = write!(page, "<figure>{picture}<figcaption>");
+        let _ = write!(page, "{}", escaped(&record.path));
+        if record.truth.is_some() {
+            let truth = escaped(table.class(record.truth));
+            let _ = write!(page, "<br>true: {truth}");
+        }
+        for (letter, side) in ('a'..).zip(&record.sides) {
+            let Some(side) = side else { continue };
+            let said = |class: usize, confidence: f32| {
+                let class = escaped(table.class(Some(class)));
+                format!("{class} ({:.1} %)", confidence * 100.0)
+            };
+            let _ = write!(page, "<br>{letter}: {}", said(side.class, side.confidence));
+            if let Some(hit) = side.attacked {
+                let _ = write!(page, ", attacked {}", said(hit.class, hit.confidence));
+            }
+        }
+        page.push_str("</figcaption></figure>");
+    }
+}
+
+fn thumbnail(path: &Path) -> Result<String> {
+    let entry = Entry::at(path.into());
+    let picture = entry.decode(&entry.bytes()?)?;
+    let (width, height) = picture.pixels.dimensions();
+    let scale = (SHOWN as f32 / width.max(height) as f32).min(1.0);
+    let [w, h] = [width, height].map(|side| ((side as f32 * scale).round() as u32).max(1));
+    let small = image::imageops::resize(&*picture.pixels, w, h, FilterType::Triangle);
+    let mut png = Cursor::new(Vec::new());
+    let encoded = small.write_to(&mut png, ImageFormat::Png);
+    encoded.map_err(|error| crate::error::Error::io(path, "show", error))?;
+    let data = STANDARD.encode(png.into_inner());
+    Ok(format!(
+        "<img alt=\"\" src=\"data:image/png;base64,{data}\">"
+    ))
+}
