@@ -1,6 +1,7 @@
 //! The system's own dialogs, each in a thread of its own, so that none holds up a frame.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::{Error, Result};
@@ -10,6 +11,8 @@ use crate::model::write_atomically;
 use crate::picture::{self, Picture};
 use crate::session::{self, Missing, Opened, Session, Snapshot};
 use crate::state::{Entry, State};
+use crate::triage::{Query, Table, report};
+use crate::ui::Takeaway;
 use crate::view::Frame;
 
 /// What a dialog led to.
@@ -51,6 +54,8 @@ pub enum Outcome {
         /// What was saved.
         state: Box<State>,
     },
+    /// A database of scans was chosen.
+    Database(PathBuf),
     /// Missing pictures were found.
     Found(Vec<(Missing, Entry)>),
     /// It did not work.
@@ -141,6 +146,48 @@ impl Dialogs {
             let image = picture::to_rgb(frame.planes(), frame.size());
             let error = image.save(&path).err()?;
             Some(Outcome::Trouble(Error::io(&path, "write", error)))
+        });
+    }
+
+    /// Asks for a database of scans.
+    pub fn choose_database(&self) {
+        self.work(|| {
+            let dialog = rfd::FileDialog::new().set_title("Open a database of scans");
+            let dialog = dialog
+                .add_filter("Databases", &["db", "sqlite"])
+                .add_filter("All files", &["*"]);
+            dialog.pick_file().map(Outcome::Database)
+        });
+    }
+
+    /// Asks where, and writes the selected pictures of a table.
+    pub fn take_away(
+        &self,
+        kind: Takeaway,
+        table: Arc<Table>,
+        query: String,
+        selection: Vec<usize>,
+    ) {
+        self.work(move || {
+            let dialog = rfd::FileDialog::new();
+            let written = match kind {
+                Takeaway::Csv => {
+                    let dialog = dialog.set_title("Table of the selection");
+                    let path = dialog.set_file_name("selection.csv").save_file()?;
+                    report::csv(&table, &selection, &path)
+                }
+                Takeaway::Pictures => {
+                    let folder = dialog.set_title("Folder for the pictures").pick_folder()?;
+                    report::copy(&table, &selection, &folder).map(drop)
+                }
+                Takeaway::Report => {
+                    let dialog = dialog.set_title("Report of the selection");
+                    let path = dialog.set_file_name("selection.html").save_file()?;
+                    let query = Query::parse(&query, &table.vocabulary()).unwrap_or_default();
+                    report::html(&table, &query, &selection, &path)
+                }
+            };
+            written.err().map(Outcome::Trouble)
         });
     }
 

@@ -20,7 +20,7 @@
 //! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what goes wrong in a whole set of pictures | [`triage`] |
-//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`watch`] |
+//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`archive`], [`thumbnails`], [`watch`] |
 //! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`headless`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | sessions: what was on the screen, in a file | [`session`] |
@@ -28,6 +28,7 @@
 //! | GPU or CPU, memory, start-up and frame times | [`device`], [`memory`], [`vitals`] |
 
 pub mod app;
+pub mod archive;
 pub mod attack;
 pub mod attribution;
 pub mod cli;
@@ -54,6 +55,7 @@ pub mod samples;
 pub mod session;
 pub mod state;
 pub mod synthesis;
+pub mod thumbnails;
 pub mod train;
 pub mod triage;
 pub mod ui;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::data;
 use crate::error::{Error, Result};
 use crate::mask::{self, Finder};
 use crate::picture::{Picture, has_picture_name};
@@ -15,12 +16,22 @@ const MOST: usize = 10_000;
 /// Decoded pictures may take this many bytes together; the rest of a folder is then left unopened.
 const BUDGET: usize = 512 << 20;
 
+/// A picture of a scanned set.
+pub struct Wanted {
+    /// Its path; see [`data::Entry::at`].
+    pub path: PathBuf,
+    /// Its class, where that is known.
+    pub truth: Option<String>,
+}
+
 /// A picture that has been opened.
 pub struct Opened {
     /// The picture.
     pub picture: Picture,
     /// Its true mask, if one was found beside it.
     pub mask: Option<Picture>,
+    /// Its class, where that is known.
+    pub truth: Option<String>,
     /// Whether it is the first of those that were opened together.
     pub first: bool,
 }
@@ -65,6 +76,16 @@ impl Loader {
         self.work(move || paths);
     }
 
+    /// Opens a picture of a scanned set, be it a file or a record of one.
+    pub fn open_entry(&self, wanted: Wanted) {
+        let mut delivery = self.delivery();
+        std::thread::spawn(move || {
+            let entry = data::Entry::at(wanted.path);
+            let opened = entry.bytes().and_then(|bytes| entry.decode(&bytes));
+            delivery.send(opened, wanted.truth);
+        });
+    }
+
     /// Asks for files, or for a folder, in the system's own dialog.
     pub fn open_dialog(&self, folder: bool) {
         self.work(move || {
@@ -84,14 +105,18 @@ impl Loader {
         self.receiver.try_iter().collect()
     }
 
-    fn work(&self, choose: impl FnOnce() -> Vec<PathBuf> + Send + 'static) {
-        let mut delivery = Delivery {
+    fn delivery(&self) -> Delivery {
+        Delivery {
             sender: self.sender.clone(),
             context: self.context.clone(),
             held: self.held.clone(),
             first: true,
             masks: Finder::default(),
-        };
+        }
+    }
+
+    fn work(&self, choose: impl FnOnce() -> Vec<PathBuf> + Send + 'static) {
+        let mut delivery = self.delivery();
         std::thread::spawn(move || {
             for path in choose() {
                 delivery.path(&path);
@@ -101,7 +126,7 @@ impl Loader {
 }
 
 impl Delivery {
-    fn send(&mut self, result: Result<Picture>) {
+    fn send(&mut self, result: Result<Picture>, truth: Option<String>) {
         let result = result.map(|picture| Opened {
             // A mask that cannot be opened, or is of another size, is as good as none.
             mask: self
@@ -109,6 +134,7 @@ impl Delivery {
                 .find(&picture.path)
                 .and_then(|path| mask::open(&path, picture.original).ok()),
             picture,
+            truth,
             first: std::mem::replace(&mut self.first, false),
         });
         // The window may be gone; then nobody waits.
@@ -124,14 +150,14 @@ impl Delivery {
                  Remove some, or open fewer",
                 BUDGET >> 20
             );
-            self.send(Err(Error::data(path, reason)));
+            self.send(Err(Error::data(path, reason)), None);
             return false;
         }
         let opened = Picture::open(path);
         if let Ok(picture) = &opened {
             self.held.fetch_add(picture.bytes(), Ordering::Relaxed);
         }
-        self.send(opened);
+        self.send(opened, None);
         true
     }
 
@@ -142,7 +168,7 @@ impl Delivery {
         }
         let entries = match std::fs::read_dir(path) {
             Ok(entries) => entries,
-            Err(error) => return self.send(Err(Error::io(path, "read", error))),
+            Err(error) => return self.send(Err(Error::io(path, "read", error)), None),
         };
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -150,12 +176,12 @@ impl Delivery {
             .collect();
         files.sort();
         if files.is_empty() {
-            return self.send(Err(Error::data(path, "it holds no picture")));
+            return self.send(Err(Error::data(path, "it holds no picture")), None);
         }
         if files.len() > MOST {
             let count = files.len();
             let reason = format!("it holds {count} pictures; only the first {MOST} are opened");
-            self.send(Err(Error::data(path, reason)));
+            self.send(Err(Error::data(path, reason)), None);
         }
         for file in files.into_iter().take(MOST) {
             if !self.file(&file) {

@@ -31,6 +31,15 @@ impl App {
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
+            Action::OpenDatabase => self.dialogs.choose_database(),
+            Action::ChooseScan(scan) => self.ask(|archive| archive.choose(Some(scan))),
+            Action::Explore(index) => self.explore(index),
+            Action::Walk(step) => self.walk(step),
+            Action::Tag(pictures, tag, on) => self.ask(|archive| archive.tag(pictures, &tag, on)),
+            Action::SaveQuery(name, query) => {
+                self.ask(|archive| archive.save_view(&name, query.as_deref()));
+            }
+            Action::TakeAway(kind) => self.take_away(kind),
             Action::Views => self.views = !self.views,
             Action::ShowView(index) => self.show_view(index),
             Action::Present => self.present(context),

@@ -2,15 +2,18 @@
 
 mod actions;
 mod news;
+mod panels;
 mod sessions;
 mod stage;
+mod triage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use egui::{CentralPanel, Color32, Panel, ViewportCommand};
+use egui::ViewportCommand;
 
+use crate::archive::Archive;
 use crate::device::Compute;
 use crate::dialogs::Dialogs;
 use crate::engine::Engine;
@@ -20,8 +23,9 @@ use crate::loader::Loader;
 use crate::model::Manifest;
 use crate::results::Row;
 use crate::session::Home;
-use crate::state::{Bottom, State, advance, complete};
-use crate::ui::{self, Action};
+use crate::state::{State, advance, complete};
+use crate::thumbnails::Thumbnailer;
+use crate::ui;
 use crate::view;
 use crate::vitals::Vitals;
 use sessions::Desk;
@@ -43,6 +47,9 @@ pub struct App {
     /// Whether the list of views is open.
     views: bool,
     stage: Option<Stage>,
+    /// The database that is open.
+    archive: Option<Archive>,
+    triage: ui::triage::Memory,
     /// Of the first model that has looked at anything.
     manifest: Option<Arc<Manifest>>,
     hover: ui::tile::Hover,
@@ -86,7 +93,7 @@ pub fn open_window(
         let mut app = App::new(&context.egui_ctx, compute, models, paths);
         // A picture of the window for a document is no work to keep.
         if let Some(home) = Home::usual().filter(|_| screenshot.is_none()) {
-            app = app.at_home(home);
+            app = app.at_home(&context.egui_ctx, home);
         }
         Ok(Box::new(App { screenshot, ..app }))
     });
@@ -125,6 +132,11 @@ impl App {
             help: false,
             views: false,
             stage: None,
+            archive: None,
+            triage: ui::triage::Memory::new(Thumbnailer::new(None, {
+                let wake = context.clone();
+                move || wake.request_repaint()
+            })),
             manifest: None,
             hover: None,
             grid: ui::grid::Memory::default(),
@@ -140,7 +152,11 @@ impl App {
     }
 
     /// Keeps what is on the screen in `home`, so that no end of the program loses it.
-    pub fn at_home(mut self, home: Home) -> Self {
+    pub fn at_home(mut self, context: &egui::Context, home: Home) -> Self {
+        let wake = context.clone();
+        let cache = Some(home.thumbnails());
+        let thumbnailer = Thumbnailer::new(cache, move || wake.request_repaint());
+        self.triage = ui::triage::Memory::new(thumbnailer);
         self.desk.settle_in(home);
         self
     }
@@ -148,6 +164,7 @@ impl App {
     /// Takes in what happened since the last frame.
     pub fn logic(&mut self, context: &egui::Context) {
         self.hear(context);
+        self.hear_archive(context);
         self.play(context);
         advance(&mut self.state, &self.rows);
         self.photograph(context);
@@ -193,124 +210,6 @@ impl App {
         let next = self.state.attack.epsilon + step;
         self.state.attack.epsilon = if next > range { 0.0 } else { next };
         context.request_repaint();
-    }
-
-    fn panels(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if let Some(look) = self.rows.iter().find_map(|row| row.look.as_ref()) {
-            self.manifest = Some(look.manifest.clone());
-        }
-        // Without a look yet, what the last one said: settings must not be clamped to nothing.
-        let (labels, input, stages) = match &self.manifest {
-            Some(manifest) => {
-                let stages = manifest.architecture.stages();
-                (manifest.labels.clone(), manifest.input, stages)
-            }
-            None => (Vec::new(), [32, 32], 0),
-        };
-        let looks = self.rows.iter().filter_map(|row| row.look.as_ref());
-        let labels_differ = looks.into_iter().any(|look| look.manifest.labels != labels);
-        // The window is cleared to the panels' colour, so they need not paint it once more.
-        let style = ui.style().clone();
-        let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);
-        let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
-        let presenting = self.state.presenting;
-        if let Some(presenting) = presenting {
-            ui.ctx().set_zoom_factor(ui::stage::zoom(ui.ctx()));
-            Panel::top("view").frame(edge).show(ui, |ui| {
-                ui::stage::title(ui, &self.state, presenting);
-            });
-        } else {
-            Panel::top("menu").frame(edge).show(ui, |ui| {
-                let status = ui::menu::Status {
-                    device: &self.device,
-                    busy: self.engine.busy(),
-                    can_undo: self.desk.history.can_undo(),
-                    can_redo: self.desk.history.can_redo(),
-                    recent: &self.desk.recent,
-                    last: self.desk.home.as_ref().map(Home::last),
-                };
-                ui::menu::show(ui, &mut self.state, &status, &mut actions);
-            });
-        }
-        if presenting.is_none() || self.state.display.timeline {
-            self.bottom(ui, edge, &mut actions);
-        }
-        let sides = presenting.is_none() && self.state.display.filled.is_none();
-        if sides && self.state.display.library {
-            Panel::left("library")
-                .frame(edge)
-                .default_size(190.0)
-                .size_range(120.0..=400.0)
-                .show(ui, |ui| {
-                    ui::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
-                });
-        }
-        if sides && self.state.display.controls {
-            Panel::right("controls")
-                .frame(edge)
-                .default_size(300.0)
-                .size_range(260.0..=500.0)
-                .show(ui, |ui| {
-                    egui::ScrollArea::vertical()
-                        .auto_shrink(false)
-                        .show(ui, |ui| {
-                            ui::controls::show(
-                                ui,
-                                &mut self.state,
-                                (&labels, input, stages),
-                                labels_differ,
-                                &mut self.original,
-                                &mut actions,
-                            );
-                        });
-                });
-        }
-        CentralPanel::default().frame(middle).show(ui, |ui| {
-            ui::grid::show(
-                ui,
-                &mut self.state,
-                &self.rows,
-                &mut self.grid,
-                &mut self.hover,
-                &mut actions,
-            );
-        });
-        ui::model::show(ui.ctx(), &mut self.state, &self.rows, &mut actions);
-        ui::model::choose_row(ui.ctx(), &self.state, &mut actions);
-        ui::sessions::show(
-            ui.ctx(),
-            &self.desk.rescues,
-            &self.desk.missing,
-            &mut actions,
-        );
-        ui::views::show(ui.ctx(), &mut self.views, &mut self.state, &mut actions);
-        ui::help::show(ui.ctx(), &mut self.help);
-        ui::help::messages(ui.ctx(), &mut self.messages);
-        if let (Some(presenting), Some(stage)) = (presenting, &self.stage) {
-            let now = ui.ctx().input(|input| input.time);
-            ui::stage::overlay(ui.ctx(), presenting);
-            ui::stage::hint(ui.ctx(), now - stage.since);
-        }
-        actions
-    }
-
-    /// The panel at the bottom.
-    fn bottom(&mut self, ui: &mut egui::Ui, frame: egui::Frame, actions: &mut Vec<Action>) {
-        Panel::bottom("timeline")
-            .frame(frame)
-            .resizable(true)
-            .default_size(if self.stage.is_some() { 110.0 } else { 150.0 })
-            .min_size(90.0)
-            .show(ui, |ui| {
-                let (state, rows) = (&mut self.state, &self.rows);
-                match state.display.bottom {
-                    Bottom::Epsilon => ui::timeline::show(ui, state, rows),
-                    Bottom::Synthesis => ui::progress::show(ui, state, rows, actions),
-                    Bottom::Units => ui::units::show(ui, state, rows, &mut self.thumbnails),
-                    Bottom::Counterfactual => ui::contrast::show(ui, state, rows, actions),
-                }
-            });
     }
 
     fn wish(&mut self) {

@@ -43,7 +43,8 @@ impl App {
             match result {
                 Ok(opened) => {
                     let before = self.state.selected;
-                    self.state.add_with_mask(opened.picture, None, opened.mask);
+                    self.state
+                        .add_with_mask(opened.picture, opened.truth, opened.mask);
                     if !opened.first {
                         self.state.selected = before;
                     }
@@ -80,6 +81,7 @@ impl App {
                     }
                 }
                 Outcome::Saved { path, state } => self.session_saved(path, *state),
+                Outcome::Database(path) => self.use_database(path),
                 Outcome::Found(found) => self.found_again(found),
                 Outcome::Trouble(error) => self.messages.push(error.to_string()),
                 Outcome::Background(folder) => {

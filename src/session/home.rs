@@ -71,6 +71,13 @@ impl Home {
         self.folder.join("last").with_extension(EXTENSION)
     }
 
+    /// Where small pictures of scanned sets are kept.
+    pub fn thumbnails(&self) -> PathBuf {
+        // There must be a folder for it; without one nothing is kept.
+        let _ = fs::create_dir_all(&self.folder);
+        self.folder.join("thumbnails.db")
+    }
+
     /// Turns the autosave into the last session, as the program ends by itself.
     pub fn close(&mut self) {
         if let Some((path, file)) = self.lock.take() {

@@ -124,5 +124,7 @@ impl State {
             && self.selected == other.selected
             && self.studio.done == other.studio.done
             && self.studio.cursor == other.studio.cursor
+            && self.page == other.page
+            && self.triage == other.triage
     }
 }

@@ -6,6 +6,7 @@ mod history;
 mod library;
 mod studio;
 mod tame;
+mod triage;
 mod views;
 mod wishes;
 
@@ -23,6 +24,7 @@ pub use display::{Bottom, Column, Display};
 pub use history::History;
 pub use library::{Entry, Library};
 pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
+pub use triage::{Page, Sight, Triage};
 pub use views::{Presenting, View};
 pub use wishes::{case, complete, shared_scale, wanted};
 
@@ -72,6 +74,10 @@ pub struct State {
     pub arriving: Option<PathBuf>,
     /// Views prepared for a presentation, in their order.
     pub views: Vec<View>,
+    /// What fills the window.
+    pub page: Page,
+    /// How a scan is looked through.
+    pub triage: Triage,
     /// The presentation under way.
     #[serde(skip)]
     pub presenting: Option<Presenting>,
@@ -105,6 +111,8 @@ impl State {
             about: None,
             arriving: None,
             views: Vec::new(),
+            page: Page::default(),
+            triage: Triage::default(),
             presenting: None,
             playing: false,
             display: Display::default(),
@@ -168,6 +176,8 @@ impl State {
             std::mem::take(&mut self.studio)
         };
         *self = Self {
+            page: self.page,
+            triage: std::mem::take(&mut self.triage),
             about: self.about,
             arriving: self.arriving.take(),
             playing: false,

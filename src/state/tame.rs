@@ -35,6 +35,8 @@ impl State {
         if let Some(threshold) = &mut self.contrasts.threshold {
             within(threshold, 0.0, 1.0, 0.5);
         }
+        let usual_side = usual.triage.side;
+        within(&mut self.triage.side, 32.0, 256.0, usual_side);
         self.studio.units.truncate(MOST_ROWS);
         self.studio.until = self.studio.until.min(MOST_STEPS);
         for view in &mut self.views {

@@ -3,10 +3,10 @@
 use egui::{Context, Key, Modifiers};
 
 use super::Action;
-use crate::state::{Column, State};
+use crate::state::{Column, Page, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 19] = [
+pub const LIST: [(&str, &str); 21] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -20,6 +20,11 @@ pub const LIST: [(&str, &str); 19] = [
         "present the views: arrows or a clicker step, B black, L spotlight, T timeline, Esc ends",
     ),
     ("V", "the list of views"),
+    ("F6", "from the explorer to the triage page, or back"),
+    (
+        ", .",
+        "previous or next picture of the triage page's selection",
+    ),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     (
         "Ctrl+S, Ctrl+Shift+S",
@@ -63,6 +68,22 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         return;
     }
     super::stage::keys(ctx, state, actions);
+    if pressed(Key::F6) {
+        state.page = match state.page {
+            Page::Explorer => Page::Triage,
+            Page::Triage => Page::Explorer,
+        };
+    }
+    if state.page == Page::Triage {
+        // The other keys are the grid's.
+        return;
+    }
+    if pressed(Key::Comma) {
+        actions.push(Action::Walk(-1));
+    }
+    if pressed(Key::Period) {
+        actions.push(Action::Walk(1));
+    }
     if pressed(Key::F5) {
         actions.push(Action::Present);
     }

@@ -6,7 +6,7 @@ use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::{Action, theme};
 use crate::model::zoo::SETS;
-use crate::state::{Column, State};
+use crate::state::{Column, Page, State};
 
 /// What the bar says of the engine.
 pub struct Status<'a> {
@@ -38,6 +38,11 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
                 ui.close();
             }
         });
+        ui.separator();
+        ui.selectable_value(&mut state.page, Page::Explorer, "Explorer")
+            .on_hover_text("One picture before all models (F6)");
+        ui.selectable_value(&mut state.page, Page::Triage, "Triage")
+            .on_hover_text("A scanned set of pictures, to be searched for what goes wrong (F6)");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if status.busy > 0 {
                 ui.spinner();

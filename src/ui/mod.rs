@@ -23,6 +23,7 @@ pub mod studio;
 pub mod theme;
 pub mod tile;
 pub mod timeline;
+pub mod triage;
 pub mod trust;
 pub mod units;
 pub mod views;
@@ -31,6 +32,17 @@ use std::path::PathBuf;
 
 use crate::model::foreign::Saying;
 use crate::session::Rescue;
+
+/// What becomes of a selection of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeaway {
+    /// A table of what was found.
+    Csv,
+    /// The pictures themselves.
+    Pictures,
+    /// One page with matrices and the worst pictures.
+    Report,
+}
 
 /// What a panel asks the application for.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +79,20 @@ pub enum Action {
     ChooseLabels(usize),
     /// Write what was said of a row's model to a file.
     SaveDescription(usize),
+    /// Ask for a database of scans.
+    OpenDatabase,
+    /// Show this scan of the database.
+    ChooseScan(i64),
+    /// Explore this picture of the scan.
+    Explore(usize),
+    /// Explore the picture so many places on in the selection.
+    Walk(isize),
+    /// Put a tag on pictures of the database, or take it off.
+    Tag(Vec<i64>, String, bool),
+    /// Save a query under a name, or without one forget the name.
+    SaveQuery(String, Option<String>),
+    /// Write the selection of a scan somewhere.
+    TakeAway(Takeaway),
     /// Show or hide the list of views.
     Views,
     /// Put a view on the screen.

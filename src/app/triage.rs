@@ -1,0 +1,104 @@
+//! The triage page's dealings with the rest of the window.
+
+use std::path::PathBuf;
+
+use super::App;
+use crate::archive::Archive;
+use crate::loader::Wanted;
+use crate::state::Page;
+use crate::ui::Takeaway;
+
+impl App {
+    /// Opens the database that the state names, unless it is open; hears what it says.
+    pub(super) fn hear_archive(&mut self, context: &egui::Context) {
+        let wanted = &self.state.triage.database;
+        let shown = self.state.page == Page::Triage;
+        let open = self.archive.as_ref().map(Archive::path);
+        if wanted.as_deref() != open && shown {
+            let wake = context.clone();
+            self.archive = wanted.as_deref().map(|path| {
+                let scan = self.state.triage.scan;
+                Archive::open(path, scan, move || wake.request_repaint())
+            });
+            self.triage.contents = crate::archive::Contents::default();
+        }
+        match self.archive.as_ref().and_then(Archive::news) {
+            Some(Ok(contents)) => self.triage.contents = contents,
+            Some(Err(error)) => {
+                self.messages.push(error.to_string());
+                self.archive = None;
+                self.state.triage.database = None;
+            }
+            None => {}
+        }
+        self.triage.refresh(&self.state.triage);
+    }
+
+    /// Asks something of the open database.
+    pub(super) fn ask(&self, request: impl FnOnce(&Archive)) {
+        if let Some(archive) = &self.archive {
+            request(archive);
+        }
+    }
+
+    /// Uses another database.
+    pub(super) fn use_database(&mut self, path: PathBuf) {
+        self.state.triage = crate::state::Triage {
+            database: Some(path),
+            side: self.state.triage.side,
+            ..crate::state::Triage::default()
+        };
+        self.state.page = Page::Triage;
+    }
+
+    /// Opens a picture of the table in the explorer, before the models of the scan and attacked as there.
+    pub(super) fn explore(&mut self, index: usize) {
+        let table = self.triage.contents.table.clone();
+        let Some(record) = table.records.get(index) else {
+            return;
+        };
+        if let Some(plan) = &table.plan {
+            let before = self.state.models.clone();
+            if plan.models != before && plan.models.len() <= crate::jobs::MOST_ROWS {
+                self.state.models.clone_from(&plan.models);
+                self.forget_rows(&before);
+            }
+            if let Some(attack) = &plan.attack {
+                self.state.attack = attack.clone();
+                let range = self.state.range().max(attack.epsilon);
+                *self.state.range_mut() = range;
+            }
+        }
+        self.state.triage.chosen = Some(index);
+        self.state.page = Page::Explorer;
+        let path = PathBuf::from(&record.path);
+        let mut entries = self.state.library.iter();
+        match entries.position(|entry| entry.picture.path == path) {
+            Some(place) => self.state.selected = Some(place),
+            None => self.loader.open_entry(Wanted {
+                path,
+                truth: record.truth.map(|class| table.classes[class].clone()),
+            }),
+        }
+    }
+
+    /// Explores the next or previous picture of the selection.
+    pub(super) fn walk(&mut self, step: isize) {
+        let selection = &self.triage.selection;
+        let Some(last) = selection.len().checked_sub(1) else {
+            return;
+        };
+        let place = self.triage.place(&self.state.triage);
+        let next = place.map_or(0, |place| place.saturating_add_signed(step).min(last));
+        let index = selection[next];
+        self.explore(index);
+    }
+
+    /// Writes the selection to a file or folder that a person chooses.
+    pub(super) fn take_away(&self, kind: Takeaway) {
+        let table = self.triage.contents.table.clone();
+        let query = self.state.triage.query.clone();
+        let selection = self.triage.selection.clone();
+        self.dialogs.take_away(kind, table, query, selection);
+    }
+}

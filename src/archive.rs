@@ -1,0 +1,152 @@
+//! The database behind the triage page, in a thread of its own: however slow the disk is, no frame waits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::triage::{Database, ScanRow, Table};
+
+/// How often a scan that may be under way is looked at anew.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// What is known of a database.
+#[derive(Clone, Default)]
+pub struct Contents {
+    /// All scans, the newest first.
+    pub scans: Vec<ScanRow>,
+    /// Saved queries by name.
+    pub views: Vec<(String, String)>,
+    /// What the chosen scan found so far.
+    pub table: Arc<Table>,
+    /// The scan.
+    pub scan: Option<i64>,
+}
+
+/// What the window asks for.
+enum Letter {
+    Choose(Option<i64>),
+    Tag(Vec<i64>, String, bool),
+    Save(String, Option<String>),
+}
+
+/// The window's end of an open database; dropping it closes the file.
+pub struct Archive {
+    path: PathBuf,
+    outbox: Sender<Letter>,
+    inbox: Receiver<Result<Contents>>,
+}
+
+impl Archive {
+    /// Opens a database in the background and reads a scan, by default the newest; `wake` is called
+    /// after news.
+    pub fn open(path: &Path, scan: Option<i64>, wake: impl Fn() + Send + 'static) -> Self {
+        let (outbox, letters) = channel();
+        let (news, inbox) = channel();
+        let file = path.to_owned();
+        std::thread::spawn(move || {
+            let tell = |contents: Result<Contents>| {
+                let heard = news.send(contents).is_ok();
+                wake();
+                heard
+            };
+            if let Err(error) = serve(&file, scan, &letters, &tell) {
+                tell(Err(error));
+            }
+        });
+        Self {
+            path: path.into(),
+            outbox,
+            inbox,
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The newest contents, if there are new ones, or what went wrong.
+    pub fn news(&self) -> Option<Result<Contents>> {
+        self.inbox.try_iter().last()
+    }
+
+    /// Reads another scan.
+    pub fn choose(&self, scan: Option<i64>) {
+        self.send(Letter::Choose(scan));
+    }
+
+    /// Puts a tag on pictures, or takes it off.
+    pub fn tag(&self, pictures: Vec<i64>, tag: &str, on: bool) {
+        self.send(Letter::Tag(pictures, tag.into(), on));
+    }
+
+    /// Saves a query under a name, or without one forgets the name.
+    pub fn save_view(&self, name: &str, query: Option<&str>) {
+        self.send(Letter::Save(name.into(), query.map(str::to_owned)));
+    }
+
+    fn send(&self, letter: Letter) {
+        // A thread that is gone has said why.
+        let _ = self.outbox.send(letter);
+    }
+}
+
+/// Answers letters until the window drops its end or no longer listens.
+fn serve(
+    path: &Path,
+    scan: Option<i64>,
+    letters: &Receiver<Letter>,
+    tell: &dyn Fn(Result<Contents>) -> bool,
+) -> Result<()> {
+    let mut database = Database::open(path)?;
+    let mut contents = read(&database, scan)?;
+    let mut heard = tell(Ok(contents.clone()));
+    while heard {
+        match letters.recv_timeout(EVERY) {
+            Ok(Letter::Choose(scan)) => contents = read(&database, scan)?,
+            Ok(Letter::Tag(pictures, tag, on)) => {
+                database.tag(&pictures, &tag, on)?;
+                database.extend(Arc::make_mut(&mut contents.table))?;
+            }
+            Ok(Letter::Save(name, query)) => {
+                database.save_view(&name, query.as_deref())?;
+                contents.views = database.views()?;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let scans = database.scans()?;
+                if scans == contents.scans {
+                    continue;
+                }
+                contents.scans = scans;
+                contents.scan = contents.scan.or(contents.scans.first().map(|row| row.id));
+                match contents.scan {
+                    Some(scan) if contents.table.plan.is_none() => {
+                        contents.table = Arc::new(database.table(scan)?);
+                    }
+                    _ => database.extend(Arc::make_mut(&mut contents.table))?,
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        heard = tell(Ok(contents.clone()));
+    }
+    Ok(())
+}
+
+fn read(database: &Database, scan: Option<i64>) -> Result<Contents> {
+    let scans = database.scans()?;
+    let known = scan.filter(|scan| scans.iter().any(|row| row.id == *scan));
+    let scan = known.or(scans.first().map(|row| row.id));
+    let table = match scan {
+        Some(scan) => database.table(scan)?,
+        None => Table::default(),
+    };
+    Ok(Contents {
+        views: database.views()?,
+        scans,
+        table: Arc::new(table),
+        scan,
+    })
+}

@@ -1,0 +1,155 @@
+//! The triage page: a scanned set of pictures, to be searched for what goes wrong.
+
+mod bar;
+mod detail;
+mod grid;
+mod histograms;
+mod matrices;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use egui::{CentralPanel, Context, Frame, Panel, TextureHandle, Ui};
+
+use super::{Action, theme};
+use crate::archive::Contents;
+use crate::state::{Sight, State, Triage};
+use crate::thumbnails::Thumbnailer;
+use crate::triage::query::Mistake;
+use crate::triage::{Matrix, Query, Table};
+
+/// Textures kept at once: some screens full.
+const TEXTURES: usize = 3000;
+
+/// What the page keeps from frame to frame.
+pub struct Memory {
+    /// What is known of the open database.
+    pub contents: Contents,
+    /// The pictures that the query selects, by their places in the table.
+    pub selection: Vec<usize>,
+    /// What is wrong with the query's text.
+    mistake: Option<Mistake>,
+    /// What the selection belongs to.
+    of: (Arc<Table>, String),
+    matrices: Vec<Matrix>,
+    textures: HashMap<String, (Option<TextureHandle>, u64)>,
+    frame: u64,
+    thumbnailer: Thumbnailer,
+    /// Words being written.
+    tag: String,
+    view: String,
+    /// Whether the chosen picture is to be scrolled to.
+    follow: bool,
+    /// Where a drag over a histogram began.
+    dragged: Option<f64>,
+}
+
+impl Memory {
+    /// Nothing is open yet.
+    pub fn new(thumbnailer: Thumbnailer) -> Self {
+        let contents = Contents::default();
+        Self {
+            of: (contents.table.clone(), String::new()),
+            contents,
+            selection: Vec::new(),
+            mistake: None,
+            matrices: Vec::new(),
+            textures: HashMap::new(),
+            frame: 0,
+            thumbnailer,
+            tag: String::new(),
+            view: String::new(),
+            follow: true,
+            dragged: None,
+        }
+    }
+
+    /// Selects anew where table or query have changed. A query with a mistake leaves the selection.
+    pub fn refresh(&mut self, triage: &Triage) {
+        let table = &self.contents.table;
+        let grown = !Arc::ptr_eq(table, &self.of.0);
+        if grown {
+            self.matrices = Matrix::all(table);
+        }
+        if !grown && triage.query == self.of.1 {
+            return;
+        }
+        self.of = (table.clone(), triage.query.clone());
+        match Query::parse(&triage.query, &table.vocabulary()) {
+            Ok(query) => {
+                self.selection = query.select(table);
+                self.mistake = None;
+            }
+            Err(mistake) => self.mistake = Some(mistake),
+        }
+    }
+
+    /// The place of the chosen picture in the selection.
+    pub fn place(&self, triage: &Triage) -> Option<usize> {
+        let chosen = triage.chosen?;
+        self.selection.iter().position(|&index| index == chosen)
+    }
+
+    /// Takes in thumbnails, and lets those go that were not seen for longest.
+    fn receive(&mut self, ctx: &Context) {
+        self.frame += 1;
+        for (path, image) in self.thumbnailer.arrived() {
+            let texture = image.map(|image| {
+                let size = [image.width() as usize, image.height() as usize];
+                let image = egui::ColorImage::from_rgb(size, image.as_raw());
+                ctx.load_texture(&path, image, egui::TextureOptions::LINEAR)
+            });
+            self.textures.insert(path, (texture, self.frame));
+        }
+        if self.textures.len() > TEXTURES {
+            let mut ages: Vec<u64> = self.textures.values().map(|(_, seen)| *seen).collect();
+            ages.sort_unstable();
+            let oldest = ages[ages.len() / 2];
+            let now = self.frame;
+            self.textures
+                .retain(|_, (_, seen)| *seen > oldest || *seen + 1 >= now);
+        }
+    }
+}
+
+/// Draws the page.
+pub fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut Vec<Action>) {
+    memory.refresh(&state.triage);
+    memory.receive(ui.ctx());
+    let plain = Frame::side_top_panel(ui.style()).fill(egui::Color32::TRANSPARENT);
+    Panel::top("triage bar").frame(plain).show(ui, |ui| {
+        bar::show(ui, &mut state.triage, memory, actions);
+    });
+    Panel::right("triage detail")
+        .frame(plain)
+        .default_size(280.0)
+        .show(ui, |ui| {
+            egui::ScrollArea::vertical()
+                .auto_shrink(false)
+                .show(ui, |ui| {
+                    detail::show(ui, &mut state.triage, memory, actions);
+                });
+        });
+    CentralPanel::default().frame(plain).show(ui, |ui| {
+        if memory.contents.table.records.is_empty() {
+            ui.centered_and_justified(|ui| {
+                ui.label(empty(&state.triage, &memory.contents));
+            });
+            return;
+        }
+        match state.triage.sight {
+            Sight::Grid => grid::show(ui, &mut state.triage, memory, actions),
+            Sight::Matrices => matrices::show(ui, &mut state.triage, memory),
+            Sight::Histograms => histograms::show(ui, &mut state.triage, memory),
+        }
+    });
+}
+
+/// What there is to do while nothing can be shown.
+fn empty(triage: &Triage, contents: &Contents) -> egui::RichText {
+    theme::weak(match (&triage.database, contents.scans.is_empty()) {
+        (None, _) => "Open a scan database, or make one: epsiloscope scan FOLDER --db FILE",
+        (Some(_), true) => "This database has no scan yet: epsiloscope scan FOLDER --db FILE",
+        (Some(_), false) => "The scan has found no picture yet",
+    })
+}
