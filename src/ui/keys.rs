@@ -3,10 +3,11 @@
 use egui::{Context, Key, Modifiers};
 
 use super::Action;
+use super::export::Kind;
 use crate::state::{Column, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 19] = [
+pub const LIST: [(&str, &str); 21] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -26,6 +27,8 @@ pub const LIST: [(&str, &str); 19] = [
         "save the session, or under a new name",
     ),
     ("Ctrl+Shift+O", "open a session"),
+    ("Ctrl+E, Ctrl+Shift+E", "export a figure, a film"),
+    ("C", "copy a figure of what is on the screen"),
     ("Ctrl+O", "open pictures"),
     ("Ctrl+V", "paste a picture"),
     ("Del", "remove the picture from the library"),
@@ -52,6 +55,8 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
             Key::S,
             Action::SaveSession { elsewhere: false },
         ),
+        (both, Key::E, Action::OpenExport(Kind::Film)),
+        (Modifiers::COMMAND, Key::E, Action::OpenExport(Kind::Figure)),
         (Modifiers::COMMAND, Key::O, Action::OpenFiles),
         (Modifiers::COMMAND, Key::Q, Action::Quit),
     ] {
@@ -65,6 +70,9 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     super::stage::keys(ctx, state, actions);
     if pressed(Key::F5) {
         actions.push(Action::Present);
+    }
+    if pressed(Key::C) {
+        actions.push(Action::CopyFigure);
     }
     if pressed(Key::V) {
         actions.push(Action::Views);
