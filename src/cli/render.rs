@@ -266,6 +266,11 @@ impl RenderArguments {
         Film {
             figure: Figure {
                 curves: true,
+                size: if self.figure.is_some() {
+                    figure.size
+                } else {
+                    self.size(Film::default().figure.size)
+                },
                 ..figure.clone()
             },
             motion: match self.film {

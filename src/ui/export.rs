@@ -6,7 +6,7 @@ use super::{Action, theme};
 use crate::cli::parse_epsilon;
 use crate::exporter::Work;
 use crate::figure::{Figure, Size, Spread};
-use crate::film::{Film, Motion};
+use crate::film::{Film, Motion, ffmpeg};
 use crate::state::{Column, State};
 
 /// What is exported.
@@ -23,10 +23,12 @@ pub enum Kind {
 pub struct Settings {
     /// What it is open for.
     pub open: Option<Kind>,
-    /// The figure, and every frame of the film.
+    /// The figure.
     pub figure: Figure,
-    /// The film; its figure is the one above.
+    /// The film.
     pub film: Film,
+    /// Whether MP4 films can be written.
+    mp4: bool,
     /// What came of the last work.
     pub said: String,
     /// ε as they are typed.
@@ -38,21 +40,22 @@ impl Settings {
     pub fn open(&mut self, kind: Kind, state: &State) {
         self.open = Some(kind);
         self.said.clear();
-        self.figure.columns = state.display.columns();
-        let rows = 0..state.models.len();
-        self.figure.rows = rows.filter(|&row| state.display.shows_row(row)).collect();
+        self.mp4 = ffmpeg().is_some();
+        for figure in [&mut self.figure, &mut self.film.figure] {
+            figure.columns = state.display.columns();
+            let rows = 0..state.models.len();
+            figure.rows = rows.filter(|&row| state.display.shows_row(row)).collect();
+        }
         if let Motion::Epsilon { to, .. } = &mut self.film.motion {
             *to = state.range();
         }
     }
 
-    fn film(&self) -> Film {
-        Film {
-            figure: Figure {
-                curves: true,
-                ..self.figure.clone()
-            },
-            ..self.film.clone()
+    /// The figure, or that of the film's frames.
+    fn arranged(&mut self, kind: Kind) -> &mut Figure {
+        match kind {
+            Kind::Figure => &mut self.figure,
+            Kind::Film => &mut self.film.figure,
         }
     }
 }
@@ -80,16 +83,16 @@ pub fn show(
         .default_width(430.0)
         .collapsible(false)
         .show(ctx, |ui| {
-            contents(ui, settings, state);
+            contents(ui, settings.arranged(kind), state);
             if kind == Kind::Film {
                 ui.separator();
-                motion(ui, &mut settings.film, state);
+                motion(ui, settings, state);
             } else {
                 epsilons(ui, settings);
             }
             ui.separator();
-            size(ui, &mut settings.figure);
-            parts(ui, &mut settings.figure, kind);
+            size(ui, settings.arranged(kind));
+            parts(ui, settings.arranged(kind));
             ui.separator();
             match progress {
                 Some(share) => working(ui, share, actions),
@@ -112,8 +115,7 @@ fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
 }
 
 /// Rows and columns.
-fn contents(ui: &mut Ui, settings: &mut Settings, state: &State) {
-    let figure = &mut settings.figure;
+fn contents(ui: &mut Ui, figure: &mut Figure, state: &State) {
     ui.horizontal_wrapped(|ui| {
         ui.label("Rows");
         for row in 0..state.models.len() {
@@ -170,7 +172,8 @@ fn epsilons(ui: &mut Ui, settings: &mut Settings) {
     }
 }
 
-fn motion(ui: &mut Ui, film: &mut Film, state: &State) {
+fn motion(ui: &mut Ui, settings: &mut Settings, state: &State) {
+    let film = &mut settings.film;
     ui.horizontal(|ui| {
         let from_zero = Motion::Epsilon {
             from: 0.0,
@@ -203,7 +206,7 @@ fn motion(ui: &mut Ui, film: &mut Film, state: &State) {
         ui.add(DragValue::new(&mut film.hold).range(0.0..=60.0).speed(0.1));
         ui.label("s");
     });
-    if crate::film::ffmpeg().is_none() {
+    if !settings.mp4 {
         ui.label(theme::weak(
             "GIF and folders of pictures; for MP4, ffmpeg must be installed.",
         ));
@@ -249,19 +252,17 @@ fn size(ui: &mut Ui, figure: &mut Figure) {
     });
 }
 
-fn parts(ui: &mut Ui, figure: &mut Figure, kind: Kind) {
+fn parts(ui: &mut Ui, figure: &mut Figure) {
     ui.horizontal_wrapped(|ui| {
         for (part, name) in [
             (&mut figure.heads, "Titles"),
             (&mut figure.names, "Models"),
             (&mut figure.notes, "Predictions"),
             (&mut figure.color_bar, "Colour bar"),
-            (&mut figure.caption, "Settings"),
+            (&mut figure.caption, "Caption"),
+            (&mut figure.curves, "Curves"),
         ] {
             ui.checkbox(part, name);
-        }
-        if kind == Kind::Figure {
-            ui.checkbox(&mut figure.curves, "Curves");
         }
     });
 }
@@ -280,21 +281,19 @@ fn working(ui: &mut Ui, share: f32, actions: &mut Vec<Action>) {
 }
 
 fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions: &mut Vec<Action>) {
-    let figure = || settings.figure.clone();
-    let film = settings.film();
-    let validity = match kind {
-        Kind::Figure => settings.figure.validate(),
-        Kind::Film => film.validate(),
+    let (figure, validity) = match kind {
+        Kind::Figure => (&settings.figure, settings.figure.validate()),
+        Kind::Film => (&settings.film.figure, settings.film.validate()),
     };
-    let empty = settings.figure.rows.is_empty() || settings.figure.columns.is_empty();
+    let empty = figure.rows.is_empty() || figure.columns.is_empty();
     let able = state.entry().is_some() && validity.is_ok() && !empty;
     let works = match kind {
         Kind::Figure => vec![
-            ("Export…", Work::Figure(figure())),
-            ("Copy", Work::Copy(figure())),
-            ("Numbers…", Work::Numbers(figure())),
+            ("Export…", Work::Figure(figure.clone())),
+            ("Copy", Work::Copy(figure.clone())),
+            ("Numbers…", Work::Numbers(figure.clone())),
         ],
-        Kind::Film => vec![("Export…", Work::Film(film))],
+        Kind::Film => vec![("Export…", Work::Film(settings.film.clone()))],
     };
     ui.horizontal(|ui| {
         for (name, work) in works {
