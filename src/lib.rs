@@ -21,7 +21,7 @@
 //! | training and measuring | [`train`], [`evaluate`] |
 //! | what goes wrong in a whole set of pictures | [`triage`] |
 //! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`archive`], [`thumbnails`], [`watch`] |
-//! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`headless`] |
+//! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`exporter`], [`headless`] |
 //! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
 //! | sessions: what was on the screen, in a file | [`session`] |
 //! | the command line | [`cli`] |
@@ -41,6 +41,7 @@ pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod export;
+pub mod exporter;
 pub mod figure;
 pub mod film;
 pub mod headless;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use egui::ViewportCommand;
 
 use super::App;
+use crate::exporter::Work;
+use crate::figure::Figure;
 use crate::model::foreign::{self, Saying};
 use crate::model::zoo;
 use crate::results::Row;
@@ -56,6 +58,13 @@ impl App {
                 self.dialogs.find_missing(self.desk.missing.clone(), folder);
             }
             Action::ForgetMissing => self.desk.missing.clear(),
+            Action::OpenExport(kind) => self.export.open(kind, &self.state),
+            Action::Export(work) => self.exporter.begin(*work, &self.state, &self.rows),
+            Action::CopyFigure => {
+                let work = Work::Copy(Figure::default());
+                self.exporter.begin(work, &self.state, &self.rows);
+            }
+            Action::CancelExport => self.exporter.cancel(),
             Action::Help => self.help = !self.help,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }

@@ -18,6 +18,7 @@ use crate::device::Compute;
 use crate::dialogs::Dialogs;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::exporter::Exporter;
 use crate::jobs::{Explorer, Lane, MOST_ROWS};
 use crate::loader::Loader;
 use crate::model::Manifest;
@@ -44,6 +45,8 @@ pub struct App {
     dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
+    exporter: Exporter,
+    export: ui::export::Settings,
     /// Whether the list of views is open.
     views: bool,
     stage: Option<Stage>,
@@ -124,12 +127,14 @@ impl App {
             desk: Desk::new(&state),
             state,
             rows,
-            engine: start_engine(context, compute.device),
+            engine: start_engine(context, compute.device.clone()),
             device: compute.label,
             loader: Loader::new(context.clone()),
             dialogs: Dialogs::new(context.clone()),
             messages: Vec::new(),
             help: false,
+            exporter: Exporter::new(compute.device.clone(), context.clone()),
+            export: ui::export::Settings::default(),
             views: false,
             stage: None,
             archive: None,

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::{App, start_engine};
 use crate::attribution::{Background, Method};
 use crate::dialogs::Outcome;
+use crate::exporter::Done;
 use crate::jobs::News;
 use crate::model::foreign::{LabelSource, Saying, has_model_name};
 use crate::picture::Picture;
@@ -57,6 +58,7 @@ impl App {
             entry.picture.bytes() + mask
         });
         self.loader.set_held(held.sum());
+        self.hear_exporter(context);
         for outcome in self.dialogs.outcomes() {
             match outcome {
                 Outcome::Mask { of, mask } => {
@@ -119,10 +121,28 @@ impl App {
 }
 
 impl App {
+    /// Takes in what became of a figure or film.
+    fn hear_exporter(&mut self, context: &egui::Context) {
+        match self.exporter.outcome() {
+            Some(Ok(Done::Written(path))) => {
+                self.export.said = format!("{} is written", path.display());
+            }
+            Some(Ok(Done::Copied(image))) => {
+                let size = [image.width() as usize, image.height() as usize];
+                context.copy_image(egui::ColorImage::from_rgb(size, image.as_raw()));
+                self.export.said = "copied".into();
+            }
+            Some(Err(error)) => self.messages.push(error.to_string()),
+            Some(Ok(Done::Nothing)) => self.export.said = "cancelled".into(),
+            None => {}
+        }
+    }
+
     /// Begins all computations anew on the CPU, the device being gone.
     pub(super) fn compute_on_cpu(&mut self, context: &egui::Context, reason: &str) {
         self.engine = start_engine(context, Device::flex());
         self.rows.fill(Row::default());
+        self.exporter.compute_on(Device::flex());
         self.device = "CPU (the GPU was lost)".into();
         self.messages.push(format!(
             "The GPU was lost; everything is computed anew, on the CPU. It said: {reason}"

@@ -122,6 +122,13 @@ impl App {
         ui::model::choose_row(context, &self.state, actions);
         ui::sessions::show(context, &self.desk.rescues, &self.desk.missing, actions);
         ui::views::show(context, &mut self.views, &mut self.state, actions);
+        ui::export::show(
+            context,
+            &mut self.export,
+            &self.state,
+            self.exporter.progress(),
+            actions,
+        );
         ui::help::show(context, &mut self.help);
         ui::help::messages(context, &mut self.messages);
         if let (Some(presenting), Some(stage)) = (self.state.presenting, &self.stage) {

@@ -128,7 +128,7 @@ impl AttackOptions {
 }
 
 /// A number, or a fraction such as `8/255`.
-fn parse_epsilon(text: &str) -> Result<f32, String> {
+pub(crate) fn parse_epsilon(text: &str) -> Result<f32, String> {
     let number = |text: &str| {
         text.trim()
             .parse::<f32>()

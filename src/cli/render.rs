@@ -12,7 +12,7 @@ use crate::attack::Goal;
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::export;
-use crate::figure::{Figure, Page, Sheet, Size, Spread, page, png, shots, svg};
+use crate::figure::{Figure, Size, Spread, shots};
 use crate::film::{self, Film, Footage, Format, Motion};
 use crate::headless::Headless;
 use crate::model::write_atomically;
@@ -119,8 +119,7 @@ enum Moving {
 /// What a path is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Png,
-    Svg,
+    Figure,
     Film,
     Csv,
     Data,
@@ -158,7 +157,7 @@ impl RenderArguments {
                 bar.suspend(|| println!("{}", path.display()));
             }
         }
-        let still = self.wanting(&kinds, &[Kind::Png, Kind::Svg, Kind::Csv, Kind::Data]);
+        let still = self.wanting(&kinds, &[Kind::Figure, Kind::Csv, Kind::Data]);
         if !still.is_empty() {
             self.stills(&still, &figure, &state, &mut engine, &mut watch)?;
         }
@@ -169,8 +168,7 @@ impl RenderArguments {
     fn kind(&self, path: &Path) -> Result<Kind> {
         let ending = path.extension().and_then(|ending| ending.to_str());
         match ending.map(str::to_ascii_lowercase).as_deref() {
-            Some("png") => Ok(Kind::Png),
-            Some("svg") => Ok(Kind::Svg),
+            Some("png" | "svg") => Ok(Kind::Figure),
             Some("csv") => Ok(Kind::Csv),
             None if self.film.is_none() => Ok(Kind::Data),
             _ if Format::of(path).is_some() => Ok(Kind::Film),
@@ -268,6 +266,11 @@ impl RenderArguments {
         Film {
             figure: Figure {
                 curves: true,
+                size: if self.figure.is_some() {
+                    figure.size
+                } else {
+                    self.size(Film::default().figure.size)
+                },
                 ..figure.clone()
             },
             motion: match self.film {
@@ -301,11 +304,9 @@ impl RenderArguments {
             ..figure.clone()
         };
         let shots = shots(&computed, state, engine, watch)?;
-        let drawn = || -> Result<Page> { Ok(page(figure, &Sheet::new(figure, &shots)?)) };
         for (path, kind) in files {
             match kind {
-                Kind::Png => write_atomically(path, &png(&drawn()?)?)?,
-                Kind::Svg => write_atomically(path, svg(&drawn()?).as_bytes())?,
+                Kind::Figure => crate::figure::write(figure, &shots, path)?,
                 Kind::Csv => {
                     let shot = &shots[0];
                     let table = export::epsilon_csv(&shot.state, &shot.rows);

@@ -16,9 +16,12 @@ mod shots;
 mod svg;
 mod text;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::model::write_atomically;
 use crate::state::{Bottom, Column, State};
 
 pub use caption::caption;
@@ -215,5 +218,19 @@ impl Figure {
         state.checks.sanity = false;
         state.playing = false;
         state
+    }
+}
+
+/// Writes the figure that shows `shots`: as SVG if the path says so, else as PNG.
+///
+/// # Errors
+/// As [`Sheet::new`] and [`png()`]; [`Error::Io`] naming the path.
+pub fn write(figure: &Figure, shots: &[Shot], path: &Path) -> Result<()> {
+    let page = page(figure, &Sheet::new(figure, shots)?);
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("svg")) {
+        write_atomically(path, svg(&page).as_bytes())
+    } else {
+        write_atomically(path, &png(&page)?)
     }
 }

@@ -7,7 +7,7 @@ mod plots;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::figure::Figure;
+use crate::figure::{Figure, Size};
 use crate::state::{Column, State};
 
 pub use encode::{Format, ffmpeg, gif, mp4, pictures, write};
@@ -52,6 +52,11 @@ impl Default for Film {
         Self {
             figure: Figure {
                 curves: true,
+                // Films are for screens, and long.
+                size: Size::Pixels {
+                    width: 960.0,
+                    scale: 1.0,
+                },
                 ..Figure::default()
             },
             motion: Motion::Epsilon { from: 0.0, to: 0.5 },

@@ -3,10 +3,11 @@
 use egui::{Context, Key, Modifiers};
 
 use super::Action;
+use super::export::Kind;
 use crate::state::{Column, Page, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 21] = [
+pub const LIST: [(&str, &str); 23] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -31,6 +32,8 @@ pub const LIST: [(&str, &str); 21] = [
         "save the session, or under a new name",
     ),
     ("Ctrl+Shift+O", "open a session"),
+    ("Ctrl+E, Ctrl+Shift+E", "export a figure, a film"),
+    ("C", "copy a figure of what is on the screen"),
     ("Ctrl+O", "open pictures"),
     ("Ctrl+V", "paste a picture"),
     ("Del", "remove the picture from the library"),
@@ -57,6 +60,8 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
             Key::S,
             Action::SaveSession { elsewhere: false },
         ),
+        (both, Key::E, Action::OpenExport(Kind::Film)),
+        (Modifiers::COMMAND, Key::E, Action::OpenExport(Kind::Figure)),
         (Modifiers::COMMAND, Key::O, Action::OpenFiles),
         (Modifiers::COMMAND, Key::Q, Action::Quit),
     ] {
@@ -86,6 +91,9 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     }
     if pressed(Key::F5) {
         actions.push(Action::Present);
+    }
+    if pressed(Key::C) {
+        actions.push(Action::CopyFigure);
     }
     if pressed(Key::V) {
         actions.push(Action::Views);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
+use super::export::Kind;
 use super::{Action, theme};
 use crate::model::zoo::SETS;
 use crate::state::{Column, Page, State};
@@ -85,10 +86,24 @@ fn file(ui: &mut Ui, state: &State, status: &Status, actions: &mut Vec<Action>) 
             ui.close();
         }
     }
+    ui.menu_button("Export", |ui| export(ui, selected, actions));
     ui.menu_button("Recent sessions", |ui| recent(ui, status, actions));
     ui.separator();
     if ui.button("Quit   Ctrl+Q").clicked() {
         actions.push(Action::Quit);
+    }
+}
+
+fn export(ui: &mut Ui, enabled: bool, actions: &mut Vec<Action>) {
+    for (text, action) in [
+        ("Figure…   Ctrl+E", Action::OpenExport(Kind::Figure)),
+        ("Film…   Ctrl+Shift+E", Action::OpenExport(Kind::Film)),
+        ("Copy figure   C", Action::CopyFigure),
+    ] {
+        if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
+            actions.push(action);
+            ui.close();
+        }
     }
 }
 

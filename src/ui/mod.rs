@@ -7,6 +7,7 @@ pub mod contrast;
 pub mod controls;
 pub mod crop;
 pub mod explain;
+pub mod export;
 pub mod grid;
 pub mod help;
 pub mod keys;
@@ -30,6 +31,7 @@ pub mod views;
 
 use std::path::PathBuf;
 
+use crate::exporter::Work;
 use crate::model::foreign::Saying;
 use crate::session::Rescue;
 
@@ -127,6 +129,14 @@ pub enum Action {
     },
     /// Go on without the missing pictures.
     ForgetMissing,
+    /// Open the window for figures or films.
+    OpenExport(export::Kind),
+    /// Make a figure or film of what is on the screen.
+    Export(Box<Work>),
+    /// Put a figure of what is on the screen on the clipboard.
+    CopyFigure,
+    /// Stop making it.
+    CancelExport,
     /// Show or hide the list of keys.
     Help,
     /// Close the window.

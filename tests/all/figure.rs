@@ -12,6 +12,7 @@ use epsiloscope::headless::Headless;
 use epsiloscope::jobs::attack_once;
 use epsiloscope::model::zoo;
 use epsiloscope::picture::to_rgb;
+use epsiloscope::session::{self, Session, Snapshot};
 use epsiloscope::state::{Column, State, complete};
 use epsiloscope::watch::Watch;
 use resvg::usvg::{Node, Options, Tree};
@@ -328,6 +329,21 @@ fn without_a_window_the_same_is_computed() {
     let mut moved = screen.clone();
     moved.attack.epsilon = 0.123;
     assert!(on_screen(&figure, &moved, rows).is_none());
+
+    // A session opened again, in another engine, makes the same file.
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("saved.epsiloscope");
+    let snapshot = Snapshot {
+        state: wanted.clone(),
+        hashes: Vec::new(),
+        missing: Vec::new(),
+    };
+    session::write(&Session::of(&snapshot), &file).expect("a session");
+    let opened = session::open(&file).expect("the same session");
+    assert!(opened.troubles.is_empty());
+    let mut other = Headless::new(Device::flex());
+    let again = epsiloscope::figure::shots(&figure, &opened.state, &mut other, &mut watch);
+    assert!(bytes(&again.expect("results")) == bytes(&shots));
 
     watch.cancel = &stop;
     wanted.attack.steps = 3;

@@ -19,7 +19,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 12] = [
+const TESTS: [(&str, Check); 13] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -46,6 +46,7 @@ const TESTS: [(&str, Check); 12] = [
         "the_window_opens_other_programs_models",
         window::opens_other_programs_models,
     ),
+    ("the_window_exports_figures", window::exports_figures),
     ("a_lost_device_is_told", lost::is_told),
 ];
 

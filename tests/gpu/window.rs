@@ -101,3 +101,36 @@ pub fn opens_other_programs_models(gpu: &Compute) {
             && harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
 }
+
+/// The dialogs of figures and films open by key, and a figure goes to the clipboard.
+pub fn exports_figures(gpu: &Compute) {
+    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let mut harness = window(gpu, models);
+    until(&mut harness, "the attack, re-evaluated", |harness| {
+        harness.query_all_by_label_contains("re-evaluated").count() == 1
+    });
+    let both = egui::Modifiers::COMMAND | egui::Modifiers::SHIFT;
+    harness.key_press_modifiers(both, egui::Key::E);
+    harness.step();
+    harness.get_by_label("Export film");
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::E);
+    harness.step();
+    harness.get_by_label("Export figure");
+    harness.get_by_label("Caption").click();
+    harness.step();
+    harness.get_by_label("Copy").click();
+    let copied = |harness: &Harness<'_, App>| {
+        let commands = &harness.output().platform_output.commands;
+        commands.iter().find_map(|command| match command {
+            egui::OutputCommand::CopyImage(image) => Some(image.size),
+            _ => None,
+        })
+    };
+    until(&mut harness, "a figure on the clipboard", |harness| {
+        copied(harness).is_some()
+    });
+    // 1200 units at two pixels each.
+    assert_eq!(copied(&harness).map(|size| size[0]), Some(2400));
+    harness.step();
+    harness.get_by_label("copied");
+}

@@ -1,0 +1,314 @@
+//! The window for figures and films: what is in them, how large, and where they go.
+
+use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
+
+use super::{Action, theme};
+use crate::cli::parse_epsilon;
+use crate::exporter::Work;
+use crate::figure::{Figure, Size, Spread};
+use crate::film::{Film, Motion, ffmpeg};
+use crate::state::{Column, State};
+
+/// What is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A figure.
+    Figure,
+    /// A film.
+    Film,
+}
+
+/// What the window keeps from frame to frame.
+#[derive(Default)]
+pub struct Settings {
+    /// What it is open for.
+    pub open: Option<Kind>,
+    /// The figure.
+    pub figure: Figure,
+    /// The film.
+    pub film: Film,
+    /// Whether MP4 films can be written.
+    mp4: bool,
+    /// What came of the last work.
+    pub said: String,
+    /// ε as they are typed.
+    epsilons: String,
+}
+
+impl Settings {
+    /// Opens the window, with what is on the screen as the figure's rows and columns.
+    pub fn open(&mut self, kind: Kind, state: &State) {
+        self.open = Some(kind);
+        self.said.clear();
+        self.mp4 = ffmpeg().is_some();
+        for figure in [&mut self.figure, &mut self.film.figure] {
+            figure.columns = state.display.columns();
+            let rows = 0..state.models.len();
+            figure.rows = rows.filter(|&row| state.display.shows_row(row)).collect();
+        }
+        if let Motion::Epsilon { to, .. } = &mut self.film.motion {
+            *to = state.range();
+        }
+    }
+
+    /// The figure, or that of the film's frames.
+    fn arranged(&mut self, kind: Kind) -> &mut Figure {
+        match kind {
+            Kind::Figure => &mut self.figure,
+            Kind::Film => &mut self.film.figure,
+        }
+    }
+}
+
+/// Draws the window, if it is open; `progress` is that of the work under way.
+pub fn show(
+    ctx: &Context,
+    settings: &mut Settings,
+    state: &State,
+    progress: Option<f32>,
+    actions: &mut Vec<Action>,
+) {
+    let Some(kind) = settings.open else {
+        return alone(ctx, progress, actions);
+    };
+    let title = match kind {
+        Kind::Figure => "Export figure",
+        Kind::Film => "Export film",
+    };
+    let mut open = true;
+    Window::new(title)
+        .id(egui::Id::unique("export"))
+        .open(&mut open)
+        .default_pos([340.0, 60.0])
+        .default_width(430.0)
+        .collapsible(false)
+        .show(ctx, |ui| {
+            contents(ui, settings.arranged(kind), state);
+            if kind == Kind::Film {
+                ui.separator();
+                motion(ui, settings, state);
+            } else {
+                epsilons(ui, settings);
+            }
+            ui.separator();
+            size(ui, settings.arranged(kind));
+            parts(ui, settings.arranged(kind));
+            ui.separator();
+            match progress {
+                Some(share) => working(ui, share, actions),
+                None => buttons(ui, settings, state, kind, actions),
+            }
+        });
+    if !open {
+        settings.open = None;
+    }
+}
+
+/// The progress of a work whose window is closed.
+fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
+    if let Some(share) = progress {
+        Window::new("Exporting")
+            .anchor(egui::Align2::LEFT_BOTTOM, [12.0, -12.0])
+            .collapsible(false)
+            .show(ctx, |ui| working(ui, share, actions));
+    }
+}
+
+/// Rows and columns.
+fn contents(ui: &mut Ui, figure: &mut Figure, state: &State) {
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Rows");
+        for row in 0..state.models.len() {
+            let name = crate::model::foreign::title(&state.models[row]);
+            toggle(ui, &mut figure.rows, row, &name);
+        }
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Columns")
+            .on_hover_text("From left to right in the order in which they are ticked");
+        for column in Column::ALL {
+            toggle(ui, &mut figure.columns, column, column.name());
+        }
+    });
+}
+
+/// A checkbox that puts something at the end of a list, or takes it out.
+fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) {
+    let mut chosen = list.contains(&item);
+    if ui.checkbox(&mut chosen, name).changed() {
+        if chosen {
+            list.push(item);
+        } else {
+            list.retain(|other| *other != item);
+        }
+    }
+}
+
+fn epsilons(ui: &mut Ui, settings: &mut Settings) {
+    ui.horizontal(|ui| {
+        ui.label("ε");
+        let edit = TextEdit::singleline(&mut settings.epsilons)
+            .desired_width(170.0)
+            .hint_text("the one on the screen");
+        ui.add(edit)
+            .on_hover_text("Several, with commas between, such as 0.1, 0.25 or 2/255, 8/255");
+        for (spread, name) in [
+            (Spread::Across, "side by side"),
+            (Spread::Down, "one below the other"),
+        ] {
+            ui.radio_value(&mut settings.figure.spread, spread, name);
+        }
+    });
+    let values = settings.epsilons.split(',').map(str::trim);
+    let values: Result<Vec<f32>, String> = values
+        .filter(|value| !value.is_empty())
+        .map(parse_epsilon)
+        .collect();
+    match values {
+        Ok(values) => settings.figure.epsilons = values,
+        Err(error) => {
+            ui.label(theme::error(ui, error));
+        }
+    }
+}
+
+fn motion(ui: &mut Ui, settings: &mut Settings, state: &State) {
+    let film = &mut settings.film;
+    ui.horizontal(|ui| {
+        let from_zero = Motion::Epsilon {
+            from: 0.0,
+            to: state.range(),
+        };
+        for (motion, name) in [
+            (from_zero, "ε"),
+            (Motion::Synthesis, "Synthesis"),
+            (Motion::Counterfactual, "Counterfactual"),
+        ] {
+            let kind = std::mem::discriminant(&motion);
+            let chosen = std::mem::discriminant(&film.motion) == kind;
+            if ui.radio(chosen, name).clicked() && !chosen {
+                film.motion = motion;
+            }
+        }
+        if let Motion::Epsilon { from, to } = &mut film.motion {
+            let speed = state.range() / 200.0;
+            ui.label("from");
+            ui.add(DragValue::new(from).range(0.0..=*to).speed(speed));
+            ui.label("to");
+            ui.add(DragValue::new(to).range(*from..=1e3).speed(speed));
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.add(DragValue::new(&mut film.frames).range(2..=5000));
+        ui.label("frames,");
+        ui.add(DragValue::new(&mut film.rate).range(1.0..=100.0));
+        ui.label("a second, the last one for");
+        ui.add(DragValue::new(&mut film.hold).range(0.0..=60.0).speed(0.1));
+        ui.label("s");
+    });
+    if !settings.mp4 {
+        ui.label(theme::weak(
+            "GIF and folders of pictures; for MP4, ffmpeg must be installed.",
+        ));
+    }
+}
+
+fn size(ui: &mut Ui, figure: &mut Figure) {
+    ui.horizontal(|ui| {
+        let width = figure.size.width();
+        let on_paper = matches!(figure.size, Size::Millimetres { .. });
+        if ui.radio(!on_paper, "Pixels").clicked() && on_paper {
+            figure.size = Size::Pixels { width, scale: 2.0 };
+        }
+        if ui.radio(on_paper, "Paper").clicked() && !on_paper {
+            figure.size = Size::Millimetres {
+                width: 180.0,
+                dpi: 300.0,
+            };
+            figure.text = 9.0;
+        }
+        match &mut figure.size {
+            Size::Pixels { width, scale } => {
+                ui.add(DragValue::new(width).range(64.0..=8000.0).prefix("width "));
+                ui.add(
+                    DragValue::new(scale)
+                        .range(0.25..=8.0)
+                        .speed(0.05)
+                        .prefix("× "),
+                )
+                .on_hover_text("Pixels of the file for each unit of the width");
+            }
+            Size::Millimetres { width, dpi } => {
+                ui.add(DragValue::new(width).range(20.0..=1000.0).suffix(" mm"));
+                ui.add(DragValue::new(dpi).range(36.0..=1200.0).suffix(" dpi"));
+            }
+        }
+        ui.add(
+            DragValue::new(&mut figure.text)
+                .range(4.0..=100.0)
+                .prefix("text "),
+        )
+        .on_hover_text("Height of text, in the unit of the width in pixels");
+    });
+}
+
+fn parts(ui: &mut Ui, figure: &mut Figure) {
+    ui.horizontal_wrapped(|ui| {
+        for (part, name) in [
+            (&mut figure.heads, "Titles"),
+            (&mut figure.names, "Models"),
+            (&mut figure.notes, "Predictions"),
+            (&mut figure.color_bar, "Colour bar"),
+            (&mut figure.caption, "Caption"),
+            (&mut figure.curves, "Curves"),
+        ] {
+            ui.checkbox(part, name);
+        }
+    });
+}
+
+fn working(ui: &mut Ui, share: f32, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.add(
+            ProgressBar::new(share)
+                .desired_width(300.0)
+                .show_percentage(),
+        );
+        if ui.button("Cancel").clicked() {
+            actions.push(Action::CancelExport);
+        }
+    });
+}
+
+fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions: &mut Vec<Action>) {
+    let (figure, validity) = match kind {
+        Kind::Figure => (&settings.figure, settings.figure.validate()),
+        Kind::Film => (&settings.film.figure, settings.film.validate()),
+    };
+    let empty = figure.rows.is_empty() || figure.columns.is_empty();
+    let able = state.entry().is_some() && validity.is_ok() && !empty;
+    let works = match kind {
+        Kind::Figure => vec![
+            ("Export…", Work::Figure(figure.clone())),
+            ("Copy", Work::Copy(figure.clone())),
+            ("Numbers…", Work::Numbers(figure.clone())),
+        ],
+        Kind::Film => vec![("Export…", Work::Film(settings.film.clone()))],
+    };
+    ui.horizontal(|ui| {
+        for (name, work) in works {
+            if ui.add_enabled(able, egui::Button::new(name)).clicked() {
+                actions.push(Action::Export(Box::new(work)));
+            }
+        }
+        match validity {
+            Ok(()) if !settings.said.is_empty() => ui.label(theme::weak(&settings.said)),
+            Err(error) => ui.label(theme::error(ui, error.to_string())),
+            Ok(()) if empty => ui.label(theme::weak("nothing is chosen")),
+            Ok(()) => ui.label(theme::weak(match kind {
+                Kind::Figure => "PNG or SVG, by the file's ending",
+                Kind::Film => "GIF, MP4 or a folder, by the ending",
+            })),
+        };
+    });
+}
