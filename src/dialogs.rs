@@ -56,6 +56,10 @@ pub enum Outcome {
     },
     /// A database of scans was chosen.
     Database(PathBuf),
+    /// Something to scan was chosen.
+    Source(PathBuf),
+    /// A place for the database of a new scan was chosen.
+    NewDatabase(PathBuf),
     /// Missing pictures were found.
     Found(Vec<(Missing, Entry)>),
     /// It did not work.
@@ -157,6 +161,28 @@ impl Dialogs {
                 .add_filter("Databases", &["db", "sqlite"])
                 .add_filter("All files", &["*"]);
             dialog.pick_file().map(Outcome::Database)
+        });
+    }
+
+    /// Asks what to scan: a folder, or a list of files.
+    pub fn choose_source(&self, folder: bool) {
+        self.work(move || {
+            let dialog = rfd::FileDialog::new().set_title("What to scan");
+            let chosen = if folder {
+                dialog.pick_folder()
+            } else {
+                dialog.pick_file()
+            };
+            chosen.map(Outcome::Source)
+        });
+    }
+
+    /// Asks where the results of scans are to be kept.
+    pub fn choose_new_database(&self) {
+        self.work(|| {
+            let dialog = rfd::FileDialog::new().set_title("Keep the results in");
+            let path = dialog.set_file_name("scans.db").save_file()?;
+            Some(Outcome::NewDatabase(path))
         });
     }
 

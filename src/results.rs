@@ -73,7 +73,8 @@ impl Row {
             | Lane::Sanity(..)
             | Lane::Counterfactual(_)
             | Lane::Survey(_)
-            | Lane::Preview(_) => {
+            | Lane::Preview(_)
+            | Lane::Scan => {
                 self.errors.remove(&lane);
                 return;
             }
@@ -92,7 +93,7 @@ impl Row {
                 }
             }
             // The window itself answers these.
-            News::Checked | News::Scarce | News::Lost(_) => {}
+            News::Checked | News::Scanned(_) | News::Scarce | News::Lost(_) => {}
             News::Made(made) => {
                 self.errors.remove(&lane);
                 self.made = Some(made);

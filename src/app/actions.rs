@@ -34,6 +34,8 @@ impl App {
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
             Action::OpenDatabase => self.dialogs.choose_database(),
+            Action::ChooseSource { folder } => self.dialogs.choose_source(folder),
+            Action::StartScan => self.start_scan(),
             Action::ChooseScan(scan) => self.ask(|archive| archive.choose(Some(scan))),
             Action::Explore(index) => self.explore(index),
             Action::Walk(step) => self.walk(step),

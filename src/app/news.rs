@@ -8,7 +8,7 @@ use super::{App, start_engine};
 use crate::attribution::{Background, Method};
 use crate::dialogs::Outcome;
 use crate::exporter::Done;
-use crate::jobs::News;
+use crate::jobs::{Lane, News};
 use crate::model::foreign::{LabelSource, Saying, has_model_name};
 use crate::picture::Picture;
 use crate::results::Row;
@@ -25,6 +25,11 @@ impl App {
                 News::Looked(_) => self.vitals.prediction(),
                 News::Made(_) => made = true,
                 News::Scarce => self.messages.push(SCARCE.into()),
+                News::Scanned(progress) => self.scanned(*progress),
+                News::Failed(message) if lane == Lane::Scan => {
+                    self.messages.push(message.clone());
+                    self.state.triage.scanning = None;
+                }
                 News::Lost(reason) => {
                     self.compute_on_cpu(context, reason);
                     break;
@@ -84,6 +89,11 @@ impl App {
                 }
                 Outcome::Saved { path, state } => self.session_saved(path, *state),
                 Outcome::Database(path) => self.use_database(path),
+                Outcome::Source(path) => self.state.triage.source = Some(path),
+                Outcome::NewDatabase(path) => {
+                    self.state.triage.database = Some(path);
+                    self.start_scan();
+                }
                 Outcome::Found(found) => self.found_again(found),
                 Outcome::Trouble(error) => self.messages.push(error.to_string()),
                 Outcome::Background(folder) => {

@@ -29,7 +29,7 @@ impl App {
         let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
         let presenting = self.state.presenting;
         if let Some(presenting) = presenting {
-            ui.ctx().set_zoom_factor(ui::stage::zoom(ui.ctx()));
+            ui::stage::magnify(ui.ctx());
             Panel::top("view").frame(edge).show(ui, |ui| {
                 ui::stage::title(ui, &self.state, presenting);
             });

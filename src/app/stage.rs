@@ -27,7 +27,8 @@ impl Stage {
         let views = self.ahead.iter().enumerate();
         views.flat_map(|(index, (state, rows))| {
             let wanted = wanted(state, rows).into_iter();
-            let wanted = wanted.filter(|(lane, _)| !matches!(lane, Lane::Synthesis(_)));
+            let wanted =
+                wanted.filter(|(lane, _)| !matches!(lane, Lane::Synthesis(_) | Lane::Scan));
             wanted.map(move |(lane, request)| (in_view(lane, index), request))
         })
     }
@@ -48,6 +49,9 @@ impl App {
 
     /// The row that a lane tells of, and the lane as that row knows it.
     pub(super) fn row_of(&mut self, lane: Lane) -> Option<(&mut Row, Lane)> {
+        if lane == Lane::Scan {
+            return None;
+        }
         let own = lane.with_row(lane.row() % MOST_ROWS);
         let rows = match (lane.row() / MOST_ROWS).checked_sub(1) {
             None => &mut self.rows,
@@ -131,7 +135,8 @@ impl App {
         let (state, rows) = self.stage.as_ref()?.ahead.get(index)?;
         let mut lanes = wanted(state, rows).into_keys();
         let done = |lane: Lane| {
-            matches!(lane, Lane::Synthesis(_)) || self.engine.has_finished(&in_view(lane, index))
+            matches!(lane, Lane::Synthesis(_) | Lane::Scan)
+                || self.engine.has_finished(&in_view(lane, index))
         };
         lanes.all(done).then(|| rows.clone())
     }

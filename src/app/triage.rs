@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::App;
 use crate::archive::Archive;
 use crate::loader::Wanted;
-use crate::state::Page;
-use crate::ui::Takeaway;
+use crate::state::{Page, Triage};
+use crate::triage::Progress;
+use crate::ui::{self, Takeaway};
 
 impl App {
     /// Opens the database that the state names, unless it is open; hears what it says.
@@ -41,12 +42,36 @@ impl App {
         }
     }
 
+    /// Begins the scan that is set up; asks for a place for its results if there is none.
+    pub(super) fn start_scan(&mut self) {
+        match ui::triage::order(&self.state) {
+            Some(order) => {
+                self.state.triage.scanning = Some(order);
+                self.state.triage.paused = false;
+                self.triage.progress = None;
+            }
+            None if self.state.triage.source.is_some() => self.dialogs.choose_new_database(),
+            None => {}
+        }
+    }
+
+    /// The scan is so far.
+    pub(super) fn scanned(&mut self, progress: Progress) {
+        self.triage.progress = Some(progress);
+        if progress.done == progress.total {
+            self.state.triage.scanning = None;
+        }
+    }
+
     /// Uses another database.
     pub(super) fn use_database(&mut self, path: PathBuf) {
-        self.state.triage = crate::state::Triage {
+        // A scan into another database goes on.
+        self.state.triage = Triage {
             database: Some(path),
-            side: self.state.triage.side,
-            ..crate::state::Triage::default()
+            scan: None,
+            query: String::new(),
+            chosen: None,
+            ..self.state.triage.clone()
         };
         self.state.page = Page::Triage;
     }

@@ -11,6 +11,7 @@ use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::materials::Materials;
 use super::pace::Pace;
 use super::preview::preview;
+use super::scan::ScanJob;
 use super::shelf::Shelf;
 use super::survey::SurveyJob;
 use super::sweep::SweepJob;
@@ -63,6 +64,8 @@ pub enum Job {
     Synthesis(SynthesisJob),
     /// A look at the library.
     Survey(SurveyJob),
+    /// A scan of a set of pictures.
+    Scan(Box<ScanJob>),
 }
 
 impl Explorer {
@@ -200,6 +203,10 @@ impl Explorer {
                 let x = self.pixels(&model, &subject);
                 (Some(News::Previewed(preview(&model, &x))), None)
             }
+            Request::Scan(order) => {
+                let job = ScanJob::new(&order, &self.device)?;
+                (None, Some(Job::Scan(Box::new(job))))
+            }
             Request::Survey(survey) => {
                 let model = self.model(&survey.model)?;
                 (None, Some(Job::Survey(SurveyJob::new(survey, model))))
@@ -282,6 +289,7 @@ impl Worker for Explorer {
                 (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
                 (Lane::Counterfactual(_) | Lane::Preview(_), _) => 1,
                 (Lane::Survey(_), _) => 2,
+                (Lane::Scan, _) => LATER,
                 // What goes on for long shares the rest.
                 (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
             }
@@ -306,6 +314,7 @@ impl Worker for Explorer {
             Job::Sanity(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::Survey(job) => job.step(),
+            Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),
         }
     }
 

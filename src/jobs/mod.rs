@@ -7,6 +7,7 @@ mod explorer;
 mod materials;
 mod pace;
 mod preview;
+mod scan;
 mod shelf;
 mod survey;
 mod sweep;
@@ -21,12 +22,14 @@ use crate::attack::Attack;
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::model::{Budget, Manifest};
 use crate::picture::{Crop, Picture};
+use crate::triage::Progress;
 use crate::view::{Frame, HeatMap};
 
 pub use counterfactual::{Contrast, Contrasted, PLACES, contrast};
 pub use explorer::{Explorer, attack_once};
 pub use materials::{BACKGROUND_MOST, Pictures, background, thinned};
 pub use preview::Guess;
+pub use scan::Order;
 pub use survey::{SURVEYED_MOST, Survey, Surveyed};
 pub use sweep::flip_interval;
 pub use synthesis::{Brief, Examples, Made};
@@ -58,6 +61,8 @@ pub enum Lane {
     Survey(usize),
     /// What a row's model would say with other normalisers.
     Preview(usize),
+    /// What models make of a whole set of pictures.
+    Scan,
 }
 
 /// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
@@ -75,7 +80,7 @@ impl Which {
 }
 
 impl Lane {
-    /// The row that it belongs to.
+    /// The row that it belongs to; a scan is no row's, and goes last.
     pub fn row(self) -> usize {
         match self {
             Self::Look(row)
@@ -88,6 +93,7 @@ impl Lane {
             | Self::Synthesis(row)
             | Self::Survey(row)
             | Self::Preview(row) => row,
+            Self::Scan => usize::MAX,
         }
     }
 
@@ -104,6 +110,7 @@ impl Lane {
             | Self::Synthesis(row)
             | Self::Survey(row)
             | Self::Preview(row) => *row = other,
+            Self::Scan => {}
         }
         self
     }
@@ -221,6 +228,8 @@ pub enum Request {
     Survey(Survey),
     /// Look at the picture after every usual normaliser.
     Preview(Subject),
+    /// Scan a set of pictures.
+    Scan(Order),
 }
 
 impl Request {
@@ -236,6 +245,7 @@ impl Request {
             Self::Synthesise { brief, .. } => &brief.model,
             Self::Counterfactual(contrast) => &contrast.model,
             Self::Survey(survey) => &survey.model,
+            Self::Scan(order) => order.plan.models.first().map_or("", String::as_str),
         }
     }
 }
@@ -264,6 +274,8 @@ pub enum News {
     Previewed(Vec<Guess>),
     /// It did not work; the message is for people.
     Failed(String),
+    /// How far the scan is.
+    Scanned(Progress),
     /// It did not fit into memory, and begins anew with fewer pictures at once.
     Scarce,
     /// The device is gone, and this is what it said.

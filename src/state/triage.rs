@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::Order;
+
 /// What fills the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Page {
@@ -58,6 +60,16 @@ pub struct Triage {
     pub matrix: usize,
     /// Which number's histogram is shown, of those that the models have.
     pub histogram: usize,
+    /// What a new scan is to be of.
+    pub source: Option<PathBuf>,
+    /// Whether it is to search the ε at which pictures flip.
+    pub flips: bool,
+    /// The scan under way.
+    #[serde(skip)]
+    pub scanning: Option<Order>,
+    /// Whether it pauses.
+    #[serde(skip)]
+    pub paused: bool,
     /// The chosen picture, by its place in the table.
     pub chosen: Option<usize>,
 }
@@ -72,6 +84,10 @@ impl Default for Triage {
             side: 72.0,
             matrix: 0,
             histogram: 0,
+            source: None,
+            flips: false,
+            scanning: None,
+            paused: false,
             chosen: None,
         }
     }

@@ -11,6 +11,14 @@ use crate::results::Row;
 /// What the engine should compute for what is on the screen, given what it has found so far.
 pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     let mut requests = BTreeMap::new();
+    if let Some(order) = state
+        .triage
+        .scanning
+        .as_ref()
+        .filter(|_| !state.triage.paused)
+    {
+        requests.insert(Lane::Scan, Request::Scan(order.clone()));
+    }
     let Some(entry) = state.entry() else {
         return requests;
     };

@@ -83,6 +83,13 @@ pub enum Action {
     SaveDescription(usize),
     /// Ask for a database of scans.
     OpenDatabase,
+    /// Ask what to scan.
+    ChooseSource {
+        /// Whether for a folder, else for a list.
+        folder: bool,
+    },
+    /// Begin the scan that is set up.
+    StartScan,
     /// Show this scan of the database.
     ChooseScan(i64),
     /// Explore this picture of the scan.

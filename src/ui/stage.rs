@@ -10,10 +10,14 @@ const HEIGHT: f32 = 540.0;
 /// Radius of the spotlight, in points.
 const SPOT: f32 = 90.0;
 
-/// The magnification at which a screen has the height that a room can read.
-pub fn zoom(ctx: &Context) -> f32 {
+/// Magnifies everything so that the screen has the height that a room can read.
+pub fn magnify(ctx: &Context) {
     let height = ctx.content_rect().height() * ctx.zoom_factor();
-    (height / HEIGHT).clamp(1.0, 5.0)
+    let zoom = (height / HEIGHT).clamp(1.0, 5.0);
+    // Rounding makes it another number in every frame, and every change asks for a frame.
+    if (zoom - ctx.zoom_factor()).abs() > 0.02 {
+        ctx.set_zoom_factor(zoom);
+    }
 }
 
 /// Draws the name of the view and its note.

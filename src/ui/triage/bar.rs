@@ -3,17 +3,13 @@
 use egui::{ComboBox, TextEdit, Ui};
 
 use super::super::{Action, theme};
-use super::Memory;
-use crate::state::{Sight, Triage};
+use super::{Memory, order};
+use crate::state::{Sight, State, Triage};
 
 /// Draws it.
-pub(super) fn show(
-    ui: &mut Ui,
-    triage: &mut Triage,
-    memory: &mut Memory,
-    actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
+        let triage = &mut state.triage;
         for sight in Sight::ALL {
             ui.selectable_value(&mut triage.sight, sight, sight.name());
         }
@@ -26,7 +22,10 @@ pub(super) fn show(
             actions.push(Action::OpenDatabase);
         }
         scans(ui, triage, memory, actions);
+        order::show(ui, state, actions);
+        order::progress(ui, state, memory);
     });
+    let triage = &mut state.triage;
     ui.horizontal(|ui| {
         query(ui, triage, memory);
         views(ui, triage, memory, actions);

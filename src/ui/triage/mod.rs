@@ -5,6 +5,7 @@ mod detail;
 mod grid;
 mod histograms;
 mod matrices;
+mod order;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use crate::archive::Contents;
 use crate::state::{Sight, State, Triage};
 use crate::thumbnails::Thumbnailer;
 use crate::triage::query::Mistake;
-use crate::triage::{Matrix, Query, Table};
+use crate::triage::{Matrix, Progress, Query, Table};
+
+pub use order::order;
 
 /// Textures kept at once: some screens full.
 const TEXTURES: usize = 3000;
@@ -35,6 +38,8 @@ pub struct Memory {
     textures: HashMap<String, (Option<TextureHandle>, u64)>,
     frame: u64,
     thumbnailer: Thumbnailer,
+    /// How far the scan under way is.
+    pub progress: Option<Progress>,
     /// Words being written.
     tag: String,
     view: String,
@@ -57,6 +62,7 @@ impl Memory {
             textures: HashMap::new(),
             frame: 0,
             thumbnailer,
+            progress: None,
             tag: String::new(),
             view: String::new(),
             follow: true,
@@ -118,7 +124,7 @@ pub fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut V
     memory.receive(ui.ctx());
     let plain = Frame::side_top_panel(ui.style()).fill(egui::Color32::TRANSPARENT);
     Panel::top("triage bar").frame(plain).show(ui, |ui| {
-        bar::show(ui, &mut state.triage, memory, actions);
+        bar::show(ui, state, memory, actions);
     });
     Panel::right("triage detail")
         .frame(plain)
