@@ -32,6 +32,7 @@ mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 
 mod triage_database; // strangers' databases
+mod triage_map; // components, neighbourhoods, arrows
 mod triage_query; // laws of the query language
 mod triage_report; // tables, pictures, pages, matrices
 mod triage_scan; // counts, resumption, brackets, lists
