@@ -9,6 +9,7 @@ mod batch;
 mod database;
 mod fingerprint;
 mod gather;
+pub mod map;
 mod matrix;
 mod plan;
 pub mod query;

@@ -133,6 +133,21 @@ impl Database {
         Ok(found.is_some())
     }
 
+    /// The representation of a picture, or of what an attack made of it, if all of it are numbers.
+    pub(super) fn halves(&self, key: Key, aim: Aim) -> Result<Option<Vec<f32>>> {
+        let sql = format!("SELECT halves FROM representations WHERE {AIMED}");
+        let bytes: Option<Vec<u8>> = self.one(&sql, aimed(key, aim), |row| row.get(0))?;
+        let values = bytes.map(|bytes| -> Vec<f32> {
+            let pairs = bytes.chunks_exact(2);
+            pairs
+                .map(|pair| f16::from_le_bytes([pair[0], pair[1]]).to_f32())
+                .collect()
+        });
+        let sound =
+            |values: &Vec<f32>| !values.is_empty() && values.iter().all(|value| value.is_finite());
+        Ok(values.filter(sound))
+    }
+
     /// Between which ε the picture flips, as far as that is known.
     pub(super) fn bracket(&self, key: Key, aim: Aim) -> Result<Option<Bracket>> {
         let sql = format!("SELECT low, high FROM flips WHERE {AIMED}");
@@ -184,7 +199,11 @@ fn results(transaction: &Transaction, found: &Findings) -> rusqlite::Result<()> 
     let sql = "INSERT OR REPLACE INTO representations VALUES (?, ?, ?, ?, ?, ?)";
     let mut add = transaction.prepare_cached(sql)?;
     for (key, aim, values) in &found.representations {
-        let halves = values.iter().map(|&value| f16::from_f32(value));
+        // What is too large for half precision is cut off, not made infinite.
+        let most = f16::MAX.to_f32();
+        let halves = values
+            .iter()
+            .map(|&value| f16::from_f32(value.clamp(-most, most)));
         let halves: Vec<u8> = halves.flat_map(f16::to_le_bytes).collect();
         let [picture, model, attack, label, noise] = aimed(*key, *aim);
         add.execute(params![picture, model, attack, label, noise, halves])?;

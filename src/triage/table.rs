@@ -50,6 +50,8 @@ pub struct Subject {
 pub struct Record {
     /// Its number in the database, which pictures of the same content share.
     pub picture: i64,
+    /// How many pictures that can be opened come before it in the source.
+    pub number: u64,
     /// Where it is; see [`crate::data::Entry::at`].
     pub path: String,
     /// Its class, of [`Table::classes`], where that is known.
@@ -157,6 +159,7 @@ impl Database {
             let sides = sides.collect::<Result<_>>()?;
             table.records.push(Record {
                 picture,
+                number,
                 path: entry.path,
                 truth,
                 sides,
@@ -263,6 +266,24 @@ impl Table {
         (b'a' + side as u8) as char
     }
 
+    /// Under what the attack of a model on a picture was kept, if there was one.
+    pub(super) fn attacked_as(&self, side: usize, record: &Record) -> Option<(Key, Aim)> {
+        let subject = &self.subjects[side];
+        let known = |class: usize| subject.classes.iter().position(|&known| known == class);
+        let predicted = record.sides[side]?.class;
+        let key = Key {
+            picture: record.picture,
+            model: *self.origin.models.get(side)?,
+        };
+        let attack = self.plan.as_ref().and_then(|plan| plan.attack.as_ref());
+        let aim = Aim {
+            attack: self.origin.attack,
+            label: record.truth.and_then(known).or(known(predicted))?,
+            noise: attack.map_or(0, |attack| noise(attack, record.number)),
+        };
+        Some((key, aim))
+    }
+
     /// How many pictures the scan's source has, seen or not.
     pub fn total(&self) -> usize {
         self.origin.total
@@ -278,6 +299,7 @@ impl Table {
                 .iter()
                 .map(|&index| self.records[index].clone())
                 .collect(),
+            origin: self.origin.clone(),
             ..Self::default()
         }
     }

@@ -16,6 +16,7 @@ static FORBIDDEN: [(&[&str], &[&str]); 4] = [
             "synthesis/",
             "evaluate/",
             "counterfactual/",
+            "triage/",
             "picture.rs",
             "mask.rs",
         ],

@@ -35,6 +35,7 @@ mod budget; // how many pictures at once
 mod history; // undo and redo
 mod sessions; // what was on the screen comes back; hostile session files
 mod triage_database; // strangers' databases
+mod triage_map; // components, neighbourhoods, arrows
 mod triage_query; // laws of the query language
 mod triage_report; // tables, pictures, pages, matrices
 mod triage_scan; // counts, resumption, brackets, lists

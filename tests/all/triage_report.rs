@@ -184,6 +184,7 @@ fn made_up() -> Table {
         };
         Record {
             picture: index as i64,
+            number: index as u64,
             path: format!("{index:03}.png"),
             truth,
             sides: vec![side(0), side(1)],

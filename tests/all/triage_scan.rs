@@ -13,11 +13,14 @@ use epsiloscope::evaluate;
 use epsiloscope::model::{Classifier, Cut, Network, ResNet};
 use epsiloscope::triage::query::Moment;
 use epsiloscope::triage::{
-    Database, Examined, Fingerprint, FlipSearch, Matrix, Plan, Query, Scan, Step, Table,
+    Database, Examined, Fingerprint, FlipSearch, Matrix, Plan, Query, Scan, Step, Table, report,
 };
 use tempfile::{TempDir, tempdir};
 
-use crate::common::{BLUE, RED, message_naming, tiny_manifest, tiny_network, write_pictures};
+use crate::common::{
+    BLUE, RED, largest_difference, message_naming, tiny_manifest, tiny_network, values,
+    write_pictures,
+};
 
 /// A network that counts the pictures it looks at.
 struct Counting(ResNet, Arc<AtomicUsize>);
@@ -108,6 +111,22 @@ fn counts_are_those_of_evaluate() {
         (13, 1, 14)
     );
     assert!(table.broken[0].0.ends_with("03.png"), "{:?}", table.broken);
+    let database = Database::open(&set.database("all.db")).expect("a database");
+    for (side, examined) in models.iter().enumerate() {
+        let kept = database
+            .representations(&table, side)
+            .expect("representations");
+        assert_eq!(kept.len(), 13);
+        let data = Dataset::open(&set.source(), Split::Test, [8, 8]).expect("a data set");
+        let model = &examined.classifier;
+        let whole = values(model.representation(data.tensor(&[kept[4].record], model.device())));
+        // Kept in half precision.
+        assert!(largest_difference(&kept[4].clean, &whole) < 1e-2);
+        assert!(
+            kept.iter()
+                .all(|one| one.attacked.as_ref() != Some(&one.clean))
+        );
+    }
     let attack = set.plan().attack;
     for (side, examined) in models.iter().enumerate() {
         let model = &examined.classifier;
@@ -285,6 +304,22 @@ fn lists_and_folders_are_sources() {
     plan.source = set.source().join("test/class 1");
     let table = finish(set.scan("list.db", &plan, &models));
     assert_eq!((table.records.len(), table.records[0].truth), (7, None));
+    // CIFAR-10's binary batches: a label and three planes each.
+    let binary = set.folder.path().join("binary");
+    fs::create_dir(&binary).expect("a folder can be made");
+    let record = |label: u8| [vec![label], vec![90 + label; 3 * 32 * 32]].concat();
+    let bytes = [record(3), record(5)].concat();
+    fs::write(binary.join("test_batch.bin"), bytes).expect("a file can be written");
+    plan.source = binary;
+    let table = finish(set.scan("binary.db", &plan, &models));
+    assert_eq!(
+        (table.records.len(), table.class(table.records[0].truth)),
+        (2, "cat")
+    );
+    let out = set.folder.path().join("out");
+    let copies = report::copy(&table, &[1], &out).expect("a copy");
+    let copy = image::open(&copies[0]).expect("a picture").to_rgb8();
+    assert!(copy.dimensions() == (32, 32) && copy.pixels().all(|pixel| pixel.0 == [95; 3]));
     let empty = tempdir().expect("a folder");
     plan.source = empty.path().into();
     let database = Database::open(&set.database("list.db")).expect("a database");

@@ -53,6 +53,12 @@ fn columns(table: &Table) -> Vec<Column> {
         ),
     ];
     for side in 0..table.subjects.len() {
+        for moment in [Moment::Clean, Moment::Attacked] {
+            let column = super::query::ClassColumn::Predicted(side, moment);
+            let classes = table.classes.clone();
+            let cell = move |record: &Record| name(&classes, column.of(record));
+            columns.push((column.to_string(), Box::new(cell)));
+        }
         let letter = Table::letter(side);
         let mut add = |what: &str, cell: fn(&Side) -> String| {
             let text =
@@ -73,12 +79,6 @@ fn columns(table: &Table) -> Vec<Column> {
         add("l2", |side| of(side, |hit| said(Some(hit.l2))));
         add("flip.low", |side| said(side.flip.map(|flip| flip.low)));
         add("flip", |side| said(side.flip.and_then(|flip| flip.high)));
-        for moment in [Moment::Clean, Moment::Attacked] {
-            let column = super::query::ClassColumn::Predicted(side, moment);
-            let classes = table.classes.clone();
-            let cell = move |record: &Record| name(&classes, column.of(record));
-            columns.push((column.to_string(), Box::new(cell)));
-        }
     }
     columns.push(("tags".into(), Box::new(|record| record.tags.join(" "))));
     columns
