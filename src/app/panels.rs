@@ -118,6 +118,13 @@ impl App {
 
     /// Windows over the panels.
     fn windows(&mut self, context: &Context, actions: &mut Vec<Action>) {
+        if let (Some(presenting), Some(stage)) = (self.state.presenting, &self.stage) {
+            let now = context.input(|input| input.time);
+            ui::stage::overlay(context, presenting);
+            ui::stage::hint(context, now - stage.since);
+            // What floats over the window is not for the room.
+            return;
+        }
         ui::model::show(context, &mut self.state, &self.rows, actions);
         ui::model::choose_row(context, &self.state, actions);
         ui::sessions::show(context, &self.desk.rescues, &self.desk.missing, actions);
@@ -131,10 +138,5 @@ impl App {
         );
         ui::help::show(context, &mut self.help);
         ui::help::messages(context, &mut self.messages);
-        if let (Some(presenting), Some(stage)) = (self.state.presenting, &self.stage) {
-            let now = context.input(|input| input.time);
-            ui::stage::overlay(context, presenting);
-            ui::stage::hint(context, now - stage.since);
-        }
     }
 }
