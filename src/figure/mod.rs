@@ -32,6 +32,7 @@ pub use plot::{Curve, Plot, epsilon_plot};
 pub use raster::{png, raster};
 pub use sheet::{Bar, Head, Line, Sheet, scale};
 pub use shots::{Shot, on_screen, shots};
+pub(crate) use svg::escaped;
 pub use svg::svg;
 
 /// How wide a figure is; its height follows from what is in it.

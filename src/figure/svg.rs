@@ -140,8 +140,9 @@ fn hex([r, g, b]: [u8; 3]) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
-/// Text as XML has it: without what no document may hold.
-fn escaped(text: &str) -> String {
+/// Text that is nothing but text in XML and HTML: without what no document may hold, and without what
+/// turns the order of letters round or hides them.
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -149,8 +150,10 @@ fn escaped(text: &str) -> String {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&apos;"),
-            '\u{FFFE}' | '\u{FFFF}' => safe.push('\u{FFFD}'),
+            '\'' => safe.push_str("&#39;"),
+            '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+                safe.push('\u{FFFD}');
+            }
             letter if letter.is_control() => safe.push(' '),
             letter => safe.push(letter),
         }

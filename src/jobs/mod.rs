@@ -81,7 +81,19 @@ impl Which {
 
 impl Lane {
     /// The row that it belongs to; a scan is no row's, and goes last.
-    pub fn row(self) -> usize {
+    pub fn row(mut self) -> usize {
+        self.place().map_or(usize::MAX, |row| *row)
+    }
+
+    /// The same lane of another row.
+    pub fn with_row(mut self, other: usize) -> Self {
+        if let Some(row) = self.place() {
+            *row = other;
+        }
+        self
+    }
+
+    fn place(&mut self) -> Option<&mut usize> {
         match self {
             Self::Look(row)
             | Self::Attack(row)
@@ -92,27 +104,9 @@ impl Lane {
             | Self::Counterfactual(row)
             | Self::Synthesis(row)
             | Self::Survey(row)
-            | Self::Preview(row) => row,
-            Self::Scan => usize::MAX,
+            | Self::Preview(row) => Some(row),
+            Self::Scan => None,
         }
-    }
-
-    /// The same lane of another row.
-    pub fn with_row(mut self, other: usize) -> Self {
-        match &mut self {
-            Self::Look(row)
-            | Self::Attack(row)
-            | Self::Sweep(row)
-            | Self::Explain(_, row)
-            | Self::Curves(_, row)
-            | Self::Sanity(_, row)
-            | Self::Counterfactual(row)
-            | Self::Synthesis(row)
-            | Self::Survey(row)
-            | Self::Preview(row) => *row = other,
-            Self::Scan => {}
-        }
-        self
     }
 }
 

@@ -14,6 +14,7 @@ use super::super::query::Query;
 use super::super::table::{Record, Side, Table};
 use crate::data::Entry;
 use crate::error::Result;
+use crate::figure::escaped;
 use crate::model::write_atomically;
 
 /// How many of the worst pictures are shown.
@@ -59,25 +60,6 @@ pub fn html(table: &Table, query: &Query, selected: &[usize], path: &Path) -> Re
     }
     worst(&mut page, &part);
     write_atomically(path, page.as_bytes())
-}
-
-/// Text that is nothing but text on a page.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            // Nothing that turns the order of letters round or hides them.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.push('\u{fffd}'),
-            c if c.is_control() && c != '\n' => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 fn facts(page: &mut String, table: &Table, part: &Table, query: &Query) {
