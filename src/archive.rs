@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::triage::map::{Layout, Point, map};
 use crate::triage::{Database, ScanRow, Table};
 
 /// How often a scan that may be under way is looked at anew.
@@ -24,6 +25,16 @@ pub struct Contents {
     pub scan: Option<i64>,
 }
 
+/// A map of a scan's pictures.
+pub struct Mapped {
+    /// Whose representations.
+    pub side: usize,
+    /// The pictures.
+    pub points: Vec<Point>,
+    /// Share of the variance that it shows, where that is known.
+    pub share: Option<f32>,
+}
+
 /// What the window asks for.
 enum Letter {
     Choose(Option<i64>),
@@ -36,19 +47,23 @@ pub struct Archive {
     path: PathBuf,
     outbox: Sender<Letter>,
     inbox: Receiver<Result<Contents>>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    maps: (Sender<Result<Mapped>>, Receiver<Result<Mapped>>),
 }
 
 impl Archive {
     /// Opens a database in the background and reads a scan, by default the newest; `wake` is called
     /// after news.
-    pub fn open(path: &Path, scan: Option<i64>, wake: impl Fn() + Send + 'static) -> Self {
+    pub fn open(path: &Path, scan: Option<i64>, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
+        let waker = wake.clone();
         let (outbox, letters) = channel();
         let (news, inbox) = channel();
         let file = path.to_owned();
         std::thread::spawn(move || {
             let tell = |contents: Result<Contents>| {
                 let heard = news.send(contents).is_ok();
-                wake();
+                waker();
                 heard
             };
             if let Err(error) = serve(&file, scan, &letters, &tell) {
@@ -59,7 +74,25 @@ impl Archive {
             path: path.into(),
             outbox,
             inbox,
+            wake,
+            maps: channel(),
         }
+    }
+
+    /// Draws a map of what a scan found, in a thread of its own.
+    pub fn map(&self, table: Arc<Table>, side: usize, layout: Layout) {
+        let (path, maps, wake) = (self.path.clone(), self.maps.0.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            let drawn = draw(&path, &table, side, layout);
+            // The window may have turned to another database.
+            let _ = maps.send(drawn);
+            wake();
+        });
+    }
+
+    /// The newest map, if there is a new one, or what went wrong.
+    pub fn drawn(&self) -> Option<Result<Mapped>> {
+        self.maps.1.try_iter().last()
     }
 
     /// The file.
@@ -148,5 +181,15 @@ fn read(database: &Database, scan: Option<i64>) -> Result<Contents> {
         scans,
         table: Arc::new(table),
         scan,
+    })
+}
+
+fn draw(path: &Path, table: &Table, side: usize, layout: Layout) -> Result<Mapped> {
+    let represented = Database::open(path)?.representations(table, side)?;
+    let (points, share) = map(&represented, layout)?;
+    Ok(Mapped {
+        side,
+        points,
+        share,
     })
 }

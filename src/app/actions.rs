@@ -37,6 +37,10 @@ impl App {
             Action::ChooseSource { folder } => self.dialogs.choose_source(folder),
             Action::StartScan => self.start_scan(),
             Action::ChooseScan(scan) => self.ask(|archive| archive.choose(Some(scan))),
+            Action::DrawMap(side, layout) => {
+                let table = self.triage.contents.table.clone();
+                self.ask(|archive| archive.map(table, side, layout));
+            }
             Action::Explore(index) => self.explore(index),
             Action::Walk(step) => self.walk(step),
             Action::Tag(pictures, tag, on) => self.ask(|archive| archive.tag(pictures, &tag, on)),

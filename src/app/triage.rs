@@ -21,7 +21,7 @@ impl App {
                 let scan = self.state.triage.scan;
                 Archive::open(path, scan, move || wake.request_repaint())
             });
-            self.triage.contents = crate::archive::Contents::default();
+            self.triage.forget();
         }
         match self.archive.as_ref().and_then(Archive::news) {
             Some(Ok(contents)) => self.triage.contents = contents,
@@ -29,6 +29,17 @@ impl App {
                 self.messages.push(error.to_string());
                 self.archive = None;
                 self.state.triage.database = None;
+            }
+            None => {}
+        }
+        match self.archive.as_ref().and_then(Archive::drawn) {
+            Some(Ok(mapped)) => {
+                self.triage.mapping = false;
+                self.triage.mapped = Some(mapped.into());
+            }
+            Some(Err(error)) => {
+                self.triage.mapping = false;
+                self.messages.push(error.to_string());
             }
             None => {}
         }

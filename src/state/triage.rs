@@ -26,11 +26,13 @@ pub enum Sight {
     Matrices,
     /// How often which numbers occur.
     Histograms,
+    /// Which pictures a model represents alike.
+    Map,
 }
 
 impl Sight {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Grid, Self::Matrices, Self::Histograms];
+    pub const ALL: [Self; 4] = [Self::Grid, Self::Matrices, Self::Histograms, Self::Map];
 
     /// Its name on its tab.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Sight {
             Self::Grid => "Pictures",
             Self::Matrices => "Matrices",
             Self::Histograms => "Histograms",
+            Self::Map => "Map",
         }
     }
 }
@@ -60,6 +63,14 @@ pub struct Triage {
     pub matrix: usize,
     /// Which number's histogram is shown, of those that the models have.
     pub histogram: usize,
+    /// Whose map is drawn, by the place of the model.
+    pub map_of: usize,
+    /// What its points are coloured by, of [`crate::triage::query::ClassColumn::all`].
+    pub coloring: usize,
+    /// Whether it shows where attacks moved the pictures.
+    pub arrows: bool,
+    /// Whether a new scan keeps representations, for a map.
+    pub keeps: bool,
     /// What a new scan is to be of.
     pub source: Option<PathBuf>,
     /// Whether it is to search the ε at which pictures flip.
@@ -84,6 +95,10 @@ impl Default for Triage {
             side: 72.0,
             matrix: 0,
             histogram: 0,
+            map_of: 0,
+            coloring: 0,
+            arrows: false,
+            keeps: false,
             source: None,
             flips: false,
             scanning: None,

@@ -1,5 +1,6 @@
 //! Pictures as points: near each other where a model represents them alike.
 
+use bhtsne::tSNE;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -8,6 +9,17 @@ use super::store::Aim;
 use super::table::Table;
 use crate::descent::generator;
 use crate::error::{Error, Result};
+
+/// How points are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Principal components: a linear view, at once.
+    #[default]
+    Pca,
+    /// t-SNE (van der Maaten and Hinton 2008), Barnes-Hut (van der Maaten 2014): neighbourhoods kept,
+    /// distances between them not.
+    Tsne,
+}
 
 /// A picture of a table as a model represents it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,25 +73,43 @@ impl Database {
     }
 }
 
-/// The pictures along the first two principal components of the clean ones, through which attacked ones
-/// go too, and the share of the variance that these show, in [0, 1].
+/// Where the layout puts the pictures, and the share of the variance that it shows, where that is known.
+///
+/// Attacked pictures go through the same projection as clean ones; t-SNE has none, and so places both
+/// together.
 ///
 /// # Errors
-/// [`Error::Config`] when there are too few pictures.
-pub fn map(represented: &[Represented]) -> Result<(Vec<Point>, f32)> {
-    let clean: Vec<&[f32]> = represented.iter().map(|one| &*one.clean).collect();
-    let found = pca(&clean, 2).filter(|_| represented.len() > 2);
-    let found = found.ok_or_else(|| Error::Config("a map needs at least three pictures".into()))?;
-    let place = |row: &[f32]| {
-        let scores = found.project(row);
-        [0, 1].map(|axis| scores.get(axis).copied().unwrap_or_default())
+/// [`Error::Config`] when there are too few pictures, or too many for t-SNE.
+pub fn map(represented: &[Represented], layout: Layout) -> Result<(Vec<Point>, Option<f32>)> {
+    let clean = represented.iter().map(|one| one.clean.as_slice());
+    let attacked = represented.iter().filter_map(|one| one.attacked.as_deref());
+    let too_few = || Error::Config("a map needs at least three pictures".into());
+    if represented.len() < 3 {
+        return Err(too_few());
+    }
+    let (places, share) = match layout {
+        Layout::Pca => {
+            let found = pca(&clean.clone().collect::<Vec<_>>(), 2).ok_or_else(too_few)?;
+            let place = |row: &[f32]| found.project(row);
+            let places: Vec<[f32; 2]> = clean
+                .chain(attacked)
+                .map(|row| match place(row)[..] {
+                    [x, y] => [x, y],
+                    _ => [0.0; 2],
+                })
+                .collect();
+            (places, Some(found.shares.iter().sum()))
+        }
+        Layout::Tsne => (tsne(&clean.chain(attacked).collect::<Vec<_>>())?, None),
     };
-    let points = represented.iter().map(|one| Point {
+    let (clean, attacked) = places.split_at(represented.len());
+    let mut attacked = attacked.iter().copied();
+    let points = represented.iter().zip(clean).map(|(one, &clean)| Point {
         record: one.record,
-        clean: place(&one.clean),
-        attacked: one.attacked.as_deref().map(place),
+        clean,
+        attacked: one.attacked.as_ref().and_then(|_| attacked.next()),
     });
-    Ok((points.collect(), found.shares.iter().sum()))
+    Ok((points.collect(), share))
 }
 
 /// Principal components of rows of numbers.
@@ -152,4 +182,52 @@ impl Pca {
         let centred = DVector::from_column_slice(row) - &self.mean;
         self.axes.tr_mul(&centred).as_slice().to_vec()
     }
+}
+
+/// More points than this take t-SNE minutes.
+pub const TSNE_MOST: usize = 20_000;
+/// Components that t-SNE looks at: what the rest adds is noise, and time.
+const TSNE_COMPONENTS: usize = 30;
+/// Its usual numbers.
+const PERPLEXITY: f32 = 30.0;
+const EPOCHS: usize = 500;
+const THETA: f32 = 0.5;
+/// Standard deviation of where it begins, along the first principal component (Kobak and Berens 2019).
+const START: f32 = 1e-4;
+
+/// Lays rows of one length out by t-SNE, from their principal components.
+///
+/// # Errors
+/// [`Error::Config`] for fewer than three rows or more than [`TSNE_MOST`].
+pub fn tsne(rows: &[&[f32]]) -> Result<Vec<[f32; 2]>> {
+    if rows.len() > TSNE_MOST {
+        return Err(Error::Config(format!(
+            "{} points are too many for t-SNE; the most are {TSNE_MOST}",
+            rows.len()
+        )));
+    }
+    let components = TSNE_COMPONENTS.min(rows.first().map_or(0, |row| row.len()));
+    let found = pca(rows, components).filter(|_| rows.len() > 2);
+    let found = found.ok_or_else(|| Error::Config("t-SNE needs at least three points".into()))?;
+    let points: Vec<Vec<f32>> = rows.iter().map(|row| found.project(row)).collect();
+    let spread = points.iter().map(|point| point[0].powi(2)).sum::<f32>();
+    let scale = START / (spread / points.len() as f32).sqrt().max(f32::MIN_POSITIVE);
+    let second = |point: &[f32]| point.get(1).copied().unwrap_or_default();
+    let start: Vec<f32> = points
+        .iter()
+        .flat_map(|point| [point[0], second(point)].map(|value| value * scale))
+        .collect();
+    let mut run: tSNE<f32, Vec<f32>> = tSNE::new(&points);
+    run.perplexity(PERPLEXITY.min((rows.len() - 1) as f32 / 3.0))
+        .epochs(EPOCHS)
+        .initial_embedding(start)
+        .barnes_hut(THETA, |a, b| {
+            let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
+            squares.sum::<f32>().sqrt()
+        });
+    let places = run.embedding();
+    Ok(places
+        .chunks_exact(2)
+        .map(|place| [place[0], place[1]])
+        .collect())
 }

@@ -34,6 +34,7 @@ use std::path::PathBuf;
 use crate::exporter::Work;
 use crate::model::foreign::Saying;
 use crate::session::Rescue;
+use crate::triage::map::Layout;
 
 /// What becomes of a selection of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub enum Action {
     StartScan,
     /// Show this scan of the database.
     ChooseScan(i64),
+    /// Draw a map of what the scan's model of this place represents.
+    DrawMap(usize, Layout),
     /// Explore this picture of the scan.
     Explore(usize),
     /// Explore the picture so many places on in the selection.

@@ -1,7 +1,7 @@
 //! Maps of representations.
 
 use epsiloscope::descent::generator;
-use epsiloscope::triage::map::{Represented, map, pca};
+use epsiloscope::triage::map::{Layout, Represented, map, pca, tsne};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -81,21 +81,27 @@ fn attacked_pictures_are_arrows_in_the_same_map() {
             attacked: (record % 2 == 0).then(|| rows[(record + 1) % 120].clone()),
         })
         .collect();
-    let (points, share) = map(&represented).expect("a map");
-    assert_eq!(points.len(), 120);
-    assert!((0.5..1.0).contains(&share), "{share}");
-    let places: Vec<[f32; 2]> = points.iter().map(|point| point.clean).collect();
-    assert!(kept(&places) > 114, "{}", kept(&places));
-    for (index, point) in points.iter().enumerate() {
-        assert_eq!(point.record, index);
-        let Some(attacked) = point.attacked else {
-            assert_eq!(index % 2, 1);
-            continue;
-        };
-        // It lies where its new cluster is.
-        assert_eq!(attacked, places[(index + 1) % 120]);
+    for layout in [Layout::Pca, Layout::Tsne] {
+        let (points, share) = map(&represented, layout).expect("a map");
+        assert_eq!(
+            (points.len(), share.is_some()),
+            (120, layout == Layout::Pca)
+        );
+        let places: Vec<[f32; 2]> = points.iter().map(|point| point.clean).collect();
+        assert!(kept(&places) > 114, "{layout:?}: {}", kept(&places));
+        for (index, point) in points.iter().enumerate() {
+            assert_eq!(point.record, index);
+            let Some(attacked) = point.attacked else {
+                assert_eq!(index % 2, 1);
+                continue;
+            };
+            let nearest = (0..120).min_by(|&a, &b| {
+                distance(attacked, places[a]).total_cmp(&distance(attacked, places[b]))
+            });
+            assert_eq!(nearest.expect("a point") % 3, (index + 1) % 3);
+        }
     }
-    assert!(map(&represented[..2]).is_err());
+    assert!(map(&represented[..2], Layout::Pca).is_err());
 }
 
 #[test]
@@ -104,5 +110,6 @@ fn what_is_all_the_same_has_a_map_too() {
     let rows: Vec<&[f32]> = vec![&row; 5];
     let found = pca(&rows, 2).expect("components");
     assert!(found.project(&row).iter().all(|value| value.abs() < 1e-5));
-    assert!(found.shares.iter().all(|share| share.is_finite()));
+    let places = tsne(&rows).expect("a map");
+    assert!(places.iter().flatten().all(|value| value.is_finite()));
 }

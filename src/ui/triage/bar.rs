@@ -72,7 +72,7 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory, actions: &mut Vec<Ac
     }
 }
 
-fn query(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
+fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
     ui.label("Query");
     let width = (ui.available_width() - 420.0).max(160.0);
     let names: Vec<String> = memory
@@ -99,6 +99,15 @@ fn query(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
         .clicked()
     {
         triage.query.clear();
+    }
+    if memory.lassoed.is_some()
+        && ui
+            .button("Drop the lasso")
+            .on_hover_text("Select also what lies outside of it")
+            .clicked()
+    {
+        memory.lassoed = None;
+        memory.stale = true;
     }
     let all = memory.contents.table.records.len();
     ui.label(format!("{} of {all}", memory.selection.len()));

@@ -4,16 +4,17 @@ mod bar;
 mod detail;
 mod grid;
 mod histograms;
+mod map;
 mod matrices;
 mod order;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use egui::{CentralPanel, Context, Frame, Panel, TextureHandle, Ui};
 
 use super::{Action, theme};
-use crate::archive::Contents;
+use crate::archive::{Contents, Mapped};
 use crate::state::{Sight, State, Triage};
 use crate::thumbnails::Thumbnailer;
 use crate::triage::query::Mistake;
@@ -38,6 +39,16 @@ pub struct Memory {
     textures: HashMap<String, (Option<TextureHandle>, u64)>,
     frame: u64,
     thumbnailer: Thumbnailer,
+    /// The map that was drawn last, and whether another is being drawn.
+    pub mapped: Option<Arc<Mapped>>,
+    /// Whether a map is being drawn.
+    pub mapping: bool,
+    /// The outline being dragged over the map.
+    lasso: Vec<[f64; 2]>,
+    /// The pictures inside the last outline; only these are selected.
+    lassoed: Option<HashSet<usize>>,
+    /// Whether the selection is to be made anew.
+    stale: bool,
     /// How far the scan under way is.
     pub progress: Option<Progress>,
     /// Words being written.
@@ -62,12 +73,25 @@ impl Memory {
             textures: HashMap::new(),
             frame: 0,
             thumbnailer,
+            mapped: None,
+            mapping: false,
+            lasso: Vec::new(),
+            lassoed: None,
+            stale: false,
             progress: None,
             tag: String::new(),
             view: String::new(),
             follow: true,
             dragged: None,
         }
+    }
+
+    /// Turns to another database.
+    pub fn forget(&mut self) {
+        self.contents = Contents::default();
+        self.mapped = None;
+        self.mapping = false;
+        self.lassoed = None;
     }
 
     /// Selects anew where table or query have changed. A query with a mistake leaves the selection.
@@ -77,13 +101,17 @@ impl Memory {
         if grown {
             self.matrices = Matrix::all(table);
         }
-        if !grown && triage.query == self.of.1 {
+        if !grown && triage.query == self.of.1 && !self.stale {
             return;
         }
+        self.stale = false;
         self.of = (table.clone(), triage.query.clone());
         match Query::parse(&triage.query, &table.vocabulary()) {
             Ok(query) => {
                 self.selection = query.select(table);
+                if let Some(inside) = &self.lassoed {
+                    self.selection.retain(|index| inside.contains(index));
+                }
                 self.mistake = None;
             }
             Err(mistake) => self.mistake = Some(mistake),
@@ -146,6 +174,7 @@ pub fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut V
         match state.triage.sight {
             Sight::Grid => grid::show(ui, &mut state.triage, memory, actions),
             Sight::Matrices => matrices::show(ui, &mut state.triage, memory),
+            Sight::Map => map::show(ui, &mut state.triage, memory, actions),
             Sight::Histograms => histograms::show(ui, &mut state.triage, memory),
         }
     });

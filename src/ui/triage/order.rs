@@ -54,6 +54,10 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             "By bisection, up to {MOST} times the attack's ε, to within {} % of that",
             100.0 * TOLERANCE
         ));
+        ui.checkbox(
+            &mut state.triage.keeps,
+            "Keep the representations, for a map",
+        );
         let ready = state.triage.source.is_some();
         if ui.add_enabled(ready, egui::Button::new("Start")).clicked() {
             actions.push(Action::StartScan);
@@ -77,7 +81,7 @@ pub fn order(state: &State) -> Option<Order> {
                 tolerance: most * TOLERANCE,
             }),
             attack: (attack.epsilon > 0.0).then_some(attack),
-            map: false,
+            map: state.triage.keeps,
         },
     })
 }

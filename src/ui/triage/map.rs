@@ -1,0 +1,193 @@
+//! Pictures as points: near each other where a model represents them alike. A lasso selects.
+
+use std::collections::{BTreeMap, HashSet};
+
+use egui::{ComboBox, Ui};
+use egui_plot::{Legend, Line, Plot, PlotPoint, PlotPoints, Points, Polygon};
+
+use super::super::{Action, theme};
+use super::Memory;
+use crate::archive::Mapped;
+use crate::state::Triage;
+use crate::triage::Table;
+use crate::triage::map::{Layout, Point};
+use crate::triage::query::ClassColumn;
+
+/// Arrows drawn at the most; more are a thicket.
+const MOST_ARROWS: usize = 500;
+
+/// Draws the map of the selected pictures.
+pub(super) fn show(
+    ui: &mut Ui,
+    triage: &mut Triage,
+    memory: &mut Memory,
+    actions: &mut Vec<Action>,
+) {
+    let table = memory.contents.table.clone();
+    ui.horizontal(|ui| settings(ui, triage, memory, &table, actions));
+    let Some(mapped) = memory.mapped.clone() else {
+        ui.label(theme::weak(
+            "Draw the map of a scan that kept the representations (“New scan”, or epsiloscope scan --map)",
+        ));
+        return;
+    };
+    let color = coloring(triage, &table);
+    let mut groups: BTreeMap<String, Vec<&Point>> = BTreeMap::new();
+    let points = shown(memory, &mapped);
+    for point in &points {
+        let class = color.of(&table.records[point.record]);
+        let name = class.map_or("not known".into(), |class| table.classes[class].clone());
+        groups.entry(name).or_default().push(point);
+    }
+    let lasso = &mut memory.lasso;
+    let mut closed = None;
+    let mut clicked = None;
+    Plot::new("map")
+        .height(ui.available_height())
+        .data_aspect(1.0)
+        .show_axes(false)
+        .allow_drag(false)
+        .allow_boxed_zoom(false)
+        .legend(Legend::default())
+        .label_formatter(|_| None)
+        .show(ui, |plot| {
+            for (name, points) in &groups {
+                let places = points.iter().map(|point| point.clean.map(f64::from));
+                let places: PlotPoints = places.collect();
+                plot.points(Points::new(name.clone(), places).radius(2.5));
+            }
+            if triage.arrows {
+                for point in groups.values().flatten().take(MOST_ARROWS) {
+                    let Some(attacked) = point.attacked else {
+                        continue;
+                    };
+                    let way =
+                        PlotPoints::from(vec![point.clean.map(f64::from), attacked.map(f64::from)]);
+                    plot.line(Line::new("attacked", way).width(0.7));
+                }
+            }
+            if !lasso.is_empty() {
+                let corners: PlotPoints = lasso.iter().copied().collect();
+                plot.polygon(Polygon::new("lasso", corners));
+            }
+            let at = plot.pointer_coordinate().map(|at| [at.x, at.y]);
+            let response = plot.response();
+            if response.drag_started() {
+                lasso.clear();
+            }
+            if response.dragged() {
+                lasso.extend(at);
+            }
+            if response.drag_stopped() {
+                closed = Some(std::mem::take(lasso));
+            }
+            if response.clicked() {
+                clicked = at;
+            }
+        });
+    if let Some(corners) = closed.filter(|corners| corners.len() > 2) {
+        let inside = mapped
+            .points
+            .iter()
+            .filter(|point| contains(&corners, point.clean));
+        memory.lassoed = Some(inside.map(|point| point.record).collect());
+        memory.stale = true;
+    }
+    if let Some([x, y]) = clicked {
+        let place = PlotPoint::new(x, y);
+        let distance = |point: &&Point| {
+            let [px, py] = point.clean.map(f64::from);
+            (px - place.x).powi(2) + (py - place.y).powi(2)
+        };
+        let nearest = points
+            .iter()
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        triage.chosen = nearest.map(|point| point.record);
+    }
+}
+
+/// The points of the selected pictures.
+fn shown(memory: &Memory, mapped: &Mapped) -> Vec<Point> {
+    let selected: HashSet<usize> = memory.selection.iter().copied().collect();
+    let points = mapped.points.iter().copied();
+    points
+        .filter(|point| selected.contains(&point.record))
+        .collect()
+}
+
+/// What the points are coloured by.
+fn coloring(triage: &Triage, table: &Table) -> ClassColumn {
+    let columns = ClassColumn::all(table.subjects.len());
+    let chosen = columns.get(triage.coloring).copied();
+    chosen.unwrap_or(ClassColumn::Truth)
+}
+
+fn settings(
+    ui: &mut Ui,
+    triage: &mut Triage,
+    memory: &mut Memory,
+    table: &Table,
+    actions: &mut Vec<Action>,
+) {
+    let name = |side: usize| {
+        table
+            .subjects
+            .get(side)
+            .map_or("?", |subject| &subject.name)
+    };
+    ComboBox::from_id_salt("map of")
+        .selected_text(name(triage.map_of))
+        .show_ui(ui, |ui| {
+            for side in 0..table.subjects.len() {
+                ui.selectable_value(&mut triage.map_of, side, name(side));
+            }
+        });
+    for (text, about, layout) in [
+        ("Draw", "Along the two principal components", Layout::Pca),
+        (
+            "Draw by t-SNE",
+            "Neighbourhoods kept, distances between them not (van der Maaten and Hinton 2008); takes a while",
+            Layout::Tsne,
+        ),
+    ] {
+        let ready = !memory.mapping && triage.map_of < table.subjects.len();
+        let button = ui.add_enabled(ready, egui::Button::new(text));
+        if button.on_hover_text(about).clicked() {
+            memory.mapping = true;
+            actions.push(Action::DrawMap(triage.map_of, layout));
+        }
+    }
+    if memory.mapping {
+        ui.spinner();
+    }
+    ui.label("Colour");
+    ComboBox::from_id_salt("colouring")
+        .selected_text(coloring(triage, table).to_string())
+        .show_ui(ui, |ui| {
+            let columns = ClassColumn::all(table.subjects.len());
+            for (index, column) in columns.into_iter().enumerate() {
+                ui.selectable_value(&mut triage.coloring, index, column.to_string());
+            }
+        });
+    ui.checkbox(&mut triage.arrows, "Attacks")
+        .on_hover_text("Lines from each picture to its attacked self");
+    if let Some(mapped) = &memory.mapped {
+        let share = mapped
+            .share
+            .map(|share| format!("{:.0} % of the variance", 100.0 * share));
+        let of = format!("{}: {}", name(mapped.side), share.unwrap_or("t-SNE".into()));
+        ui.label(theme::weak(format!("{of} · drag a lasso to select")));
+    }
+}
+
+/// Whether a point is inside a polygon: an upward ray from it crosses the outline an odd number of times.
+fn contains(corners: &[[f64; 2]], point: [f32; 2]) -> bool {
+    let [x, y] = point.map(f64::from);
+    let next = corners.iter().cycle().skip(1);
+    let edges = corners.iter().zip(next);
+    let crosses = |(a, b): &(&[f64; 2], &[f64; 2])| {
+        let ([ax, ay], [bx, by]) = (**a, **b);
+        (ax > x) != (bx > x) && y < (by - ay) * (x - ax) / (bx - ax) + ay
+    };
+    edges.filter(crosses).count() % 2 == 1
+}
