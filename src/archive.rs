@@ -1,11 +1,12 @@
 //! The database behind the triage page, in a thread of its own: however slow the disk is, no frame waits.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::triage::map::{Layout, Point, map};
 use crate::triage::{Database, ScanRow, Table};
 
@@ -83,7 +84,9 @@ impl Archive {
     pub fn map(&self, table: Arc<Table>, side: usize, layout: Layout) {
         let (path, maps, wake) = (self.path.clone(), self.maps.0.clone(), self.wake.clone());
         std::thread::spawn(move || {
-            let drawn = draw(&path, &table, side, layout);
+            let work = || draw(&path, &table, side, layout);
+            let drawn = catch_unwind(AssertUnwindSafe(work));
+            let drawn = drawn.unwrap_or_else(|_| Err(Error::Config("The map failed".into())));
             // The window may have turned to another database.
             let _ = maps.send(drawn);
             wake();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::App;
 use crate::archive::Archive;
+use crate::error::Error;
 use crate::loader::Wanted;
 use crate::state::{Page, Triage};
 use crate::triage::Progress;
@@ -15,7 +16,16 @@ impl App {
         let wanted = &self.state.triage.database;
         let shown = self.state.page == Page::Triage;
         let open = self.archive.as_ref().map(Archive::path);
-        if wanted.as_deref() != open && shown {
+        let turns = shown && wanted.as_deref() != open;
+        let gone = wanted.as_ref().filter(|path| turns && !path.is_file());
+        if let Some(path) = gone {
+            // A scan makes its file when it begins; nothing else does.
+            if self.state.triage.scanning.is_none() {
+                let error = Error::io(path, "read", "there is no such file");
+                self.messages.push(error.to_string());
+                self.state.triage.database = None;
+            }
+        } else if turns {
             let wake = context.clone();
             self.archive = wanted.as_deref().map(|path| {
                 let scan = self.state.triage.scan;

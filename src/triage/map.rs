@@ -211,11 +211,22 @@ pub fn tsne(rows: &[&[f32]]) -> Result<Vec<[f32; 2]>> {
     let found = found.ok_or_else(|| Error::Config("t-SNE needs at least three points".into()))?;
     let points: Vec<Vec<f32>> = rows.iter().map(|row| found.project(row)).collect();
     let spread = points.iter().map(|point| point[0].powi(2)).sum::<f32>();
+    if spread < 1e-12 {
+        // The library asks for some difference.
+        return Ok(vec![[0.0; 2]; rows.len()]);
+    }
     let scale = START / (spread / points.len() as f32).sqrt().max(f32::MIN_POSITIVE);
     let second = |point: &[f32]| point.get(1).copied().unwrap_or_default();
+    // Equal points must not begin at one place, where nothing would part them.
+    let mut rng = generator(0, 0);
+    let mut apart = |value: f32| {
+        let noise: f32 = StandardNormal.sample(&mut rng);
+        value * scale + 0.01 * START * noise
+    };
     let start: Vec<f32> = points
         .iter()
-        .flat_map(|point| [point[0], second(point)].map(|value| value * scale))
+        .flat_map(|point| [point[0], second(point)])
+        .map(&mut apart)
         .collect();
     let mut run: tSNE<f32, Vec<f32>> = tSNE::new(&points);
     run.perplexity(PERPLEXITY.min((rows.len() - 1) as f32 / 3.0))
