@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use egui::{ComboBox, Ui};
+use egui::ecolor::Hsva;
+use egui::{Color32, ComboBox, Ui};
 use egui_plot::{Legend, Line, Plot, PlotPoint, PlotPoints, Points, Polygon};
 
 use super::super::{Action, theme};
@@ -32,13 +33,13 @@ pub(super) fn show(
         return;
     };
     let color = coloring(triage, &table);
-    let mut groups: BTreeMap<String, Vec<&Point>> = BTreeMap::new();
+    let mut groups: BTreeMap<Option<usize>, Vec<&Point>> = BTreeMap::new();
     let points = shown(memory, &mapped);
     for point in &points {
         let class = color.of(&table.records[point.record]);
-        let name = class.map_or("not known".into(), |class| table.classes[class].clone());
-        groups.entry(name).or_default().push(point);
+        groups.entry(class).or_default().push(point);
     }
+    let grey = ui.visuals().weak_text_color();
     let lasso = &mut memory.lasso;
     let mut closed = None;
     let mut clicked = None;
@@ -51,10 +52,12 @@ pub(super) fn show(
         .legend(Legend::default())
         .label_formatter(|_| None)
         .show(ui, |plot| {
-            for (name, points) in &groups {
+            for (class, points) in &groups {
                 let places = points.iter().map(|point| point.clean.map(f64::from));
                 let places: PlotPoints = places.collect();
-                plot.points(Points::new(name.clone(), places).radius(2.5));
+                let name = class.map_or("not known", |class| &table.classes[class]);
+                let points = Points::new(name, places).radius(2.5);
+                plot.points(points.color(class_color(*class)));
             }
             if triage.arrows {
                 for point in groups.values().flatten().take(MOST_ARROWS) {
@@ -63,7 +66,7 @@ pub(super) fn show(
                     };
                     let way =
                         PlotPoints::from(vec![point.clean.map(f64::from), attacked.map(f64::from)]);
-                    plot.line(Line::new("attacked", way).width(0.7));
+                    plot.line(Line::new("attacked", way).width(0.7).color(grey));
                 }
             }
             if !lasso.is_empty() {
@@ -113,6 +116,14 @@ fn shown(memory: &Memory, mapped: &Mapped) -> Vec<Point> {
     points
         .filter(|point| selected.contains(&point.record))
         .collect()
+}
+
+/// The colour of a class, the same whichever others are shown: hues a golden section apart.
+fn class_color(class: Option<usize>) -> Color32 {
+    match class {
+        Some(class) => Hsva::new((class as f32 * 0.618_034).fract(), 0.65, 0.9, 1.0).into(),
+        None => Color32::GRAY,
+    }
 }
 
 /// What the points are coloured by.
