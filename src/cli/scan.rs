@@ -93,14 +93,15 @@ impl ScanArguments {
     fn plan(&self) -> Result<Plan> {
         let source = std::path::absolute(&self.source);
         let source = source.map_err(|error| Error::io(&self.source, "find", error))?;
-        let most = self.flip_most.unwrap_or(4.0 * self.options.eps);
+        let usual = FlipSearch::REACH * self.options.eps;
+        let usual = FlipSearch::up_to(self.flip_most.unwrap_or(usual));
         Ok(Plan {
             source,
             models: self.models.clone(),
             attack: (!self.clean).then(|| self.options.attack(Goal::Untargeted)),
             flip: self.flip.then(|| FlipSearch {
-                most,
-                tolerance: self.tolerance.unwrap_or(most / 100.0),
+                tolerance: self.tolerance.unwrap_or(usual.tolerance),
+                ..usual
             }),
             map: self.map,
         })

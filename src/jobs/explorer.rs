@@ -25,6 +25,7 @@ use crate::engine::{Failure, Step, Worker};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values, zoo};
 use crate::picture::{Crop, Picture};
+use crate::triage::Examined;
 use crate::view::Frame;
 
 /// Finished attacks, and finished maps, kept for when they are wanted again.
@@ -137,7 +138,7 @@ impl Explorer {
                 let opened = self.shelf.get(&subject.model, &self.device)?;
                 let look = Look {
                     has_generator: opened.generator.is_some(),
-                    hash: opened.hash.clone(),
+                    hash: Some(opened.fingerprint.to_string()),
                     ..self.look(&opened.classifier, &subject).1
                 };
                 (Some(News::Looked(look)), None)
@@ -204,7 +205,16 @@ impl Explorer {
                 (Some(News::Previewed(preview(&model, &x))), None)
             }
             Request::Scan(order) => {
-                let job = ScanJob::new(&order, &self.device)?;
+                let names = order.plan.models.iter();
+                let models = names.map(|name| {
+                    let opened = self.shelf.get(name, &self.device)?;
+                    Ok(Examined {
+                        fingerprint: opened.fingerprint,
+                        classifier: opened.classifier,
+                    })
+                });
+                let models = models.collect::<Result<_>>()?;
+                let job = ScanJob::new(&order, models)?;
                 (None, Some(Job::Scan(Box::new(job))))
             }
             Request::Survey(survey) => {

@@ -293,7 +293,7 @@ pub struct Look {
     pub has_generator: bool,
     /// How many pictures the model takes at once.
     pub budget: Budget,
-    /// BLAKE3 of the model's file; see [`crate::model::zoo::hash`].
+    /// BLAKE3 of the model; see [`crate::triage::Fingerprint::of_model`].
     pub hash: Option<String>,
 }
 

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
-
 use super::News;
 use super::pace::Pace;
 use crate::engine::Step;
@@ -28,11 +26,8 @@ pub struct ScanJob {
 impl ScanJob {
     /// Begins the scan, or takes it up where it was left. So few pictures go through the models together
     /// that a step is short.
-    pub(super) fn new(order: &Order, device: &Device) -> Result<Self> {
+    pub(super) fn new(order: &Order, models: Vec<Examined>) -> Result<Self> {
         let database = Database::open(&order.database)?;
-        let names = order.plan.models.iter();
-        let models = names.map(|name| Examined::open(name, device));
-        let models = models.collect::<Result<Vec<_>>>()?;
         let at_once = models
             .iter()
             .map(|model| model.classifier.budget().at_once());

@@ -10,6 +10,7 @@ use crate::counterfactual::{Counterfactual, Generator};
 use crate::error::{Error, Result};
 use crate::model::foreign::Source;
 use crate::model::{Classifier, zoo};
+use crate::triage::Fingerprint;
 
 /// Models by name, each opened once.
 #[derive(Default)]
@@ -20,8 +21,7 @@ pub(super) struct Shelf(HashMap<String, Opened>);
 pub(super) struct Opened {
     pub(super) classifier: Arc<Classifier>,
     pub(super) generator: Option<Arc<Generator>>,
-    /// See [`zoo::hash`].
-    pub(super) hash: Option<String>,
+    pub(super) fingerprint: Fingerprint,
 }
 
 impl Shelf {
@@ -40,7 +40,7 @@ impl Shelf {
         let opened = Opened {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),
             generator,
-            hash: zoo::hash(name).map(|hash| hash.to_hex().to_string()),
+            fingerprint: Fingerprint::of_model(name, &source)?,
         };
         self.0.insert(name.to_owned(), opened.clone());
         Ok(opened)

@@ -104,25 +104,6 @@ pub fn source(name: &str, device: &Device) -> Result<Source> {
     foreign::open(path, device)
 }
 
-/// BLAKE3 of a model: of its file, and of what is said of it. Nothing where the file cannot be read.
-pub fn hash(name: &str) -> Option<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    if let Some(bundled) = bundled(name) {
-        hasher.update(bundled.bytes);
-        return Some(hasher.finalize());
-    }
-    let description = foreign::described(name)?;
-    let file = std::fs::File::open(description.file.as_ref()?).ok()?;
-    hasher.update_reader(file).ok()?;
-    // Where the file lies makes no difference.
-    let said = foreign::Description {
-        file: None,
-        ..description
-    };
-    hasher.update(said.to_toml().as_bytes());
-    Some(hasher.finalize())
-}
-
 /// The tensors of a residual network; see [`source`].
 ///
 /// # Errors

@@ -64,7 +64,7 @@ pub struct Snapshot {
 pub struct ModelRecord {
     /// Id of a bundled model, path of a file, or a description in TOML.
     pub name: String,
-    /// BLAKE3 of the file, once it was opened.
+    /// BLAKE3 of the model, once it was opened; see [`crate::triage::Fingerprint::of_model`].
     #[serde(default)]
     pub hash: Option<String>,
 }

@@ -35,6 +35,21 @@ pub struct FlipSearch {
     pub tolerance: f32,
 }
 
+impl FlipSearch {
+    /// How many times the ε of an attack a search goes, if nothing else is said.
+    pub const REACH: f32 = 4.0;
+    /// The usual tolerance, as a share of the largest ε.
+    pub const SHARE: f32 = 0.01;
+
+    /// Up to `most`, with the usual tolerance.
+    pub fn up_to(most: f32) -> Self {
+        Self {
+            most,
+            tolerance: most * Self::SHARE,
+        }
+    }
+}
+
 impl Plan {
     /// Refuses what contradicts itself; `classes` are those of each model.
     pub fn validate(&self, classes: &[usize]) -> Result<()> {

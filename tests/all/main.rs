@@ -39,6 +39,7 @@ mod triage_map; // components, neighbourhoods, arrows
 mod triage_query; // laws of the query language
 mod triage_report; // tables, pictures, pages, matrices
 mod triage_scan; // counts, resumption, brackets, lists
+mod triage_window; // scans that the window orders
 
 mod wishes; // what the window asks of the engine
 

@@ -1,28 +1,20 @@
 //! What the window asks of the engine, as a function of what is on the screen.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use epsiloscope::attribution::{
     Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
 };
-use epsiloscope::engine::Engine;
-use epsiloscope::jobs::{
-    Attacked, Explained, Explorer, Lane, Look, Made, News, Order, Request, Which,
-};
+use epsiloscope::jobs::{Attacked, Explained, Lane, Look, Made, News, Request, Which};
 use epsiloscope::model::Budget;
 use epsiloscope::picture::Picture;
 use epsiloscope::results::Row;
 use epsiloscope::state::{Bottom, Column, State, TaskKind, advance, case, complete, wanted};
 use epsiloscope::synthesis::{SharedHistory, Task, Unit};
-use epsiloscope::triage::{Database, Plan};
 use epsiloscope::view::{Frame, HeatMap, Palette, Sign};
 
-use tempfile::tempdir;
-
-use crate::common::{tiny_manifest, write_two_colours};
-use crate::counting::wait_until;
+use crate::common::tiny_manifest;
 
 const SIZE: [usize; 2] = [8, 8];
 
@@ -30,7 +22,7 @@ fn frame(value: f32) -> Frame {
     Frame::from_planes(vec![value; 3 * 64], SIZE)
 }
 
-fn state() -> State {
+pub(crate) fn state() -> State {
     let mut state = State::new(vec!["one".into()]);
     let picture = image::RgbImage::new(8, 8).into();
     state.add(Picture::from_image(PathBuf::from("picture"), picture), None);
@@ -353,50 +345,4 @@ fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show
     assert!(asked(&state, &row).is_none(), "nothing of it shows");
     state.display.shown[Column::Change as usize] = true;
     assert!(asked(&state, &row).is_some());
-}
-
-#[test]
-fn a_scan_goes_on_in_the_background_until_it_pauses() {
-    let folder = tempdir().expect("a folder");
-    write_two_colours(folder.path(), 0, 2);
-    let order = Order {
-        plan: Plan {
-            source: folder.path().into(),
-            models: vec!["cifar10-robust".into()],
-            attack: None,
-            flip: None,
-            map: false,
-        },
-        database: folder.path().join("scans.db"),
-    };
-    let mut state = state();
-    state.triage.scanning = Some(order.clone());
-    state.triage.paused = true;
-    assert!(!wanted(&state, &[Row::default()]).contains_key(&Lane::Scan));
-    state.triage.paused = false;
-    let request = wanted(&state, &[Row::default()]).remove(&Lane::Scan);
-    assert_eq!(request, Some(Request::Scan(order.clone())));
-
-    let device = burn::tensor::Device::flex();
-    let mut engine = Engine::spawn(move || Explorer::new(device), || {});
-    engine.want(BTreeMap::from([(Lane::Scan, Request::Scan(order.clone()))]));
-    let mut last = None;
-    wait_until(|| {
-        for (_, news) in engine.news() {
-            match news {
-                News::Scanned(progress) => last = Some(progress),
-                News::Failed(message) => panic!("{message}"),
-                _ => panic!("other news"),
-            }
-        }
-        engine.has_finished(&Lane::Scan)
-    });
-    let last = last.expect("its progress is told");
-    assert_eq!((last.done, last.total), (4, 4));
-    let database = Database::open(&order.database).unwrap_or_else(|error| panic!("{error}"));
-    let scan = database.scans().unwrap_or_else(|error| panic!("{error}"))[0].id;
-    let table = database
-        .table(scan)
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert!(table.records.iter().all(|record| record.sides[0].is_some()));
 }

@@ -198,29 +198,23 @@ impl Op {
 
 impl Convolution {
     fn run(&self, x: Tensor<4>) -> Tensor<4> {
-        let Self {
-            weight,
-            bias,
-            stride,
-            padding,
-            dilation,
-            groups,
-        } = self;
-        let [_, _, kh, kw] = weight.dims();
-        let ordinary = *groups == 1
+        let [_, _, kh, kw] = self.weight.dims();
+        let ordinary = self.groups == 1
             && kh == kw
             && kh % 2 == 1
-            && *padding == [kh / 2; 4]
-            && *dilation == [1, 1]
-            && stride[0] == stride[1];
-        if ordinary && let Some(y) = convolve(&x, weight, stride[0]) {
-            return match bias {
+            && self.padding == [kh / 2; 4]
+            && self.dilation == [1, 1]
+            && self.stride[0] == self.stride[1];
+        if ordinary && let Some(y) = convolve(&x, &self.weight, self.stride[0]) {
+            return match &self.bias {
                 Some(bias) => y + bias.clone().reshape([1, -1, 1, 1]),
                 None => y,
             };
         }
-        let options = ConvOptions::new_with_padding(*stride, pairs(*padding), *dilation, *groups);
-        conv2d(x, weight.clone(), bias.clone(), options)
+        let padding = pairs(self.padding);
+        let options =
+            ConvOptions::new_with_padding(self.stride, padding, self.dilation, self.groups);
+        conv2d(x, self.weight.clone(), self.bias.clone(), options)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pictures as points: near each other where a model represents them alike. A lasso selects.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use egui::ecolor::Hsva;
 use egui::{Color32, ComboBox, Ui};
@@ -111,11 +111,9 @@ pub(super) fn show(
 
 /// The points of the selected pictures.
 fn shown(memory: &Memory, mapped: &Mapped) -> Vec<Point> {
-    let selected: HashSet<usize> = memory.selection.iter().copied().collect();
     let points = mapped.points.iter().copied();
-    points
-        .filter(|point| selected.contains(&point.record))
-        .collect()
+    let selected = |point: &Point| memory.selected.get(point.record) == Some(&true);
+    points.filter(selected).collect()
 }
 
 /// The colour of a class, the same whichever others are shown: hues a golden section apart.

@@ -31,6 +31,8 @@ pub struct Memory {
     pub contents: Contents,
     /// The pictures that the query selects, by their places in the table.
     pub selection: Vec<usize>,
+    /// Whether each picture of the table is among them.
+    selected: Vec<bool>,
     /// What is wrong with the query's text.
     mistake: Option<Mistake>,
     /// What the selection belongs to.
@@ -68,6 +70,7 @@ impl Memory {
             of: (contents.table.clone(), String::new()),
             contents,
             selection: Vec::new(),
+            selected: Vec::new(),
             mistake: None,
             matrices: Vec::new(),
             textures: HashMap::new(),
@@ -111,6 +114,10 @@ impl Memory {
                 self.selection = query.select(table);
                 if let Some(inside) = &self.lassoed {
                     self.selection.retain(|index| inside.contains(index));
+                }
+                self.selected = vec![false; table.records.len()];
+                for &index in &self.selection {
+                    self.selected[index] = true;
                 }
                 self.mistake = None;
             }

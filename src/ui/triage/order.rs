@@ -8,11 +8,6 @@ use crate::jobs::Order;
 use crate::state::State;
 use crate::triage::{FlipSearch, Plan};
 
-/// The largest ε at which a flip is searched, in times that of the attack.
-const MOST: f32 = 4.0;
-/// How narrow the bracket around the flip has to be, as a share of the largest ε.
-const TOLERANCE: f32 = 0.01;
-
 /// Draws the menu in which a scan is set up.
 pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     ui.menu_button("New scan", |ui| {
@@ -51,8 +46,9 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             "Search the ε at which each picture flips",
         )
         .on_hover_text(format!(
-            "By bisection, up to {MOST} times the attack's ε, to within {} % of that",
-            100.0 * TOLERANCE
+            "By bisection, up to {} times the attack's ε, to within {} % of that",
+            FlipSearch::REACH,
+            100.0 * FlipSearch::SHARE
         ));
         ui.checkbox(
             &mut state.triage.keeps,
@@ -69,17 +65,14 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
 /// What the settings order, for a database that is known.
 pub fn order(state: &State) -> Option<Order> {
     let attack = state.attack.clone();
-    let most = MOST * attack.epsilon;
+    let most = FlipSearch::REACH * attack.epsilon;
     let searches = state.triage.flips && most > 0.0;
     Some(Order {
         database: state.triage.database.clone()?,
         plan: Plan {
             source: state.triage.source.clone()?,
             models: state.models.clone(),
-            flip: searches.then_some(FlipSearch {
-                most,
-                tolerance: most * TOLERANCE,
-            }),
+            flip: searches.then(|| FlipSearch::up_to(most)),
             attack: (attack.epsilon > 0.0).then_some(attack),
             map: state.triage.keeps,
         },

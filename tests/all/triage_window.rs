@@ -1,0 +1,60 @@
+//! Scans that the window orders, in the background.
+
+use std::collections::BTreeMap;
+
+use epsiloscope::engine::Engine;
+use epsiloscope::jobs::{Explorer, Lane, News, Order, Request};
+use epsiloscope::results::Row;
+use epsiloscope::state::wanted;
+use epsiloscope::triage::{Database, Plan};
+use tempfile::tempdir;
+
+use crate::common::write_two_colours;
+use crate::counting::wait_until;
+use crate::wishes::state;
+
+#[test]
+fn a_scan_goes_on_in_the_background_until_it_pauses() {
+    let folder = tempdir().expect("a folder");
+    write_two_colours(folder.path(), 0, 2);
+    let order = Order {
+        plan: Plan {
+            source: folder.path().into(),
+            models: vec!["cifar10-robust".into()],
+            attack: None,
+            flip: None,
+            map: false,
+        },
+        database: folder.path().join("scans.db"),
+    };
+    let mut state = state();
+    state.triage.scanning = Some(order.clone());
+    state.triage.paused = true;
+    assert!(!wanted(&state, &[Row::default()]).contains_key(&Lane::Scan));
+    state.triage.paused = false;
+    let request = wanted(&state, &[Row::default()]).remove(&Lane::Scan);
+    assert_eq!(request, Some(Request::Scan(order.clone())));
+
+    let device = burn::tensor::Device::flex();
+    let mut engine = Engine::spawn(move || Explorer::new(device), || {});
+    engine.want(BTreeMap::from([(Lane::Scan, Request::Scan(order.clone()))]));
+    let mut last = None;
+    wait_until(|| {
+        for (_, news) in engine.news() {
+            match news {
+                News::Scanned(progress) => last = Some(progress),
+                News::Failed(message) => panic!("{message}"),
+                _ => panic!("other news"),
+            }
+        }
+        engine.has_finished(&Lane::Scan)
+    });
+    let last = last.expect("its progress is told");
+    assert_eq!((last.done, last.total), (4, 4));
+    let database = Database::open(&order.database).unwrap_or_else(|error| panic!("{error}"));
+    let scan = database.scans().unwrap_or_else(|error| panic!("{error}"))[0].id;
+    let table = database
+        .table(scan)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(table.records.iter().all(|record| record.sides[0].is_some()));
+}
