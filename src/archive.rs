@@ -26,6 +26,15 @@ pub struct Contents {
     pub scan: Option<i64>,
 }
 
+/// Which scans of a database are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The scan; without a number, the newest.
+    pub scan: Option<i64>,
+    /// Another, whose findings on the same pictures stand beside.
+    pub beside: Option<i64>,
+}
+
 /// A map of a scan's pictures.
 pub struct Mapped {
     /// Whose representations.
@@ -38,7 +47,7 @@ pub struct Mapped {
 
 /// What the window asks for.
 enum Letter {
-    Choose(Option<i64>),
+    Choose(Chosen),
     Tag(Vec<i64>, String, bool),
     Save(String, Option<String>),
 }
@@ -46,6 +55,7 @@ enum Letter {
 /// The window's end of an open database; dropping it closes the file.
 pub struct Archive {
     path: PathBuf,
+    chosen: Chosen,
     outbox: Sender<Letter>,
     inbox: Receiver<Result<Contents>>,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -53,9 +63,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens a database in the background and reads a scan, by default the newest; `wake` is called
-    /// after news.
-    pub fn open(path: &Path, scan: Option<i64>, wake: impl Fn() + Send + Sync + 'static) -> Self {
+    /// Opens a database in the background and reads the chosen scans; `wake` is called after news.
+    pub fn open(path: &Path, chosen: Chosen, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let waker = wake.clone();
         let (outbox, letters) = channel();
@@ -67,12 +76,13 @@ impl Archive {
                 waker();
                 heard
             };
-            if let Err(error) = serve(&file, scan, &letters, &tell) {
+            if let Err(error) = serve(&file, chosen, &letters, &tell) {
                 tell(Err(error));
             }
         });
         Self {
             path: path.into(),
+            chosen,
             outbox,
             inbox,
             wake,
@@ -108,9 +118,12 @@ impl Archive {
         self.inbox.try_iter().last()
     }
 
-    /// Reads another scan.
-    pub fn choose(&self, scan: Option<i64>) {
-        self.send(Letter::Choose(scan));
+    /// Reads these scans, unless they are shown.
+    pub fn choose(&mut self, chosen: Chosen) {
+        if chosen != self.chosen {
+            self.chosen = chosen;
+            self.send(Letter::Choose(chosen));
+        }
     }
 
     /// Puts a tag on pictures, or takes it off.
@@ -132,59 +145,94 @@ impl Archive {
 /// Answers letters until the window drops its end or no longer listens.
 fn serve(
     path: &Path,
-    scan: Option<i64>,
+    chosen: Chosen,
     letters: &Receiver<Letter>,
     tell: &dyn Fn(Result<Contents>) -> bool,
 ) -> Result<()> {
-    let mut database = Database::open(path)?;
-    let mut contents = read(&database, scan)?;
-    let mut heard = tell(Ok(contents.clone()));
+    let mut desk = Desk {
+        database: Database::open(path)?,
+        contents: Contents::default(),
+        own: Table::default(),
+        other: None,
+    };
+    desk.contents.views = desk.database.views()?;
+    desk.read(chosen)?;
+    let mut heard = tell(Ok(desk.contents.clone()));
     while heard {
         match letters.recv_timeout(EVERY) {
-            Ok(Letter::Choose(scan)) => contents = read(&database, scan)?,
+            Ok(Letter::Choose(chosen)) => desk.read(chosen)?,
             Ok(Letter::Tag(pictures, tag, on)) => {
-                database.tag(&pictures, &tag, on)?;
-                database.extend(Arc::make_mut(&mut contents.table))?;
+                desk.database.tag(&pictures, &tag, on)?;
+                desk.extend()?;
             }
             Ok(Letter::Save(name, query)) => {
-                database.save_view(&name, query.as_deref())?;
-                contents.views = database.views()?;
+                desk.database.save_view(&name, query.as_deref())?;
+                desk.contents.views = desk.database.views()?;
             }
             Err(RecvTimeoutError::Timeout) => {
-                let scans = database.scans()?;
-                if scans == contents.scans {
+                let scans = desk.database.scans()?;
+                if scans == desk.contents.scans {
                     continue;
                 }
-                contents.scans = scans;
-                contents.scan = contents.scan.or(contents.scans.first().map(|row| row.id));
-                match contents.scan {
-                    Some(scan) if contents.table.plan.is_none() => {
-                        contents.table = Arc::new(database.table(scan)?);
+                match desk.contents.scan {
+                    Some(_) => {
+                        desk.contents.scans = scans;
+                        desk.extend()?;
                     }
-                    _ => database.extend(Arc::make_mut(&mut contents.table))?,
+                    None => desk.read(Chosen::default())?,
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
-        heard = tell(Ok(contents.clone()));
+        heard = tell(Ok(desk.contents.clone()));
     }
     Ok(())
 }
 
-fn read(database: &Database, scan: Option<i64>) -> Result<Contents> {
-    let scans = database.scans()?;
-    let known = scan.filter(|scan| scans.iter().any(|row| row.id == *scan));
-    let scan = known.or(scans.first().map(|row| row.id));
-    let table = match scan {
-        Some(scan) => database.table(scan)?,
-        None => Table::default(),
-    };
-    Ok(Contents {
-        views: database.views()?,
-        scans,
-        table: Arc::new(table),
-        scan,
-    })
+/// An open database with what was read of it.
+struct Desk {
+    database: Database,
+    contents: Contents,
+    /// The table of the scan that is shown, and of the one beside it.
+    own: Table,
+    other: Option<Table>,
+}
+
+impl Desk {
+    /// Reads the chosen scans.
+    fn read(&mut self, chosen: Chosen) -> Result<()> {
+        let scans = self.database.scans()?;
+        let known = |scan: &i64| scans.iter().any(|row| row.id == *scan);
+        let scan = chosen.scan.filter(known);
+        let scan = scan.or(scans.first().map(|row| row.id));
+        let other = chosen.beside.filter(known);
+        let other = other.filter(|beside| Some(*beside) != scan);
+        let table = |scan: i64| self.database.table(scan);
+        self.own = scan.map(table).transpose()?.unwrap_or_default();
+        self.other = other.map(table).transpose()?;
+        self.contents.scan = scan;
+        self.contents.scans = scans;
+        self.join();
+        Ok(())
+    }
+
+    /// Reads what the scans found since.
+    fn extend(&mut self) -> Result<()> {
+        self.database.extend(&mut self.own)?;
+        if let Some(other) = &mut self.other {
+            self.database.extend(other)?;
+        }
+        self.join();
+        Ok(())
+    }
+
+    fn join(&mut self) {
+        let table = self.own.clone();
+        self.contents.table = Arc::new(match &self.other {
+            Some(other) => table.beside(other),
+            None => table,
+        });
+    }
 }
 
 fn draw(path: &Path, table: &Table, side: usize, layout: Layout) -> Result<Mapped> {

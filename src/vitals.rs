@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::results::Row;
+use crate::state::Page;
 
 static START: OnceLock<Instant> = OnceLock::new();
 
@@ -21,6 +22,8 @@ pub struct Vitals {
     predicted: bool,
     /// CPU seconds of the window's thread for each frame drawn while the engine worked.
     busy_frames: Vec<f32>,
+    /// The same for each frame of the triage page.
+    triage_frames: Vec<f32>,
     /// From the last change of the attack to all rows showing it.
     attacks: Waits,
     /// From the same to a first map of every attack on the screen, the nearest finished ones.
@@ -59,13 +62,17 @@ impl Waits {
 
 impl Vitals {
     /// A frame is being drawn; `seconds` is what the last one took of the window's thread.
-    pub fn frame(&mut self, seconds: Option<f32>, busy: bool) {
+    pub fn frame(&mut self, seconds: Option<f32>, busy: bool, page: Page) {
         first(&mut self.drawn, "first frame");
-        if let Some(seconds) = seconds
-            && busy
-            && self.busy_frames.len() < MOST
-        {
-            self.busy_frames.push(seconds);
+        let Some(seconds) = seconds else { return };
+        let kinds = [
+            (busy, &mut self.busy_frames),
+            (page == Page::Triage, &mut self.triage_frames),
+        ];
+        for (counts, frames) in kinds {
+            if counts && frames.len() < MOST {
+                frames.push(seconds);
+            }
         }
     }
 
@@ -109,6 +116,10 @@ impl Drop for Vitals {
             (
                 "frames while the engine worked, of the window's thread",
                 &mut self.busy_frames,
+            ),
+            (
+                "frames of the triage page, of the window's thread",
+                &mut self.triage_frames,
             ),
             (
                 "waits for an attack after its last change",

@@ -12,6 +12,7 @@ use crate::model::zoo;
 use crate::results::Row;
 use crate::samples;
 use crate::session::{Rescue, has_session_name};
+use crate::triage::has_database_name;
 use crate::ui::Action;
 
 impl App {
@@ -36,7 +37,6 @@ impl App {
             Action::OpenDatabase => self.dialogs.choose_database(),
             Action::ChooseSource { folder } => self.dialogs.choose_source(folder),
             Action::StartScan => self.start_scan(),
-            Action::ChooseScan(scan) => self.ask(|archive| archive.choose(Some(scan))),
             Action::DrawMap(side, layout) => {
                 let table = self.triage.contents.table.clone();
                 self.ask(|archive| archive.map(table, side, layout));
@@ -76,10 +76,15 @@ impl App {
         }
     }
 
-    /// Opens pictures, folders, and a session.
+    /// Opens pictures, folders, a database, and a session.
     pub(super) fn open_all(&mut self, paths: Vec<PathBuf>) {
-        let (sessions, pictures): (Vec<_>, Vec<_>) =
+        let (sessions, others): (Vec<_>, Vec<_>) =
             paths.into_iter().partition(|path| has_session_name(path));
+        let (databases, pictures): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|path| has_database_name(path));
+        if let Some(database) = databases.into_iter().next_back() {
+            self.use_database(database);
+        }
         if let Some(session) = sessions.into_iter().next_back() {
             self.dialogs.open_session(session);
         }

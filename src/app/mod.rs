@@ -166,6 +166,11 @@ impl App {
         self
     }
 
+    /// How many pictures the triage page shows.
+    pub fn selected_pictures(&self) -> usize {
+        self.triage.selection.len()
+    }
+
     /// Takes in what happened since the last frame.
     pub fn logic(&mut self, context: &egui::Context) {
         self.hear(context);
@@ -246,8 +251,9 @@ impl eframe::App for App {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        let busy = self.engine.busy() > 0;
         self.vitals
-            .frame(frame.info().cpu_usage, self.engine.busy() > 0);
+            .frame(frame.info().cpu_usage, busy, self.state.page);
         self.ui(ui);
     }
 }

@@ -28,10 +28,14 @@ impl App {
         } else if turns {
             let wake = context.clone();
             self.archive = wanted.as_deref().map(|path| {
-                let scan = self.state.triage.scan;
-                Archive::open(path, scan, move || wake.request_repaint())
+                Archive::open(path, self.state.triage.chosen_scans(), move || {
+                    wake.request_repaint();
+                })
             });
             self.triage.forget();
+        }
+        if let Some(archive) = &mut self.archive {
+            archive.choose(self.state.triage.chosen_scans());
         }
         match self.archive.as_ref().and_then(Archive::news) {
             Some(Ok(contents)) => self.triage.contents = contents,
@@ -45,7 +49,7 @@ impl App {
         match self.archive.as_ref().and_then(Archive::drawn) {
             Some(Ok(mapped)) => {
                 self.triage.mapping = false;
-                self.triage.mapped = Some(mapped.into());
+                self.triage.take_map(mapped);
             }
             Some(Err(error)) => {
                 self.triage.mapping = false;
@@ -90,6 +94,7 @@ impl App {
         self.state.triage = Triage {
             database: Some(path),
             scan: None,
+            beside: None,
             query: String::new(),
             chosen: None,
             ..self.state.triage.clone()

@@ -1,6 +1,8 @@
 //! `epsiloscope bench`: how fast this machine is at what the window and the commands wait for.
 
-use std::path::PathBuf;
+mod library;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +19,9 @@ use crate::descent::{Norm, generator};
 use crate::device::{Backend, Compute};
 use crate::error::Result;
 use crate::evaluate::predict;
+use crate::memory;
 use crate::model::{Classifier, tensor_values, write_atomically, zoo};
+use crate::state::Sight;
 use crate::synthesis::{Material, Run, Synthesis};
 use crate::train::{Preset, TrainConfig, Training};
 
@@ -33,6 +37,13 @@ pub struct BenchArguments {
     /// Models to time: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
+    /// Time instead what frames of the triage page take, on a library of made-up pictures that is kept
+    /// in this folder.
+    #[arg(long)]
+    library: Option<PathBuf>,
+    /// Pictures of that library.
+    #[arg(long, default_value_t = 100_000)]
+    pictures: usize,
     /// File for the figures, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -47,6 +58,8 @@ struct Timing {
     name: String,
     median: f64,
     fastest: f64,
+    /// The 99th percentile.
+    p99: f64,
     slowest: f64,
 }
 
@@ -66,14 +79,10 @@ impl BenchArguments {
             device: compute.device,
             timings: Vec::new(),
         };
-        for name in &self.models {
-            let model = zoo::open(name, &bench.device)?;
-            bench.pgd(&model);
-            bench.integrated_gradients(&model);
-            bench.inversion(&model)?;
+        match &self.library {
+            Some(folder) => bench.library(folder)?,
+            None => bench.models()?,
         }
-        bench.batches(&zoo::open(&self.models[0], &bench.device)?);
-        bench.training()?;
         match &self.json {
             Some(path) => {
                 let json = serde_json::to_string_pretty(&bench.timings).expect("plain data");
@@ -85,6 +94,44 @@ impl BenchArguments {
 }
 
 impl Bench<'_> {
+    /// What the window's models and training wait for.
+    fn models(&mut self) -> Result<()> {
+        for name in &self.arguments.models {
+            let model = zoo::open(name, &self.device)?;
+            self.pgd(&model);
+            self.integrated_gradients(&model);
+            self.inversion(&model)?;
+        }
+        self.batches(&zoo::open(&self.arguments.models[0], &self.device)?);
+        self.training()
+    }
+
+    /// Frames of the triage page: what they take of the window's thread, without the drawing itself.
+    fn library(&mut self, folder: &Path) -> Result<()> {
+        let count = self.arguments.pictures;
+        let begun = Instant::now();
+        let database = library::make(folder, count)?;
+        println!(
+            "{count} pictures made and scanned in {:.0} s",
+            begun.elapsed().as_secs_f32()
+        );
+        let mut grid = library::Window::open(folder, &database, Sight::Grid)?;
+        self.note("grid, wheel", grid.wheel());
+        self.note("grid, a page down in every frame", grid.pages());
+        self.note("grid, pointer", grid.moves(false));
+        println!("{} MB of memory", memory::resident() / 1_000_000);
+        drop(grid);
+        for (name, sight, pressed) in [
+            ("matrices, pointer", Sight::Matrices, false),
+            ("histograms, drag", Sight::Histograms, true),
+        ] {
+            let mut window = library::Window::open(folder, &database, sight)?;
+            self.note(name, window.moves(pressed));
+        }
+        println!("{} MB of memory", memory::resident() / 1_000_000);
+        Ok(())
+    }
+
     fn time(&mut self, name: &str, mut work: impl FnMut()) {
         if !name.starts_with(&self.arguments.only) {
             return;
@@ -98,17 +145,24 @@ impl Bench<'_> {
         for _ in 0..runs.div_ceil(5) {
             once();
         }
-        let mut times: Vec<f64> = (0..runs).map(|_| once()).collect();
+        let times = (0..runs).map(|_| once()).collect();
+        self.note(name, times);
+    }
+
+    /// Prints and keeps what the runs of something took, in milliseconds.
+    fn note(&mut self, name: &str, mut times: Vec<f64>) {
         times.sort_by(f64::total_cmp);
+        let last = times.len() - 1;
         let timing = Timing {
             name: name.into(),
-            median: times[runs / 2],
+            median: times[times.len() / 2],
             fastest: times[0],
-            slowest: times[runs - 1],
+            p99: times[last * 99 / 100],
+            slowest: times[last],
         };
         println!(
-            "{name:<44} median {:9.2} ms  ({:.2} to {:.2})",
-            timing.median, timing.fastest, timing.slowest
+            "{name:<44} median {:9.2} ms  ({:.2} to {:.2}, p99 {:.2})",
+            timing.median, timing.fastest, timing.slowest, timing.p99
         );
         self.timings.push(timing);
     }

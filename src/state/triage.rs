@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::archive::Chosen;
 use crate::jobs::Order;
 
 /// What fills the window.
@@ -53,6 +54,8 @@ pub struct Triage {
     pub database: Option<PathBuf>,
     /// The scan; without a number, the newest.
     pub scan: Option<i64>,
+    /// Another scan, whose findings on the same pictures stand beside.
+    pub beside: Option<i64>,
     /// Which pictures, in which order: the text of a [`crate::triage::Query`].
     pub query: String,
     /// How they are looked at.
@@ -85,11 +88,22 @@ pub struct Triage {
     pub chosen: Option<usize>,
 }
 
+impl Triage {
+    /// The scans to show.
+    pub fn chosen_scans(&self) -> Chosen {
+        Chosen {
+            scan: self.scan,
+            beside: self.beside,
+        }
+    }
+}
+
 impl Default for Triage {
     fn default() -> Self {
         Self {
             database: None,
             scan: None,
+            beside: None,
             query: String::new(),
             sight: Sight::default(),
             side: 72.0,

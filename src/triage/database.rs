@@ -43,6 +43,12 @@ pub struct ScanRow {
     pub finished: bool,
 }
 
+/// Whether a file is named like a database of scans.
+pub fn has_database_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("db"))
+}
+
 impl Database {
     /// Opens the file, or makes one where none is.
     ///

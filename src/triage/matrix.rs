@@ -1,7 +1,7 @@
 //! Counts in two directions, every one of which is also a query.
 
 use super::query::{ClassColumn, ClassValue, Filter, Flag, Moment, Query};
-use super::table::Table;
+use super::table::{Record, Table};
 
 /// How many pictures are which and which.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,17 +44,17 @@ impl Matrix {
         }
     }
 
-    /// What models make of the pictures, clean and attacked: of two, each against the other; of one,
-    /// before against after.
-    pub fn outcomes(table: &Table) -> Option<Self> {
-        use Moment::{Attacked, Clean};
-        let all = moments(table);
-        let axes = match (table.subjects.len(), all.len()) {
-            (0, _) | (1, 1) => return None,
-            (1, _) => [[Clean], [Attacked]].map(|moment| outcomes(table, 0, &moment)),
-            _ => [0, 1].map(|side| outcomes(table, side, all)),
-        };
-        Some(Self::of("Outcomes".into(), axes))
+    /// What two models make of the pictures, clean and attacked.
+    pub fn outcomes(table: &Table, pair: [usize; 2]) -> Self {
+        let axes = pair.map(|side| outcomes(table, side, moments(table, side)));
+        Self::of("Outcomes".into(), axes)
+    }
+
+    /// What a model makes of the pictures before an attack and after.
+    pub fn change(table: &Table, side: usize) -> Self {
+        let moments = [[Moment::Clean], [Moment::Attacked]];
+        let axes = moments.map(|moment| outcomes(table, side, &moment));
+        Self::of("Outcomes".into(), axes)
     }
 
     /// True classes against those that a model predicts.
@@ -81,14 +81,17 @@ impl Matrix {
     pub fn all(table: &Table) -> Vec<Self> {
         let models = table.subjects.len();
         let mut all = Vec::new();
+        let pairs = (0..models).flat_map(|one| (one + 1..models).map(move |other| [one, other]));
         if table.records.iter().any(|record| record.truth.is_some()) {
-            all.extend(Self::outcomes(table));
+            if models == 1 && moments(table, 0).len() == 2 {
+                all.push(Self::change(table, 0));
+            }
+            all.extend(pairs.clone().map(|pair| Self::outcomes(table, pair)));
             for side in 0..models {
-                let moments = moments(table).iter();
+                let moments = moments(table, side).iter();
                 all.extend(moments.map(|&moment| Self::confusion(table, side, moment)));
             }
         }
-        let pairs = (0..models).flat_map(|one| (one + 1..models).map(move |other| [one, other]));
         all.extend(pairs.map(|pair| Self::predictions(table, pair, Moment::Clean)));
         all
     }
@@ -108,11 +111,12 @@ impl Matrix {
 /// An axis, and for each record of a table the part that it is in.
 type Placed = (Axis, Vec<Option<usize>>);
 
-/// When the pictures of a table were looked at.
-fn moments(table: &Table) -> &'static [Moment] {
-    match table.plan.as_ref().and_then(|plan| plan.attack.as_ref()) {
-        Some(_) => &[Moment::Clean, Moment::Attacked],
-        None => &[Moment::Clean],
+/// When a model looked at the pictures of a table.
+fn moments(table: &Table, side: usize) -> &'static [Moment] {
+    let attacked = |record: &Record| record.sides[side].is_some_and(|side| side.attacked.is_some());
+    match table.records.iter().any(attacked) {
+        true => &[Moment::Clean, Moment::Attacked],
+        false => &[Moment::Clean],
     }
 }
 

@@ -3,12 +3,15 @@
 //! A [`Scan`] looks at every picture of a source with every model, attacks it and searches the ε at
 //! which it flips; what it finds goes to a [`Database`] under the picture's, the model's and the
 //! attack's fingerprints, so that nothing is computed twice. A [`Table`] is what one scan found, in
-//! memory: a [`Query`] selects and orders it, a [`Matrix`] counts it, [`report`] takes it elsewhere.
+//! memory: a [`Query`] selects and orders it, a [`Matrix`] and a
+//! [`Histogram`] count it, [`report`] takes it elsewhere.
 
 mod batch;
+mod compare;
 mod database;
 mod fingerprint;
 mod gather;
+mod histogram;
 pub mod map;
 mod matrix;
 mod plan;
@@ -19,8 +22,9 @@ mod schema;
 mod store;
 mod table;
 
-pub use database::{Database, ScanRow};
+pub use database::{Database, ScanRow, has_database_name};
 pub use fingerprint::Fingerprint;
+pub use histogram::Histogram;
 pub use matrix::{Axis, Matrix};
 pub use plan::{Bracket, FlipSearch, Plan};
 pub use query::Query;

@@ -20,18 +20,18 @@ pub struct Table {
     pub records: Vec<Record>,
     /// Paths of those that could not, and why.
     pub broken: Vec<(String, String)>,
-    origin: Origin,
+    pub(super) origin: Origin,
 }
 
 /// Where in the database a table comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Origin {
+pub(super) struct Origin {
     scan: i64,
     /// Pictures of the source.
     total: usize,
     /// Entries of the scan that are in the table already.
     entries: usize,
-    models: Vec<i64>,
+    pub(super) models: Vec<i64>,
     attack: i64,
     family: i64,
 }
@@ -252,7 +252,7 @@ struct Entry {
 }
 
 /// The number of a class, which is added where it is new.
-fn class_number(classes: &mut Vec<String>, label: String) -> usize {
+pub(super) fn class_number(classes: &mut Vec<String>, label: String) -> usize {
     let found = classes.iter().position(|class| *class == label);
     found.unwrap_or_else(|| {
         classes.push(label);

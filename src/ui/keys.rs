@@ -79,6 +79,18 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
             Page::Triage => Page::Explorer,
         };
     }
+    for (modifiers, key, action) in [
+        (both, Key::Z, Action::Redo),
+        (Modifiers::COMMAND, Key::Y, Action::Redo),
+        (Modifiers::COMMAND, Key::Z, Action::Undo),
+    ] {
+        if with(modifiers, key) {
+            actions.push(action);
+        }
+    }
+    if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
+        actions.push(Action::Help);
+    }
     if state.page == Page::Triage {
         // The other keys are the grid's.
         return;
@@ -97,18 +109,6 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     }
     if pressed(Key::V) {
         actions.push(Action::Views);
-    }
-    for (modifiers, key, action) in [
-        (both, Key::Z, Action::Redo),
-        (Modifiers::COMMAND, Key::Y, Action::Redo),
-        (Modifiers::COMMAND, Key::Z, Action::Undo),
-    ] {
-        if with(modifiers, key) {
-            actions.push(action);
-        }
-    }
-    if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
-        actions.push(Action::Help);
     }
     let range = state.range();
     let mut nudge = |by: f32| {

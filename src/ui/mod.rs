@@ -91,8 +91,6 @@ pub enum Action {
     },
     /// Begin the scan that is set up.
     StartScan,
-    /// Show this scan of the database.
-    ChooseScan(i64),
     /// Draw a map of what the scan's model of this place represents.
     DrawMap(usize, Layout),
     /// Explore this picture of the scan.

@@ -34,6 +34,7 @@ mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 mod budget; // how many pictures at once
 mod history; // undo and redo
 mod sessions; // what was on the screen comes back; hostile session files
+mod triage_compare; // two scans in one table, histograms
 mod triage_database; // strangers' databases
 mod triage_map; // components, neighbourhoods, arrows
 mod triage_query; // laws of the query language

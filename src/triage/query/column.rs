@@ -183,6 +183,16 @@ impl NumberColumn {
         all.chain([Self::Fakeness(None)]).collect()
     }
 
+    /// Those that are known of any picture.
+    pub fn known(table: &Table) -> Vec<Self> {
+        let any = |column: &Self| {
+            let mut records = table.records.iter();
+            records.any(|record| column.of(record).is_some())
+        };
+        let all = Self::all(table.subjects.len()).into_iter();
+        all.filter(any).collect()
+    }
+
     /// The number, where it is known.
     pub fn of(self, record: &Record) -> Option<f32> {
         match self {

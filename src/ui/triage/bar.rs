@@ -4,7 +4,9 @@ use egui::{ComboBox, TextEdit, Ui};
 
 use super::super::{Action, theme};
 use super::{Memory, order};
+use crate::archive::Contents;
 use crate::state::{Sight, State, Triage};
+use crate::triage::ScanRow;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut Vec<Action>) {
@@ -21,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions:
         {
             actions.push(Action::OpenDatabase);
         }
-        scans(ui, triage, memory, actions);
+        scans(ui, triage, memory);
         order::show(ui, state, actions);
         order::progress(ui, state, memory);
     });
@@ -36,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions:
     }
 }
 
-fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory, actions: &mut Vec<Action>) {
+fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
     let contents = &memory.contents;
     let shown = contents
         .scans
@@ -47,16 +49,12 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory, actions: &mut Vec<Ac
         .selected_text(&shown.name)
         .show_ui(ui, |ui| {
             for row in &contents.scans {
-                if ui
-                    .selectable_label(row.id == shown.id, &row.name)
-                    .on_hover_text(row.plan.source.display().to_string())
-                    .clicked()
-                {
+                if choice(ui, row, row.id == shown.id) {
                     triage.scan = Some(row.id);
-                    actions.push(Action::ChooseScan(row.id));
                 }
             }
         });
+    beside(ui, triage, contents, shown.id);
     let state = if shown.finished {
         format!("{} pictures", shown.total)
     } else {
@@ -70,6 +68,50 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory, actions: &mut Vec<Ac
         ui.label(theme::weak(format!("{count} could not be opened")))
             .on_hover_text(list.join("\n"));
     }
+}
+
+/// A scan in a list; whether it is chosen.
+fn choice(ui: &mut Ui, row: &ScanRow, shown: bool) -> bool {
+    let plan = &row.plan;
+    let attack = plan.attack.as_ref().map(ToString::to_string);
+    let about = format!(
+        "{}\n{}\n{}",
+        plan.source.display(),
+        plan.models.join(", "),
+        attack.unwrap_or("not attacked".into())
+    );
+    ui.selectable_label(shown, &row.name)
+        .on_hover_text(about)
+        .clicked()
+}
+
+/// The scan to compare with, where there is another.
+fn beside(ui: &mut Ui, triage: &mut Triage, contents: &Contents, shown: i64) {
+    let others: Vec<&ScanRow> = contents
+        .scans
+        .iter()
+        .filter(|row| row.id != shown)
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    let other = others.iter().find(|row| Some(row.id) == triage.beside);
+    let chosen = ComboBox::from_id_salt("beside")
+        .selected_text(other.map_or("compare with…", |row| &row.name))
+        .show_ui(ui, |ui| {
+            if ui.selectable_label(other.is_none(), "nothing").clicked() {
+                triage.beside = None;
+            }
+            for row in &others {
+                if choice(ui, row, Some(row.id) == triage.beside) {
+                    triage.beside = Some(row.id);
+                }
+            }
+        });
+    chosen.response.on_hover_text(
+        "What another scan found of the same pictures: its models get the next letters, in queries, \
+         matrices and histograms",
+    );
 }
 
 fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {

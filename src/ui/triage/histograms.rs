@@ -1,63 +1,100 @@
-//! How often which numbers occur; a drag keeps a range.
+//! How often which numbers occur; a range of them can be kept, by a drag or in figures.
 
-use egui::{ComboBox, Ui};
+use egui::{ComboBox, DragValue, Ui};
 use egui_plot::{Bar, BarChart, PlotBounds, VLine};
 
 use super::super::{bottom, theme};
 use super::Memory;
 use crate::state::Triage;
-use crate::triage::Query;
 use crate::triage::query::{Comparison, Filter, NumberColumn};
-
-/// Bars of a histogram.
-const BINS: usize = 40;
+use crate::triage::{Histogram, Query};
 
 /// Draws the chosen histogram of the selected pictures.
 pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
-    let table = memory.contents.table.clone();
-    let known = |column: &NumberColumn| {
-        let mut records = table.records.iter();
-        records.any(|record| column.of(record).is_some())
-    };
-    let columns = NumberColumn::all(table.subjects.len()).into_iter();
-    let columns: Vec<NumberColumn> = columns.filter(known).collect();
+    let columns = &memory.columns;
     let Some(&column) = columns.get(triage.histogram).or(columns.first()) else {
         ui.label(theme::weak("No numbers yet"));
         return;
     };
+    let counted = memory.histogram.as_ref();
+    if counted.is_none_or(|(of, _)| *of != column) {
+        let table = &memory.contents.table;
+        let histogram = Histogram::of(table, &memory.selection, column);
+        memory.range = histogram.as_ref().map_or([0.0; 2], Histogram::reach);
+        memory.histogram = Some((column, histogram));
+    }
+    let Some((_, histogram)) = memory.histogram.clone() else {
+        return;
+    };
+    let mut kept = None;
     ui.horizontal(|ui| {
-        ComboBox::from_id_salt("histogram")
-            .width(220.0)
-            .selected_text(column.to_string())
-            .show_ui(ui, |ui| {
-                for (index, other) in columns.iter().enumerate() {
-                    ui.selectable_value(&mut triage.histogram, index, other.to_string());
-                }
-            });
-        ui.label(theme::weak(
-            "of the selected pictures; drag over a range to keep only its pictures",
-        ));
+        choice(ui, triage, &memory.columns, column);
+        if let Some(histogram) = &histogram {
+            kept = fields(ui, histogram, &mut memory.range);
+        }
     });
-    let selected = memory.selection.iter().map(|&index| &table.records[index]);
-    let values: Vec<f32> = selected.filter_map(|record| column.of(record)).collect();
-    let Some((low, width, counts)) = binned(&values) else {
+    let Some(histogram) = histogram else {
         ui.label(theme::weak("None of the selected pictures has this number"));
         return;
     };
-    let bars = counts.iter().enumerate().map(|(bin, &count)| {
-        Bar::new(low + (bin as f64 + 0.5) * width, count as f64).width(width * 0.95)
+    let dragged = bars(ui, &histogram, &mut memory.dragged);
+    if let Some([from, to]) = dragged.or(kept) {
+        let bound = |comparison, value: f64| Filter::Number(column, comparison, value as f32);
+        let vocabulary = memory.contents.table.vocabulary();
+        let query = Query::parse(&triage.query, &vocabulary).unwrap_or_default();
+        let query = query
+            .and(bound(Comparison::AtLeast, from))
+            .and(bound(Comparison::AtMost, to));
+        triage.query = query.to_string();
+    }
+}
+
+fn choice(ui: &mut Ui, triage: &mut Triage, columns: &[NumberColumn], column: NumberColumn) {
+    ComboBox::from_id_salt("histogram")
+        .width(220.0)
+        .selected_text(column.to_string())
+        .show_ui(ui, |ui| {
+            for (index, other) in columns.iter().enumerate() {
+                ui.selectable_value(&mut triage.histogram, index, other.to_string());
+            }
+        });
+}
+
+/// The range in figures; it is returned when it is to be kept.
+fn fields(ui: &mut Ui, histogram: &Histogram, range: &mut [f64; 2]) -> Option<[f64; 2]> {
+    ui.label("from");
+    for (end, word) in [(0, "to"), (1, "")] {
+        let field = DragValue::new(&mut range[end])
+            .speed(histogram.width)
+            .max_decimals(4);
+        ui.add(field);
+        ui.label(word);
+    }
+    let sound = range[0] <= range[1];
+    let keep = ui
+        .add_enabled(sound, egui::Button::new("Keep"))
+        .on_hover_text(
+            "Select only the pictures in this range; a drag over the bars does the same",
+        );
+    keep.clicked().then_some(*range)
+}
+
+/// Draws the bars; returns the range that a drag over them ended with.
+fn bars(ui: &mut Ui, histogram: &Histogram, dragged: &mut Option<f64>) -> Option<[f64; 2]> {
+    let bars = histogram.counts.iter().enumerate().map(|(bin, &count)| {
+        let [from, to] = histogram.range(bin);
+        Bar::new((from + to) / 2.0, count as f64).width((to - from) * 0.95)
     });
-    let most = counts.iter().max().copied().unwrap_or(1) as f64;
-    let chart = BarChart::new(column.to_string(), bars.collect())
+    let most = histogram.counts.iter().max().copied().unwrap_or(1) as f64;
+    let chart = BarChart::new(histogram.column.to_string(), bars.collect())
         .color(ui.visuals().selection.bg_fill)
         .element_formatter(Box::new(|bar, _| {
             format!("{:.3}: {}", bar.argument, bar.value)
         }));
     let mut range = None;
-    let dragged = &mut memory.dragged;
     bottom::plot(ui, "histogram").show(ui, |plot| {
-        let end = low + width * counts.len() as f64;
-        plot.set_plot_bounds(PlotBounds::from_min_max([low, 0.0], [end, most * 1.05]));
+        let [low, high] = histogram.reach();
+        plot.set_plot_bounds(PlotBounds::from_min_max([low, 0.0], [high, most * 1.05]));
         plot.bar_chart(chart);
         let at = plot.pointer_coordinate().map(|point| point.x);
         let response = plot.response();
@@ -76,26 +113,5 @@ pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
             range = Some([from.min(to), from.max(to)]);
         }
     });
-    if let Some([from, to]) = range {
-        let bound = |comparison, value: f64| Filter::Number(column, comparison, value as f32);
-        let query = Query::parse(&triage.query, &table.vocabulary()).unwrap_or_default();
-        let query = query
-            .and(bound(Comparison::AtLeast, from))
-            .and(bound(Comparison::AtMost, to));
-        triage.query = query.to_string();
-    }
-}
-
-/// Where the first bin begins, how broad each is, and how many values are in each.
-fn binned(values: &[f32]) -> Option<(f64, f64, Vec<usize>)> {
-    let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let low = f64::from(finite().reduce(f32::min)?);
-    let high = f64::from(finite().reduce(f32::max)?);
-    let width = ((high - low) / BINS as f64).max(1e-6);
-    let mut counts = vec![0; BINS];
-    for value in finite() {
-        let bin = ((f64::from(value) - low) / width) as usize;
-        counts[bin.min(BINS - 1)] += 1;
-    }
-    Some((low, width, counts))
+    range
 }

@@ -1,6 +1,7 @@
 //! Pictures as points: near each other where a model represents them alike. A lasso selects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use egui::ecolor::Hsva;
 use egui::{Color32, ComboBox, Ui};
@@ -16,6 +17,8 @@ use crate::triage::query::ClassColumn;
 
 /// Arrows drawn at the most; more are a thicket.
 const MOST_ARROWS: usize = 500;
+/// Points drawn at the most, evenly taken; more take longer than a frame. A lasso selects from all.
+const MOST_POINTS: usize = 10_000;
 
 /// Draws the map of the selected pictures.
 pub(super) fn show(
@@ -34,8 +37,11 @@ pub(super) fn show(
     };
     let color = coloring(triage, &table);
     let mut groups: BTreeMap<Option<usize>, Vec<&Point>> = BTreeMap::new();
-    let points = shown(memory, &mapped);
-    for point in &points {
+    if memory.shown.is_none() {
+        memory.shown = Some(shown(memory, &mapped));
+    }
+    let points = memory.shown.clone().unwrap_or_default();
+    for point in points.iter() {
         let class = color.of(&table.records[point.record]);
         groups.entry(class).or_default().push(point);
     }
@@ -109,11 +115,13 @@ pub(super) fn show(
     }
 }
 
-/// The points of the selected pictures.
-fn shown(memory: &Memory, mapped: &Mapped) -> Vec<Point> {
+/// The points of the selected pictures, or of some of them.
+fn shown(memory: &Memory, mapped: &Mapped) -> Arc<[Point]> {
     let points = mapped.points.iter().copied();
     let selected = |point: &Point| memory.selected.get(point.record) == Some(&true);
-    points.filter(selected).collect()
+    let points: Vec<Point> = points.filter(selected).collect();
+    let apart = points.len().div_ceil(MOST_POINTS).max(1);
+    points.into_iter().step_by(apart).collect()
 }
 
 /// The colour of a class, the same whichever others are shown: hues a golden section apart.
@@ -147,7 +155,7 @@ fn settings(
     ComboBox::from_id_salt("map of")
         .selected_text(name(triage.map_of))
         .show_ui(ui, |ui| {
-            for side in 0..table.subjects.len() {
+            for side in 0..table.own_models() {
                 ui.selectable_value(&mut triage.map_of, side, name(side));
             }
         });
@@ -159,7 +167,7 @@ fn settings(
             Layout::Tsne,
         ),
     ] {
-        let ready = !memory.mapping && triage.map_of < table.subjects.len();
+        let ready = !memory.mapping && triage.map_of < table.own_models();
         let button = ui.add_enabled(ready, egui::Button::new(text));
         if button.on_hover_text(about).clicked() {
             memory.mapping = true;
@@ -184,7 +192,11 @@ fn settings(
         let share = mapped
             .share
             .map(|share| format!("{:.0} % of the variance", 100.0 * share));
-        let of = format!("{}: {}", name(mapped.side), share.unwrap_or("t-SNE".into()));
+        let mut of = format!("{}: {}", name(mapped.side), share.unwrap_or("t-SNE".into()));
+        let drawn = memory.shown.as_ref().map_or(0, |points| points.len());
+        if drawn * 2 <= memory.selection.len() {
+            of += &format!(" · {drawn} of {} drawn", memory.selection.len());
+        }
         ui.label(theme::weak(format!("{of} · drag a lasso to select")));
     }
 }

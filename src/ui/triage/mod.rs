@@ -17,8 +17,9 @@ use super::{Action, theme};
 use crate::archive::{Contents, Mapped};
 use crate::state::{Sight, State, Triage};
 use crate::thumbnails::Thumbnailer;
-use crate::triage::query::Mistake;
-use crate::triage::{Matrix, Progress, Query, Table};
+use crate::triage::map::Point;
+use crate::triage::query::{Mistake, NumberColumn};
+use crate::triage::{Histogram, Matrix, Progress, Query, Table};
 
 pub use order::order;
 
@@ -41,8 +42,10 @@ pub struct Memory {
     textures: HashMap<String, (Option<TextureHandle>, u64)>,
     frame: u64,
     thumbnailer: Thumbnailer,
-    /// The map that was drawn last, and whether another is being drawn.
-    pub mapped: Option<Arc<Mapped>>,
+    /// The map that was drawn last.
+    mapped: Option<Arc<Mapped>>,
+    /// Those of its points that are drawn.
+    shown: Option<Arc<[Point]>>,
     /// Whether a map is being drawn.
     pub mapping: bool,
     /// The outline being dragged over the map.
@@ -58,7 +61,12 @@ pub struct Memory {
     view: String,
     /// Whether the chosen picture is to be scrolled to.
     follow: bool,
-    /// Where a drag over a histogram began.
+    /// The numbers that the models have said of any picture.
+    columns: Vec<NumberColumn>,
+    /// How often those of one column occur in the selection.
+    histogram: Option<(NumberColumn, Option<Histogram>)>,
+    /// The range of them being chosen, and where a drag over them began.
+    range: [f64; 2],
     dragged: Option<f64>,
 }
 
@@ -77,6 +85,7 @@ impl Memory {
             frame: 0,
             thumbnailer,
             mapped: None,
+            shown: None,
             mapping: false,
             lasso: Vec::new(),
             lassoed: None,
@@ -85,6 +94,9 @@ impl Memory {
             tag: String::new(),
             view: String::new(),
             follow: true,
+            columns: Vec::new(),
+            histogram: None,
+            range: [0.0; 2],
             dragged: None,
         }
     }
@@ -93,6 +105,7 @@ impl Memory {
     pub fn forget(&mut self) {
         self.contents = Contents::default();
         self.mapped = None;
+        self.shown = None;
         self.mapping = false;
         self.lassoed = None;
     }
@@ -103,11 +116,14 @@ impl Memory {
         let grown = !Arc::ptr_eq(table, &self.of.0);
         if grown {
             self.matrices = Matrix::all(table);
+            self.columns = NumberColumn::known(table);
         }
         if !grown && triage.query == self.of.1 && !self.stale {
             return;
         }
         self.stale = false;
+        self.histogram = None;
+        self.shown = None;
         self.of = (table.clone(), triage.query.clone());
         match Query::parse(&triage.query, &table.vocabulary()) {
             Ok(query) => {
@@ -123,6 +139,12 @@ impl Memory {
             }
             Err(mistake) => self.mistake = Some(mistake),
         }
+    }
+
+    /// Another map was drawn.
+    pub fn take_map(&mut self, mapped: Mapped) {
+        self.mapped = Some(mapped.into());
+        self.shown = None;
     }
 
     /// The place of the chosen picture in the selection.

@@ -1,0 +1,215 @@
+//! A made-up library of many small pictures, scanned by untrained models, and what a frame takes of the
+//! window's thread while a person scrolls through it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burn::tensor::Device;
+use egui::{Context, Event, Key, Modifiers, PointerButton, Pos2, RawInput, Rect, Vec2, pos2, vec2};
+use image::RgbImage;
+use rand::RngExt;
+
+use super::super::default_models;
+use crate::app::App;
+use crate::attack::Attack;
+use crate::descent::{Norm, generator};
+use crate::device::{Backend, Compute};
+use crate::error::{Error, Result};
+
+use crate::session::{self, Home, Session, Snapshot};
+use crate::state::{Page, Sight, State};
+use crate::train::{Architecture, Preset, TrainConfig, Training};
+use crate::triage::{Database, Examined, Fingerprint, Plan, Scan, Step};
+
+/// Side of a picture.
+const SIDE: u32 = 32;
+const CLASSES: usize = 10;
+/// The window, in points.
+const WINDOW: Vec2 = vec2(1920.0, 1080.0);
+/// Somewhere among the pictures.
+const MIDDLE: Pos2 = pos2(700.0, 600.0);
+/// A frame of a screen that shows sixty a second.
+const FRAME: Duration = Duration::from_micros(16_667);
+/// Frames of each way to scroll.
+const FRAMES: usize = 600;
+/// How long the window may take to read the library.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Makes the library in `folder`, as far as it is not there yet, and returns its database.
+///
+/// # Errors
+/// Those of writing and of scanning.
+pub(super) fn make(folder: &Path, count: usize) -> Result<PathBuf> {
+    let source = folder.join("pictures");
+    for class in 0..CLASSES {
+        let path = source.join(format!("class {class}"));
+        std::fs::create_dir_all(&path).map_err(|error| Error::io(&path, "write", error))?;
+    }
+    for number in 0..count {
+        let class = format!("class {}", number % CLASSES);
+        let path = source.join(class).join(format!("{number:06}.png"));
+        if !path.is_file() {
+            let saved = picture(number).save(&path);
+            saved.map_err(|error| Error::io(&path, "write", error))?;
+        }
+    }
+    let plan = Plan {
+        source,
+        models: vec!["first".into(), "second".into()],
+        attack: Some(Attack::pgd(Norm::L2, 0.5, 1)),
+        flip: None,
+        map: true,
+    };
+    let path = folder.join("library.db");
+    let models = vec![untrained(0)?, untrained(1)?];
+    let mut scan = Scan::new(Database::open(&path)?, &plan, models, 256)?;
+    while scan.step()? != Step::Finished {}
+    Ok(path)
+}
+
+/// Noise around a colour.
+fn picture(number: usize) -> RgbImage {
+    let mut rng = generator(number as u64, 0);
+    let colour: [u8; 3] = rng.random();
+    RgbImage::from_fn(SIDE, SIDE, |_, _| {
+        image::Rgb(colour.map(|value| value.saturating_add(rng.random_range(0..64))))
+    })
+}
+
+/// A network that looks at a picture in a moment.
+fn untrained(seed: u64) -> Result<Examined> {
+    let usual = TrainConfig::preset(Preset::FastStandard, PathBuf::new());
+    let config = TrainConfig {
+        architecture: Architecture {
+            widths: vec![4, 8],
+            blocks: vec![1, 1],
+            ..usual.architecture
+        },
+        input: [8, 8],
+        seed,
+        ..usual
+    };
+    let classes: Vec<String> = (0..CLASSES).map(|class| format!("class {class}")).collect();
+    let training = Training::new(&config, &classes, &Device::flex())?;
+    Ok(Examined {
+        fingerprint: Fingerprint([seed as u8; 32]),
+        classifier: Arc::new(training.classifier()),
+    })
+}
+
+/// The window without a screen, on one way of looking at a database.
+pub(super) struct Window {
+    context: Context,
+    app: App,
+    began: Instant,
+}
+
+impl Window {
+    /// Opens it and waits until the library is read.
+    ///
+    /// # Errors
+    /// When a session cannot be written to `folder`, or the library is not read in two minutes.
+    pub(super) fn open(folder: &Path, database: &Path, sight: Sight) -> Result<Self> {
+        let mut state = State::new(default_models());
+        state.page = Page::Triage;
+        state.triage.database = Some(database.into());
+        state.triage.sight = sight;
+        let snapshot = Snapshot {
+            hashes: vec![None; state.models.len()],
+            missing: Vec::new(),
+            state,
+        };
+        let path = folder.join("window").with_extension(session::EXTENSION);
+        session::write(&Session::of(&snapshot), &path)?;
+        let context = Context::default();
+        let compute = Compute::open(&Backend::Cpu)?;
+        let app = App::new(&context, compute, default_models(), vec![path]);
+        let mut window = Self {
+            app: app.at_home(&context, Home::at(folder.join("home"))),
+            context,
+            began: Instant::now(),
+        };
+        while window.app.selected_pictures() == 0 {
+            window.frame(Vec::new());
+            if window.began.elapsed() > PATIENCE {
+                return Err(Error::data(database, "the window does not show it"));
+            }
+        }
+        for _ in 0..60 {
+            window.frame(vec![Event::PointerMoved(MIDDLE)]);
+        }
+        Ok(window)
+    }
+
+    /// Runs one frame and waits for the next; what the window's thread took of it, in milliseconds: news,
+    /// panels, and triangles.
+    fn frame(&mut self, events: Vec<Event>) -> f64 {
+        let begun = Instant::now();
+        let input = RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, WINDOW)),
+            time: Some(self.began.elapsed().as_secs_f64()),
+            events,
+            ..RawInput::default()
+        };
+        let app = &mut self.app;
+        let output = self.context.run_ui(input, |ui| {
+            app.logic(&ui.ctx().clone());
+            app.ui(ui);
+        });
+        let triangles = self
+            .context
+            .tessellate(output.shapes, output.pixels_per_point);
+        std::hint::black_box(triangles);
+        let taken = begun.elapsed();
+        std::thread::sleep(FRAME.saturating_sub(taken));
+        taken.as_secs_f64() * 1e3
+    }
+
+    /// Milliseconds of frames in which the wheel turns all the time.
+    pub(super) fn wheel(&mut self) -> Vec<f64> {
+        let turn = || Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: vec2(0.0, -150.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers: Modifiers::NONE,
+        };
+        (0..FRAMES).map(|_| self.frame(vec![turn()])).collect()
+    }
+
+    /// Milliseconds of frames in which every frame turns a page by the keyboard.
+    pub(super) fn pages(&mut self) -> Vec<f64> {
+        let press = |pressed: bool| Event::Key {
+            key: Key::PageDown,
+            physical_key: None,
+            pressed,
+            repeat: false,
+            modifiers: Modifiers::NONE,
+        };
+        (0..FRAMES)
+            .map(|_| self.frame(vec![press(true), press(false)]))
+            .collect()
+    }
+
+    /// Milliseconds of frames in which the pointer moves over the page, pressed or not.
+    pub(super) fn moves(&mut self, pressed: bool) -> Vec<f64> {
+        let button = |pressed: bool| Event::PointerButton {
+            pos: MIDDLE,
+            button: PointerButton::Primary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        if pressed {
+            self.frame(vec![button(true)]);
+        }
+        let way = (0..FRAMES).map(|number| {
+            let angle = number as f32 / 20.0;
+            MIDDLE + 200.0 * vec2(angle.cos(), angle.sin())
+        });
+        let taken = way.map(|place| self.frame(vec![Event::PointerMoved(place)]));
+        let taken = taken.collect();
+        self.frame(vec![button(false)]);
+        taken
+    }
+}
