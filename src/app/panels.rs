@@ -132,7 +132,7 @@ impl App {
         ui::export::show(
             context,
             &mut self.export,
-            &self.state,
+            &mut self.state,
             self.exporter.progress(),
             actions,
         );

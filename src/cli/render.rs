@@ -73,15 +73,15 @@ pub struct RenderArguments {
     /// What moves in a film.
     #[arg(long, value_enum)]
     film: Option<Moving>,
-    /// Frames of a film.
-    #[arg(long, default_value_t = Film::default().frames)]
-    frames: usize,
-    /// Frames a second.
-    #[arg(long, default_value_t = Film::default().rate)]
-    rate: f32,
-    /// Seconds that the last frame stays.
-    #[arg(long, default_value_t = Film::default().hold)]
-    hold: f32,
+    /// Frames of a film; 60 unless a session says otherwise.
+    #[arg(long)]
+    frames: Option<usize>,
+    /// Frames a second; 15 unless a session says otherwise.
+    #[arg(long)]
+    rate: Option<f32>,
+    /// Seconds that the last frame stays; 1 unless a session says otherwise.
+    #[arg(long)]
+    hold: Option<f32>,
     /// Without a session: the models, one a row.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
@@ -134,7 +134,7 @@ impl RenderArguments {
             .map(|path| self.kind(path))
             .collect::<Result<_>>()?;
         let (state, pictures) = self.state()?;
-        let figure = self.arranged(pictures)?;
+        let figure = self.arranged(&state.exports.figure, &pictures)?;
         let mut engine = Headless::new(Compute::open(&self.backend)?.device);
         let cancel = Arc::new(AtomicBool::new(false));
         let flag = cancel.clone();
@@ -149,7 +149,7 @@ impl RenderArguments {
         };
         bar.set_message("computing");
         if kinds.contains(&Kind::Film) {
-            let film = self.film(&figure, &state);
+            let film = self.film(&state, &pictures)?;
             let footage = Footage::compute(&film, &state, &mut engine, &mut watch)?;
             for (path, _) in self.wanting(&kinds, &[Kind::Film]) {
                 bar.set_message(path.display().to_string());
@@ -208,19 +208,20 @@ impl RenderArguments {
         Ok((state, (0..self.inputs.len()).collect()))
     }
 
-    /// The figure that the options describe.
-    fn arranged(&self, pictures: Vec<usize>) -> Result<Figure> {
+    /// The figure that the options describe. They build on --figure, else on `usual`: what was last set
+    /// up in a session.
+    fn arranged(&self, usual: &Figure, pictures: &[usize]) -> Result<Figure> {
         let mut figure = match &self.figure {
             Some(path) => {
                 let text = std::fs::read_to_string(path);
                 let text = text.map_err(|error| Error::io(path, "read", error))?;
                 serde_json::from_str(&text).map_err(|error| Error::data(path, error.to_string()))?
             }
-            None => Figure {
-                pictures,
-                ..Figure::default()
-            },
+            None => usual.clone(),
         };
+        if figure.pictures.is_empty() {
+            figure.pictures = pictures.to_vec();
+        }
         if !self.columns.is_empty() {
             figure.columns.clone_from(&self.columns);
         }
@@ -262,29 +263,32 @@ impl RenderArguments {
         }
     }
 
-    fn film(&self, figure: &Figure, state: &State) -> Film {
-        Film {
+    /// The film that the options describe, on the same grounds.
+    fn film(&self, state: &State, pictures: &[usize]) -> Result<Film> {
+        let usual = &state.exports.film;
+        let epsilon = Motion::Epsilon {
+            from: 0.0,
+            to: state.range(),
+        };
+        let film = Film {
             figure: Figure {
                 curves: true,
-                size: if self.figure.is_some() {
-                    figure.size
-                } else {
-                    self.size(Film::default().figure.size)
-                },
-                ..figure.clone()
+                ..self.arranged(&usual.figure, pictures)?
             },
             motion: match self.film {
-                None | Some(Moving::Epsilon) => Motion::Epsilon {
-                    from: 0.0,
-                    to: state.range(),
-                },
+                Some(Moving::Epsilon) => epsilon,
                 Some(Moving::Synthesis) => Motion::Synthesis,
                 Some(Moving::Counterfactual) => Motion::Counterfactual,
+                // Nobody has set it up yet.
+                None if *usual == Film::default() => epsilon,
+                None => usual.motion,
             },
-            frames: self.frames,
-            rate: self.rate,
-            hold: self.hold,
-        }
+            frames: self.frames.unwrap_or(usual.frames),
+            rate: self.rate.unwrap_or(usual.rate),
+            hold: self.hold.unwrap_or(usual.hold),
+        };
+        film.validate()?;
+        Ok(film)
     }
 
     /// Writes what does not move.

@@ -1,6 +1,6 @@
 //! The cells of a sheet: what a column shows of a row, as pixels and words.
 
-use image::RgbImage;
+use image::{RgbImage, imageops};
 
 use super::contour::outline;
 use crate::attack::Attack;
@@ -54,6 +54,29 @@ impl Filled {
             wrong: top(probabilities) != look.label,
             ..Self::new(frame, vec![look.sure(probabilities)])
         }
+    }
+
+    /// Keeps the pixels in this part: left, top, right, bottom, in shares of the picture.
+    pub(super) fn zoom(&mut self, [left, top, right, bottom]: [f32; 4]) {
+        let (w, h) = self.picture.dimensions();
+        let part = |low: f32, high: f32, side: u32| {
+            let first = ((low * side as f32).floor() as u32).min(side.saturating_sub(1));
+            let last = ((high * side as f32).ceil() as u32).clamp(first + 1, side.max(first + 1));
+            (first, last - first)
+        };
+        let ((x, wide), (y, high)) = (part(left, right, w), part(top, bottom, h));
+        if (wide, high) == (w, h) {
+            return;
+        }
+        self.picture = imageops::crop_imm(&self.picture, x, y, wide, high).to_image();
+        let ends = self
+            .outline
+            .iter()
+            .map(|line| line.map(|[px, py]| [px - x as f32, py - y as f32]));
+        let inside = |&[px, py]: &[f32; 2]| {
+            (0.0..=wide as f32).contains(&px) && (0.0..=high as f32).contains(&py)
+        };
+        self.outline = ends.filter(|line| line.iter().all(inside)).collect();
     }
 }
 

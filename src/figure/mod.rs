@@ -119,6 +119,8 @@ pub struct Figure {
     pub curves: bool,
     /// Whether the settings stand below.
     pub caption: bool,
+    /// Whether pictures are zoomed as on the screen, else whole.
+    pub zoomed: bool,
 }
 
 impl Default for Figure {
@@ -140,6 +142,7 @@ impl Default for Figure {
             color_bar: true,
             curves: false,
             caption: true,
+            zoomed: true,
         }
     }
 }

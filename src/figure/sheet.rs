@@ -5,6 +5,7 @@ use super::cells::{Cell, bare_epsilon, cell, epsilon_text, number};
 use super::plot::{Plot, epsilon_plot};
 use super::{Figure, MOST_CELLS, Shot, Spread};
 use crate::error::{Error, Result};
+use crate::jobs::Which;
 use crate::model::foreign;
 use crate::results::Row;
 use crate::state::{Column, State, shared_scale};
@@ -79,7 +80,7 @@ impl Sheet {
         let columns = figure.columns(state);
         let epsilons = figure.epsilons(state).len();
         let across = figure.spread == Spread::Across;
-        let places = places(&columns, if across { epsilons } else { 1 });
+        let places = places(state, &columns, if across { epsilons } else { 1 });
         let models = figure.rows(state);
         let said: Vec<String> = figure
             .epsilons(state)
@@ -94,10 +95,11 @@ impl Sheet {
         }
         // Shots that stand in one row of the sheet differ in ε.
         let blocks = shots.chunks(if across { epsilons } else { 1 });
-        let several = [figure.pictures(state).len() > 1, !across && epsilons > 1];
+        let several = figure.pictures(state).len() > 1;
+        let flags = [several, !across && epsilons > 1, figure.zoomed];
         let rows = blocks.flat_map(|block| {
             let models = models.iter();
-            models.map(|&model| line(block, model, &places, scale, several))
+            models.map(|&model| line(block, model, &places, scale, flags))
         });
         let rows: Vec<Line> = rows.collect();
         Ok(Self {
@@ -137,21 +139,24 @@ struct Place {
 }
 
 /// Columns that depend on ε once for each of `epsilons`, the others once.
-fn places(columns: &[Column], epsilons: usize) -> Vec<Place> {
+fn places(state: &State, columns: &[Column], epsilons: usize) -> Vec<Place> {
     let spread = |&column: &Column| {
-        let count = if depends(column) { epsilons } else { 1 };
+        let count = if depends(state, column) { epsilons } else { 1 };
         (0..count).map(move |shot| Place { column, shot })
     };
     columns.iter().flat_map(spread).collect()
 }
 
-/// Whether a column changes with ε. Counterfactuals and syntheses of attacked pictures do, but are
-/// so many words that they are shown for the first ε alone.
-fn depends(column: Column) -> bool {
-    matches!(
-        column,
-        Column::Attacked | Column::Perturbation | Column::AttackedAttribution
-    )
+/// Whether a column changes with ε.
+fn depends(state: &State, column: Column) -> bool {
+    match column {
+        Column::Attacked | Column::Perturbation | Column::AttackedAttribution => true,
+        Column::Synthesis => state.studio.which == Which::Attacked,
+        Column::Counterfactual | Column::Change | Column::Return => {
+            state.contrasts.which() == Which::Attacked
+        }
+        Column::Input | Column::Attribution => false,
+    }
 }
 
 /// Lines of text under the pictures of a column, at most.
@@ -167,7 +172,7 @@ fn head(shot: &Shot, place: &Place, says_epsilon: bool) -> Head {
         Column::Synthesis => shot.state.studio.kind().name(),
         column => column.name(),
     };
-    let note = if depends(place.column) && says_epsilon {
+    let note = if depends(&shot.state, place.column) && says_epsilon {
         epsilon_text(&shot.state.attack, shot.state.attack.epsilon)
     } else {
         String::new()
@@ -184,7 +189,7 @@ fn line(
     model: usize,
     places: &[Place],
     scale: Option<f32>,
-    [pictures, epsilons]: [bool; 2],
+    [pictures, epsilons, zoomed]: [bool; 3],
 ) -> Line {
     let state = &block[0].state;
     let nothing = Row::default();
@@ -203,7 +208,11 @@ fn line(
     let cells = places.iter().map(|place| {
         let shot = &block[place.shot.min(block.len() - 1)];
         let row = shot.rows.get(model).unwrap_or(&nothing);
-        cell(&shot.state, row, place.column, scale)
+        let mut cell = cell(&shot.state, row, place.column, scale);
+        if let (Cell::Filled(filled), true) = (&mut cell, zoomed) {
+            filled.zoom(shot.state.display.window());
+        }
+        cell
     });
     Line {
         head: Head {

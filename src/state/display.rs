@@ -155,6 +155,33 @@ impl Default for Display {
 }
 
 impl Display {
+    /// The largest magnification.
+    pub const MOST_ZOOM: f32 = 32.0;
+
+    /// Shows all of every picture.
+    pub fn fit(&mut self) {
+        (self.zoom, self.centre) = (1.0, [0.5; 2]);
+    }
+
+    /// Zooms while the point `share` of the picture stays where it is.
+    pub fn zoom_at(&mut self, share: [f32; 2], factor: f32) {
+        let before = self.zoom;
+        self.zoom = (before * factor).clamp(1.0, Self::MOST_ZOOM);
+        let kept = before / self.zoom;
+        let half = 0.5 / self.zoom;
+        for (centre, share) in self.centre.iter_mut().zip(share) {
+            *centre = (share + (*centre - share) * kept).clamp(half, 1.0 - half);
+        }
+    }
+
+    /// Moves the visible part by shares of itself.
+    pub fn pan(&mut self, by: [f32; 2]) {
+        let half = 0.5 / self.zoom.max(1.0);
+        for (centre, by) in self.centre.iter_mut().zip(by) {
+            *centre = (*centre + 2.0 * half * by).clamp(half, 1.0 - half);
+        }
+    }
+
     /// The columns to draw.
     pub fn columns(&self) -> Vec<Column> {
         match self.filled {

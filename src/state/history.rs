@@ -113,6 +113,7 @@ impl State {
             && self.contrasts == other.contrasts
             && self.range == other.range
             && self.display == other.display
+            && self.exports == other.exports
             && self.studio.same_settings(&other.studio)
             && self.views.len() == other.views.len()
             && std::iter::zip(&self.views, &other.views).all(|(a, b)| a.is_same(b))

@@ -2,6 +2,7 @@
 
 mod contrasts;
 mod display;
+mod exports;
 mod history;
 mod library;
 mod studio;
@@ -21,6 +22,7 @@ use crate::picture::{Crop, Picture};
 
 pub use contrasts::{Contrasts, MASK, Showing, contrast, mask_values, masked, score, truth};
 pub use display::{Bottom, Column, Display};
+pub use exports::Exports;
 pub use history::History;
 pub use library::{Entry, Library};
 pub use studio::{Against, SeedSource, Studio, TaskKind, advance};
@@ -78,6 +80,8 @@ pub struct State {
     pub page: Page,
     /// How a scan is looked through.
     pub triage: Triage,
+    /// What was last set up for export.
+    pub exports: Exports,
     /// The presentation under way.
     #[serde(skip)]
     pub presenting: Option<Presenting>,
@@ -113,6 +117,7 @@ impl State {
             views: Vec::new(),
             page: Page::default(),
             triage: Triage::default(),
+            exports: Exports::default(),
             presenting: None,
             playing: false,
             display: Display::default(),

@@ -4,8 +4,6 @@ use super::{Display, State};
 use crate::attack::Attack;
 use crate::jobs::MOST_ROWS;
 
-/// The largest magnification.
-const MOST_ZOOM: f32 = 64.0;
 /// Ends of the ε timelines, in units of pixels in [0, 1].
 const RANGE: [f32; 2] = [1e-4, 1e3];
 /// Steps that a picture being made is taken to again, at the most.
@@ -45,6 +43,7 @@ impl State {
             view.settings.tame();
         }
         self.display.tame();
+        self.exports.tame();
     }
 }
 
@@ -54,7 +53,7 @@ impl Display {
         for (at, usual) in self.centre.iter_mut().zip(usual.centre) {
             within(at, 0.0, 1.0, usual);
         }
-        within(&mut self.zoom, 1.0, MOST_ZOOM, usual.zoom);
+        within(&mut self.zoom, 1.0, Self::MOST_ZOOM, usual.zoom);
         within(&mut self.gain, 1.0, 100.0, usual.gain);
         if let Some(divider) = &mut self.divider {
             within(divider, 0.0, 1.0, 0.5);

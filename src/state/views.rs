@@ -54,6 +54,7 @@ impl State {
         settings.library = super::Library::default();
         settings.views = Vec::new();
         settings.triage = super::Triage::default();
+        settings.exports = super::Exports::default();
         settings.selected = None;
         settings.playing = false;
         settings.presenting = None;
@@ -80,14 +81,14 @@ impl State {
         let place = entries.position(|entry| Some(entry.picture.hash.to_hex().as_str()) == picture);
         let (until, cursor) = (view.settings.studio.until, view.settings.studio.cursor);
         let views = std::mem::take(&mut self.views);
-        let mut triage = std::mem::take(&mut self.triage);
         self.take_settings(Self {
             library: self.library.clone(),
             views,
             models: view.models,
             presenting: self.presenting,
             page: self.page,
-            triage: std::mem::take(&mut triage),
+            triage: self.triage.clone(),
+            exports: self.exports.clone(),
             ..view.settings
         });
         self.selected = place.or(self.selected);

@@ -1,6 +1,9 @@
 //! The whole picture with the part that models see, to be moved.
 
-use egui::{Color32, CursorIcon, Rect, Sense, Slider, Stroke, StrokeKind, TextureHandle, Ui, vec2};
+use egui::{
+    Color32, CursorIcon, DragValue, Rect, Sense, Slider, Stroke, StrokeKind, TextureHandle, Ui,
+    vec2,
+};
 
 use super::theme;
 use crate::picture::{Crop, Picture};
@@ -69,11 +72,24 @@ pub fn show(ui: &mut Ui, entry: &mut Entry, input: [usize; 2], original: &mut Or
         entry.crop.at[1] = (entry.crop.at[1] + shift(moved.y, free.y)).clamp(0.0, 1.0);
     }
     response.on_hover_text("Drag to choose the part that the models see");
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let slider = Slider::new(&mut entry.crop.scale, 0.05..=1.0).text("crop size");
         ui.add(slider).on_hover_text(
             "Side of the part that the models see, as a share of the largest that fits",
         );
+        for (at, prefix, about) in [
+            (0, "x ", "From the left end (0 %) to the right (100 %)"),
+            (1, "y ", "From the upper end (0 %) to the lower (100 %)"),
+        ] {
+            let mut percent = 100.0 * entry.crop.at[at];
+            let field = DragValue::new(&mut percent)
+                .range(0.0..=100.0)
+                .max_decimals(0)
+                .prefix(prefix);
+            if ui.add(field).on_hover_text(about).changed() {
+                entry.crop.at[at] = percent / 100.0;
+            }
+        }
         if ui
             .add_enabled(entry.crop != Crop::default(), egui::Button::new("Reset"))
             .clicked()

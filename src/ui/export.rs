@@ -6,7 +6,7 @@ use super::{Action, theme};
 use crate::cli::parse_epsilon;
 use crate::exporter::Work;
 use crate::figure::{Figure, Size, Spread};
-use crate::film::{Film, Motion, ffmpeg};
+use crate::film::{Motion, ffmpeg};
 use crate::state::{Column, State};
 
 /// What is exported.
@@ -23,10 +23,6 @@ pub enum Kind {
 pub struct Settings {
     /// What it is open for.
     pub open: Option<Kind>,
-    /// The figure.
-    pub figure: Figure,
-    /// The film.
-    pub film: Film,
     /// Whether MP4 films can be written.
     mp4: bool,
     /// What came of the last work.
@@ -36,27 +32,28 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Opens the window, with what is on the screen as the figure's rows and columns.
-    pub fn open(&mut self, kind: Kind, state: &State) {
+    /// Opens the window.
+    pub fn open(&mut self, kind: Kind, state: &mut State) {
         self.open = Some(kind);
         self.said.clear();
         self.mp4 = ffmpeg().is_some();
-        for figure in [&mut self.figure, &mut self.film.figure] {
-            figure.columns = state.display.columns();
-            let rows = 0..state.models.len();
-            figure.rows = rows.filter(|&row| state.display.shows_row(row)).collect();
-        }
-        if let Motion::Epsilon { to, .. } = &mut self.film.motion {
-            *to = state.range();
+        let epsilons = state.exports.figure.epsilons.iter();
+        self.epsilons = epsilons
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let range = state.range();
+        if let Motion::Epsilon { to, .. } = &mut state.exports.film.motion {
+            *to = range;
         }
     }
+}
 
-    /// The figure, or that of the film's frames.
-    fn arranged(&mut self, kind: Kind) -> &mut Figure {
-        match kind {
-            Kind::Figure => &mut self.figure,
-            Kind::Film => &mut self.film.figure,
-        }
+/// The figure, or that of the film's frames.
+fn arranged(state: &mut State, kind: Kind) -> &mut Figure {
+    match kind {
+        Kind::Figure => &mut state.exports.figure,
+        Kind::Film => &mut state.exports.film.figure,
     }
 }
 
@@ -64,7 +61,7 @@ impl Settings {
 pub fn show(
     ctx: &Context,
     settings: &mut Settings,
-    state: &State,
+    state: &mut State,
     progress: Option<f32>,
     actions: &mut Vec<Action>,
 ) {
@@ -83,16 +80,16 @@ pub fn show(
         .default_width(430.0)
         .collapsible(false)
         .show(ctx, |ui| {
-            contents(ui, settings.arranged(kind), state);
+            contents(ui, state, kind);
             if kind == Kind::Film {
                 ui.separator();
-                motion(ui, settings, state);
+                motion(ui, state, settings.mp4);
             } else {
-                epsilons(ui, settings);
+                epsilons(ui, settings, &mut state.exports.figure);
             }
             ui.separator();
-            size(ui, settings.arranged(kind));
-            parts(ui, settings.arranged(kind));
+            size(ui, arranged(state, kind));
+            parts(ui, arranged(state, kind));
             ui.separator();
             match progress {
                 Some(share) => working(ui, share, actions),
@@ -114,37 +111,75 @@ fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
     }
 }
 
-/// Rows and columns.
-fn contents(ui: &mut Ui, figure: &mut Figure, state: &State) {
+/// Pictures, rows and columns; until they are changed here, those on the screen.
+fn contents(ui: &mut Ui, state: &mut State, kind: Kind) {
+    let models = state.models.iter();
+    let titles: Vec<String> = models
+        .map(|name| crate::model::foreign::title(name))
+        .collect();
+    let figure = arranged(state, kind).clone();
+    let (mut rows, mut columns) = (figure.rows(state), figure.columns(state));
+    let pictures = state.library.len();
+    let chosen = arranged(state, kind);
+    if kind == Kind::Figure && pictures > 1 {
+        let mut all = chosen.pictures.len() > 1;
+        if ui
+            .checkbox(&mut all, format!("All {pictures} pictures of the library"))
+            .on_hover_text("One below the other; else the open one alone")
+            .changed()
+        {
+            chosen.pictures = if all {
+                (0..pictures).collect()
+            } else {
+                Vec::new()
+            };
+        }
+    }
     ui.horizontal_wrapped(|ui| {
         ui.label("Rows");
-        for row in 0..state.models.len() {
-            let name = crate::model::foreign::title(&state.models[row]);
-            toggle(ui, &mut figure.rows, row, &name);
+        for (row, title) in titles.iter().enumerate() {
+            if toggle(ui, &mut rows, row, title) {
+                chosen.rows.clone_from(&rows);
+            }
         }
     });
     ui.horizontal_wrapped(|ui| {
         ui.label("Columns")
             .on_hover_text("From left to right in the order in which they are ticked");
         for column in Column::ALL {
-            toggle(ui, &mut figure.columns, column, column.name());
+            if toggle(ui, &mut columns, column, column.name()) {
+                chosen.columns.clone_from(&columns);
+            }
         }
     });
-}
-
-/// A checkbox that puts something at the end of a list, or takes it out.
-fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) {
-    let mut chosen = list.contains(&item);
-    if ui.checkbox(&mut chosen, name).changed() {
-        if chosen {
-            list.push(item);
-        } else {
-            list.retain(|other| *other != item);
-        }
+    let own = !chosen.rows.is_empty() || !chosen.columns.is_empty();
+    if ui
+        .add_enabled(own, egui::Button::new("As on the screen"))
+        .on_hover_text("Take rows and columns from the window again")
+        .clicked()
+    {
+        chosen.rows.clear();
+        chosen.columns.clear();
     }
 }
 
-fn epsilons(ui: &mut Ui, settings: &mut Settings) {
+/// A checkbox that puts something at the end of a list, or takes it out, but not the last thing; whether
+/// it did.
+fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) -> bool {
+    let mut chosen = list.contains(&item);
+    let able = !chosen || list.len() > 1;
+    let changed = ui
+        .add_enabled(able, egui::Checkbox::new(&mut chosen, name))
+        .changed();
+    if changed && chosen {
+        list.push(item);
+    } else if changed {
+        list.retain(|other| *other != item);
+    }
+    changed
+}
+
+fn epsilons(ui: &mut Ui, settings: &mut Settings, figure: &mut Figure) {
     ui.horizontal(|ui| {
         ui.label("ε");
         let edit = TextEdit::singleline(&mut settings.epsilons)
@@ -156,7 +191,7 @@ fn epsilons(ui: &mut Ui, settings: &mut Settings) {
             (Spread::Across, "side by side"),
             (Spread::Down, "one below the other"),
         ] {
-            ui.radio_value(&mut settings.figure.spread, spread, name);
+            ui.radio_value(&mut figure.spread, spread, name);
         }
     });
     let values = settings.epsilons.split(',').map(str::trim);
@@ -165,19 +200,20 @@ fn epsilons(ui: &mut Ui, settings: &mut Settings) {
         .map(parse_epsilon)
         .collect();
     match values {
-        Ok(values) => settings.figure.epsilons = values,
+        Ok(values) => figure.epsilons = values,
         Err(error) => {
             ui.label(theme::error(ui, error));
         }
     }
 }
 
-fn motion(ui: &mut Ui, settings: &mut Settings, state: &State) {
-    let film = &mut settings.film;
+fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
+    let range = state.range();
+    let film = &mut state.exports.film;
     ui.horizontal(|ui| {
         let from_zero = Motion::Epsilon {
             from: 0.0,
-            to: state.range(),
+            to: range,
         };
         for (motion, name) in [
             (from_zero, "ε"),
@@ -191,7 +227,7 @@ fn motion(ui: &mut Ui, settings: &mut Settings, state: &State) {
             }
         }
         if let Motion::Epsilon { from, to } = &mut film.motion {
-            let speed = state.range() / 200.0;
+            let speed = range / 200.0;
             ui.label("from");
             ui.add(DragValue::new(from).range(0.0..=*to).speed(speed));
             ui.label("to");
@@ -206,7 +242,7 @@ fn motion(ui: &mut Ui, settings: &mut Settings, state: &State) {
         ui.add(DragValue::new(&mut film.hold).range(0.0..=60.0).speed(0.1));
         ui.label("s");
     });
-    if !settings.mp4 {
+    if !mp4 {
         ui.label(theme::weak(
             "GIF and folders of pictures; for MP4, ffmpeg must be installed.",
         ));
@@ -260,6 +296,7 @@ fn parts(ui: &mut Ui, figure: &mut Figure) {
             (&mut figure.notes, "Predictions"),
             (&mut figure.color_bar, "Colour bar"),
             (&mut figure.caption, "Caption"),
+            (&mut figure.zoomed, "Zoomed as on the screen"),
             (&mut figure.curves, "Curves"),
         ] {
             ui.checkbox(part, name);
@@ -281,19 +318,19 @@ fn working(ui: &mut Ui, share: f32, actions: &mut Vec<Action>) {
 }
 
 fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions: &mut Vec<Action>) {
-    let (figure, validity) = match kind {
-        Kind::Figure => (&settings.figure, settings.figure.validate()),
-        Kind::Film => (&settings.film.figure, settings.film.validate()),
+    let (figure, film) = (&state.exports.figure, &state.exports.film);
+    let validity = match kind {
+        Kind::Figure => figure.validate(),
+        Kind::Film => film.validate(),
     };
-    let empty = figure.rows.is_empty() || figure.columns.is_empty();
-    let able = state.entry().is_some() && validity.is_ok() && !empty;
+    let able = state.entry().is_some() && validity.is_ok();
     let works = match kind {
         Kind::Figure => vec![
             ("Export…", Work::Figure(figure.clone())),
             ("Copy", Work::Copy(figure.clone())),
             ("Numbers…", Work::Numbers(figure.clone())),
         ],
-        Kind::Film => vec![("Export…", Work::Film(settings.film.clone()))],
+        Kind::Film => vec![("Export…", Work::Film(film.clone()))],
     };
     ui.horizontal(|ui| {
         for (name, work) in works {
@@ -304,7 +341,6 @@ fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions:
         match validity {
             Ok(()) if !settings.said.is_empty() => ui.label(theme::weak(&settings.said)),
             Err(error) => ui.label(theme::error(ui, error.to_string())),
-            Ok(()) if empty => ui.label(theme::weak("nothing is chosen")),
             Ok(()) => ui.label(theme::weak(match kind {
                 Kind::Figure => "PNG or SVG, by the file's ending",
                 Kind::Film => "GIF, MP4 or a folder, by the ending",

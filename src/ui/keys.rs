@@ -4,10 +4,10 @@ use egui::{Context, Key, Modifiers};
 
 use super::Action;
 use super::export::Kind;
-use crate::state::{Column, Page, State};
+use crate::state::{Column, Display, Page, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 23] = [
+pub const LIST: [(&str, &str); 26] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -15,6 +15,9 @@ pub const LIST: [(&str, &str); 23] = [
     ("P, N, R", "make pictures or pause, one step, begin anew"),
     ("F", "fill the window with the attacked picture, or go back"),
     ("D", "before/after divider on the attacked picture"),
+    ("Alt+← →", "move the divider"),
+    ("+ −, 0", "zoom into all pictures or out, fit them"),
+    ("Shift+arrows", "move the visible part of all pictures"),
     ("S", "save the attacked picture of the first row"),
     (
         "F5",
@@ -42,8 +45,12 @@ pub const LIST: [(&str, &str); 23] = [
     ("wheel, drag, double click", "zoom, pan, fit"),
 ];
 
-/// Share of the timeline that one press of [ or ] moves.
+/// Share of the timeline that one press of [ or ] moves, or of a picture that the divider moves.
 const NUDGE: f32 = 1.0 / 64.0;
+/// What one press of + zooms.
+const ZOOM: f32 = 1.25;
+/// Share of the visible part that one press moves it.
+const PAN: f32 = 0.1;
 
 /// Reads the keys pressed in this frame. While a field is being edited they are its own.
 pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
@@ -150,11 +157,42 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         let divider = &mut state.display.divider;
         *divider = if divider.is_some() { None } else { Some(0.5) };
     }
+    look_closer(ctx, &mut state.display);
     if pressed(Key::S) {
         actions.push(Action::Save(0));
     }
     if pressed(Key::Delete) {
         actions.push(Action::Remove);
+    }
+}
+
+/// Zoom, the visible part, and the divider.
+fn look_closer(ctx: &Context, display: &mut Display) {
+    let with =
+        |modifiers: Modifiers, key: Key| ctx.input_mut(|input| input.consume_key(modifiers, key));
+    let way = |modifiers: Modifiers, back: Key, forth: Key| {
+        f32::from(with(modifiers, forth)) - f32::from(with(modifiers, back))
+    };
+    let middle = display.centre;
+    for (keys, factor) in [
+        ([Key::Plus, Key::Equals], ZOOM),
+        ([Key::Minus; 2], 1.0 / ZOOM),
+    ] {
+        if ctx.input(|input| {
+            !input.modifiers.command && keys.iter().any(|&key| input.key_pressed(key))
+        }) {
+            display.zoom_at(middle, factor);
+        }
+    }
+    if with(Modifiers::NONE, Key::Num0) {
+        display.fit();
+    }
+    let across = way(Modifiers::SHIFT, Key::ArrowLeft, Key::ArrowRight);
+    let down = way(Modifiers::SHIFT, Key::ArrowUp, Key::ArrowDown);
+    display.pan([across * PAN, down * PAN]);
+    let moved = way(Modifiers::ALT, Key::ArrowLeft, Key::ArrowRight);
+    if let Some(divider) = &mut display.divider {
+        *divider = (*divider + moved * NUDGE).clamp(0.0, 1.0);
     }
 }
 

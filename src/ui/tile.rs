@@ -25,8 +25,6 @@ pub struct Content<'a> {
 
 /// How near to the divider a press takes hold of it, in points.
 const GRIP: f32 = 8.0;
-/// The largest magnification.
-const MOST_ZOOM: f32 = 32.0;
 
 /// Draws a picture as large as fits into `side` points and lets it be zoomed and panned.
 ///
@@ -75,35 +73,21 @@ pub fn tile(
 
 fn navigate(ui: &Ui, area: Rect, response: &Response, has_divider: bool, display: &mut Display) {
     if response.double_clicked() {
-        (display.zoom, display.centre) = (1.0, [0.5; 2]);
+        display.fit();
     }
     if has_divider && drag_divider(ui, area, response, display) {
         return;
     }
-    let window = display.window();
-    let visible = window[2] - window[0];
     if response.dragged() {
-        let moved = response.drag_delta() / area.size() * visible;
-        let centre = [display.centre[0] - moved.x, display.centre[1] - moved.y];
-        display.centre = centre.map(|at| at.clamp(visible / 2.0, 1.0 - visible / 2.0));
+        let moved = response.drag_delta() / area.size();
+        display.pan([-moved.x, -moved.y]);
     }
     if let Some(pointer) = response.hover_pos() {
         let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
         let factor = pinch * (scroll / 200.0).exp();
         if factor != 1.0 {
-            zoom_at(display, share_at(area, window, pointer), factor);
+            display.zoom_at(share_at(area, display.window(), pointer), factor);
         }
-    }
-}
-
-/// Zooms while the point `share` of the picture stays under the pointer.
-fn zoom_at(display: &mut Display, share: [f32; 2], factor: f32) {
-    let before = display.zoom;
-    display.zoom = (before * factor).clamp(1.0, MOST_ZOOM);
-    let kept = before / display.zoom;
-    let half = 0.5 / display.zoom;
-    for (centre, share) in display.centre.iter_mut().zip(share) {
-        *centre = (share + (*centre - share) * kept).clamp(half, 1.0 - half);
     }
 }
 

@@ -12,7 +12,7 @@ use epsiloscope::model::zoo;
 use crate::shader::render_state;
 
 /// Runs frames until `done`, or fails with `what` after a minute.
-fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, App>) -> bool) {
+pub fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, App>) -> bool) {
     let started = Instant::now();
     while !done(harness) {
         assert!(
@@ -25,7 +25,7 @@ fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, 
 }
 
 /// The window on `models`, computing on the CPU, in a run of frames.
-fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
+pub fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
     let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
     Harness::builder()

@@ -193,6 +193,16 @@ impl NumberColumn {
         all.filter(any).collect()
     }
 
+    /// The model whose number it is.
+    pub fn side(self) -> Option<usize> {
+        match self {
+            Self::Confidence(side, _) | Self::Flip(side) | Self::Linf(side) | Self::L2(side) => {
+                Some(side)
+            }
+            Self::Fakeness(side) => side,
+        }
+    }
+
     /// The number, where it is known.
     pub fn of(self, record: &Record) -> Option<f32> {
         match self {

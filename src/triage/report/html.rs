@@ -26,12 +26,13 @@ const SHOWN: u32 = 128;
 /// More classes than this make no table that anybody reads.
 const MOST_CLASSES: usize = 30;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;\
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:90em;margin:2em auto;\
 padding:0 1em;color:#222;background:#fff}table{border-collapse:collapse;margin:1em 0}\
 th,td{border:1px solid #ccc;padding:.25em .6em;text-align:right}th{font-weight:600;\
 background:#f3f3f3}caption{text-align:left;color:#555}td:empty{background:#fafafa}\
-figure{display:inline-block;vertical-align:top;width:14em;margin:0 1em 1.5em 0;\
+figure{display:inline-block;vertical-align:top;width:12em;margin:0 1em 1.5em 0;\
 overflow-wrap:anywhere}figcaption{font-size:.85em}img{image-rendering:pixelated;min-width:96px}\
+section{display:inline-block;vertical-align:top;margin-right:2em}\
 code{background:#f3f3f3;padding:.1em .3em}";
 
 /// Writes a page about the records `selected` by `query`: the matrices of the selection and its worst
@@ -55,10 +56,12 @@ pub fn html(table: &Table, query: &Query, selected: &[usize], path: &Path) -> Re
          <title>Pictures of {source}</title><style>{STYLE}</style><h1>{source}</h1>"
     );
     facts(&mut page, table, &part, query);
-    for matrix in Matrix::all(&part) {
-        counts(&mut page, &matrix);
-    }
     worst(&mut page, &part);
+    for matrix in Matrix::all(&part) {
+        page.push_str("<section>");
+        counts(&mut page, &matrix);
+        page.push_str("</section>");
+    }
     write_atomically(path, page.as_bytes())
 }
 

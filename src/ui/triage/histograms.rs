@@ -81,18 +81,24 @@ fn fields(ui: &mut Ui, histogram: &Histogram, range: &mut [f64; 2]) -> Option<[f
 
 /// Draws the bars; returns the range that a drag over them ended with.
 fn bars(ui: &mut Ui, histogram: &Histogram, dragged: &mut Option<f64>) -> Option<[f64; 2]> {
+    let color = match histogram.column.side() {
+        Some(side) => theme::row_color(side),
+        None => ui.visuals().text_color(),
+    };
     let bars = histogram.counts.iter().enumerate().map(|(bin, &count)| {
         let [from, to] = histogram.range(bin);
-        Bar::new((from + to) / 2.0, count as f64).width((to - from) * 0.95)
+        let bar = Bar::new((from + to) / 2.0, count as f64).width((to - from) * 0.95);
+        bar.fill(color)
     });
     let most = histogram.counts.iter().max().copied().unwrap_or(1) as f64;
     let chart = BarChart::new(histogram.column.to_string(), bars.collect())
-        .color(ui.visuals().selection.bg_fill)
+        .color(color)
         .element_formatter(Box::new(|bar, _| {
             format!("{:.3}: {}", bar.argument, bar.value)
         }));
     let mut range = None;
-    bottom::plot(ui, "histogram").show(ui, |plot| {
+    let plot = bottom::plot(ui, "histogram").show_grid([false, true]);
+    plot.show(ui, |plot| {
         let [low, high] = histogram.reach();
         plot.set_plot_bounds(PlotBounds::from_min_max([low, 0.0], [high, most * 1.05]));
         plot.bar_chart(chart);

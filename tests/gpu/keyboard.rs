@@ -1,0 +1,90 @@
+//! Tab reaches every control of the window.
+
+use std::collections::BTreeMap;
+
+use egui::accesskit::{NodeId, Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+use epsiloscope::app::App;
+use epsiloscope::device::Compute;
+
+use crate::window::{until, window};
+
+/// What a person can do something with.
+const CONTROLS: [Role; 7] = [
+    Role::Button,
+    Role::CheckBox,
+    Role::RadioButton,
+    Role::ComboBox,
+    Role::Slider,
+    Role::SpinButton,
+    Role::TextInput,
+];
+
+/// What is pressed at the most until the focus has gone round.
+const PRESSES: usize = 600;
+
+/// The controls of a frame that are not disabled, by their names; the one that has the focus.
+fn controls(harness: &Harness<'_, App>) -> (BTreeMap<NodeId, String>, Option<NodeId>) {
+    let mut found = BTreeMap::new();
+    let mut focused = None;
+    for node in harness.root().children_recursive() {
+        let node = node.accesskit_node();
+        if !CONTROLS.contains(&node.role()) || node.is_disabled() {
+            continue;
+        }
+        let id = node.locate().0;
+        found.insert(id, format!("{:?} {:?}", node.role(), node.label()));
+        if node.is_focused() {
+            focused = Some(id);
+        }
+    }
+    (found, focused)
+}
+
+/// Presses Tab until the focus has gone round, and names what it never came to.
+fn goes_round(harness: &mut Harness<'_, App>, what: &str) {
+    let mut reached = std::collections::BTreeSet::new();
+    let mut again = 0;
+    for _ in 0..PRESSES {
+        harness.key_press(egui::Key::Tab);
+        harness.step();
+        let Some(id) = controls(harness).1 else {
+            continue;
+        };
+        again = if reached.insert(id) { 0 } else { again + 1 };
+        if again > 20 {
+            break;
+        }
+    }
+    let (all, _) = controls(harness);
+    let missed: Vec<&String> = all
+        .iter()
+        .filter(|(id, _)| !reached.contains(id))
+        .map(|(_, name)| name)
+        .collect();
+    assert!(all.len() > 10, "{what}: only {} controls", all.len());
+    assert!(missed.is_empty(), "{what}: Tab never reaches {missed:?}");
+}
+
+/// The explorer, the window for figures, and the triage page.
+pub fn reaches_every_control(gpu: &Compute) {
+    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let mut harness = window(gpu, models);
+    until(&mut harness, "the attack, re-evaluated", |harness| {
+        harness.query_all_by_label_contains("re-evaluated").count() == 1
+    });
+    goes_round(&mut harness, "the explorer");
+    harness.key_press(egui::Key::Escape);
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::E);
+    harness.step();
+    harness.get_by_label("Export figure");
+    goes_round(&mut harness, "the export of figures");
+    harness.key_press(egui::Key::Escape);
+    harness.step();
+    harness.key_press(egui::Key::F6);
+    harness.step();
+    harness.get_by_label("Matrices");
+    goes_round(&mut harness, "the triage page");
+}
