@@ -36,23 +36,29 @@ pub struct Thumbnailer {
     queue: Arc<Queue>,
     inbox: Receiver<Thumbnail>,
     asked: HashSet<String>,
+    /// Starts the threads, until that is done.
+    start: Option<Box<dyn FnOnce()>>,
 }
 
 impl Thumbnailer {
-    /// Starts the threads. They keep what they decode in the file `cache`, if there is one; `wake` is
-    /// called after each picture.
+    /// Its threads start when something is first wanted. They keep what they decode in the file `cache`,
+    /// if there is one; `wake` is called after each picture.
     pub fn new(cache: Option<PathBuf>, wake: impl Fn() + Clone + Send + 'static) -> Self {
         let (outbox, inbox) = channel();
         let queue = Arc::new(Queue::default());
-        for _ in 0..THREADS {
-            let (queue, outbox, wake) = (queue.clone(), outbox.clone(), wake.clone());
-            let cache = cache.clone();
-            std::thread::spawn(move || work(&queue, cache.as_deref(), &outbox, &wake));
-        }
+        let shared = queue.clone();
+        let start = move || {
+            for _ in 0..THREADS {
+                let (queue, outbox, wake) = (shared.clone(), outbox.clone(), wake.clone());
+                let cache = cache.clone();
+                std::thread::spawn(move || work(&queue, cache.as_deref(), &outbox, &wake));
+            }
+        };
         Self {
             queue,
             inbox,
             asked: HashSet::new(),
+            start: Some(Box::new(start)),
         }
     }
 
@@ -62,6 +68,9 @@ impl Thumbnailer {
         let wanted: HashSet<String> = paths.iter().cloned().collect();
         if wanted == self.asked {
             return;
+        }
+        if let Some(start) = self.start.take() {
+            start();
         }
         let mut waiting = self.queue.waiting.lock().unwrap_or_else(|p| p.into_inner());
         let new = paths.into_iter().rev();

@@ -31,6 +31,8 @@ struct Measures {
     side: f32,
     /// Units of a pixel of the PNG.
     pixel: f32,
+    /// Width and height of a place that is empty: those of the first picture.
+    empty: [f32; 2],
 }
 
 /// Gives everything a place.
@@ -97,7 +99,7 @@ impl Measures {
         let left = gap + names;
         let columns = sheet.heads.len() as f32;
         let side = (width - left - gap * columns) / columns;
-        Self {
+        let mut measures = Self {
             text,
             line,
             gap,
@@ -105,7 +107,15 @@ impl Measures {
             width,
             side: side.max(1.0),
             pixel: 1.0 / figure.size.scale(),
-        }
+            empty: [0.0; 2],
+        };
+        let mut cells = sheet.rows.iter().flat_map(|row| &row.cells);
+        let first = cells.find_map(|cell| match cell {
+            Cell::Filled(filled) => Some(measures.fitted(filled)),
+            Cell::Empty(_) => None,
+        });
+        measures.empty = first.unwrap_or([measures.snapped(measures.side); 2]);
+        measures
     }
 
     /// The nearest place between two pixels.
@@ -122,7 +132,7 @@ impl Measures {
     fn height(&self, cell: &Cell) -> f32 {
         match cell {
             Cell::Filled(filled) => self.fitted(filled)[1],
-            Cell::Empty(_) => self.snapped(self.side),
+            Cell::Empty(_) => self.empty[1],
         }
     }
 
@@ -196,17 +206,19 @@ impl Measures {
 
     /// A crossed-out ground that says why nothing is there.
     fn empty(&self, reason: &str, [left, top]: [f32; 2], items: &mut Vec<Item>) {
-        let [x, y, side] = [left, top, self.side].map(|value| self.snapped(value));
+        let [wide, high] = self.empty;
+        let x = self.snapped(left + (self.side - wide) / 2.0);
+        let y = self.snapped(top);
         items.push(Item::Block {
-            area: [x, y, side, side],
+            area: [x, y, wide, high],
             color: NOTHING,
         });
-        let lines = text::wrapped(reason, self.text, 0.9 * side);
-        let room = ((side / self.line) as usize).saturating_sub(1).clamp(1, 6);
-        let first = y + (side - lines.len().min(room) as f32 * self.line) / 2.0;
+        let lines = text::wrapped(reason, self.text, 0.9 * wide);
+        let room = ((high / self.line) as usize).saturating_sub(1).clamp(1, 6);
+        let first = y + (high - lines.len().min(room) as f32 * self.line) / 2.0;
         for (line, text) in lines.iter().take(room).enumerate() {
-            let at = [x + side / 2.0, first + (line as f32 + 0.8) * self.line];
-            items.push(self.words(text, at, side, PALE));
+            let at = [x + wide / 2.0, first + (line as f32 + 0.8) * self.line];
+            items.push(self.words(text, at, wide, PALE));
         }
     }
 

@@ -33,7 +33,8 @@ pub fn top5(
             Vec2::new(width * probability, BAR - 2.0),
         );
         painter.rect_filled(bar, 2.0, theme::row_color(row).gamma_multiply(0.45));
-        let color = if class == label {
+        // Text on a bar needs the contrast.
+        let color = if class == label || probability > 0.25 {
             visuals.strong_text_color()
         } else {
             visuals.text_color()

@@ -120,6 +120,14 @@ impl Flag {
         (0..models).flat_map(of).chain(of_all).collect()
     }
 
+    /// The model that it is about, where it is about one.
+    pub fn side(self) -> Option<usize> {
+        match self {
+            Self::Right(side, _) | Self::Wrong(side, _) | Self::Success(side) => Some(side),
+            Self::Disagree(_) | Self::ConfidentButWrong => None,
+        }
+    }
+
     /// Whether it is known to be so.
     pub fn holds(self, record: &Record) -> bool {
         let right = |side: usize, moment: Moment| {

@@ -3,7 +3,7 @@
 use egui::{ComboBox, TextEdit, Ui};
 
 use super::super::{Action, theme};
-use super::{Memory, order};
+use super::{Memory, filters, order};
 use crate::archive::Contents;
 use crate::state::{Sight, State, Triage};
 use crate::triage::ScanRow;
@@ -30,6 +30,7 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions:
     let triage = &mut state.triage;
     ui.horizontal(|ui| {
         query(ui, triage, memory);
+        filters::show(ui, triage, memory);
         views(ui, triage, memory, actions);
         export(ui, memory, actions);
     });
@@ -116,7 +117,7 @@ fn beside(ui: &mut Ui, triage: &mut Triage, contents: &Contents, shown: i64) {
 
 fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
     ui.label("Query");
-    let width = (ui.available_width() - 420.0).max(160.0);
+    let width = (ui.available_width() - 520.0).max(160.0);
     let names: Vec<String> = memory
         .contents
         .table

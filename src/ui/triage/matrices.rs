@@ -47,7 +47,7 @@ fn title(matrix: &Matrix) -> String {
 fn cells(ui: &mut Ui, triage: &mut Triage, matrix: &Matrix) {
     let most = matrix.counts.iter().flatten().max().copied().unwrap_or(0);
     let base = ui.visuals().selection.bg_fill;
-    Grid::new("matrix").spacing([4.0, 4.0]).show(ui, |ui| {
+    Grid::new("matrix").spacing([14.0, 4.0]).show(ui, |ui| {
         ui.label("");
         for (name, _) in &matrix.columns.parts {
             ui.label(theme::weak(name));

@@ -2,6 +2,7 @@
 
 mod bar;
 mod detail;
+mod filters;
 mod grid;
 mod histograms;
 mod map;
