@@ -37,12 +37,24 @@ pub struct Chosen {
 
 /// A map of a scan's pictures.
 pub struct Mapped {
+    /// The scan.
+    pub scan: i64,
     /// Whose representations.
     pub side: usize,
     /// The pictures.
     pub points: Vec<Point>,
     /// Share of the variance that it shows, where that is known.
     pub share: Option<f32>,
+}
+
+/// What the thread tells.
+pub enum News {
+    /// What is known now.
+    Contents(Contents),
+    /// Something could not be done; the database stays open.
+    Trouble(Error),
+    /// The database could not be opened or read, and is closed.
+    Closed(Error),
 }
 
 /// What the window asks for.
@@ -57,7 +69,7 @@ pub struct Archive {
     path: PathBuf,
     chosen: Chosen,
     outbox: Sender<Letter>,
-    inbox: Receiver<Result<Contents>>,
+    inbox: Receiver<News>,
     wake: Arc<dyn Fn() + Send + Sync>,
     maps: (Sender<Result<Mapped>>, Receiver<Result<Mapped>>),
 }
@@ -71,13 +83,13 @@ impl Archive {
         let (news, inbox) = channel();
         let file = path.to_owned();
         std::thread::spawn(move || {
-            let tell = |contents: Result<Contents>| {
-                let heard = news.send(contents).is_ok();
+            let tell = |told: News| {
+                let heard = news.send(told).is_ok();
                 waker();
                 heard
             };
             if let Err(error) = serve(&file, chosen, &letters, &tell) {
-                tell(Err(error));
+                tell(News::Closed(error));
             }
         });
         Self {
@@ -113,9 +125,9 @@ impl Archive {
         &self.path
     }
 
-    /// The newest contents, if there are new ones, or what went wrong.
-    pub fn news(&self) -> Option<Result<Contents>> {
-        self.inbox.try_iter().last()
+    /// What the thread has told since the last call.
+    pub fn news(&self) -> Vec<News> {
+        self.inbox.try_iter().collect()
     }
 
     /// Reads these scans, unless they are shown.
@@ -142,49 +154,35 @@ impl Archive {
     }
 }
 
-/// Answers letters until the window drops its end or no longer listens.
+/// Answers letters until the window drops its end or no longer listens. What cannot be done is told; only
+/// a database that cannot be opened or read at first ends it.
 fn serve(
     path: &Path,
     chosen: Chosen,
     letters: &Receiver<Letter>,
-    tell: &dyn Fn(Result<Contents>) -> bool,
+    tell: &dyn Fn(News) -> bool,
 ) -> Result<()> {
     let mut desk = Desk {
         database: Database::open(path)?,
         contents: Contents::default(),
+        chosen,
         own: Table::default(),
         other: None,
     };
     desk.contents.views = desk.database.views()?;
-    desk.read(chosen)?;
-    let mut heard = tell(Ok(desk.contents.clone()));
+    desk.read()?;
+    let mut heard = tell(News::Contents(desk.contents.clone()));
     while heard {
-        match letters.recv_timeout(EVERY) {
-            Ok(Letter::Choose(chosen)) => desk.read(chosen)?,
-            Ok(Letter::Tag(pictures, tag, on)) => {
-                desk.database.tag(&pictures, &tag, on)?;
-                desk.extend()?;
-            }
-            Ok(Letter::Save(name, query)) => {
-                desk.database.save_view(&name, query.as_deref())?;
-                desk.contents.views = desk.database.views()?;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let scans = desk.database.scans()?;
-                if scans == desk.contents.scans {
-                    continue;
-                }
-                match desk.contents.scan {
-                    Some(_) => {
-                        desk.contents.scans = scans;
-                        desk.extend()?;
-                    }
-                    None => desk.read(Chosen::default())?,
-                }
-            }
+        let letter = match letters.recv_timeout(EVERY) {
+            Ok(letter) => Some(letter),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        }
-        heard = tell(Ok(desk.contents.clone()));
+        };
+        heard = match desk.answer(letter) {
+            Ok(true) => tell(News::Contents(desk.contents.clone())),
+            Ok(false) => true,
+            Err(error) => tell(News::Trouble(error)),
+        };
     }
     Ok(())
 }
@@ -193,14 +191,61 @@ fn serve(
 struct Desk {
     database: Database,
     contents: Contents,
+    chosen: Chosen,
     /// The table of the scan that is shown, and of the one beside it.
     own: Table,
     other: Option<Table>,
 }
 
 impl Desk {
+    /// Does what a letter asks, or without one looks for news. Whether the contents are others now.
+    fn answer(&mut self, letter: Option<Letter>) -> Result<bool> {
+        match letter {
+            Some(Letter::Choose(chosen)) => {
+                self.chosen = chosen;
+                self.read()?;
+            }
+            Some(Letter::Tag(pictures, tag, on)) => {
+                self.database.tag(&pictures, &tag, on)?;
+                self.extend()?;
+            }
+            Some(Letter::Save(name, query)) => {
+                self.database.save_view(&name, query.as_deref())?;
+                self.contents.views = self.database.views()?;
+            }
+            None => {
+                let scans = self.database.scans()?;
+                if scans == self.contents.scans {
+                    return Ok(false);
+                }
+                let before = std::mem::replace(&mut self.contents.scans, scans);
+                if self.contents.scan.is_none() || self.begun_anew(&before) {
+                    self.read()?;
+                } else {
+                    self.extend()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a scan that is shown was begun once more since, so that its entries may be others.
+    fn begun_anew(&self, before: &[ScanRow]) -> bool {
+        let shown =
+            |row: &&ScanRow| [self.contents.scan, self.chosen.beside].contains(&Some(row.id));
+        self.contents.scans.iter().filter(shown).any(|row| {
+            let before = before.iter().find(|before| before.id == row.id);
+            before.is_none_or(|before| {
+                before.total != row.total
+                    || before.finished && !row.finished
+                    || before.done > row.done
+            })
+        })
+    }
+
     /// Reads the chosen scans.
-    fn read(&mut self, chosen: Chosen) -> Result<()> {
+    fn read(&mut self) -> Result<()> {
+        let chosen = self.chosen;
         let scans = self.database.scans()?;
         let known = |scan: &i64| scans.iter().any(|row| row.id == *scan);
         let scan = chosen.scan.filter(known);
@@ -239,6 +284,7 @@ fn draw(path: &Path, table: &Table, side: usize, layout: Layout) -> Result<Mappe
     let represented = Database::open(path)?.representations(table, side)?;
     let (points, share) = map(&represented, layout)?;
     Ok(Mapped {
+        scan: table.scan(),
         side,
         points,
         share,

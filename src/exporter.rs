@@ -164,6 +164,7 @@ fn finish(
             watch.part([0.5, 1.0], |watch| film::write(&footage, &path, watch))?;
         }
         Work::Figure(figure) => {
+            figure.require_cells(state)?;
             let shots = results(&figure, state, rows, device, watch)?;
             figure::write(&figure, &shots, &path)?;
         }
@@ -173,6 +174,7 @@ fn finish(
             return Ok(Done::Copied(raster(&page)?));
         }
         Work::Numbers(figure) => {
+            figure.require_cells(state)?;
             let figure = Figure {
                 curves: true,
                 ..figure

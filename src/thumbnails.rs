@@ -1,6 +1,7 @@
 //! Small pictures of large sets, decoded in the background and kept on disk.
 
 use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
@@ -111,7 +112,9 @@ fn work(queue: &Queue, cache: Option<&Path>, outbox: &Sender<Thumbnail>, wake: &
             }
         };
         drop(waiting);
-        let thumbnail = thumbnail(&path, cache.as_ref());
+        // A decoder that fails on a stranger's file must not end the thread.
+        let made = catch_unwind(AssertUnwindSafe(|| thumbnail(&path, cache.as_ref())));
+        let thumbnail = made.unwrap_or(None);
         if outbox.send((path, thumbnail)).is_err() {
             return;
         }

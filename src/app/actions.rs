@@ -64,7 +64,7 @@ impl App {
                 self.dialogs.find_missing(self.desk.missing.clone(), folder);
             }
             Action::ForgetMissing => self.desk.missing.clear(),
-            Action::OpenExport(kind) => self.export.open(kind, &mut self.state),
+            Action::OpenExport(kind) => self.export.open(kind),
             Action::Export(work) => self.exporter.begin(*work, &self.state, &self.rows),
             Action::CopyFigure => {
                 let work = Work::Copy(Figure::default());

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::exporter::Exporter;
 use crate::jobs::{Explorer, Lane, MOST_ROWS};
 use crate::loader::Loader;
-use crate::model::Manifest;
+use crate::model::{Manifest, zoo};
 use crate::results::Row;
 use crate::session::Home;
 use crate::state::{State, advance, complete};
@@ -121,6 +121,7 @@ impl App {
         models: Vec<String>,
         paths: Vec<PathBuf>,
     ) -> Self {
+        let models: Vec<String> = models.iter().map(|name| zoo::absolute(name)).collect();
         let rows = vec![Row::default(); models.len()];
         let state = State::new(models);
         let mut app = Self {

@@ -81,6 +81,7 @@ impl App {
                     self.describe(row, Saying::Labels(labels));
                 }
                 Outcome::Session { path, opened } => {
+                    self.leave_stage(context);
                     let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
                     self.show_session(path, *opened);
                     if let Some(rescue) = rescued {

@@ -1,5 +1,6 @@
 //! Sessions: opened, saved, kept safe, gone back in.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -25,6 +26,10 @@ pub(super) struct Desk {
     pub(super) file: Option<PathBuf>,
     /// Pictures of the session that are not there.
     pub(super) missing: Vec<Missing>,
+    /// The same of sessions that undoing may bring back, by [`State::document`].
+    documents: HashMap<u64, (Option<PathBuf>, Vec<Missing>)>,
+    /// Sessions opened so far.
+    opened: u64,
     /// What other processes left behind.
     pub(super) rescues: Vec<Rescue>,
     /// Recent sessions, newest first.
@@ -46,6 +51,8 @@ impl Desk {
             history: History::new(state),
             file: None,
             missing: Vec::new(),
+            documents: HashMap::new(),
+            opened: 0,
             rescues: Vec::new(),
             recent: Vec::new(),
             expected: Vec::new(),
@@ -151,13 +158,18 @@ impl App {
     /// What is on the screen, to be saved. Of models that were not opened yet it has the hashes that the
     /// session named.
     fn snapshot(&self) -> Snapshot {
-        let hash = |(index, row): (usize, &Row)| {
-            let known = row.look.as_ref().and_then(|look| look.hash.clone());
+        // A presentation is not what is to be kept.
+        let before = self.stage.as_ref().map(|stage| &stage.before);
+        let state = before.unwrap_or(&self.state);
+        let hash = |(index, name): (usize, &String)| {
+            let row = self.rows.get(index);
+            let row = row.filter(|_| self.state.models.get(index) == Some(name));
+            let known = row.and_then(|row| row.look.as_ref()?.hash.clone());
             known.or_else(|| self.desk.expected.get(index).cloned().flatten())
         };
         Snapshot {
-            state: self.state.clone(),
-            hashes: self.rows.iter().enumerate().map(hash).collect(),
+            hashes: state.models.iter().enumerate().map(hash).collect(),
+            state: state.clone(),
             missing: self.desk.missing.clone(),
         }
     }
@@ -194,12 +206,26 @@ impl App {
     /// Goes one change back, or forth again.
     pub(super) fn go_back(&mut self, forth: bool) {
         let models = self.state.models.clone();
+        let document = self.state.document;
         if forth {
             self.desk.history.redo(&mut self.state);
         } else {
             self.desk.history.undo(&mut self.state);
         }
+        self.turn_from(document);
         self.forget_rows(&models);
+    }
+
+    /// Where the state is now of another session than `document`, so are its file and what it misses.
+    fn turn_from(&mut self, document: u64) {
+        if document == self.state.document {
+            return;
+        }
+        let desk = &mut self.desk;
+        let left = (desk.file.take(), std::mem::take(&mut desk.missing));
+        desk.documents.insert(document, left);
+        let found = desk.documents.remove(&self.state.document);
+        (desk.file, desk.missing) = found.unwrap_or_default();
     }
 
     /// Rows whose model is no longer that of `before` forget what it said.
@@ -244,7 +270,11 @@ impl App {
         let home = self.desk.home.as_ref();
         let own = home.is_some_and(|home| path == home.last())
             || self.desk.rescues.iter().any(|rescue| rescue.path == path);
+        let document = self.state.document;
         self.state = opened.state;
+        self.desk.opened += 1;
+        self.state.document = self.desk.opened;
+        self.turn_from(document);
         self.desk.missing = opened.missing;
         self.desk.expected = opened.hashes;
         self.desk.saved = self.state.clone();

@@ -14,7 +14,7 @@ pub(super) struct Stage {
     /// The views as they were prepared, and what is known of each.
     ahead: Vec<(State, Vec<Row>)>,
     /// What was on the screen before, and how large.
-    before: State,
+    pub(super) before: State,
     zoom: f32,
     /// When it began, in seconds.
     pub(super) since: f64,

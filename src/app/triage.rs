@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::App;
-use crate::archive::Archive;
+use crate::archive::{self, Archive};
 use crate::error::Error;
 use crate::loader::Wanted;
 use crate::state::{Page, Triage};
@@ -37,19 +37,21 @@ impl App {
         if let Some(archive) = &mut self.archive {
             archive.choose(self.state.triage.chosen_scans());
         }
-        match self.archive.as_ref().and_then(Archive::news) {
-            Some(Ok(contents)) => self.triage.contents = contents,
-            Some(Err(error)) => {
-                self.messages.push(error.to_string());
-                self.archive = None;
-                self.state.triage.database = None;
-            }
-            None => {}
+        for news in self
+            .archive
+            .iter()
+            .flat_map(Archive::news)
+            .collect::<Vec<_>>()
+        {
+            self.take_in(news);
         }
         match self.archive.as_ref().and_then(Archive::drawn) {
             Some(Ok(mapped)) => {
                 self.triage.mapping = false;
-                self.triage.take_map(mapped);
+                // It may be of a scan that is no longer shown.
+                if self.triage.contents.scan == Some(mapped.scan) {
+                    self.triage.take_map(mapped);
+                }
             }
             Some(Err(error)) => {
                 self.triage.mapping = false;
@@ -58,6 +60,25 @@ impl App {
             None => {}
         }
         self.triage.refresh(&self.state.triage);
+    }
+
+    fn take_in(&mut self, news: archive::News) {
+        match news {
+            archive::News::Contents(contents) => {
+                let shown = self.triage.contents.scan;
+                if shown.is_some() && shown != contents.scan {
+                    self.triage.forget();
+                    self.state.triage.chosen = None;
+                }
+                self.triage.contents = contents;
+            }
+            archive::News::Trouble(error) => self.messages.push(error.to_string()),
+            archive::News::Closed(error) => {
+                self.messages.push(error.to_string());
+                self.archive = None;
+                self.state.triage.database = None;
+            }
+        }
     }
 
     /// Asks something of the open database.
@@ -91,6 +112,7 @@ impl App {
     /// Uses another database.
     pub(super) fn use_database(&mut self, path: PathBuf) {
         // A scan into another database goes on.
+        let path = std::path::absolute(&path).unwrap_or(path);
         self.state.triage = Triage {
             database: Some(path),
             scan: None,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,10 +16,11 @@ use crate::export;
 use crate::figure::{Figure, Size, Spread, shots};
 use crate::film::{self, Film, Footage, Format, Motion};
 use crate::headless::Headless;
-use crate::model::write_atomically;
+use crate::model::{write_atomically, zoo};
 use crate::picture::Picture;
 use crate::session::{self, has_session_name};
 use crate::state::{Column, State};
+use crate::triage::Fingerprint;
 use crate::watch::Watch;
 
 /// Draw what the window shows, or would show of some pictures, into files.
@@ -194,6 +196,9 @@ impl RenderArguments {
             if let Some(trouble) = opened.troubles.first() {
                 return Err(Error::Config(trouble.to_string()));
             }
+            for (name, hash) in opened.state.models.iter().zip(&opened.hashes) {
+                require_same(name, hash.as_deref())?;
+            }
             return Ok((opened.state, Vec::new()));
         }
         let mut state = State::new(self.models.clone());
@@ -268,7 +273,7 @@ impl RenderArguments {
         let usual = &state.exports.film;
         let epsilon = Motion::Epsilon {
             from: 0.0,
-            to: state.range(),
+            to: None,
         };
         let film = Film {
             figure: Figure {
@@ -279,8 +284,6 @@ impl RenderArguments {
                 Some(Moving::Epsilon) => epsilon,
                 Some(Moving::Synthesis) => Motion::Synthesis,
                 Some(Moving::Counterfactual) => Motion::Counterfactual,
-                // Nobody has set it up yet.
-                None if *usual == Film::default() => epsilon,
                 None => usual.motion,
             },
             frames: self.frames.unwrap_or(usual.frames),
@@ -307,6 +310,7 @@ impl RenderArguments {
             curves: figure.curves || tables,
             ..figure.clone()
         };
+        computed.require_cells(state)?;
         let shots = shots(&computed, state, engine, watch)?;
         for (path, kind) in files {
             match kind {
@@ -324,4 +328,15 @@ impl RenderArguments {
         }
         Ok(())
     }
+}
+
+/// Refuses a model that is another one than when the session was saved.
+fn require_same(name: &str, hash: Option<&str>) -> Result<()> {
+    let Some(hash) = hash else { return Ok(()) };
+    let source = zoo::source(name, &Device::flex())?;
+    if Fingerprint::of_model(name, &source)?.to_string() == hash {
+        return Ok(());
+    }
+    let reason = "the model has changed since the session was saved";
+    Err(Error::model(Path::new(name), reason))
 }

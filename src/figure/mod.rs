@@ -95,6 +95,8 @@ pub enum Spread {
 pub struct Figure {
     /// Places in the library, from top to bottom; with none, the open picture.
     pub pictures: Vec<usize>,
+    /// Whether it is all pictures of the library instead.
+    pub whole_library: bool,
     /// Rows (models) of each picture, from top to bottom; with none, those on the screen.
     pub rows: Vec<usize>,
     /// Columns from left to right; with none, those on the screen.
@@ -127,6 +129,7 @@ impl Default for Figure {
     fn default() -> Self {
         Self {
             pictures: Vec::new(),
+            whole_library: false,
             rows: Vec::new(),
             columns: Vec::new(),
             epsilons: Vec::new(),
@@ -175,8 +178,24 @@ impl Figure {
         Err(Error::Config(format!("figure: {wrong}")))
     }
 
+    /// Refuses what has no cell, or far too many, before anything is computed for it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says how many it would be.
+    pub fn require_cells(&self, state: &State) -> Result<()> {
+        let count = sheet::cells(self, state);
+        if (1..=MOST_CELLS).contains(&count) {
+            return Ok(());
+        }
+        let reason = format!("a figure has 1 to {MOST_CELLS} cells, not {count}");
+        Err(Error::Config(reason))
+    }
+
     /// The pictures' places in the library.
     pub fn pictures(&self, state: &State) -> Vec<usize> {
+        if self.whole_library {
+            return (0..state.library.len()).collect();
+        }
         if self.pictures.is_empty() {
             return state.selected.into_iter().collect();
         }

@@ -3,7 +3,7 @@
 use super::caption::{caption, picture_name};
 use super::cells::{Cell, bare_epsilon, cell, epsilon_text, number};
 use super::plot::{Plot, epsilon_plot};
-use super::{Figure, MOST_CELLS, Shot, Spread};
+use super::{Figure, Shot, Spread};
 use crate::error::{Error, Result};
 use crate::jobs::Which;
 use crate::model::foreign;
@@ -77,6 +77,7 @@ impl Sheet {
         let Some(Shot { state, .. }) = shots.first() else {
             return Err(Error::Config("the figure has no results to show".into()));
         };
+        figure.require_cells(state)?;
         let columns = figure.columns(state);
         let epsilons = figure.epsilons(state).len();
         let across = figure.spread == Spread::Across;
@@ -87,12 +88,6 @@ impl Sheet {
             .iter()
             .map(|&epsilon| bare_epsilon(&state.attack, epsilon))
             .collect();
-        let rows = shots.len() * models.len();
-        if places.is_empty() || rows == 0 || rows * places.len() > MOST_CELLS {
-            let count = rows * places.len();
-            let reason = format!("a figure has 1 to {MOST_CELLS} cells, not {count}");
-            return Err(Error::Config(reason));
-        }
         // Shots that stand in one row of the sheet differ in ε.
         let blocks = shots.chunks(if across { epsilons } else { 1 });
         let several = figure.pictures(state).len() > 1;
@@ -122,6 +117,17 @@ impl Sheet {
             rows,
         })
     }
+}
+
+/// How many cells a figure has.
+pub(super) fn cells(figure: &Figure, state: &State) -> usize {
+    let (columns, epsilons) = (figure.columns(state), figure.epsilons(state).len());
+    let (across, down) = match figure.spread {
+        Spread::Across => (epsilons, 1),
+        Spread::Down => (1, epsilons),
+    };
+    let rows = figure.pictures(state).len() * down * figure.rows(state).len();
+    rows * places(state, &columns, across).len()
 }
 
 /// Where the colours of all maps of `shots` end, if they share a scale.

@@ -68,13 +68,7 @@ pub fn gif(footage: &Footage, path: &Path, watch: &mut Watch) -> Result<()> {
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, SPEED);
     encoder.set_repeat(Repeat::Infinite).map_err(writing)?;
     each(footage, watch, |index, image| {
-        let held = if index + 1 == film.frames {
-            film.hold
-        } else {
-            0.0
-        };
-        let milliseconds = (1000.0 * (1.0 / film.rate + held)).round() as u32;
-        let delay = Delay::from_numer_denom_ms(milliseconds, 1);
+        let delay = Delay::from_numer_denom_ms(10 * film.hundredths(index) as u32, 1);
         let pixels = DynamicImage::from(image).into_rgba8();
         let frame = Frame::from_parts(pixels, 0, 0, delay);
         encoder.encode_frame(frame).map_err(writing)

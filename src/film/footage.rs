@@ -48,6 +48,7 @@ impl Footage {
         let mut state = state.clone();
         match film.motion {
             Motion::Epsilon { from, to } => {
+                let to = to.unwrap_or(state.range());
                 let value = |frame| from + film.share(frame) * (to - from);
                 figure.epsilons = (0..film.frames).map(value).collect();
             }
@@ -73,7 +74,10 @@ impl Footage {
         let figure = film.figure(state);
         let bare = |epsilon| bare_epsilon(&state.attack, epsilon);
         let epsilons = match film.motion {
-            Motion::Epsilon { from, to } => format!("{} to {}", bare(from), bare(to)),
+            Motion::Epsilon { from, to } => {
+                let to = to.unwrap_or(state.range());
+                format!("{} to {}", bare(from), bare(to))
+            }
             _ => bare(state.attack.epsilon),
         };
         let models = figure.rows(&shots[0].state);
@@ -83,6 +87,7 @@ impl Footage {
             Motion::Epsilon { from, to } => {
                 let mut plot = epsilon_plot(&swept(&shots), &models);
                 let unit = plot.x[1] / f64::from(shots[0].state.range()).max(f64::MIN_POSITIVE);
+                let to = to.unwrap_or(state.range());
                 plot.x = [from, to].map(|epsilon| f64::from(epsilon) * unit);
                 (plot, false)
             }

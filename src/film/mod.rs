@@ -21,8 +21,8 @@ pub enum Motion {
     Epsilon {
         /// First ε, in units of pixels in [0, 1].
         from: f32,
-        /// Last ε.
-        to: f32,
+        /// Last ε; without one, the end of the timeline.
+        to: Option<f32>,
     },
     /// A picture is made, from its start to the last iterate; the first steps, which change most,
     /// are slowest.
@@ -59,7 +59,10 @@ impl Default for Film {
                 },
                 ..Figure::default()
             },
-            motion: Motion::Epsilon { from: 0.0, to: 0.5 },
+            motion: Motion::Epsilon {
+                from: 0.0,
+                to: None,
+            },
             frames: 60,
             rate: 15.0,
             hold: 1.0,
@@ -76,7 +79,9 @@ impl Film {
         self.figure.validate()?;
         let is_epsilon = |value: f32| (0.0..=1e6).contains(&value);
         let wrong = match self.motion {
-            Motion::Epsilon { from, to } if !(is_epsilon(from) && is_epsilon(to) && from < to) => {
+            Motion::Epsilon { from, to }
+                if !is_epsilon(from) || to.is_some_and(|to| !is_epsilon(to) || from >= to) =>
+            {
                 "ε must rise from a number of at least 0"
             }
             _ if !(2..=5000).contains(&self.frames) => "there must be 2 to 5000 frames",
@@ -101,11 +106,24 @@ impl Film {
         let pictures = self.figure.pictures(state);
         Figure {
             pictures: pictures.into_iter().take(1).collect(),
+            whole_library: false,
             rows: self.figure.rows(state),
             columns,
             epsilons: Vec::new(),
             ..self.figure.clone()
         }
+    }
+
+    /// How long a frame of a GIF stays, in hundredths of a second, of which GIFs count whole ones. Rounding
+    /// where frames end keeps the speed of the whole.
+    pub fn hundredths(&self, frame: usize) -> f32 {
+        let end = |frames: usize| (100.0 * frames as f32 / self.rate).round();
+        let held = if frame + 1 == self.frames {
+            self.hold
+        } else {
+            0.0
+        };
+        end(frame + 1) - end(frame) + (100.0 * held).round()
     }
 
     /// How far the film is at a frame, in [0, 1].

@@ -32,6 +32,7 @@ pub use graph::Graph;
 pub use layers::{Parameters, Pass, Role, Visitor};
 pub use manifest::Manifest;
 pub use normalizer::Normalizer;
+pub(crate) use onnx::beside as numbers_beside;
 pub use resnet::ResNet;
 pub use unet::{Decoded, UNet, UNetConfig};
 pub use weights::{Array, Mismatch, Precision, Weights};

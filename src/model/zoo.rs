@@ -79,6 +79,16 @@ pub fn is_bundled(name: &str) -> bool {
     bundled(name).is_some()
 }
 
+/// The same name from wherever the program is started: paths of files that are there become absolute.
+pub fn absolute(name: &str) -> String {
+    let path = Path::new(name);
+    if is_bundled(name) || foreign::is_inline(name) || !path.exists() {
+        return name.to_owned();
+    }
+    let absolute = std::path::absolute(path);
+    absolute.map_or(name.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
 /// What the model of that name is: a bundled one by its id, any other by the path of its file.
 ///
 /// # Errors

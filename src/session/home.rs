@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use directories::ProjectDirs;
 
@@ -53,7 +54,10 @@ impl Home {
     /// [`Error::Io`] when nothing can be written there.
     pub fn autosave(&mut self) -> Result<PathBuf> {
         if self.lock.is_none() {
-            let name = format!("autosave-{}", std::process::id());
+            // Numbers of processes come again; the time does not.
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.map_or(0, |since| since.as_millis());
+            let name = format!("autosave-{now}-{}", std::process::id());
             let path = self.folder.join(name).with_extension("lock");
             let refuse = |error: std::io::Error| Error::io(&path, "write", error);
             fs::create_dir_all(&self.folder).map_err(refuse)?;

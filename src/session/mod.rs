@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{foreign, zoo};
 use crate::picture::{Crop, Origin, Picture};
 use crate::state::State;
 
@@ -123,6 +124,14 @@ fn png(picture: &Picture) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// Where the picture at a place of the library is among all pictures, the missing ones with them; these
+/// are in the order of their places.
+fn place_among(at: usize, missing: &[Missing]) -> usize {
+    missing
+        .iter()
+        .fold(at, |at, missing| at + usize::from(missing.place <= at))
+}
+
 impl Session {
     /// The session of what is on the screen.
     pub fn of(snapshot: &Snapshot) -> Self {
@@ -155,14 +164,15 @@ impl Session {
             program: format!("Epsiloscope {}", env!("CARGO_PKG_VERSION")),
             models: models.map(record).collect(),
             pictures,
-            selected: state.selected,
+            selected: state.selected.map(|at| place_among(at, missing)),
             reference: state.reference.as_ref().map(FileRecord::of),
             start: state.studio.other.as_ref().map(FileRecord::of),
             settings,
         }
     }
 
-    /// Puts files at other places: those under `folder` that are there by their name.
+    /// Puts files at other places: pictures and models that are in `folder` by their name and not where
+    /// they were.
     pub fn relink(&mut self, folder: &Path) {
         let pictures = self.pictures.iter_mut();
         let records = pictures
@@ -171,6 +181,17 @@ impl Session {
             let there = record.path.file_name().map(|name| folder.join(name));
             if let Some(there) = there.filter(|there| !record.path.exists() && there.is_file()) {
                 record.path = there;
+            }
+        }
+        let views = self.settings.views.iter_mut();
+        let viewed = views.flat_map(|view| &mut view.models);
+        let models = self.models.iter_mut().map(|model| &mut model.name);
+        for name in models.chain(viewed) {
+            let path = Path::new(name);
+            let own = zoo::is_bundled(name) || foreign::is_inline(name) || path.exists();
+            let there = path.file_name().map(|file| folder.join(file));
+            if let Some(there) = there.filter(|there| !own && there.is_file()) {
+                *name = there.to_string_lossy().into_owned();
             }
         }
     }

@@ -82,6 +82,9 @@ pub struct State {
     pub triage: Triage,
     /// What was last set up for export.
     pub exports: Exports,
+    /// Which of the sessions opened so far it is of; 0 before any.
+    #[serde(skip)]
+    pub document: u64,
     /// The presentation under way.
     #[serde(skip)]
     pub presenting: Option<Presenting>,
@@ -118,6 +121,7 @@ impl State {
             page: Page::default(),
             triage: Triage::default(),
             exports: Exports::default(),
+            document: 0,
             presenting: None,
             playing: false,
             display: Display::default(),

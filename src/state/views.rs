@@ -86,6 +86,7 @@ impl State {
             views,
             models: view.models,
             presenting: self.presenting,
+            document: self.document,
             page: self.page,
             triage: self.triage.clone(),
             exports: self.exports.clone(),

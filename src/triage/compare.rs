@@ -3,17 +3,14 @@
 use std::collections::HashMap;
 
 use super::plan::MOST_MODELS;
-use super::table::{Attacked, Record, Side, Subject, Table, class_number};
+use super::table::{Attacked, Record, Side, Subject, Table};
 
 impl Table {
     /// This table with what `other` found of the same pictures beside it: its models come after this
     /// one's, each named with its attack, as far as letters last.
     pub fn beside(mut self, other: &Self) -> Self {
-        let classes: Vec<usize> = other
-            .classes
-            .iter()
-            .map(|label| class_number(&mut self.classes, label.clone()))
-            .collect();
+        let classes = other.classes.iter();
+        let classes: Vec<usize> = classes.map(|label| self.number(label.clone())).collect();
         let more = MOST_MODELS.saturating_sub(self.subjects.len());
         let more = more.min(other.subjects.len());
         let attack = other.plan.as_ref().and_then(|plan| plan.attack.as_ref());

@@ -8,7 +8,7 @@ use rusqlite::{
 };
 
 use super::fingerprint::Fingerprint;
-use super::plan::Plan;
+use super::plan::{MOST_MODELS, Plan};
 use super::schema;
 use crate::attack::Attack;
 use crate::error::Result;
@@ -175,14 +175,18 @@ impl Database {
                    ORDER BY begun DESC, id DESC LIMIT 10000";
         let rows = self.all(sql, [], |row| {
             let (plan, models): (String, String) = (row.get(2)?, row.get(3)?);
-            let Ok(plan) = serde_json::from_str(&plan) else {
+            let Ok(plan) = serde_json::from_str::<Plan>(&plan) else {
                 return Ok(None);
             };
+            let models: Vec<i64> = models.split(' ').filter_map(|id| id.parse().ok()).collect();
+            if models.len() != plan.models.len() || models.len() > MOST_MODELS {
+                return Ok(None);
+            }
             Ok(Some(ScanRow {
                 id: row.get(0)?,
                 name: row.get(1)?,
                 plan,
-                models: models.split(' ').filter_map(|id| id.parse().ok()).collect(),
+                models,
                 begun: row.get::<_, i64>(4)?.unsigned_abs(),
                 total: row.get(5)?,
                 finished: row.get(6)?,

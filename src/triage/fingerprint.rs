@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::model::foreign::{self, Source};
-use crate::model::{Manifest, Weights};
+use crate::model::{Manifest, Weights, numbers_beside};
 
 /// The BLAKE3 hash of some content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,11 +37,8 @@ impl Fingerprint {
                 let described = foreign::described(name).and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());
                 read(&mut hasher, &file)?;
-                // Where PyTorch's exporter puts the numbers of large ONNX models.
-                let mut beside = file.into_os_string();
-                beside.push(".data");
-                if Path::new(&beside).is_file() {
-                    read(&mut hasher, Path::new(&beside))?;
+                for beside in numbers_beside(&file) {
+                    read(&mut hasher, &beside)?;
                 }
             }
         }

@@ -20,7 +20,6 @@ pub(super) struct Item {
 }
 
 /// What a stretch of a source holds.
-#[derive(Default)]
 pub(super) struct Gathered {
     pub(super) items: Vec<Item>,
     pub(super) entries: Vec<EntryRow>,
@@ -82,27 +81,33 @@ fn each<T: Send>(all: &mut [Result<T>], work: impl Fn(&mut T) -> Result<()> + Sy
     });
 }
 
-/// Reads the pictures from `position` on until `at_once` can be opened or the source ends; `number`
-/// of those before can be.
-pub(super) fn gather(
-    database: &mut Database,
-    listing: &Listing,
-    orders: &Orders,
-    (position, number): (usize, u64),
-    at_once: usize,
-) -> Result<Gathered> {
-    let mut gathered = Gathered {
-        number,
-        ..Gathered::default()
-    };
-    loop {
-        let from = position + gathered.entries.len();
-        let wanted = at_once - gathered.items.len();
+/// Pictures read at a time; large ones take long, and others wait.
+const PIECE: usize = 8;
+
+impl Gathered {
+    /// Nothing yet; `number` pictures before can be opened.
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            items: Vec::new(),
+            entries: Vec::new(),
+            number,
+        }
+    }
+
+    /// Reads some more of the pictures from `position` on. Whether `at_once` of them can be opened, or the
+    /// source has ended.
+    pub(super) fn gather(
+        &mut self,
+        database: &mut Database,
+        listing: &Listing,
+        orders: &Orders,
+        position: usize,
+        at_once: usize,
+    ) -> Result<bool> {
+        let from = position + self.entries.len();
+        let wanted = (at_once - self.items.len()).min(PIECE);
         let entries = &listing.entries[from..];
         let entries = &entries[..wanted.min(entries.len())];
-        if entries.is_empty() {
-            return Ok(gathered);
-        }
         let mut sights: Vec<Result<Sight>> = entries.par_iter().map(Sight::new).collect();
         identify(database, &mut sights, &orders.sizes)?;
         for sight in sights.iter_mut().flatten() {
@@ -110,9 +115,9 @@ pub(super) fn gather(
                 .entry
                 .label
                 .map(|label| listing.classes[label].as_str());
-            sight.number = gathered.number;
+            sight.number = self.number;
             sight.cases = orders.cases(database, sight.picture, label, sight.number)?;
-            gathered.number += 1;
+            self.number += 1;
         }
         each(&mut sights, |sight| {
             let known = !sight.cases.iter().any(Case::is_open);
@@ -123,8 +128,26 @@ pub(super) fn gather(
         });
         for ((index, sight), entry) in sights.into_iter().enumerate().zip(entries) {
             let label = entry.label.map(|label| listing.classes[label].clone());
-            gathered.add(from + index, &entry.path, label, sight);
+            self.add(from + index, &entry.path, label, sight);
         }
+        let ended = from + entries.len() == listing.entries.len();
+        Ok(ended || self.items.len() == at_once)
+    }
+
+    fn add(&mut self, position: usize, path: &Path, label: Option<String>, sight: Result<Sight>) {
+        let found = sight.map(|sight| {
+            self.items.push(Item {
+                planes: sight.planes,
+                cases: sight.cases,
+            });
+            (sight.picture, sight.number)
+        });
+        self.entries.push(EntryRow {
+            position,
+            path: path.to_string_lossy().into_owned(),
+            label,
+            found: found.map_err(|error| error.to_string()),
+        });
     }
 }
 
@@ -147,28 +170,15 @@ fn identify(
         .filter(|sight| sight.known.is_none());
     let new: Vec<(Fingerprint, [u32; 2])> =
         new.map(|sight| (sight.content, sight.original)).collect();
-    let mut ids = database.add_pictures(&new)?.into_iter();
+    let ids = if new.is_empty() {
+        Vec::new()
+    } else {
+        database.add_pictures(&new)?
+    };
+    let mut ids = ids.into_iter();
     for sight in sights.iter_mut().flatten() {
         let id = sight.known.or_else(|| ids.next());
         sight.picture = id.expect("every new picture got a number");
     }
     Ok(())
-}
-
-impl Gathered {
-    fn add(&mut self, position: usize, path: &Path, label: Option<String>, sight: Result<Sight>) {
-        let found = sight.map(|sight| {
-            self.items.push(Item {
-                planes: sight.planes,
-                cases: sight.cases,
-            });
-            (sight.picture, sight.number)
-        });
-        self.entries.push(EntryRow {
-            position,
-            path: path.to_string_lossy().into_owned(),
-            label,
-            found: found.map_err(|error| error.to_string()),
-        });
-    }
 }

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use super::batch::{Batch, Orders};
 use super::database::Database;
 use super::fingerprint::Fingerprint;
-use super::gather::gather;
+use super::gather::Gathered;
 use super::plan::Plan;
 use super::query::Vocabulary;
 use crate::data::{Listing, Split};
@@ -93,9 +93,13 @@ pub struct Scan {
     at_once: usize,
     /// Pictures so far that can be opened.
     number: u64,
+    gathered: Option<Gathered>,
     batch: Option<Batch>,
     progress: Progress,
 }
+
+/// How long a step reads pictures at the most, but for the last few: what else waits goes first.
+const BRIEF: Duration = Duration::from_millis(30);
 
 impl Scan {
     /// Begins the scan, or takes it up where it was left; `models` are the plan's, in its order, and
@@ -126,6 +130,7 @@ impl Scan {
             tolerance: plan.flip.map_or(0.0, |search| search.tolerance),
             at_once: at_once.max(1),
             number: 0,
+            gathered: None,
             batch: None,
             progress: Progress {
                 total,
@@ -170,14 +175,9 @@ impl Scan {
                 self.database.finish(self.id)?;
                 return Ok(Step::Finished);
             }
-            let place = (self.progress.done, self.number);
-            let gathered = gather(
-                &mut self.database,
-                &self.listing,
-                &self.orders,
-                place,
-                self.at_once,
-            )?;
+            let Some(gathered) = self.gather(begun)? else {
+                return Ok(Step::Working);
+            };
             self.number = gathered.number;
             let batch = Batch::new(gathered);
             if batch.open() > 0 {
@@ -200,5 +200,26 @@ impl Scan {
         self.progress.known += sound - open;
         self.batch = None;
         Ok(Step::Stored)
+    }
+
+    /// Reads on for a moment; the pictures of the next batch, once all are there.
+    fn gather(&mut self, begun: Instant) -> Result<Option<Gathered>> {
+        let gathered = self
+            .gathered
+            .get_or_insert_with(|| Gathered::new(self.number));
+        while begun.elapsed() < BRIEF {
+            let full = gathered.gather(
+                &mut self.database,
+                &self.listing,
+                &self.orders,
+                self.progress.done,
+                self.at_once,
+            )?;
+            if full {
+                return Ok(self.gathered.take());
+            }
+        }
+        self.progress.worked += begun.elapsed();
+        Ok(None)
     }
 }

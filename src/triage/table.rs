@@ -7,6 +7,9 @@ use super::plan::{Bracket, Plan, family, noise};
 use super::store::{Aim, Key};
 use crate::error::{Error, Result};
 
+/// Most classes of a model.
+const MOST_CLASSES: usize = 100_000;
+
 /// What one scan found, picture by picture, as far as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
@@ -32,6 +35,8 @@ pub(super) struct Origin {
     /// Entries of the scan that are in the table already.
     entries: usize,
     pub(super) models: Vec<i64>,
+    /// The classes' numbers by name.
+    numbers: HashMap<String, usize>,
     attack: i64,
     family: i64,
 }
@@ -104,27 +109,26 @@ impl Database {
     pub fn table(&self, scan: i64) -> Result<Table> {
         let found = self.scans()?.into_iter().find(|row| row.id == scan);
         let row = found.ok_or_else(|| Error::data(self.path(), "it has no such scan"))?;
-        let mut table = Table::default();
-        let mut origin = Origin {
-            scan,
-            total: row.total,
-            ..Origin::default()
+        let mut table = Table {
+            origin: Origin {
+                scan,
+                total: row.total,
+                ..Origin::default()
+            },
+            ..Table::default()
         };
         for model in row.models {
             let (name, labels) = self.named(model)?;
-            let number = |label: String| class_number(&mut table.classes, label);
-            table.subjects.push(Subject {
-                name,
-                classes: labels.into_iter().map(number).collect(),
-            });
-            origin.models.push(model);
+            let classes = labels.into_iter().map(|label| table.number(label));
+            let classes = classes.collect();
+            table.subjects.push(Subject { name, classes });
+            table.origin.models.push(model);
         }
         if let Some(attack) = &row.plan.attack {
-            origin.attack = self.known_attack(attack)?.unwrap_or_default();
-            origin.family = self.known_attack(&family(attack))?.unwrap_or_default();
+            table.origin.attack = self.known_attack(attack)?.unwrap_or_default();
+            table.origin.family = self.known_attack(&family(attack))?.unwrap_or_default();
         }
         table.plan = Some(row.plan);
-        table.origin = origin;
         self.extend(&mut table)?;
         Ok(table)
     }
@@ -146,9 +150,7 @@ impl Database {
         })?;
         table.origin.entries += entries.len();
         for entry in entries {
-            let truth = entry
-                .label
-                .map(|label| class_number(&mut table.classes, label));
+            let truth = entry.label.map(|label| table.number(label));
             let Some((picture, number)) = entry.found else {
                 let trouble = entry.trouble.unwrap_or_default();
                 table.broken.push((entry.path, trouble));
@@ -174,7 +176,7 @@ impl Database {
         let found = self.one(sql, [model], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let read = |(name, labels): (String, String)| {
             let labels = serde_json::from_str::<Vec<String>>(&labels).ok()?;
-            Some((name, labels))
+            (labels.len() <= MOST_CLASSES).then_some((name, labels))
         };
         let named = found.and_then(read);
         named.ok_or_else(|| Error::data(self.path(), "it does not know a model of the scan"))
@@ -251,16 +253,20 @@ struct Entry {
     trouble: Option<String>,
 }
 
-/// The number of a class, which is added where it is new.
-pub(super) fn class_number(classes: &mut Vec<String>, label: String) -> usize {
-    let found = classes.iter().position(|class| *class == label);
-    found.unwrap_or_else(|| {
-        classes.push(label);
-        classes.len() - 1
-    })
-}
-
 impl Table {
+    /// The number of a class, which is added where it is new.
+    pub(super) fn number(&mut self, class: String) -> usize {
+        let next = self.classes.len();
+        *self
+            .origin
+            .numbers
+            .entry(class)
+            .or_insert_with_key(|class| {
+                self.classes.push(class.clone());
+                next
+            })
+    }
+
     /// The letter of a model in queries.
     pub fn letter(side: usize) -> char {
         (b'a' + side as u8) as char
@@ -282,6 +288,11 @@ impl Table {
             noise: attack.map_or(0, |attack| noise(attack, record.number)),
         };
         Some((key, aim))
+    }
+
+    /// The number of the scan.
+    pub fn scan(&self) -> i64 {
+        self.origin.scan
     }
 
     /// How many pictures the scan's source has, seen or not.

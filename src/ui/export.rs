@@ -33,19 +33,10 @@ pub struct Settings {
 
 impl Settings {
     /// Opens the window.
-    pub fn open(&mut self, kind: Kind, state: &mut State) {
+    pub fn open(&mut self, kind: Kind) {
         self.open = Some(kind);
         self.said.clear();
         self.mp4 = ffmpeg().is_some();
-        let epsilons = state.exports.figure.epsilons.iter();
-        self.epsilons = epsilons
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        let range = state.range();
-        if let Motion::Epsilon { to, .. } = &mut state.exports.film.motion {
-            *to = range;
-        }
     }
 }
 
@@ -122,18 +113,9 @@ fn contents(ui: &mut Ui, state: &mut State, kind: Kind) {
     let pictures = state.library.len();
     let chosen = arranged(state, kind);
     if kind == Kind::Figure && pictures > 1 {
-        let mut all = chosen.pictures.len() > 1;
-        if ui
-            .checkbox(&mut all, format!("All {pictures} pictures of the library"))
-            .on_hover_text("One below the other; else the open one alone")
-            .changed()
-        {
-            chosen.pictures = if all {
-                (0..pictures).collect()
-            } else {
-                Vec::new()
-            };
-        }
+        let all = &mut chosen.whole_library;
+        ui.checkbox(all, format!("All {pictures} pictures of the library"))
+            .on_hover_text("One below the other; else the open one alone");
     }
     ui.horizontal_wrapped(|ui| {
         ui.label("Rows");
@@ -180,13 +162,24 @@ fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) -> 
 }
 
 fn epsilons(ui: &mut Ui, settings: &mut Settings, figure: &mut Figure) {
+    // Undoing and sessions change them too.
+    if parsed(&settings.epsilons).is_ok_and(|written| written != figure.epsilons) {
+        let epsilons = figure.epsilons.iter().map(ToString::to_string);
+        settings.epsilons = epsilons.collect::<Vec<_>>().join(", ");
+    }
     ui.horizontal(|ui| {
         ui.label("ε");
         let edit = TextEdit::singleline(&mut settings.epsilons)
             .desired_width(170.0)
             .hint_text("the one on the screen");
-        ui.add(edit)
+        let edited = ui
+            .add(edit)
             .on_hover_text("Several, with commas between, such as 0.1, 0.25 or 2/255, 8/255");
+        if edited.changed()
+            && let Ok(values) = parsed(&settings.epsilons)
+        {
+            figure.epsilons = values;
+        }
         for (spread, name) in [
             (Spread::Across, "side by side"),
             (Spread::Down, "one below the other"),
@@ -194,17 +187,15 @@ fn epsilons(ui: &mut Ui, settings: &mut Settings, figure: &mut Figure) {
             ui.radio_value(&mut figure.spread, spread, name);
         }
     });
-    let values = settings.epsilons.split(',').map(str::trim);
-    let values: Result<Vec<f32>, String> = values
-        .filter(|value| !value.is_empty())
-        .map(parse_epsilon)
-        .collect();
-    match values {
-        Ok(values) => figure.epsilons = values,
-        Err(error) => {
-            ui.label(theme::error(ui, error));
-        }
+    if let Err(error) = parsed(&settings.epsilons) {
+        ui.label(theme::error(ui, error));
     }
+}
+
+fn parsed(text: &str) -> Result<Vec<f32>, String> {
+    let values = text.split(',').map(str::trim);
+    let values = values.filter(|value| !value.is_empty());
+    values.map(parse_epsilon).collect()
 }
 
 fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
@@ -213,7 +204,7 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
     ui.horizontal(|ui| {
         let from_zero = Motion::Epsilon {
             from: 0.0,
-            to: range,
+            to: None,
         };
         for (motion, name) in [
             (from_zero, "ε"),
@@ -229,9 +220,13 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
         if let Motion::Epsilon { from, to } = &mut film.motion {
             let speed = range / 200.0;
             ui.label("from");
-            ui.add(DragValue::new(from).range(0.0..=*to).speed(speed));
+            let mut end = to.unwrap_or(range);
+            ui.add(DragValue::new(from).range(0.0..=end).speed(speed));
             ui.label("to");
-            ui.add(DragValue::new(to).range(*from..=1e3).speed(speed));
+            let field = DragValue::new(&mut end).range(*from..=1e3).speed(speed);
+            if ui.add(field).changed() {
+                *to = Some(end);
+            }
         }
     });
     ui.horizontal(|ui| {
@@ -323,6 +318,10 @@ fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions:
         Kind::Figure => figure.validate(),
         Kind::Film => film.validate(),
     };
+    let validity = validity.and_then(|()| match kind {
+        Kind::Figure => figure.require_cells(state),
+        Kind::Film => Ok(()),
+    });
     let able = state.entry().is_some() && validity.is_ok();
     let works = match kind {
         Kind::Figure => vec![

@@ -7,7 +7,7 @@ use super::export::Kind;
 use crate::state::{Column, Display, Page, State};
 
 /// Every key and what it does, as the help lists it.
-pub const LIST: [(&str, &str); 26] = [
+pub const LIST: [(&str, &str); 27] = [
     ("← →, ↑ ↓", "previous or next picture"),
     ("[ ]", "smaller or larger ε"),
     ("Space", "let ε run, or stop it"),
@@ -40,6 +40,7 @@ pub const LIST: [(&str, &str); 26] = [
     ("Ctrl+O", "open pictures"),
     ("Ctrl+V", "paste a picture"),
     ("Del", "remove the picture from the library"),
+    ("Tab, Esc", "to the next control, away from it"),
     ("? or F1", "this list"),
     ("Ctrl+Q", "quit"),
     ("wheel, drag, double click", "zoom, pan, fit"),
@@ -52,13 +53,72 @@ const ZOOM: f32 = 1.25;
 /// Share of the visible part that one press moves it.
 const PAN: f32 = 0.1;
 
-/// Reads the keys pressed in this frame. While a field is being edited they are its own.
+/// Reads the keys pressed in this frame. While a control has the focus, most are its own; while a text is
+/// being edited, all are.
 pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
+    if consumed(ctx, Modifiers::COMMAND, Key::Q) {
+        actions.push(Action::Quit);
+    }
+    if state.presenting.is_none() {
+        files(ctx, actions);
+        if !ctx.text_edit_focused() {
+            undo(ctx, actions);
+        }
+    }
+    if ctx.egui_wants_keyboard_input() {
+        return;
+    }
     let pressed = |key: Key| ctx.input(|input| input.key_pressed(key) && input.modifiers.is_none());
-    let with =
-        |modifiers: Modifiers, key: Key| ctx.input_mut(|input| input.consume_key(modifiers, key));
+    if state.presenting.is_some() {
+        super::stage::keys(ctx, state, actions);
+        return explore(ctx, pressed, state);
+    }
+    if pressed(Key::F6) {
+        state.page = match state.page {
+            Page::Explorer => Page::Triage,
+            Page::Triage => Page::Explorer,
+        };
+    }
+    if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
+        actions.push(Action::Help);
+    }
+    if state.page == Page::Triage {
+        // The other keys are the page's.
+        return;
+    }
+    for (key, action) in [
+        (Key::Comma, Action::Walk(-1)),
+        (Key::Period, Action::Walk(1)),
+        (Key::F5, Action::Present),
+        (Key::C, Action::CopyFigure),
+        (Key::V, Action::Views),
+        (Key::S, Action::Save(0)),
+        (Key::Delete, Action::Remove),
+    ] {
+        if pressed(key) {
+            actions.push(action);
+        }
+    }
+    for (key, step) in [
+        (Key::ArrowLeft, -1),
+        (Key::ArrowUp, -1),
+        (Key::ArrowRight, 1),
+        (Key::ArrowDown, 1),
+    ] {
+        if pressed(key) {
+            state.select_by(step);
+        }
+    }
+    explore(ctx, pressed, state);
+}
+
+fn consumed(ctx: &Context, modifiers: Modifiers, key: Key) -> bool {
+    ctx.input_mut(|input| input.consume_key(modifiers, key))
+}
+
+/// Sessions, pictures and exports. The longer ones first: the shorter ones would take their keys.
+fn files(ctx: &Context, actions: &mut Vec<Action>) {
     let both = Modifiers::COMMAND | Modifiers::SHIFT;
-    // The longer ones first: the shorter ones would take their keys.
     for (modifiers, key, action) in [
         (both, Key::O, Action::OpenSession),
         (both, Key::S, Action::SaveSession { elsewhere: true }),
@@ -70,53 +130,27 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         (both, Key::E, Action::OpenExport(Kind::Film)),
         (Modifiers::COMMAND, Key::E, Action::OpenExport(Kind::Figure)),
         (Modifiers::COMMAND, Key::O, Action::OpenFiles),
-        (Modifiers::COMMAND, Key::Q, Action::Quit),
     ] {
-        if with(modifiers, key) {
+        if consumed(ctx, modifiers, key) {
             actions.push(action);
         }
     }
-    if ctx.egui_wants_keyboard_input() {
-        return;
-    }
-    super::stage::keys(ctx, state, actions);
-    if pressed(Key::F6) {
-        state.page = match state.page {
-            Page::Explorer => Page::Triage,
-            Page::Triage => Page::Explorer,
-        };
-    }
+}
+
+fn undo(ctx: &Context, actions: &mut Vec<Action>) {
     for (modifiers, key, action) in [
-        (both, Key::Z, Action::Redo),
+        (Modifiers::COMMAND | Modifiers::SHIFT, Key::Z, Action::Redo),
         (Modifiers::COMMAND, Key::Y, Action::Redo),
         (Modifiers::COMMAND, Key::Z, Action::Undo),
     ] {
-        if with(modifiers, key) {
+        if consumed(ctx, modifiers, key) {
             actions.push(action);
         }
     }
-    if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
-        actions.push(Action::Help);
-    }
-    if state.page == Page::Triage {
-        // The other keys are the grid's.
-        return;
-    }
-    if pressed(Key::Comma) {
-        actions.push(Action::Walk(-1));
-    }
-    if pressed(Key::Period) {
-        actions.push(Action::Walk(1));
-    }
-    if pressed(Key::F5) {
-        actions.push(Action::Present);
-    }
-    if pressed(Key::C) {
-        actions.push(Action::CopyFigure);
-    }
-    if pressed(Key::V) {
-        actions.push(Action::Views);
-    }
+}
+
+/// What is done with the open picture, by one person or before a room.
+fn explore(ctx: &Context, pressed: impl Fn(Key) -> bool, state: &mut State) {
     let range = state.range();
     let mut nudge = |by: f32| {
         let epsilon = state.attack.epsilon + by * range;
@@ -128,7 +162,6 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     if pressed(Key::CloseBracket) {
         nudge(NUDGE);
     }
-    navigate(pressed, state);
     let columns = [
         Key::Num1,
         Key::Num2,
@@ -158,20 +191,24 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         *divider = if divider.is_some() { None } else { Some(0.5) };
     }
     look_closer(ctx, &mut state.display);
-    if pressed(Key::S) {
-        actions.push(Action::Save(0));
+    if pressed(Key::Space) {
+        state.playing = !state.playing;
     }
-    if pressed(Key::Delete) {
-        actions.push(Action::Remove);
+    if pressed(Key::P) {
+        state.toggle_synthesis();
+    }
+    if pressed(Key::N) {
+        state.step_synthesis();
+    }
+    if pressed(Key::R) {
+        state.studio.reset();
     }
 }
 
 /// Zoom, the visible part, and the divider.
 fn look_closer(ctx: &Context, display: &mut Display) {
-    let with =
-        |modifiers: Modifiers, key: Key| ctx.input_mut(|input| input.consume_key(modifiers, key));
     let way = |modifiers: Modifiers, back: Key, forth: Key| {
-        f32::from(with(modifiers, forth)) - f32::from(with(modifiers, back))
+        f32::from(consumed(ctx, modifiers, forth)) - f32::from(consumed(ctx, modifiers, back))
     };
     let middle = display.centre;
     for (keys, factor) in [
@@ -184,7 +221,7 @@ fn look_closer(ctx: &Context, display: &mut Display) {
             display.zoom_at(middle, factor);
         }
     }
-    if with(Modifiers::NONE, Key::Num0) {
+    if consumed(ctx, Modifiers::NONE, Key::Num0) {
         display.fit();
     }
     let across = way(Modifiers::SHIFT, Key::ArrowLeft, Key::ArrowRight);
@@ -193,26 +230,5 @@ fn look_closer(ctx: &Context, display: &mut Display) {
     let moved = way(Modifiers::ALT, Key::ArrowLeft, Key::ArrowRight);
     if let Some(divider) = &mut display.divider {
         *divider = (*divider + moved * NUDGE).clamp(0.0, 1.0);
-    }
-}
-
-fn navigate(pressed: impl Fn(Key) -> bool, state: &mut State) {
-    if pressed(Key::ArrowLeft) || pressed(Key::ArrowUp) {
-        state.select_by(-1);
-    }
-    if pressed(Key::ArrowRight) || pressed(Key::ArrowDown) {
-        state.select_by(1);
-    }
-    if pressed(Key::Space) {
-        state.playing = !state.playing;
-    }
-    if pressed(Key::P) {
-        state.toggle_synthesis();
-    }
-    if pressed(Key::N) {
-        state.step_synthesis();
-    }
-    if pressed(Key::R) {
-        state.studio.reset();
     }
 }

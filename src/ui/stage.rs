@@ -75,6 +75,10 @@ pub fn keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     let Some(presenting) = &mut state.presenting else {
         return;
     };
+    // With Shift, Alt or Ctrl they mean what they mean elsewhere.
+    if ctx.input(|input| input.modifiers.any()) {
+        return;
+    }
     let pressed = |keys: &[Key]| {
         ctx.input_mut(|input| {
             let none = egui::Modifiers::NONE;

@@ -133,17 +133,50 @@ fn a_large_wrong_file_is_refused_at_once() {
         ("begins.onnx", b"\x08\x08\x12\x07pytorch"),
         ("zeros.safetensors", b""),
     ] {
-        let path = folder.path().join(name);
-        let mut file = File::create(&path).expect("a file");
-        file.write_all(start).expect("its start");
-        file.set_len(5 << 30).expect("a sparse file of 5 GB");
-        let started = Instant::now();
-        message_naming(&path, open(&path));
-        assert!(
-            started.elapsed() < Duration::from_secs(1),
-            "{name}: {:?}",
-            started.elapsed()
-        );
+        for length in [5 << 30, (4 << 30) - 4096] {
+            let path = folder.path().join(name);
+            let mut file = File::create(&path).expect("a file");
+            file.write_all(start).expect("its start");
+            file.set_len(length).expect("a sparse file of 5 GB");
+            let started = Instant::now();
+            message_naming(&path, open(&path));
+            assert!(
+                started.elapsed() < Duration::from_secs(1),
+                "{name}: {:?}",
+                started.elapsed()
+            );
+        }
+    }
+}
+
+/// A field of bytes in a protobuf message.
+fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![tag << 3 | 2];
+    let mut length = bytes.len();
+    while length > 0x7F {
+        field.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    field.push(length as u8);
+    field.extend(bytes);
+    field
+}
+
+/// Few bytes that ask for much memory: millions of messages, and bytes that would become long integers.
+#[test]
+fn onnx_bombs_are_refused() {
+    let folder = tempdir().expect("a folder");
+    let nodes = field(1, &[]).repeat(4_000_000);
+    let raw = field(9, &vec![7; 30_000_000]);
+    // 30,000,000 numbers of the type uint8.
+    let array = [&[0x08, 0x80, 0x87, 0xA7, 0x0E, 0x10, 2][..], &raw].concat();
+    for graph in [nodes, field(5, &array)] {
+        let version = [0x08, 8, 0x42, 2, 0x10, 17];
+        let bytes = [&version[..], &field(7, &graph)].concat();
+        let path = folder.path().join("bomb.onnx");
+        fs::write(&path, &bytes).expect("a file");
+        let (text, most) = watch(|| message_naming(&path, open(&path)));
+        assert!(most <= 2 * bytes.len() + MOST, "{text}: {most} bytes");
     }
 }
 

@@ -35,7 +35,10 @@ fn film(motion: Motion) -> Film {
 }
 
 fn sweep() -> Footage {
-    let film = film(Motion::Epsilon { from: 0.0, to: 1.0 });
+    let film = film(Motion::Epsilon {
+        from: 0.0,
+        to: Some(1.0),
+    });
     let shots = shots(&film.figure, &[0.0, 0.25, 0.5, 0.75, 1.0]);
     Footage::of(&film, shots).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -84,6 +87,15 @@ fn an_animation_has_all_frames_of_one_size() {
     let milliseconds = |frame: &image::Frame| frame.delay().numer_denom_ms().0;
     assert_eq!(milliseconds(&frames[0]), 50);
     assert_eq!(milliseconds(&frames[FRAMES - 1]), 550);
+    // Hundredths of a second do not add up to another speed.
+    let fast = Film {
+        frames: 31,
+        rate: 60.0,
+        hold: 0.0,
+        ..film(Motion::Counterfactual)
+    };
+    let whole: f32 = (0..31).map(|frame| fast.hundredths(frame)).sum();
+    assert_eq!(whole, (100.0_f32 * 31.0 / 60.0).round());
     assert_eq!(files(folder.path()), ["film.gif"]);
 }
 
@@ -224,7 +236,10 @@ fn endings_say_what_a_film_becomes() {
 
 #[test]
 fn hostile_numbers_make_no_film() {
-    let usual = film(Motion::Epsilon { from: 0.0, to: 1.0 });
+    let usual = film(Motion::Epsilon {
+        from: 0.0,
+        to: Some(1.0),
+    });
     let refused = |film: Film| film.validate().is_err();
     for (frames, rate) in [
         (0, 20.0),
@@ -245,6 +260,7 @@ fn hostile_numbers_make_no_film() {
         (0.0, f32::INFINITY),
         (-1.0, 1.0),
     ] {
+        let to = Some(to);
         let motion = Motion::Epsilon { from, to };
         assert!(refused(Film {
             motion,

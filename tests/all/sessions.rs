@@ -132,6 +132,7 @@ fn missing_and_changed_pictures_are_named_and_can_be_found_again() {
         missing: opened.missing.clone(),
     };
     assert_eq!(Session::of(&kept).pictures, Session::of(&before).pictures);
+    assert_eq!(Session::of(&kept).selected, Session::of(&before).selected);
     for place in [elsewhere.path(), &moved] {
         let found = session::find_again(&opened.missing, place);
         assert_eq!(found.len(), 1);
@@ -284,6 +285,12 @@ fn what_a_crash_leaves_behind_is_offered_and_what_ends_by_itself_is_not() {
     let rescues = home().rescues();
     assert_eq!(rescues.len(), 1);
     assert_eq!(open(&rescues[0].path).state.library.len(), 3);
+    // A process with the same number as the one that crashed leaves what that saved.
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    let mut running = home();
+    let own = running.autosave().unwrap_or_else(|error| panic!("{error}"));
+    assert_ne!(own, rescues[0].path);
+    drop(running);
     home().discard(&rescues[0]);
     assert!(home().rescues().is_empty());
 

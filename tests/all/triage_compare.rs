@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use epsiloscope::attack::Attack;
 use epsiloscope::descent::Norm;
+use epsiloscope::state::Triage;
+use epsiloscope::thumbnails::Thumbnailer;
 use epsiloscope::triage::query::{Moment, NumberColumn};
 use epsiloscope::triage::{
     Database, Examined, Fingerprint, Histogram, Matrix, Plan, Query, Scan, Step, Table,
 };
+use epsiloscope::ui::triage::Memory;
 use tempfile::tempdir;
 
 use crate::common::{BLUE, RED, tiny_classifier, write_pictures};
@@ -76,6 +79,34 @@ fn another_scan_stands_beside_where_it_saw_the_same_pictures() {
     // One picture of the list has no known class there, but in the folder's scan it has.
     assert!(outcomes.total() >= 2 && outcomes.rows.parts.len() == 4);
     assert_eq!(outcomes.columns.parts.len(), 2, "one scan did not attack");
+}
+
+/// A query of one scan may mean nothing in the next, whose pictures are fewer.
+#[test]
+fn a_selection_never_outlives_its_table() {
+    let folder = tempdir().expect("a folder");
+    let set = folder.path().join("set");
+    write_pictures(&set.join("class 0"), RED, 9, 8, 5);
+    let few = folder.path().join("few");
+    write_pictures(&few, BLUE, 2, 8, 6);
+    let database = folder.path().join("scans.db");
+    let mut memory = Memory::new(Thumbnailer::new(None, || {}));
+    let triage = Triage {
+        query: "path ~ set".into(),
+        ..Triage::default()
+    };
+    memory.contents.table = Arc::new(scan(&database, set, 3, None));
+    memory.refresh(&triage);
+    assert_eq!(memory.selection.len(), 9);
+    let half_written = Triage {
+        query: "true = ".into(),
+        ..triage
+    };
+    memory.contents.table = Arc::new(scan(&database, few, 3, None));
+    memory.refresh(&half_written);
+    let records = memory.contents.table.records.len();
+    assert_eq!(records, 2);
+    assert!(memory.selection.iter().all(|&index| index < records));
 }
 
 #[test]

@@ -105,6 +105,22 @@ fn mutated_files_give_messages_and_stay_as_they_are() {
 }
 
 #[test]
+fn a_scan_of_more_models_than_there_are_letters_is_none() {
+    let folder = tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("made")).expect("a folder");
+    write(&folder.path().join("made"));
+    let path = folder.path().join("made/sound.db");
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    let many = "1 ".repeat(100_000);
+    connection
+        .execute("UPDATE scans SET models = ?", [many.trim()])
+        .expect("it can be changed");
+    drop(connection);
+    let database = Database::open(&path).expect("a database");
+    assert!(database.scans().expect("a list").is_empty());
+}
+
+#[test]
 fn other_databases_are_refused() {
     let folder = tempdir().expect("a folder");
     let sound = write(folder.path());

@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 14] = [
+const TESTS: [(&str, Check); 15] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -48,6 +48,7 @@ const TESTS: [(&str, Check); 14] = [
         window::opens_other_programs_models,
     ),
     ("the_window_exports_figures", window::exports_figures),
+    ("the_window_presents", window::presents),
     ("tab_reaches_every_control", keyboard::reaches_every_control),
     ("a_lost_device_is_told", lost::is_told),
 ];

@@ -102,6 +102,32 @@ pub fn opens_other_programs_models(gpu: &Compute) {
     });
 }
 
+/// A presentation begins, goes on whatever is undone, and ends where it began.
+pub fn presents(gpu: &Compute) {
+    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let mut harness = window(gpu, models);
+    until(&mut harness, "the attack, re-evaluated", |harness| {
+        harness.query_all_by_label_contains("re-evaluated").count() == 1
+    });
+    harness.get_by_label("Library");
+    harness.key_press(egui::Key::CloseBracket);
+    harness.step();
+    harness.key_press(egui::Key::F5);
+    harness.step();
+    assert!(harness.query_by_label("Library").is_none());
+    for modifiers in [egui::Modifiers::COMMAND, egui::Modifiers::SHIFT] {
+        harness.key_press_modifiers(modifiers, egui::Key::Z);
+        harness.key_press_modifiers(modifiers, egui::Key::ArrowRight);
+        harness.step();
+    }
+    assert!(harness.query_by_label("Library").is_none());
+    harness.key_press(egui::Key::Escape);
+    harness.step();
+    harness.step();
+    harness.get_by_label("Library");
+    harness.get_by_label_contains("ε 0.5312");
+}
+
 /// The dialogs of figures and films open by key, and a figure goes to the clipboard.
 pub fn exports_figures(gpu: &Compute) {
     let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];

@@ -42,6 +42,9 @@ const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
 const BFLOAT16: i32 = 16;
 
+/// Longest array of integers: they are shapes, axes and places.
+const MOST_INTEGERS: usize = 1 << 20;
+
 /// Whether an element type is of integers.
 pub(super) fn is_integer(kind: i32) -> bool {
     matches!(kind, UINT8 | INT8 | INT32 | INT64 | BOOL)
@@ -64,6 +67,9 @@ pub(super) fn constant(tensor: TensorProto, folder: &Path) -> Result<Constant, S
         UINT8 | INT8 | BOOL => 1,
         other => return Err(format!("numbers of type {other} are not known here")),
     };
+    if is_integer(tensor.data_type) && count > MOST_INTEGERS {
+        return Err(format!("{count} integers are more than a classifier needs"));
+    }
     let raw = match tensor.elsewhere() {
         Some(place) => {
             let bytes = count.checked_mul(width).ok_or("its shape is impossible")?;

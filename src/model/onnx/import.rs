@@ -28,6 +28,8 @@ pub(super) struct Import<'a> {
     pub(super) draft: Draft,
     pub(super) opset: i64,
     names: HashMap<String, Traced>,
+    /// How often each name is read.
+    reads: HashMap<String, usize>,
     device: &'a Device,
     folder: &'a Path,
     /// Numbers that constants may still take.
@@ -79,6 +81,7 @@ pub(super) fn import(
         draft: Draft::new(size),
         opset,
         names,
+        reads: reads(&file.node, &file.output),
         device,
         folder,
         left: Cell::new(2 * numbers + SLACK),
@@ -119,6 +122,16 @@ pub(super) fn import(
     }
     let (graph, summary) = import.draft.finish(output, title)?;
     Ok((graph, summary, size))
+}
+
+/// How often each name is read, by nodes or as an output.
+fn reads(nodes: &[NodeProto], outputs: &[ValueInfo]) -> HashMap<String, usize> {
+    let inputs = nodes.iter().flat_map(|node| &node.input);
+    let mut reads = HashMap::new();
+    for name in inputs.chain(outputs.iter().map(|output| &output.name)) {
+        *reads.entry(name.clone()).or_default() += 1;
+    }
+    reads
 }
 
 /// Height and width of the pictures, and whether channels come last.
@@ -316,8 +329,11 @@ impl Import<'_> {
             let Traced::Value(place) = *self.input(node, of)? else {
                 continue;
             };
+            // Others that read the layer read it without the bias.
+            let read = node.input.get(of).and_then(|name| self.reads.get(name));
             let one = |constant: &Constant| constant.shape().len() == 1;
-            if matches!(self.input(node, added)?, Traced::Constant(constant) if one(constant))
+            if read == Some(&1)
+                && matches!(self.input(node, added)?, Traced::Constant(constant) if one(constant))
                 && let Some(bias) = self.weight::<1>(node, added)?
                 && self.draft.add_bias(place, bias)
             {

@@ -11,8 +11,10 @@ mod integers;
 mod operators;
 mod proto;
 mod rearranging;
+mod wire;
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use prost::Message;
@@ -20,7 +22,7 @@ use prost::Message;
 use super::architecture::Architecture;
 use super::foreign::{Found, Network};
 use crate::error::{Error, Result};
-use proto::ModelProto;
+use proto::{ModelProto, TensorProto};
 
 /// Opsets whose operators are read as they are meant.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
@@ -51,6 +53,7 @@ pub(super) fn open(
     let reading = |error: std::io::Error| Error::io(path, "read", error);
     require_model(path, start)?;
     let bytes = std::fs::read(path).map_err(reading)?;
+    wire::require_room(&bytes).map_err(refuse)?;
     let model = ModelProto::decode(bytes.as_slice()).map_err(|error| refuse(error.to_string()))?;
     drop(bytes);
     let opset = model.opset_import.iter().find(|set| set.domain.is_empty());
@@ -89,5 +92,24 @@ fn require_model(path: &Path, start: &[u8]) -> Result<()> {
     if length > LONGEST || !matches!(start.first(), Some(0x08 | 0x12 | 0x3a | 0x42)) {
         return Err(Error::model(path, "it does not begin like an ONNX file"));
     }
-    Ok(())
+    let mut file = std::fs::File::open(path).map_err(reading)?;
+    wire::require_outline(&mut file, length).map_err(|reason| Error::model(path, reason))
+}
+
+/// The files beside an ONNX file that hold numbers of it, as far as it can be read.
+pub(crate) fn beside(path: &Path) -> Vec<PathBuf> {
+    let read = || {
+        require_model(path, &super::foreign::start(path).ok()?).ok()?;
+        let bytes = std::fs::read(path).ok()?;
+        wire::require_room(&bytes).ok()?;
+        ModelProto::decode(bytes.as_slice()).ok()?.graph
+    };
+    let tensors = read().into_iter().flat_map(|graph| graph.initializer);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let location = |tensor: TensorProto| {
+        let place = tensor.elsewhere()?;
+        Some(folder.join(place.get("location")?))
+    };
+    let files: BTreeSet<PathBuf> = tensors.filter_map(location).collect();
+    files.into_iter().collect()
 }

@@ -1,5 +1,6 @@
 //! The operators that depend on the picture.
 
+use super::arrays::{Constant, is_integer};
 use super::attributes::Attributes;
 use super::import::{Import, Traced};
 use super::proto::NodeProto;
@@ -76,9 +77,28 @@ pub(super) fn lower(
             let axis = axis(attributes.int("axis", usual), rank)?;
             import.push(node, Op::Softmax(axis))
         }
-        "Identity" | "Dropout" | "Cast" => Ok(vec![import.input(node, 0)?.clone()]),
+        "Identity" | "Cast" | "Dropout" => {
+            require_idle(import, node, attributes)?;
+            Ok(vec![import.input(node, 0)?.clone()])
+        }
         _ => Err("this operator is not known here".into()),
     }
+}
+
+/// Refuses what looks like doing nothing and does something.
+fn require_idle(import: &Import, node: &NodeProto, attributes: &Attributes) -> Result<(), String> {
+    if node.op_type == "Cast" && is_integer(attributes.int("to", 1) as i32) {
+        return Err("it makes integers of what depends on the picture".into());
+    }
+    let trains =
+        node.op_type == "Dropout" && node.input.get(2).is_some_and(|name| !name.is_empty());
+    if trains {
+        let mode = import.input(node, 2)?;
+        if !matches!(mode, Traced::Constant(Constant::Integers(values, _)) if values == &[0]) {
+            return Err("it is set to training".into());
+        }
+    }
+    Ok(())
 }
 
 fn activation(
@@ -196,6 +216,9 @@ fn batch_norm(
     node: &NodeProto,
     attributes: &Attributes,
 ) -> Result<Vec<Traced>, String> {
+    if attributes.int("training_mode", 0) != 0 {
+        return Err("it is set to training".into());
+    }
     let mut parts = Vec::new();
     for index in 1..5 {
         let part = import.weight::<1>(node, index)?;

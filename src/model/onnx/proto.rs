@@ -1,6 +1,6 @@
 //! The messages of an ONNX file (onnx.proto of ONNX 1.16), as far as classifiers need them.
 //!
-//! prost skips all other fields, bounds the nesting and takes no more memory than the file has bytes.
+//! prost skips all other fields and bounds the nesting; [`super::wire`] bounds the memory.
 
 use std::collections::HashMap;
 

@@ -1,10 +1,10 @@
 //! Pictures as points: near each other where a model represents them alike. A lasso selects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use egui::ecolor::Hsva;
-use egui::{Color32, ComboBox, Ui};
+use egui::{Color32, ComboBox, DragValue, Key, Ui};
 use egui_plot::{Legend, Line, Plot, PlotPoint, PlotPoints, Points, Polygon};
 
 use super::super::{Action, theme};
@@ -41,11 +41,16 @@ pub(super) fn show(
         memory.shown = Some(shown(memory, &mapped));
     }
     let points = memory.shown.clone().unwrap_or_default();
+    keys(ui, triage, &points, actions);
+    let chosen = points
+        .iter()
+        .find(|point| Some(point.record) == triage.chosen);
     for point in points.iter() {
         let class = color.of(&table.records[point.record]);
         groups.entry(class).or_default().push(point);
     }
     let grey = ui.visuals().weak_text_color();
+    let strong = ui.visuals().strong_text_color();
     let lasso = &mut memory.lasso;
     let mut closed = None;
     let mut clicked = None;
@@ -74,6 +79,11 @@ pub(super) fn show(
                         PlotPoints::from(vec![point.clean.map(f64::from), attacked.map(f64::from)]);
                     plot.line(Line::new("attacked", way).width(0.7).color(grey));
                 }
+            }
+            if let Some(chosen) = chosen {
+                let place = PlotPoints::from(vec![chosen.clean.map(f64::from)]);
+                let ring = Points::new("chosen", place).radius(7.0).filled(false);
+                plot.points(ring.color(strong));
             }
             if !lasso.is_empty() {
                 let corners: PlotPoints = lasso.iter().copied().collect();
@@ -113,6 +123,60 @@ pub(super) fn show(
             .min_by(|a, b| distance(a).total_cmp(&distance(b)));
         triage.chosen = nearest.map(|point| point.record);
     }
+}
+
+/// Arrow keys go to the nearest point on that side, Enter opens it.
+fn keys(ui: &Ui, triage: &mut Triage, points: &[Point], actions: &mut Vec<Action>) {
+    if ui.ctx().egui_wants_keyboard_input() {
+        return;
+    }
+    let pressed = |key: Key| ui.input(|input| input.key_pressed(key));
+    let ways = [
+        (Key::ArrowRight, [1.0, 0.0]),
+        (Key::ArrowLeft, [-1.0, 0.0]),
+        (Key::ArrowUp, [0.0, 1.0]),
+        (Key::ArrowDown, [0.0, -1.0]),
+    ];
+    if let Some((_, way)) = ways.into_iter().find(|(key, _)| pressed(*key)) {
+        let at = points
+            .iter()
+            .find(|point| Some(point.record) == triage.chosen);
+        let next = match at {
+            Some(at) => beside(points, at, way),
+            None => points.first(),
+        };
+        triage.chosen = next.map(|point| point.record).or(triage.chosen);
+    }
+    if let Some(chosen) = triage.chosen.filter(|_| pressed(Key::Enter)) {
+        actions.push(Action::Explore(chosen));
+    }
+}
+
+/// The nearest point that lies that way more than aside.
+fn beside<'a>(points: &'a [Point], at: &Point, [x, y]: [f32; 2]) -> Option<&'a Point> {
+    let distance = |point: &Point| {
+        let [dx, dy] = [0, 1].map(|axis| point.clean[axis] - at.clean[axis]);
+        let (along, aside) = (dx * x + dy * y, (dx * y - dy * x).abs());
+        (along > aside).then_some(dx * dx + dy * dy)
+    };
+    let there = points
+        .iter()
+        .filter_map(|point| Some((distance(point)?, point)));
+    let nearest = there.min_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map(|(_, point)| point)
+}
+
+/// The pictures around the chosen one, itself among them.
+fn around(mapped: &Mapped, chosen: usize, count: usize) -> Option<HashSet<usize>> {
+    let centre = mapped.points.iter().find(|point| point.record == chosen)?;
+    let distance = |point: &&Point| {
+        let [dx, dy] = [0, 1].map(|axis| point.clean[axis] - centre.clean[axis]);
+        dx * dx + dy * dy
+    };
+    let mut points: Vec<&Point> = mapped.points.iter().collect();
+    points.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
+    let nearest = points.into_iter().take(count);
+    Some(nearest.map(|point| point.record).collect())
 }
 
 /// The points of the selected pictures, or of some of them.
@@ -198,6 +262,21 @@ fn settings(
             of += &format!(" · {drawn} of {} drawn", memory.selection.len());
         }
         ui.label(theme::weak(format!("{of} · drag a lasso to select")));
+    }
+    nearest(ui, triage, memory);
+}
+
+/// What selects as a lasso does, without a pointer.
+fn nearest(ui: &mut Ui, triage: &Triage, memory: &mut Memory) {
+    ui.add(DragValue::new(&mut memory.near).range(2..=100_000));
+    let chosen = memory.mapped.clone().zip(triage.chosen);
+    let button = ui.add_enabled(chosen.is_some(), egui::Button::new("nearest"));
+    let button = button.on_hover_text(
+        "Select so many pictures around the chosen one, as a lasso would; arrow keys choose another",
+    );
+    if let Some((mapped, chosen)) = chosen.filter(|_| button.clicked()) {
+        memory.lassoed = around(&mapped, chosen, memory.near);
+        memory.stale = true;
     }
 }
 

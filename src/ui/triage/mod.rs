@@ -53,6 +53,8 @@ pub struct Memory {
     lasso: Vec<[f64; 2]>,
     /// The pictures inside the last outline; only these are selected.
     lassoed: Option<HashSet<usize>>,
+    /// How many pictures around the chosen one a button of the map selects.
+    near: usize,
     /// Whether the selection is to be made anew.
     stale: bool,
     /// How far the scan under way is.
@@ -90,6 +92,7 @@ impl Memory {
             mapping: false,
             lasso: Vec::new(),
             lassoed: None,
+            near: 100,
             stale: false,
             progress: None,
             tag: String::new(),
@@ -102,9 +105,11 @@ impl Memory {
         }
     }
 
-    /// Turns to another database.
+    /// Turns to another database or another scan: what was chosen by place is of the one before.
     pub fn forget(&mut self) {
         self.contents = Contents::default();
+        self.selection.clear();
+        self.selected.clear();
         self.mapped = None;
         self.shown = None;
         self.mapping = false;
@@ -138,7 +143,12 @@ impl Memory {
                 }
                 self.mistake = None;
             }
-            Err(mistake) => self.mistake = Some(mistake),
+            Err(mistake) => {
+                self.mistake = Some(mistake);
+                let records = table.records.len();
+                self.selection.retain(|&index| index < records);
+                self.selected.resize(records, false);
+            }
         }
     }
 
