@@ -21,14 +21,13 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// What is to be computed ahead, in lanes of its own. Pictures being made belong to the row that is
-    /// on the screen, so they are not among it.
+    /// What is to be computed ahead, in lanes of its own: pictures being made as far as they were when the
+    /// view was prepared.
     fn wanted(&self) -> impl Iterator<Item = (Lane, Request)> {
         let views = self.ahead.iter().enumerate();
         views.flat_map(|(index, (state, rows))| {
             let wanted = wanted(state, rows).into_iter();
-            let wanted =
-                wanted.filter(|(lane, _)| !matches!(lane, Lane::Synthesis(_) | Lane::Scan));
+            let wanted = wanted.filter(|(lane, _)| *lane != Lane::Scan);
             wanted.map(move |(lane, request)| (in_view(lane, index), request))
         })
     }
@@ -36,7 +35,12 @@ impl Stage {
 
 /// The lane of a view that is computed ahead.
 fn in_view(lane: Lane, view: usize) -> Lane {
-    lane.with_row(lane.row() + MOST_ROWS * (view + 1))
+    lane.with_row(lane.row() + slot(view))
+}
+
+/// What the rows of a view that is computed ahead begin at.
+fn slot(view: usize) -> usize {
+    MOST_ROWS * (view + 1)
 }
 
 impl App {
@@ -68,6 +72,7 @@ impl App {
         let prepared = |index: usize| {
             let mut state = self.state.clone();
             state.show_view(index);
+            state.studio.slot = slot(index);
             let rows = vec![Row::default(); state.models.len()];
             (state, rows)
         };
@@ -117,6 +122,13 @@ impl App {
         }
         self.state.show_view(index);
         self.forget_rows(&models);
+        let ahead = self.stage.as_ref().and_then(|stage| stage.ahead.get(index));
+        if let Some((ahead, _)) = ahead {
+            // What was made ahead goes on.
+            let attempt = ahead.studio.attempt;
+            self.state.studio.slot = slot(index);
+            self.state.studio.attempt = attempt;
+        }
         let Some(rows) = self.ready(index) else {
             return;
         };
@@ -129,8 +141,8 @@ impl App {
         self.engine.want_all_but(requests, &known);
     }
 
-    /// What was computed ahead for a view, if all of it is there: half of it would never be completed, as
-    /// the engine has done with what is on the screen.
+    /// What was computed ahead for a view, if all of it is there, but for pictures being made, which go on:
+    /// half of it would never be completed, as the engine has done with what is on the screen.
     fn ready(&self, index: usize) -> Option<Vec<Row>> {
         let (state, rows) = self.stage.as_ref()?.ahead.get(index)?;
         let mut lanes = wanted(state, rows).into_keys();

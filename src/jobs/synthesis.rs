@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::activation::softmax;
 
-use super::News;
 use super::pace::Pace;
+use super::{MOST_ROWS, News};
 use crate::engine::Step;
 use crate::error::Result;
 use crate::model::{Classifier, tensor_values};
@@ -26,7 +26,7 @@ const JUDGE: &str = "cifar10-robust";
 /// What a row is to make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Brief {
-    /// The row; a new brief replaces what it made before.
+    /// The row, or in a presentation that of a view; a new brief replaces what it made before.
     pub row: usize,
     /// Id of a bundled model or path of a file.
     pub model: String,
@@ -127,6 +127,10 @@ impl Studio {
         (until, rests): (usize, bool),
         mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
+        if brief.row < MOST_ROWS {
+            // The presentation is over.
+            self.rows.retain(|&row, _| row < MOST_ROWS);
+        }
         let known = self.rows.get(&brief.row);
         let known = known.filter(|live| live.borrow().brief == brief).cloned();
         let live = match known {

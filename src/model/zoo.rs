@@ -35,11 +35,17 @@ impl Set {
 }
 
 /// The sets that the window offers; it opens with the first.
-pub const SETS: [Set; 2] = [
+pub const SETS: [Set; 3] = [
     Set {
         name: "CIFAR-10: standard and robust",
         about: "One network trained as usual, one on adversarial pictures",
         models: &["cifar10-standard", "cifar10-robust"],
+        turns: false,
+    },
+    Set {
+        name: "Imagenette: standard and robust",
+        about: "The same two kinds for photographs of 64×64 pixels, in ten classes of ImageNet",
+        models: &["imagenette-standard", "imagenette-robust"],
         turns: false,
     },
     Set {
@@ -51,7 +57,7 @@ pub const SETS: [Set; 2] = [
 ];
 
 /// All of them; their model cards are in `assets/models/`.
-pub static BUNDLED: [Bundled; 4] = [
+pub static BUNDLED: [Bundled; 6] = [
     Bundled {
         id: "cifar10-standard",
         bytes: include_bytes!("../../assets/models/cifar10-standard.safetensors"),
@@ -59,6 +65,14 @@ pub static BUNDLED: [Bundled; 4] = [
     Bundled {
         id: "cifar10-robust",
         bytes: include_bytes!("../../assets/models/cifar10-robust.safetensors"),
+    },
+    Bundled {
+        id: "imagenette-standard",
+        bytes: include_bytes!("../../assets/models/imagenette-standard.safetensors"),
+    },
+    Bundled {
+        id: "imagenette-robust",
+        bytes: include_bytes!("../../assets/models/imagenette-robust.safetensors"),
     },
     Bundled {
         id: "cracks-ordinary",

@@ -131,6 +131,10 @@ pub struct Studio {
     /// Counts how often it was begun anew.
     #[serde(skip)]
     pub attempt: u32,
+    /// Added to the rows' numbers where they are told to those who make the pictures: that of a prepared
+    /// view, so that what was made ahead of it goes on when it is shown.
+    #[serde(skip)]
+    pub slot: usize,
     /// The iterate on the screen; without one, the newest.
     pub cursor: Option<usize>,
     /// What it is compared with.
@@ -153,6 +157,7 @@ impl Default for Studio {
             done: 0,
             working: false,
             attempt: 0,
+            slot: 0,
             cursor: None,
             against: Against::default(),
         }
@@ -355,7 +360,7 @@ fn brief(state: &State, index: usize, row: &Row) -> Option<Brief> {
         Some((class, entry.picture.clone(), entry.crop))
     });
     Some(Brief {
-        row: index,
+        row: studio.slot + index,
         model: state.models.get(index)?.clone(),
         subject,
         other: studio

@@ -48,7 +48,11 @@ impl State {
         let number = self.views.len() + 1;
         let title = self.entry().map(|entry| match &entry.truth {
             Some(truth) => format!("{number}: {truth}"),
-            None => format!("{number}: {}", entry.picture.path.display()),
+            None => {
+                let path = &entry.picture.path;
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                format!("{number}: {}", name.display())
+            }
         });
         let mut settings = self.clone();
         settings.library = super::Library::default();

@@ -1,16 +1,19 @@
 //! The list of prepared views.
 
-use egui::{Context, Grid, ScrollArea, TextEdit, Ui, Window};
+use egui::{Context, ScrollArea, TextEdit, Ui, Window};
 
 use super::{Action, theme};
 use crate::state::State;
+
+/// Height of a text field, in points.
+const FIELD: f32 = 20.0;
 
 /// Shows the list while `open`.
 pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec<Action>) {
     Window::new("Views")
         .open(open)
         .default_pos([420.0, 330.0])
-        .default_width(440.0)
+        .default_width(540.0)
         .collapsible(false)
         .show(ctx, |ui| {
             ui.horizontal(|ui| {
@@ -35,12 +38,9 @@ pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec
                 ));
                 return;
             }
-            ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
-                Grid::new("views")
-                    .num_columns(3)
-                    .spacing([8.0, 6.0])
-                    .show(ui, |ui| list(ui, state, actions));
-            });
+            ScrollArea::vertical()
+                .max_height(360.0)
+                .show(ui, |ui| list(ui, state, actions));
         });
 }
 
@@ -49,13 +49,13 @@ fn list(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     let mut change = None;
     for index in 0..=last {
         let view = &mut state.views[index];
-        let name = TextEdit::singleline(&mut view.name).desired_width(120.0);
-        ui.add(name).on_hover_text("Name, shown above the view");
-        let note = TextEdit::singleline(&mut view.note)
-            .desired_width(130.0)
-            .hint_text("note");
-        ui.add(note).on_hover_text("Shown below the name");
         ui.horizontal(|ui| {
+            let name = TextEdit::singleline(&mut view.name);
+            ui.add_sized([150.0, FIELD], name)
+                .on_hover_text("Name, shown above the view");
+            let note = TextEdit::singleline(&mut view.note).hint_text("note");
+            ui.add_sized([170.0, FIELD], note)
+                .on_hover_text("Shown beside the name");
             if ui.button("Show").clicked() {
                 actions.push(Action::ShowView(index));
             }
@@ -71,7 +71,6 @@ fn list(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
                 change = Some(Change::Remove(index));
             }
         });
-        ui.end_row();
     }
     match change {
         Some(Change::Swap(a, b)) => state.views.swap(a, b),

@@ -273,6 +273,23 @@ fn two_thousand_mutated_sessions_do_no_harm() {
 }
 
 #[test]
+fn models_that_moved_with_their_session_are_found_beside_it() {
+    let folder = tempdir().expect("a folder");
+    let mut before = state(folder.path());
+    let gone = folder.path().join("gone/robust.pt");
+    before.models[1] = gone.to_string_lossy().into_owned();
+    let path = folder.path().join("s.epsiloscope");
+    let session = Session::of(&snapshot(&before));
+    session::write(&session, &path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(open(&path).state.models, before.models);
+    let beside = folder.path().join("robust.pt");
+    fs::write(&beside, "a model").expect("a file");
+    let models = open(&path).state.models;
+    assert_eq!(models[0], "cifar10-standard");
+    assert_eq!(Path::new(&models[1]), beside);
+}
+
+#[test]
 fn what_a_crash_leaves_behind_is_offered_and_what_ends_by_itself_is_not() {
     let folder = tempdir().expect("a folder");
     let session = Session::of(&snapshot(&state(folder.path())));
