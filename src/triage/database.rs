@@ -43,6 +43,16 @@ pub struct ScanRow {
     pub finished: bool,
 }
 
+impl ScanRow {
+    /// What tells it from others of the same pictures: its name, and the attack.
+    pub fn title(&self) -> String {
+        match &self.plan.attack {
+            Some(attack) => format!("{} · {attack}", self.name),
+            None => format!("{} · clean", self.name),
+        }
+    }
+}
+
 /// Whether a file is named like a database of scans.
 pub fn has_database_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());

@@ -47,7 +47,7 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
         .find(|row| Some(row.id) == contents.scan);
     let Some(shown) = shown else { return };
     ComboBox::from_id_salt("scan")
-        .selected_text(&shown.name)
+        .selected_text(shown.title())
         .show_ui(ui, |ui| {
             for row in &contents.scans {
                 if choice(ui, row, row.id == shown.id) {
@@ -74,14 +74,8 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
 /// A scan in a list; whether it is chosen.
 fn choice(ui: &mut Ui, row: &ScanRow, shown: bool) -> bool {
     let plan = &row.plan;
-    let attack = plan.attack.as_ref().map(ToString::to_string);
-    let about = format!(
-        "{}\n{}\n{}",
-        plan.source.display(),
-        plan.models.join(", "),
-        attack.unwrap_or("not attacked".into())
-    );
-    ui.selectable_label(shown, &row.name)
+    let about = format!("{}\n{}", plan.source.display(), plan.models.join(", "));
+    ui.selectable_label(shown, row.title())
         .on_hover_text(about)
         .clicked()
 }
@@ -98,7 +92,7 @@ fn beside(ui: &mut Ui, triage: &mut Triage, contents: &Contents, shown: i64) {
     }
     let other = others.iter().find(|row| Some(row.id) == triage.beside);
     let chosen = ComboBox::from_id_salt("beside")
-        .selected_text(other.map_or("compare with…", |row| &row.name))
+        .selected_text(other.map_or("compare with…".into(), |row| row.title()))
         .show_ui(ui, |ui| {
             if ui.selectable_label(other.is_none(), "nothing").clicked() {
                 triage.beside = None;
