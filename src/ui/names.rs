@@ -40,7 +40,9 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
             .iter()
             .any(|note| note.contains("assumed"))
         {
-            ui.label(theme::weak("(assumed normaliser or labels)"));
+            ui.label(theme::weak("(assumed …)")).on_hover_text(
+                "The file does not say its normaliser or labels; a click on the name shows what was assumed",
+            );
         }
         ui.label(format!("sees {}", look.sure(&look.probabilities)));
         if let Some(shown) = row.nearest(state.attack.epsilon) {
