@@ -43,21 +43,24 @@ pub fn top5(
         let middle = top + BAR / 2.0;
         let name = labels.get(class).map_or("?", String::as_str);
         let mark = if class == label { "• " } else { "" };
-        painter.text(
-            pos2(area.left() + 4.0, middle),
-            Align2::LEFT_CENTER,
-            format!("{mark}{name}"),
+        let percent = painter.text(
+            pos2(area.right() - 4.0, middle),
+            Align2::RIGHT_CENTER,
+            format!("{:.1} %", probability * 100.0),
             font.clone(),
             color,
         );
-        let percent = format!("{:.1} %", probability * 100.0);
-        painter.text(
-            pos2(area.right() - 4.0, middle),
-            Align2::RIGHT_CENTER,
-            percent,
-            font,
-            color,
-        );
+        // A long name ends where the number begins.
+        let room = area.with_max_x(percent.left() - 3.0);
+        painter
+            .with_clip_rect(room.intersect(painter.clip_rect()))
+            .text(
+                pos2(area.left() + 4.0, middle),
+                Align2::LEFT_CENTER,
+                format!("{mark}{name}"),
+                font,
+                color,
+            );
     }
     response.on_hover_text(
         "Softmax over the classes. • marks the class that an untargeted attack leaves: the true one where it is known, else the predicted one.",
