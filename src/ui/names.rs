@@ -1,6 +1,6 @@
 //! The line above a row: the model and what it says.
 
-use egui::{RichText, Ui};
+use egui::{Align, Layout, RichText, Ui};
 
 use super::{Action, theme};
 use crate::jobs::{Look, flipped_before, flips};
@@ -11,7 +11,7 @@ use crate::state::State;
 /// Height of the line, in points.
 pub const HEIGHT: f32 = 22.0;
 
-/// Draws the line of a row.
+/// Draws the line of a row: what the model says from the left, what can be done from the right.
 pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.set_height(HEIGHT);
@@ -19,62 +19,73 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
             waiting(ui, &state.models[index], row);
             return;
         };
-        let name = RichText::new(&look.manifest.name)
-            .strong()
-            .color(theme::row_text(ui, index));
-        let facts = format!(
-            "{}\n{}\nClick for more",
-            look.manifest.architecture, look.manifest.training
-        );
-        let name = ui.add(egui::Button::new(name).frame(false));
-        if name.on_hover_text(facts).clicked() {
-            state.about = if state.about == Some(index) {
-                None
-            } else {
-                Some(index)
-            };
-        }
-        if look
-            .manifest
-            .notes
-            .iter()
-            .any(|note| note.contains("assumed"))
-        {
-            ui.label(theme::weak("(assumed …)")).on_hover_text(
-                "The file does not say its normaliser or labels; a click on the name shows what was assumed",
-            );
-        }
-        ui.label(format!("sees {}", look.sure(&look.probabilities)));
-        if let Some(shown) = row.nearest(state.attack.epsilon) {
-            let attacked = look.sure(&shown.attacked.probabilities);
-            ui.label(format!("· attacked {attacked}"));
-            ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
-        }
-        flip(ui, state, row);
-        let maps = state.display.maps().into_iter();
-        let maps = maps.filter_map(|which| row.map_error(which));
-        for error in row.error.iter().chain(maps) {
-            let label = egui::Label::new(theme::error(ui, error)).truncate();
-            ui.add(label).on_hover_text(error);
-        }
-        if state.presenting.is_some() {
-            return;
-        }
-        let save = ui.add_enabled(row.attacked.is_some(), egui::Button::new("Save…").small());
-        if save
-            .on_hover_text("Write the attacked picture as a PNG file (S)")
-            .clicked()
-        {
-            actions.push(Action::Save(index));
-        }
-        if let Some(progress) = row.progress {
-            ui.add(
-                egui::ProgressBar::new(progress)
-                    .desired_width(60.0)
-                    .desired_height(6.0),
-            );
-        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if state.presenting.is_none() {
+                tools(ui, index, row, actions);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                // What there is no room for ends before the tools.
+                ui.set_clip_rect(ui.max_rect().intersect(ui.clip_rect()));
+                said(ui, state, index, (row, look));
+            });
+        });
     });
+}
+
+/// Saves the attacked picture; how far the attack is.
+fn tools(ui: &mut Ui, index: usize, row: &Row, actions: &mut Vec<Action>) {
+    let save = ui.add_enabled(row.attacked.is_some(), egui::Button::new("Save…").small());
+    if save
+        .on_hover_text("Write the attacked picture as a PNG file (S)")
+        .clicked()
+    {
+        actions.push(Action::Save(index));
+    }
+    if let Some(progress) = row.progress {
+        ui.add(
+            egui::ProgressBar::new(progress)
+                .desired_width(60.0)
+                .desired_height(6.0),
+        );
+    }
+}
+
+/// The model's name and what it says.
+fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &Look)) {
+    let name = RichText::new(&look.manifest.name)
+        .strong()
+        .color(theme::row_text(ui, index));
+    let facts = format!(
+        "{}\n{}\nClick for more",
+        look.manifest.architecture, look.manifest.training
+    );
+    let name = ui.add(egui::Button::new(name).frame(false));
+    if name.on_hover_text(facts).clicked() {
+        state.about = if state.about == Some(index) {
+            None
+        } else {
+            Some(index)
+        };
+    }
+    let mut notes = look.manifest.notes.iter();
+    if notes.any(|note| note.contains("assumed")) {
+        ui.label(theme::weak("(assumed …)")).on_hover_text(
+            "The file does not say its normaliser or labels; a click on the name shows what was assumed",
+        );
+    }
+    ui.label(format!("sees {}", look.sure(&look.probabilities)));
+    if let Some(shown) = row.nearest(state.attack.epsilon) {
+        let attacked = look.sure(&shown.attacked.probabilities);
+        ui.label(format!("· attacked {attacked}"));
+        ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
+    }
+    flip(ui, state, row);
+    let maps = state.display.maps().into_iter();
+    let maps = maps.filter_map(|which| row.map_error(which));
+    for error in row.error.iter().chain(maps) {
+        let label = egui::Label::new(theme::error(ui, error)).truncate();
+        ui.add(label).on_hover_text(error);
+    }
 }
 
 /// What stands there before the model has looked.
