@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
+use epsiloscope::evaluate::predict;
 use epsiloscope::model::{Array, Classifier, Precision, Weights, zoo};
+use epsiloscope::picture::{Crop, unit_planes};
+use epsiloscope::samples;
 use tempfile::tempdir;
 
 use crate::common::{bits, random_pictures, tiny_classifier, tiny_manifest, tiny_network, values};
@@ -85,4 +88,37 @@ fn single_precision_is_exact_and_half_is_near() {
         .expect("a folder")
         .collect();
     assert_eq!(left.len(), 1, "writing leaves nothing beside the file");
+}
+
+/// Every bundled model opens, has a card, and is right about most of the bundled photographs of its classes.
+#[test]
+fn bundled_models_know_the_bundled_photographs() {
+    let device = Device::flex();
+    for id in zoo::SETS.iter().flat_map(|set| set.models) {
+        let model = zoo::open(id, &device).unwrap_or_else(|error| panic!("{error}"));
+        let card = fs::read_to_string(format!("assets/models/{id}.md")).expect("a card");
+        assert!(card.contains(&format!("`{id}`")) && card.contains("## Measured"));
+        let labels = &model.manifest().labels;
+        let [h, w] = model.manifest().input;
+        let known = samples::all().into_iter().filter_map(|(picture, truth)| {
+            let label = labels
+                .iter()
+                .position(|label| Some(label) == truth.as_ref())?;
+            Some((
+                unit_planes(&picture.cropped(Crop::default(), [h, w])),
+                label,
+            ))
+        });
+        let (mut right, mut all) = (0, 0);
+        for (pixels, label) in known {
+            let x = Tensor::from_data(TensorData::new(pixels, [1, 3, h, w]), &device);
+            right += usize::from(predict(&model, x) == [label]);
+            all += 1;
+        }
+        assert!(2 * right >= all, "{id}: {right} of {all}");
+        assert!(
+            all > 0 || id.starts_with("cracks"),
+            "{id} knows none of them"
+        );
+    }
 }
