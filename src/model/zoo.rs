@@ -93,13 +93,15 @@ pub fn is_bundled(name: &str) -> bool {
     bundled(name).is_some()
 }
 
+/// The path that the name of a model is, if it is neither a bundled one's id nor a description.
+pub fn path(name: &str) -> Option<&Path> {
+    (!is_bundled(name) && !foreign::is_inline(name)).then(|| Path::new(name))
+}
+
 /// The same name from wherever the program is started: paths of files that are there become absolute.
 pub fn absolute(name: &str) -> String {
-    let path = Path::new(name);
-    if is_bundled(name) || foreign::is_inline(name) || !path.exists() {
-        return name.to_owned();
-    }
-    let absolute = std::path::absolute(path);
+    let there = path(name).filter(|path| path.exists());
+    let absolute = there.and_then(|path| std::path::absolute(path).ok());
     absolute.map_or(name.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{foreign, zoo};
+use crate::model::zoo;
 use crate::picture::{Crop, Origin, Picture};
 use crate::state::State;
 
@@ -187,10 +187,9 @@ impl Session {
         let viewed = views.flat_map(|view| &mut view.models);
         let models = self.models.iter_mut().map(|model| &mut model.name);
         for name in models.chain(viewed) {
-            let path = Path::new(name);
-            let own = zoo::is_bundled(name) || foreign::is_inline(name) || path.exists();
-            let there = path.file_name().map(|file| folder.join(file));
-            if let Some(there) = there.filter(|there| !own && there.is_file()) {
+            let gone = zoo::path(name).filter(|path| !path.exists());
+            let there = gone.and_then(|path| Some(folder.join(path.file_name()?)));
+            if let Some(there) = there.filter(|there| there.is_file()) {
                 *name = there.to_string_lossy().into_owned();
             }
         }

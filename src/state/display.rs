@@ -168,7 +168,7 @@ impl Display {
         let before = self.zoom;
         self.zoom = (before * factor).clamp(1.0, Self::MOST_ZOOM);
         let kept = before / self.zoom;
-        let half = 0.5 / self.zoom;
+        let half = self.half();
         for (centre, share) in self.centre.iter_mut().zip(share) {
             *centre = (share + (*centre - share) * kept).clamp(half, 1.0 - half);
         }
@@ -176,10 +176,15 @@ impl Display {
 
     /// Moves the visible part by shares of itself.
     pub fn pan(&mut self, by: [f32; 2]) {
-        let half = 0.5 / self.zoom.max(1.0);
+        let half = self.half();
         for (centre, by) in self.centre.iter_mut().zip(by) {
             *centre = (*centre + 2.0 * half * by).clamp(half, 1.0 - half);
         }
+    }
+
+    /// Half the side of the visible part, as a share of the picture.
+    fn half(&self) -> f32 {
+        0.5 / self.zoom.max(1.0)
     }
 
     /// The columns to draw.
@@ -213,7 +218,7 @@ impl Display {
 
     /// The visible part: left, top, right, bottom, in shares of the picture; kept inside it.
     pub fn window(&self) -> [f32; 4] {
-        let half = 0.5 / self.zoom.max(1.0);
+        let half = self.half();
         let [x, y] = self.centre.map(|at| at.clamp(half, 1.0 - half));
         [x - half, y - half, x + half, y + half]
     }

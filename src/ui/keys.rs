@@ -46,6 +46,8 @@ pub const LIST: [(&str, &str); 27] = [
     ("wheel, drag, double click", "zoom, pan, fit"),
 ];
 
+/// What goes with the longer shortcuts.
+const BOTH: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 /// Share of the timeline that one press of [ or ] moves, or of a picture that the divider moves.
 const NUDGE: f32 = 1.0 / 64.0;
 /// What one press of + zooms.
@@ -116,37 +118,42 @@ fn consumed(ctx: &Context, modifiers: Modifiers, key: Key) -> bool {
     ctx.input_mut(|input| input.consume_key(modifiers, key))
 }
 
+/// Asks for what the pressed ones of some shortcuts mean.
+fn take<const N: usize>(
+    ctx: &Context,
+    shortcuts: [(Modifiers, Key, Action); N],
+    actions: &mut Vec<Action>,
+) {
+    let pressed = shortcuts
+        .into_iter()
+        .filter(|&(modifiers, key, _)| consumed(ctx, modifiers, key));
+    actions.extend(pressed.map(|(.., action)| action));
+}
+
 /// Sessions, pictures and exports. The longer ones first: the shorter ones would take their keys.
 fn files(ctx: &Context, actions: &mut Vec<Action>) {
-    let both = Modifiers::COMMAND | Modifiers::SHIFT;
-    for (modifiers, key, action) in [
-        (both, Key::O, Action::OpenSession),
-        (both, Key::S, Action::SaveSession { elsewhere: true }),
+    let shortcuts = [
+        (BOTH, Key::O, Action::OpenSession),
+        (BOTH, Key::S, Action::SaveSession { elsewhere: true }),
         (
             Modifiers::COMMAND,
             Key::S,
             Action::SaveSession { elsewhere: false },
         ),
-        (both, Key::E, Action::OpenExport(Kind::Film)),
+        (BOTH, Key::E, Action::OpenExport(Kind::Film)),
         (Modifiers::COMMAND, Key::E, Action::OpenExport(Kind::Figure)),
         (Modifiers::COMMAND, Key::O, Action::OpenFiles),
-    ] {
-        if consumed(ctx, modifiers, key) {
-            actions.push(action);
-        }
-    }
+    ];
+    take(ctx, shortcuts, actions);
 }
 
 fn undo(ctx: &Context, actions: &mut Vec<Action>) {
-    for (modifiers, key, action) in [
-        (Modifiers::COMMAND | Modifiers::SHIFT, Key::Z, Action::Redo),
+    let shortcuts = [
+        (BOTH, Key::Z, Action::Redo),
         (Modifiers::COMMAND, Key::Y, Action::Redo),
         (Modifiers::COMMAND, Key::Z, Action::Undo),
-    ] {
-        if consumed(ctx, modifiers, key) {
-            actions.push(action);
-        }
-    }
+    ];
+    take(ctx, shortcuts, actions);
 }
 
 /// What is done with the open picture, by one person or before a room.
@@ -226,7 +233,9 @@ fn look_closer(ctx: &Context, display: &mut Display) {
     }
     let across = way(Modifiers::SHIFT, Key::ArrowLeft, Key::ArrowRight);
     let down = way(Modifiers::SHIFT, Key::ArrowUp, Key::ArrowDown);
-    display.pan([across * PAN, down * PAN]);
+    if [across, down] != [0.0; 2] {
+        display.pan([across * PAN, down * PAN]);
+    }
     let moved = way(Modifiers::ALT, Key::ArrowLeft, Key::ArrowRight);
     if let Some(divider) = &mut display.divider {
         *divider = (*divider + moved * NUDGE).clamp(0.0, 1.0);

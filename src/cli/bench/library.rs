@@ -16,7 +16,6 @@ use crate::attack::Attack;
 use crate::descent::{Norm, generator};
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
-
 use crate::session::{self, Home, Session, Snapshot};
 use crate::state::{Page, Sight, State};
 use crate::train::{Architecture, Preset, TrainConfig, Training};

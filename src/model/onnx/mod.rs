@@ -49,13 +49,8 @@ pub(super) fn open(
     size: Option<[usize; 2]>,
     device: &Device,
 ) -> Result<Found> {
-    let refuse = |reason: String| Error::model(path, format!("as an ONNX file: {reason}"));
-    let reading = |error: std::io::Error| Error::io(path, "read", error);
-    require_model(path, start)?;
-    let bytes = std::fs::read(path).map_err(reading)?;
-    wire::require_room(&bytes).map_err(refuse)?;
-    let model = ModelProto::decode(bytes.as_slice()).map_err(|error| refuse(error.to_string()))?;
-    drop(bytes);
+    let refuse = |reason: String| refusal(path, reason);
+    let model = read(path, start)?;
     let opset = model.opset_import.iter().find(|set| set.domain.is_empty());
     let opset = opset.map_or(0, |set| set.version);
     if !OPSETS.contains(&opset) {
@@ -85,6 +80,18 @@ pub(super) fn open(
     })
 }
 
+fn refusal(path: &Path, reason: String) -> Error {
+    Error::model(path, format!("as an ONNX file: {reason}"))
+}
+
+/// The message that a file is, if it begins like one (with `start`) and takes no more room than it should.
+fn read(path: &Path, start: &[u8]) -> Result<ModelProto> {
+    require_model(path, start)?;
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
+    wire::require_room(&bytes).map_err(|reason| refusal(path, reason))?;
+    ModelProto::decode(bytes.as_slice()).map_err(|error| refusal(path, error.to_string()))
+}
+
 /// Refuses what is too long, or begins as no message does, before all of it is read.
 fn require_model(path: &Path, start: &[u8]) -> Result<()> {
     let reading = |error: std::io::Error| Error::io(path, "read", error);
@@ -98,13 +105,9 @@ fn require_model(path: &Path, start: &[u8]) -> Result<()> {
 
 /// The files beside an ONNX file that hold numbers of it, as far as it can be read.
 pub(crate) fn beside(path: &Path) -> Vec<PathBuf> {
-    let read = || {
-        require_model(path, &super::foreign::start(path).ok()?).ok()?;
-        let bytes = std::fs::read(path).ok()?;
-        wire::require_room(&bytes).ok()?;
-        ModelProto::decode(bytes.as_slice()).ok()?.graph
-    };
-    let tensors = read().into_iter().flat_map(|graph| graph.initializer);
+    let model = super::foreign::start(path).and_then(|start| read(path, &start));
+    let graph = model.ok().and_then(|model| model.graph);
+    let tensors = graph.into_iter().flat_map(|graph| graph.initializer);
     let folder = path.parent().unwrap_or(Path::new("."));
     let location = |tensor: TensorProto| {
         let place = tensor.elsewhere()?;

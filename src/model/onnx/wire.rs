@@ -63,6 +63,10 @@ pub(super) fn require_room(bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
+    decode_varint(bytes).map_err(|error| error.to_string())
+}
+
 /// Bytes that a message takes, at least; counting ends beyond `most`.
 fn room(kind: Kind, mut bytes: &[u8], most: u64) -> Result<u64, String> {
     let mut sum = 0_u64;
@@ -70,14 +74,14 @@ fn room(kind: Kind, mut bytes: &[u8], most: u64) -> Result<u64, String> {
         let (tag, wire) = decode_key(&mut bytes).map_err(|error| error.to_string())?;
         let fixed = match wire {
             WireType::Varint => {
-                decode_varint(&mut bytes).map_err(|error| error.to_string())?;
+                varint(&mut bytes)?;
                 0
             }
             WireType::SixtyFourBit => 8,
             WireType::ThirtyTwoBit => 4,
             WireType::LengthDelimited => {
-                let length = decode_varint(&mut bytes).map_err(|error| error.to_string())?;
-                let length = usize::try_from(length).map_err(|error| error.to_string())?;
+                let length =
+                    usize::try_from(varint(&mut bytes)?).map_err(|error| error.to_string())?;
                 let part = bytes.get(..length).ok_or("it is cut off")?;
                 bytes = &bytes[length..];
                 sum += match kind.field(tag) {

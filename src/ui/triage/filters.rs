@@ -15,17 +15,17 @@ const LIST: f32 = 360.0;
 
 /// Draws both menus.
 pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
-    let table = &memory.contents.table;
-    let Ok(query) = Query::parse(&triage.query, &table.vocabulary()) else {
+    if memory.mistake.is_some() {
         // A half-written query is not taken away from the one who writes it.
         return;
-    };
-    let filter = ui.menu_button("Filter", |ui| filters(ui, table));
-    if let Some(filter) = filter.inner.flatten() {
-        triage.query = query.clone().and(filter).to_string();
     }
-    let sort = ui.menu_button("Sort", |ui| sorts(ui, memory, query.sort));
+    let filter = ui.menu_button("Filter", |ui| filters(ui, &memory.contents.table));
+    if let Some(filter) = filter.inner.flatten() {
+        triage.query = memory.query(triage).and(filter).to_string();
+    }
+    let sort = ui.menu_button("Sort", |ui| sorts(ui, memory, memory.query(triage).sort));
     if let Some(sort) = sort.inner.flatten() {
+        let query = memory.query(triage);
         triage.query = Query { sort, ..query }.to_string();
     }
 }

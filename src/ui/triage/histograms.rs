@@ -6,8 +6,8 @@ use egui_plot::{Bar, BarChart, PlotBounds, VLine};
 use super::super::{bottom, theme};
 use super::Memory;
 use crate::state::Triage;
+use crate::triage::Histogram;
 use crate::triage::query::{Comparison, Filter, NumberColumn};
-use crate::triage::{Histogram, Query};
 
 /// Draws the chosen histogram of the selected pictures.
 pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
@@ -40,9 +40,8 @@ pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
     let dragged = bars(ui, &histogram, &mut memory.dragged);
     if let Some([from, to]) = dragged.or(kept) {
         let bound = |comparison, value: f64| Filter::Number(column, comparison, value as f32);
-        let vocabulary = memory.contents.table.vocabulary();
-        let query = Query::parse(&triage.query, &vocabulary).unwrap_or_default();
-        let query = query
+        let query = memory
+            .query(triage)
             .and(bound(Comparison::AtLeast, from))
             .and(bound(Comparison::AtMost, to));
         triage.query = query.to_string();

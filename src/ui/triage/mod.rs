@@ -158,6 +158,12 @@ impl Memory {
         self.shown = None;
     }
 
+    /// The query as it is written; all pictures while there is a mistake in it.
+    fn query(&self, triage: &Triage) -> Query {
+        let vocabulary = self.contents.table.vocabulary();
+        Query::parse(&triage.query, &vocabulary).unwrap_or_default()
+    }
+
     /// The place of the chosen picture in the selection.
     pub fn place(&self, triage: &Triage) -> Option<usize> {
         let chosen = triage.chosen?;
