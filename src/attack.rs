@@ -2,7 +2,7 @@
 //!
 //! FGSM (Goodfellow et al. 2015) is PGD (Madry et al. 2018) with one step.
 
-use burn::tensor::{Int, Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
 use crate::descent::{Ball, Descent, Norm, Objective, better, per_picture};
@@ -149,6 +149,38 @@ impl Attack {
         run.descent.current().clone()
     }
 
+    /// N-FGSM (de Jorge et al. 2022, algorithm 1): one step of the attack's step size from a random
+    /// point at most `noise`·ε away, clamped to [0, 1] but not to the ball of ε.
+    pub fn run_n_fgsm(
+        &self,
+        noise: f32,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> Tensor<4> {
+        let step = self.step_for(self.epsilon);
+        let start = Ball::new(self.norm, &[noise * self.epsilon], model.device());
+        let start = start.random_start(x, self.seed, numbers);
+        // Nothing within one step of the start lies outside this ball.
+        let everywhere = Ball::new(self.norm, &[noise * self.epsilon + step], model.device());
+        let step_size = per_picture(&[step], model.device());
+        let mut descent = Descent::new(everywhere, step_size, x.clone(), start);
+        let classes = self.classes(labels, model.device());
+        descent.step(&objective(self, model, classes));
+        descent.current().clone()
+    }
+
+    /// The class that each picture of the classes `labels` is moved out of or into, `[n, 1]`.
+    fn classes(&self, labels: &[usize], device: &Device) -> Tensor<2, Int> {
+        let aim = |&label: &usize| match self.goal {
+            Goal::Untargeted => label as i32,
+            Goal::Targeted(class) => class as i32,
+        };
+        let classes: Vec<i32> = labels.iter().map(aim).collect();
+        Tensor::from_data(TensorData::new(classes, [labels.len(), 1]), device)
+    }
+
     fn run_steps(
         &self,
         model: &Classifier,
@@ -234,11 +266,6 @@ impl AttackRun {
         radii: &[f32],
     ) -> Self {
         let device = model.device();
-        let aim = |&label: &usize| match attack.goal {
-            Goal::Untargeted => label as i32,
-            Goal::Targeted(class) => class as i32,
-        };
-        let classes: Vec<i32> = labels.iter().map(aim).collect();
         let ball = Ball::new(attack.norm, radii, device);
         let steps: Vec<f32> = radii
             .iter()
@@ -248,7 +275,7 @@ impl AttackRun {
         let mut run = Self {
             attack: attack.clone(),
             numbers: numbers.to_vec(),
-            classes: Tensor::from_data(TensorData::new(classes, [labels.len(), 1]), device),
+            classes: attack.classes(labels, device),
             descent: Descent::new(ball.clone(), step_size.clone(), x.clone(), x.clone()),
             ball,
             step_size,

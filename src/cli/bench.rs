@@ -253,7 +253,7 @@ impl Bench<'_> {
                     classes: vec![0; 64],
                     numbers: (0..64).collect(),
                 };
-                training.step(batch, 0.01);
+                training.step(batch, 0.01, 1.0);
             });
         }
         Ok(())

@@ -85,11 +85,19 @@ impl Augmentation {
             return planes.into();
         }
         let window = Window::draw(self.resized_crop, size, rng);
-        let [h, w] = self.dealt(size);
-        let plane = |bytes: &[u8]| window.resized(bytes, size, [h, w]);
-        let resized = planes.chunks_exact(size[0] * size[1]).flat_map(plane);
-        resized.collect::<Vec<u8>>().into()
+        window.resized_planes(planes, size, self.dealt(size)).into()
     }
+}
+
+/// The planes of a picture of `size`, resized `to` another with a triangle filter.
+pub(super) fn resized_planes(planes: &[u8], size: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+    let whole = Window {
+        top: 0,
+        left: 0,
+        height: size[0] as u32,
+        width: size[1] as u32,
+    };
+    whole.resized_planes(planes, size, to)
 }
 
 /// A rectangle of a picture, in pixels.
@@ -117,6 +125,14 @@ impl Window {
             height,
             width,
         }
+    }
+
+    /// This part of every plane of a picture of `size`, resized to `to`.
+    fn resized_planes(&self, planes: &[u8], size: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+        let planes = planes.chunks_exact(size[0] * size[1]);
+        planes
+            .flat_map(|plane| self.resized(plane, size, to))
+            .collect()
     }
 
     /// This part of a plane of `size`, resized to `to`.

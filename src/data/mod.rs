@@ -107,21 +107,57 @@ impl Dataset {
 
     /// Keeps `count` pictures spread evenly over the set, or all if there are fewer.
     pub fn thin(&mut self, count: usize) {
-        let total = self.len();
-        if count >= total || count == 0 {
-            return;
+        if count < self.len() && count > 0 {
+            *self = self.chosen(&self.spread(count));
         }
-        let chosen: Vec<usize> = (0..count).map(|index| index * total / count).collect();
-        self.labels = chosen.iter().map(|&index| self.labels[index]).collect();
-        self.originals = chosen.iter().map(|&index| self.originals[index]).collect();
-        self.names = chosen
-            .iter()
-            .map(|&index| self.names[index].clone())
-            .collect();
-        let pixels = chosen
-            .iter()
-            .flat_map(|&index| self.picture(index).to_vec());
-        self.pixels = pixels.collect();
+    }
+
+    /// Moves `count` pictures, spread evenly over the set, into a set of their own.
+    pub fn set_aside(&mut self, count: usize) -> Self {
+        let aside = self.spread(count.min(self.len()));
+        let mut is_aside = vec![false; self.len()];
+        aside.iter().for_each(|&index| is_aside[index] = true);
+        let kept: Vec<usize> = (0..self.len()).filter(|&index| !is_aside[index]).collect();
+        let set_aside = self.chosen(&aside);
+        *self = self.chosen(&kept);
+        set_aside
+    }
+
+    /// `count` picture numbers spread evenly over the set.
+    fn spread(&self, count: usize) -> Vec<usize> {
+        (0..count).map(|index| index * self.len() / count).collect()
+    }
+
+    /// A set of the pictures `indices` of this one.
+    fn chosen(&self, indices: &[usize]) -> Self {
+        let pixels = indices.iter().flat_map(|&index| self.picture(index));
+        Self {
+            classes: self.classes.clone(),
+            size: self.size,
+            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            names: indices
+                .iter()
+                .map(|&index| self.names[index].clone())
+                .collect(),
+            skipped: self.skipped.clone(),
+            originals: indices.iter().map(|&index| self.originals[index]).collect(),
+            pixels: pixels.copied().collect(),
+        }
+    }
+
+    /// The set at `size`, each picture resized with a triangle filter.
+    pub fn resized(&self, size: [usize; 2]) -> Self {
+        let pixels = (0..self.len())
+            .flat_map(|index| augmentation::resized_planes(self.picture(index), self.size, size));
+        Self {
+            classes: self.classes.clone(),
+            size,
+            labels: self.labels.clone(),
+            names: self.names.clone(),
+            skipped: self.skipped.clone(),
+            originals: self.originals.clone(),
+            pixels: pixels.collect(),
+        }
     }
 
     /// Says on the log how many files were left out, and why the first was.
@@ -161,7 +197,7 @@ impl Dataset {
     /// Names a class that the model does not know.
     pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
         let number = |class: &String| {
-            let found = classes.iter().position(|known| known == class);
+            let found = classes.iter().position(|known| same_class(known, class));
             found.ok_or_else(|| {
                 format!(
                     "the class {class} is none of the model's: {}",
@@ -198,6 +234,12 @@ impl Dataset {
         let shape = [indices.len(), 3, self.size[0], self.size[1]];
         Tensor::from_data(TensorData::new(values, shape), device)
     }
+}
+
+/// Whether two names mean the same class: `chain_saw` is `Chain saw`.
+pub fn same_class(a: &str, b: &str) -> bool {
+    let words = |name: &str| name.replace('_', " ").trim().to_lowercase();
+    words(a) == words(b)
 }
 
 fn split_folder(root: &Path, split: Split) -> Result<PathBuf> {

@@ -14,6 +14,28 @@ pub enum Stem {
     CifarHalf,
     /// 7×7 convolution of stride 2, then a 3×3 max-pooling of stride 2 (He et al. 2016, table 1).
     Imagenet,
+    /// 7×7 convolution of stride 4, no pooling: the resolution after `imagenet`'s at a quarter of the
+    /// work. On the mean of 2×2 pixels, `cifar-half` is a special case of it.
+    Quarter,
+}
+
+impl Stem {
+    /// Side of the convolution's kernel, in pixels.
+    pub fn kernel(self) -> usize {
+        match self {
+            Self::Cifar | Self::CifarHalf => 3,
+            Self::Imagenet | Self::Quarter => 7,
+        }
+    }
+
+    /// Stride of the convolution.
+    pub fn stride(self) -> usize {
+        match self {
+            Self::Cifar => 1,
+            Self::CifarHalf | Self::Imagenet => 2,
+            Self::Quarter => 4,
+        }
+    }
 }
 
 /// The residual block that the network repeats (He et al. 2016, figure 5).
@@ -127,7 +149,7 @@ impl ResNetConfig {
             |input: usize, output: usize, kernel: usize| output * (input * kernel * kernel + 4);
         let expansion = self.block.expansion();
         let mut input = self.stem_width();
-        let mut sum = conv(3, input, if self.stem == Stem::Imagenet { 7 } else { 3 });
+        let mut sum = conv(3, input, self.stem.kernel());
         for (stage, (&width, &blocks)) in self.widths.iter().zip(&self.blocks).enumerate() {
             let output = width * expansion;
             let body = |input: usize| match self.block {

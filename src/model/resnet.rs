@@ -66,12 +66,8 @@ pub struct ResNet {
 impl ResNet {
     /// A network whose weights are all zero, to be filled by a [`Visitor`].
     pub fn zeros(config: &ResNetConfig, device: &Device) -> Self {
-        let kernel = match config.stem {
-            Stem::Cifar | Stem::CifarHalf => 3,
-            Stem::Imagenet => 7,
-        };
-        let stride = if config.stem == Stem::Cifar { 1 } else { 2 };
         let mut input = config.stem_width();
+        let (kernel, stride) = (config.stem.kernel(), config.stem.stride());
         let stem = Conv::new([3, input], kernel, stride, device);
         let mut stages = Vec::new();
         for (stage, (&width, &count)) in config.widths.iter().zip(&config.blocks).enumerate() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::TrainConfig;
 use super::sgd::Sgd;
 use crate::error::{Error, Result};
-use crate::model::{Precision, ResNet, Weights};
+use crate::model::{Array, Precision, ResNet, Weights};
 
 /// Where in a training a checkpoint was taken.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,25 +27,46 @@ pub struct Position {
     /// Seconds of computing in the epoch under way.
     #[serde(default)]
     pub epoch_seconds: f64,
+    /// Finished steps of the whole training.
+    #[serde(default)]
+    pub steps: usize,
+    /// The best epoch so far, from 1 on, and its accuracy on the pictures set aside.
+    #[serde(default)]
+    pub best: Option<(usize, f64)>,
 }
 
 const VELOCITY: &str = "velocity.";
+const AVERAGE: &str = "average.";
+const BEST: &str = "best.";
 const CONFIG: &str = "config";
 const POSITION: &str = "position";
+
+/// The networks of a training: the one that is trained, and copies of it where they are kept.
+#[derive(Clone, Debug)]
+pub struct Networks {
+    /// The weights that steps are made from.
+    pub trained: ResNet,
+    /// The moving average of the weights.
+    pub average: Option<ResNet>,
+    /// The weights, averaged if they are, of the best epoch.
+    pub best: Option<ResNet>,
+}
 
 /// Writes a checkpoint, whole or not at all.
 pub fn save(
     path: &Path,
-    network: &mut ResNet,
+    networks: &mut Networks,
     sgd: &Sgd,
     config: &TrainConfig,
     position: &Position,
 ) -> Result<()> {
-    let mut weights = Weights::of(network);
-    let velocities = sgd.state().into_iter();
-    weights
-        .tensors
-        .extend(velocities.map(|(name, array)| (format!("{VELOCITY}{name}"), array)));
+    let mut weights = Weights::of(&mut networks.trained);
+    weights.add_under(VELOCITY, sgd.state());
+    for (prefix, network) in [(AVERAGE, &mut networks.average), (BEST, &mut networks.best)] {
+        if let Some(network) = network {
+            weights.add_under(prefix, Weights::of(network).tensors);
+        }
+    }
     let json = |value: serde_json::Result<String>| value.expect("plain data");
     weights
         .metadata
@@ -63,7 +84,9 @@ pub struct Checkpoint {
     /// Where it was taken.
     pub position: Position,
     weights: Weights,
-    velocities: BTreeMap<String, crate::model::Array>,
+    velocities: BTreeMap<String, Array>,
+    average: Weights,
+    best: Weights,
 }
 
 impl Checkpoint {
@@ -76,18 +99,21 @@ impl Checkpoint {
         };
         let (config, position) = (text(CONFIG)?, text(POSITION)?);
         let parsing = |error: serde_json::Error| Error::model(path, error);
-        let is_velocity = |name: &String| name.starts_with(VELOCITY);
-        let (velocities, tensors): (BTreeMap<_, _>, BTreeMap<_, _>) = weights
-            .tensors
-            .into_iter()
-            .partition(|(name, _)| is_velocity(name));
-        weights.tensors = tensors;
-        let strip = |(name, array): (String, _)| (name[VELOCITY.len()..].to_owned(), array);
+        let [velocities, average, best] =
+            [VELOCITY, AVERAGE, BEST].map(|prefix| weights.under(prefix));
+        let is_extra = |name: &str| {
+            [VELOCITY, AVERAGE, BEST]
+                .iter()
+                .any(|p| name.starts_with(p))
+        };
+        weights.tensors.retain(|name, _| !is_extra(name));
         Ok(Self {
             config: serde_json::from_str(&config).map_err(parsing)?,
             position: serde_json::from_str(&position).map_err(parsing)?,
             weights,
-            velocities: velocities.into_iter().map(strip).collect(),
+            velocities: velocities.tensors,
+            average,
+            best,
         })
     }
 
@@ -95,18 +121,28 @@ impl Checkpoint {
     pub fn restore(
         &self,
         path: &Path,
-        network: &mut ResNet,
+        networks: &mut Networks,
         sgd: &mut Sgd,
         device: &Device,
     ) -> Result<()> {
-        self.weights
-            .fill(network)
-            .map_err(|mismatch| Error::Tensors {
+        let fill = |weights: &Weights, network: &mut ResNet| {
+            let filled = weights.fill(network);
+            filled.map_err(|mismatch| Error::Tensors {
                 path: path.into(),
                 architecture: network.config().to_string(),
                 mismatch,
-            })?;
-        let fits = |(name, velocity): (&String, &crate::model::Array)| {
+            })
+        };
+        fill(&self.weights, &mut networks.trained)?;
+        if let Some(average) = &mut networks.average {
+            fill(&self.average, average)?;
+        }
+        if !self.best.tensors.is_empty() {
+            let mut best = networks.trained.clone();
+            fill(&self.best, &mut best)?;
+            networks.best = Some(best);
+        }
+        let fits = |(name, velocity): (&String, &Array)| {
             let weights = self.weights.tensors.get(name);
             weights.is_some_and(|weights| weights.values.len() == velocity.values.len())
         };

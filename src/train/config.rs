@@ -23,6 +23,101 @@ pub enum Preset {
     FastStandard,
     /// Two CPU cores: the same on one-step L2 examples, ε 0.5, from a random start.
     FastRobust,
+    /// The same for photographs of 64×64 pixels: four stages, random resized crops.
+    #[value(name = "fast-standard-64")]
+    #[serde(rename = "fast-standard-64")]
+    FastStandard64,
+    /// The same on one-step L2 examples, ε 1: as many grey levels a pixel as 0.5 at 32×32.
+    #[value(name = "fast-robust-64")]
+    #[serde(rename = "fast-robust-64")]
+    FastRobust64,
+    /// The same for photographs of 128×128 pixels, on a stem that divides the resolution by four.
+    #[value(name = "fast-standard-128")]
+    #[serde(rename = "fast-standard-128")]
+    FastStandard128,
+    /// The same on one-step L2 examples, ε 2.
+    #[value(name = "fast-robust-128")]
+    #[serde(rename = "fast-robust-128")]
+    FastRobust128,
+}
+
+impl Preset {
+    fn is_paper(self) -> bool {
+        matches!(self, Self::PaperStandard | Self::PaperRobust)
+    }
+
+    fn is_robust(self) -> bool {
+        matches!(
+            self,
+            Self::PaperRobust | Self::FastRobust | Self::FastRobust64 | Self::FastRobust128
+        )
+    }
+
+    /// Side of the input in pixels.
+    fn input(self) -> usize {
+        match self {
+            Self::FastStandard64 | Self::FastRobust64 => 64,
+            Self::FastStandard128 | Self::FastRobust128 => 128,
+            _ => 32,
+        }
+    }
+
+    /// The network.
+    fn architecture(self) -> Architecture {
+        let (stem, widths): (Stem, &[usize]) = match (self.is_paper(), self.input()) {
+            (true, _) => (Stem::Cifar, &[64, 128, 256, 512]),
+            (false, 32) => (Stem::CifarHalf, &[48, 96, 192]),
+            (false, 64) => (Stem::CifarHalf, &[48, 96, 192, 384]),
+            (false, _) => (Stem::Quarter, &[48, 96, 192, 384]),
+        };
+        Architecture {
+            stem,
+            block: Block::Basic,
+            widths: widths.to_vec(),
+            blocks: vec![2; widths.len()],
+        }
+    }
+
+    /// The attack trained on.
+    fn attack(self) -> Option<Attack> {
+        let epsilon = 0.5 * self.input() as f32 / 32.0;
+        let (steps, step_size) = if self.is_paper() {
+            (20, 0.1)
+        } else {
+            (1, epsilon)
+        };
+        self.is_robust().then(|| Attack {
+            step_size: Some(step_size),
+            ..Attack::pgd(Norm::L2, epsilon, steps)
+        })
+    }
+}
+
+/// How ε grows over a training, as shares of its steps: 0 until `from`, then linearly, the attack's
+/// own from `full` on (arXiv 2509.23325 begins so from weights that are not robust).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpsilonSchedule {
+    /// The share of the training without attack, in [0, 1].
+    pub from: f64,
+    /// The share of the training after which ε is whole, at least `from`.
+    pub full: f64,
+}
+
+impl EpsilonSchedule {
+    /// The share of ε at `done`, the finished share of the training.
+    pub fn share(&self, done: f64) -> f64 {
+        if done >= self.full {
+            1.0
+        } else if done <= self.from {
+            0.0
+        } else {
+            (done - self.from) / (self.full - self.from)
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        (0.0..=1.0).contains(&self.from) && (self.from..=1.0).contains(&self.full)
+    }
 }
 
 /// The network without its class count, which comes from the data.
@@ -103,58 +198,57 @@ pub struct TrainConfig {
     /// 2018); libtorch only.
     #[serde(default)]
     pub mixed: bool,
-    /// A model file whose weights to start from, instead of random ones.
+    /// A model whose weights to start from, instead of random ones: a file or a bundled model's id.
     #[serde(default)]
     pub init: Option<PathBuf>,
+    /// Share of the moving average of the weights that each step keeps (Izmailov et al. 2018), in
+    /// [0, 1); the average is what is measured and saved. Without one, the weights themselves are.
+    #[serde(default)]
+    pub average: Option<f64>,
+    /// Probability spread evenly over all classes in the labels (Szegedy et al. 2016, section 7),
+    /// in [0, 1).
+    #[serde(default)]
+    pub smoothing: f64,
+    /// Begins one-step attacks at a random point of `noise`·ε and does not clamp them to ε: N-FGSM
+    /// (de Jorge et al. 2022), whose authors take 2.
+    #[serde(default)]
+    pub noise: Option<f32>,
+    /// How ε grows; without one it is whole from the first step on.
+    #[serde(default)]
+    pub epsilon_schedule: Option<EpsilonSchedule>,
+    /// Training pictures set aside to choose the best epoch by; 0 for none, and the last is saved.
+    #[serde(default)]
+    pub validation: usize,
+    /// Ends the training after so many epochs without a better one; 0 for never.
+    #[serde(default)]
+    pub patience: usize,
 }
 
 impl TrainConfig {
     /// The recipe `preset` for the data set in `data`.
     pub fn preset(preset: Preset, data: PathBuf) -> Self {
-        let paper = matches!(preset, Preset::PaperStandard | Preset::PaperRobust);
-        let architecture = if paper {
-            Architecture {
-                stem: Stem::Cifar,
-                block: Block::Basic,
-                widths: vec![64, 128, 256, 512],
-                blocks: vec![2; 4],
-            }
-        } else {
-            Architecture {
-                stem: Stem::CifarHalf,
-                block: Block::Basic,
-                widths: vec![48, 96, 192],
-                blocks: vec![2; 3],
-            }
+        let (kind, peak, epochs, schedule_epochs) = match preset.input() {
+            _ if preset.is_paper() => (ScheduleKind::Cosine, 0.01, 100, 200),
+            32 => (ScheduleKind::OneCycle, 0.2, 12, 12),
+            _ => (ScheduleKind::OneCycle, 0.2, 40, 40),
         };
-        let attack = match preset {
-            Preset::PaperStandard | Preset::FastStandard => None,
-            Preset::PaperRobust => Some(Attack {
-                step_size: Some(0.1),
-                ..Attack::pgd(Norm::L2, 0.5, 20)
-            }),
-            Preset::FastRobust => Some(Attack {
-                step_size: Some(0.5),
-                ..Attack::pgd(Norm::L2, 0.5, 1)
-            }),
-        };
-        let (kind, peak, epochs, schedule_epochs) = if paper {
-            (ScheduleKind::Cosine, 0.01, 100, 200)
+        let photographs = preset.input() > 32;
+        let kind_of_training = if preset.is_robust() {
+            "robust"
         } else {
-            (ScheduleKind::OneCycle, 0.2, 12, 12)
+            "standard"
         };
         Self {
-            name: if attack.is_some() {
-                "robust"
-            } else {
-                "standard"
-            }
-            .into(),
+            name: kind_of_training.into(),
             data,
-            architecture,
-            input: [32; 2],
-            normalizer: Normalizer::CIFAR10,
-            attack,
+            architecture: preset.architecture(),
+            input: [preset.input(); 2],
+            normalizer: if photographs {
+                Normalizer::IMAGENET
+            } else {
+                Normalizer::CIFAR10
+            },
+            attack: preset.attack(),
             epochs,
             batch: 128,
             schedule: Schedule {
@@ -165,14 +259,21 @@ impl TrainConfig {
             momentum: 0.9,
             weight_decay: 5e-4,
             augmentation: Augmentation {
-                padding: 4,
+                padding: if photographs { 0 } else { 4 },
+                resized_crop: if photographs { 0.35 } else { 0.0 },
                 flip: true,
                 ..Augmentation::NONE
             },
             seed: 0,
-            monitor: 1000,
+            monitor: if photographs { 200 } else { 1000 },
             mixed: false,
             init: None,
+            average: (!preset.is_paper()).then_some(0.999),
+            smoothing: 0.0,
+            noise: None,
+            epsilon_schedule: None,
+            validation: 0,
+            patience: 0,
         }
     }
 
@@ -190,6 +291,24 @@ impl TrainConfig {
             "the share that a resized crop keeps must lie between 0 and 1"
         } else if !self.normalizer.is_valid() {
             "the normaliser must be a mean and a positive deviation"
+        } else if !self.average.is_none_or(|share| (0.0..1.0).contains(&share)) {
+            "the share that the average of the weights keeps must be at least 0 and below 1"
+        } else if !(0.0..1.0).contains(&self.smoothing) {
+            "label smoothing must be at least 0 and below 1"
+        } else if !self
+            .noise
+            .is_none_or(|noise| noise.is_finite() && noise >= 0.0)
+        {
+            "the noise before a step must be at least 0"
+        } else if self.noise.is_some() && self.attack.as_ref().is_none_or(|a| a.steps != 1) {
+            "noise without clamping is for training on attacks of one step"
+        } else if !self
+            .epsilon_schedule
+            .is_none_or(|schedule| schedule.is_valid())
+        {
+            "ε must begin to grow before it is whole, both within the training"
+        } else if self.patience > 0 && self.validation == 0 {
+            "to stop early, pictures must be set aside to choose the best epoch by"
         } else {
             return match &self.attack {
                 Some(attack) => attack.validate(usize::MAX),
@@ -197,6 +316,15 @@ impl TrainConfig {
             };
         };
         Err(Error::Config(wrong.into()))
+    }
+
+    /// The attack by which robustness is watched: PGD-10 in the norm and with the ε trained on, and
+    /// for standard training in L2 with the ε of the robust presets.
+    pub fn watched_attack(&self) -> Attack {
+        match &self.attack {
+            Some(attack) => Attack::pgd(attack.norm, attack.epsilon, 10),
+            None => Attack::pgd(Norm::L2, 0.5 * self.input[0] as f32 / 32.0, 10),
+        }
     }
 
     /// How the model was trained, in one line.
@@ -208,13 +336,29 @@ impl TrainConfig {
             ),
             None => "standard training".into(),
         };
-        let precision = if self.mixed { ", bfloat16" } else { "" };
+        let mut extras = String::new();
+        let mut extra = |text: String| extras.push_str(&format!(", {text}"));
+        if let Some(share) = self.average {
+            extra(format!("weights averaged ({share})"));
+        }
+        if self.smoothing > 0.0 {
+            extra(format!("label smoothing {}", self.smoothing));
+        }
+        if let Some(noise) = self.noise {
+            extra(format!("N-FGSM noise {noise}ε"));
+        }
+        if let Some(EpsilonSchedule { from, full }) = self.epsilon_schedule {
+            extra(format!("ε growing from {from} to {full} of the training"));
+        }
+        if self.mixed {
+            extra("bfloat16".into());
+        }
         let from = match &self.init {
             Some(path) => format!(" from the weights of {}", path.display()),
             None => String::new(),
         };
         format!(
-            "{on}{from}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}{precision}",
+            "{on}{from}; {} epochs, batch {}, SGD momentum {}, {:?} learning rate up to {}, weight decay {}, seed {}{extras}",
             self.epochs,
             self.batch,
             self.momentum,
@@ -223,5 +367,27 @@ impl TrainConfig {
             self.weight_decay,
             self.seed
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epsilon_is_nothing_then_grows_then_is_whole() {
+        let schedule = EpsilonSchedule {
+            from: 0.2,
+            full: 0.6,
+        };
+        let shares = [0.0, 0.2, 0.4, 0.6, 1.0].map(|done| schedule.share(done));
+        for (share, expected) in shares.into_iter().zip([0.0, 0.0, 0.5, 1.0, 1.0]) {
+            assert!((share - expected).abs() < 1e-12, "{shares:?}");
+        }
+        let at_once = EpsilonSchedule {
+            from: 0.0,
+            full: 0.0,
+        };
+        assert_eq!(at_once.share(0.0), 1.0);
     }
 }

@@ -21,8 +21,12 @@ pub struct EpochMetrics {
     pub train_accuracy: f64,
     /// Accuracy on the monitored test pictures; empty without a test split.
     pub test_accuracy: Option<f64>,
-    /// The same under L2 PGD-10, ε 0.5, for adversarial training.
+    /// The same under [`TrainConfig::watched_attack`](super::TrainConfig::watched_attack).
     pub test_robust_accuracy: Option<f64>,
+    /// Accuracy on the training pictures set aside; empty without any.
+    pub validation_accuracy: Option<f64>,
+    /// The same under the same attack.
+    pub validation_robust_accuracy: Option<f64>,
     /// Training pictures a second.
     pub throughput: f64,
     /// Seconds of computing since the start.

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::{Device, activation::log_softmax};
+use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
 
-use super::checkpoint::{self, Checkpoint, Position};
-use super::config::TrainConfig;
-use super::gradients::{collect, track};
+use super::checkpoint::{self, Checkpoint, Networks, Position};
+use super::config::{EpsilonSchedule, TrainConfig};
+use super::gradients::{Average, collect, track};
 use super::progress::{EpochMetrics, Metrics, bar};
 use super::statistics::absorb;
 use super::{init, sgd::Sgd};
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
-use crate::descent::Norm;
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::model::{Classifier, Manifest, Precision, ResNet, Weights};
@@ -30,7 +29,7 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 pub struct Training {
     config: TrainConfig,
     manifest: Manifest,
-    network: ResNet,
+    networks: Networks,
     sgd: Sgd,
     position: Position,
     device: Device,
@@ -41,15 +40,12 @@ impl Training {
     pub fn new(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
         let mut training = Self::assemble(config, classes, device)?;
         let architecture = config.architecture.with_classes(classes.len());
-        training.network = init::random(&architecture, config.seed, device);
+        let mut network = init::random(&architecture, config.seed, device);
         if let Some(path) = &config.init {
-            let fill = Weights::read(path)?.fill(&mut training.network);
-            fill.map_err(|mismatch| Error::Tensors {
-                path: path.clone(),
-                architecture: architecture.to_string(),
-                mismatch,
-            })?;
+            init::from_model(&mut network, path, config.input, classes)?;
         }
+        training.networks.average = config.average.map(|_| network.clone());
+        training.networks.trained = network;
         Ok(training)
     }
 
@@ -57,7 +53,7 @@ impl Training {
     pub fn resume(path: &Path, classes: &[String], device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
         let mut training = Self::assemble(&checkpoint.config, classes, device)?;
-        checkpoint.restore(path, &mut training.network, &mut training.sgd, device)?;
+        checkpoint.restore(path, &mut training.networks, &mut training.sgd, device)?;
         training.position = checkpoint.position;
         Ok(training)
     }
@@ -67,9 +63,14 @@ impl Training {
         config.validate()?;
         let architecture = config.architecture.with_classes(classes.len());
         architecture.validate()?;
+        let trained = ResNet::zeros(&architecture, device);
         Ok(Self {
             config: config.clone(),
-            network: ResNet::zeros(&architecture, device),
+            networks: Networks {
+                average: config.average.map(|_| trained.clone()),
+                trained,
+                best: None,
+            },
             manifest: Manifest {
                 name: config.name.clone(),
                 architecture: architecture.into(),
@@ -89,59 +90,97 @@ impl Training {
     pub fn save(&mut self, path: &Path) -> Result<()> {
         checkpoint::save(
             path,
-            &mut self.network,
+            &mut self.networks,
             &self.sgd,
             &self.config,
             &self.position,
         )
     }
 
-    /// The model as it is now, frozen.
+    /// The model as it is now, frozen; its weights averaged, if they are.
     pub fn classifier(&self) -> Classifier {
-        Classifier::freeze(self.network.clone(), self.manifest.clone(), &self.device)
+        self.frozen(self.networks.average.as_ref())
     }
 
-    /// Writes the model for use: weights in half precision, manifest inside.
+    /// `network`, or the one in training, frozen.
+    fn frozen(&self, network: Option<&ResNet>) -> Classifier {
+        let network = network.unwrap_or(&self.networks.trained);
+        Classifier::freeze(network.clone(), self.manifest.clone(), &self.device)
+    }
+
+    /// Writes the model for use: the best weights where pictures are set aside to know them by, else
+    /// those of [`Training::classifier`], in half precision, manifest inside.
     pub fn export(&mut self, path: &Path) -> Result<()> {
-        let mut weights = Weights::of(&mut self.network);
+        let Networks {
+            trained,
+            average,
+            best,
+        } = &mut self.networks;
+        let network = best.as_mut().or(average.as_mut()).unwrap_or(trained);
+        let mut weights = Weights::of(network);
         self.manifest.attach(&mut weights);
         weights.write(path, Precision::Half)
     }
 
-    /// One step on a batch. Returns the mean loss and how many pictures were classified right.
-    ///
-    /// The adversarial pictures are made for the network as it is at inference, so that the attack
-    /// leaves the running statistics alone (as MadryLab's robustness library does).
-    pub fn step(&mut self, batch: Batch, rate: f64) -> (f32, usize) {
-        let pictures = match &self.config.attack {
-            Some(attack) => {
-                let attack = Attack {
-                    seed: self.noise_seed(),
-                    ..attack.clone()
-                };
-                attack.run_to_last(
-                    &self.classifier(),
-                    &batch.pictures,
-                    &batch.classes,
-                    &batch.numbers,
-                )
-            }
-            None => batch.pictures,
-        };
-        let mut tracked = track(&self.network);
+    /// One step on a batch: ε at the share `epsilon` of the attack's own. Returns the mean loss and
+    /// how many pictures were classified right.
+    pub fn step(&mut self, batch: Batch, rate: f64, epsilon: f64) -> (f32, usize) {
+        let pictures = self.attacked(&batch, epsilon as f32);
+        let mut tracked = track(&self.networks.trained);
         let mut statistics = Vec::new();
         let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
         let logits = tracked.train_forward(pixels, &mut statistics);
-        let likelihood = log_softmax(logits.clone(), 1).gather(1, batch.labels.clone());
-        let loss = likelihood.mean().neg();
+        let loss = smoothed_cross_entropy(
+            log_softmax(logits.clone(), 1),
+            batch.labels.clone(),
+            self.config.smoothing,
+        );
         let gradients = collect(&mut tracked, &mut loss.backward());
-        self.sgd.step(&mut self.network, gradients, rate);
-        absorb(&mut self.network, statistics);
+        let network = &mut self.networks.trained;
+        self.sgd.step(network, gradients, rate);
+        absorb(network, statistics);
+        self.position.steps += 1;
+        if let (Some(kept), Some(average)) = (self.config.average, &mut self.networks.average) {
+            // A young average forgets faster, so that where it began does not weigh for long.
+            let steps = self.position.steps as f64;
+            let kept = kept.min((1.0 + steps) / (10.0 + steps));
+            Average::of(network, 1.0 - kept).blend_into(average);
+        }
         let right = logits.inner().argmax(1).equal(batch.labels).int().sum();
         (
             loss.inner().into_scalar::<f32>(),
             right.into_scalar::<i32>() as usize,
         )
+    }
+
+    /// The pictures to train on: adversarial ones, made for the network as it is at inference, so that
+    /// the attack leaves the running statistics alone (as MadryLab's robustness library does).
+    fn attacked(&self, batch: &Batch, epsilon: f32) -> Tensor<4> {
+        let pictures = &batch.pictures;
+        let attack = match &self.config.attack {
+            Some(attack) if epsilon > 0.0 => attack,
+            _ => return pictures.clone(),
+        };
+        let attack = Attack {
+            epsilon: attack.epsilon * epsilon,
+            step_size: attack.step_size.map(|step| step * epsilon),
+            seed: self.noise_seed(),
+            ..attack.clone()
+        };
+        let model = self.frozen(None);
+        let (classes, numbers) = (&batch.classes, &batch.numbers);
+        match self.config.noise {
+            Some(noise) => attack.run_n_fgsm(noise, &model, pictures, classes, numbers),
+            None => attack.run_to_last(&model, pictures, classes, numbers),
+        }
+    }
+
+    /// The share of ε at the step under way.
+    fn epsilon_share(&self, steps_per_epoch: usize) -> f64 {
+        let Position { epoch, step, .. } = self.position;
+        let done = epoch as f64 + step as f64 / steps_per_epoch as f64;
+        let share = |schedule: EpsilonSchedule| schedule.share(done / self.config.epochs as f64);
+        self.config.epsilon_schedule.map_or(1.0, share)
     }
 
     /// A new seed for every epoch, so that no picture meets the same noise twice.
@@ -171,7 +210,8 @@ impl Training {
             let rate = self.config.schedule.rate(epoch, step, batches.len());
             let batch = batches.get(step, &self.device);
             let count = batch.classes.len();
-            let (loss, right) = self.step(batch, rate);
+            let epsilon = self.epsilon_share(batches.len());
+            let (loss, right) = self.step(batch, rate, epsilon);
             if !loss.is_finite() {
                 return Err(Error::Diverged {
                     epoch: epoch + 1,
@@ -199,7 +239,7 @@ impl Training {
     ///
     /// # Errors
     /// [`Error::Diverged`] when the last step left a weight that is no number.
-    fn close_epoch(&mut self, data: &Dataset, test: Option<&Dataset>) -> Result<EpochMetrics> {
+    fn close_epoch(&mut self, data: &Dataset, watched: &Watched) -> Result<EpochMetrics> {
         let Position {
             epoch,
             loss_sum,
@@ -207,8 +247,10 @@ impl Training {
             seconds,
             epoch_seconds,
             step: batches,
+            steps,
+            best,
         } = self.position;
-        if !Weights::of(&mut self.network).is_finite() {
+        if !Weights::of(&mut self.networks.trained).is_finite() {
             return Err(Error::Diverged {
                 epoch: epoch + 1,
                 step: batches,
@@ -217,30 +259,86 @@ impl Training {
         }
         let pictures = (batches * self.config.batch.min(data.len())) as f64;
         let model = self.classifier();
-        let accuracy =
-            |attack: Option<&Attack>| test.map(|test| evaluate::accuracy(&model, test, attack));
-        let robust = Attack::pgd(Norm::L2, 0.5, 10);
+        let attack = self.config.watched_attack();
+        let accuracy = |data: &Option<Dataset>, attack: Option<&Attack>| {
+            data.as_ref()
+                .map(|data| evaluate::accuracy(&model, data, attack))
+        };
         let metrics = EpochMetrics {
             epoch: epoch + 1,
             rate: self.config.schedule.rate(epoch, batches - 1, batches),
             train_loss: loss_sum / batches as f64,
             train_accuracy: right as f64 / pictures,
-            test_accuracy: accuracy(None),
-            test_robust_accuracy: self
-                .config
-                .attack
-                .as_ref()
-                .and_then(|_| accuracy(Some(&robust))),
+            test_accuracy: accuracy(&watched.test, None),
+            test_robust_accuracy: accuracy(&watched.test, Some(&attack)),
+            validation_accuracy: accuracy(&watched.validation, None),
+            validation_robust_accuracy: accuracy(&watched.validation, Some(&attack)),
             throughput: pictures / epoch_seconds.max(1e-9),
             seconds,
         };
         self.position = Position {
             epoch: epoch + 1,
             seconds,
+            steps,
+            best,
             ..Position::default()
         };
+        self.keep_if_best(&metrics);
         Ok(metrics)
     }
+
+    /// Remembers the weights of the best epoch: by robust accuracy on the pictures set aside, for
+    /// standard training by accuracy. Epochs before ε is whole do not count.
+    fn keep_if_best(&mut self, metrics: &EpochMetrics) {
+        let score = match &self.config.attack {
+            Some(_) => metrics.validation_robust_accuracy,
+            None => metrics.validation_accuracy,
+        };
+        let whole = self
+            .config
+            .epsilon_schedule
+            .map_or(0.0, |schedule| schedule.full);
+        let counts = metrics.epoch as f64 >= whole * self.config.epochs as f64;
+        let Some(score) = score.filter(|_| counts) else {
+            return;
+        };
+        if self.position.best.is_none_or(|(_, best)| score > best) {
+            self.position.best = Some((metrics.epoch, score));
+            let average = self.networks.average.as_ref();
+            self.networks.best = Some(average.unwrap_or(&self.networks.trained).clone());
+        }
+    }
+
+    /// Whether all epochs are done, or too many have passed without a better one.
+    fn is_over(&self) -> bool {
+        let Position { epoch, best, .. } = self.position;
+        let patience = self.config.patience;
+        let waited = best.map_or(0, |(best, _)| epoch - best);
+        epoch >= self.config.epochs || (patience > 0 && waited >= patience)
+    }
+}
+
+/// Cross-entropy of log-probabilities `[n, k]` to labels `[n, 1]` of which the share `smoothing` is
+/// spread evenly over all classes.
+fn smoothed_cross_entropy(
+    log_probabilities: Tensor<2>,
+    labels: Tensor<2, Int>,
+    smoothing: f64,
+) -> Tensor<1> {
+    let likelihood = log_probabilities.clone().gather(1, labels).mean();
+    if smoothing == 0.0 {
+        return likelihood.neg();
+    }
+    let uniform = log_probabilities.mean();
+    (likelihood * (1.0 - smoothing) + uniform * smoothing).neg()
+}
+
+/// The pictures that a training is watched by.
+struct Watched {
+    /// Test pictures: only reported.
+    test: Option<Dataset>,
+    /// Training pictures set aside: they choose the best epoch.
+    validation: Option<Dataset>,
 }
 
 /// How a training ended.
@@ -285,9 +383,21 @@ pub fn train(
         config
     };
     let kept = config.augmentation.kept(config.input);
-    let data = Dataset::open(&config.data, Split::Train, kept)?;
+    let mut data = Dataset::open(&config.data, Split::Train, kept)?;
     data.report_skipped();
-    let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
+    if config.validation * 2 > data.len() {
+        let reason = format!(
+            "{} pictures cannot be set aside of {}; at most half",
+            config.validation,
+            data.len()
+        );
+        return Err(Error::data(&config.data, reason));
+    }
+    let watched = Watched {
+        test: monitored(&config.data, config.input, config.monitor, &data.classes)?,
+        validation: (config.validation > 0)
+            .then(|| data.set_aside(config.validation).resized(config.input)),
+    };
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
     } else {
@@ -300,13 +410,13 @@ pub fn train(
         config.epochs * batches,
         training.position.epoch * batches + training.position.step,
     );
-    while training.position.epoch < config.epochs {
+    while !training.is_over() {
         if !training.epoch(&data, interrupt, &bar)? {
             training.save(&path)?;
             return Ok(Outcome::Interrupted(path));
         }
-        let row = training.close_epoch(&data, test.as_ref())?;
-        bar.suspend(|| println!("{}", describe(&row)));
+        let row = training.close_epoch(&data, &watched)?;
+        bar.suspend(|| println!("{}", describe(&row, &config.watched_attack())));
         metrics.push(row)?;
         training.save(&path)?;
     }
@@ -332,16 +442,41 @@ pub(super) fn monitored(
     Ok(Some(test))
 }
 
-fn describe(row: &EpochMetrics) -> String {
+fn describe(row: &EpochMetrics, attack: &Attack) -> String {
     let percent =
         |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
     format!(
-        "epoch {}: loss {:.4}, training accuracy {}, test accuracy {}, under L2 PGD-10 ε 0.5 {}, {:.0} pictures/s",
+        "epoch {}: loss {:.4}, training accuracy {}, test accuracy {}, under {attack} {}, set aside {}, under attack {}, {:.0} pictures/s",
         row.epoch,
         row.train_loss,
         percent(Some(row.train_accuracy)),
         percent(row.test_accuracy),
         percent(row.test_robust_accuracy),
+        percent(row.validation_accuracy),
+        percent(row.validation_robust_accuracy),
         row.throughput
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+
+    #[test]
+    fn smoothed_labels_are_spread_over_all_classes() {
+        let device = Device::flex();
+        let logits = [0.3_f32, -1.2, 2.0, 0.1, 0.4, -0.5];
+        let logits = Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [2, 3]), &device);
+        let labels = Tensor::<2, Int>::from_data([[2], [0]], &device);
+        let log = log_softmax(logits, 1);
+        let values = crate::model::tensor_values(log.clone());
+        // Of each picture 0.7 of the label's own and 0.1 of every class.
+        let cross_entropy =
+            |row: &[f32], label: usize| -(0.7 * row[label] + 0.1 * row.iter().sum::<f32>());
+        let expected = (cross_entropy(&values[..3], 2) + cross_entropy(&values[3..], 0)) / 2.0;
+        let loss = smoothed_cross_entropy(log, labels, 0.3).into_scalar::<f32>();
+        assert!((loss - expected).abs() < 1e-6, "{loss} and {expected}");
+    }
 }

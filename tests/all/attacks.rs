@@ -252,3 +252,24 @@ fn looking_at_pictures_and_attacking_them_changes_no_model() {
     .run(&model, &x, &labels, &numbers);
     assert_eq!(look(), before);
 }
+
+#[test]
+fn n_fgsm_steps_from_noise_and_leaves_the_ball() {
+    let (model, x, labels, numbers) = scene();
+    for (norm, epsilon) in [(Norm::Linf, 0.03), (Norm::L2, 0.4)] {
+        let attack = Attack {
+            step_size: Some(epsilon),
+            ..Attack::pgd(norm, epsilon, 1)
+        };
+        let plain = Attack::fgsm(norm, epsilon).run_to_last(&model, &x, &labels, &numbers);
+        let still = attack.run_n_fgsm(0.0, &model, &x, &labels, &numbers);
+        check_agree(norm, &values(still), &values(plain));
+        let noisy = attack.run_n_fgsm(2.0, &model, &x, &labels, &numbers);
+        check_inside(norm, &x, &noisy, &[3.0 * epsilon; 3]);
+        let lengths = values(norm.length(noisy - x.clone()));
+        assert!(
+            lengths.iter().all(|&length| length > epsilon),
+            "{norm}: noise of 2ε is not clamped to ε: {lengths:?}"
+        );
+    }
+}

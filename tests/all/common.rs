@@ -220,6 +220,12 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         monitor: 1000,
         mixed: false,
         init: None,
+        average: None,
+        smoothing: 0.0,
+        noise: None,
+        epsilon_schedule: None,
+        validation: 0,
+        patience: 0,
     }
 }
 

@@ -9,7 +9,7 @@ use epsiloscope::attack::Attack;
 use epsiloscope::descent::Norm;
 use epsiloscope::model::{Precision, Weights};
 use epsiloscope::train::checkpoint::Position;
-use epsiloscope::train::{Outcome, TrainConfig, train};
+use epsiloscope::train::{EpsilonSchedule, Outcome, TrainConfig, train};
 
 use crate::common::{interrupted, message, message_naming};
 use crate::training::{Row, checkpoint, finish, rows, run, saved, scene, tensors};
@@ -76,6 +76,33 @@ fn train_for_a_while(config: &TrainConfig, out: &Path, wait: Duration) -> Outcom
     })
 }
 
+/// Checks that a training of `config` comes to the same weights when it is interrupted inside an epoch
+/// and resumed.
+fn check_resuming_in_mid_epoch(folder: &Path, config: &TrainConfig, whole: &Path) {
+    finish(config, whole, false);
+    let an_epoch = rows(whole)[config.epochs - 1].seconds / config.epochs as f64;
+    let mut position = Position::default();
+    // Where it is caught is up to the machine: a few tries, until it is inside an epoch.
+    for attempt in 1..8 {
+        let out = folder.join(format!("attempt {attempt}"));
+        let outcome = train_for_a_while(
+            config,
+            &out,
+            Duration::from_secs_f64(an_epoch * 0.4 * f64::from(attempt)),
+        );
+        if outcome == Outcome::Interrupted(checkpoint(&out)) {
+            position = saved(&out).position;
+            assert!(position.epoch >= 1 && rows(&out).len() == position.epoch);
+            finish(config, &out, true);
+        }
+        check_same(whole, &out);
+        if position.step > 0 {
+            break;
+        }
+    }
+    assert!(position.step > 0, "it was never caught inside an epoch");
+}
+
 #[test]
 fn a_training_interrupted_in_mid_epoch_comes_to_the_same_weights() {
     let (folder, mut config, whole) = scene();
@@ -84,28 +111,33 @@ fn a_training_interrupted_in_mid_epoch_comes_to_the_same_weights() {
         ..Attack::pgd(Norm::L2, 0.25, 1)
     });
     (config.epochs, config.schedule.epochs) = (5, 5);
-    finish(&config, &whole, false);
-    let an_epoch = rows(&whole)[4].seconds / 5.0;
-    let mut position = Position::default();
-    // Where it is caught is up to the machine: a few tries, until it is inside an epoch.
-    for attempt in 1..8 {
-        let out = folder.path().join(format!("attempt {attempt}"));
-        let outcome = train_for_a_while(
-            &config,
-            &out,
-            Duration::from_secs_f64(an_epoch * 0.4 * f64::from(attempt)),
+    check_resuming_in_mid_epoch(folder.path(), &config, &whole);
+}
+
+#[test]
+fn averages_growing_attacks_and_the_best_epoch_survive_an_interruption() {
+    let (folder, mut config, whole) = scene();
+    config.attack = Some(Attack {
+        step_size: Some(0.25),
+        ..Attack::pgd(Norm::L2, 0.25, 1)
+    });
+    (config.epochs, config.schedule.epochs) = (5, 5);
+    config.average = Some(0.9);
+    config.smoothing = 0.1;
+    config.noise = Some(2.0);
+    config.epsilon_schedule = Some(EpsilonSchedule {
+        from: 0.1,
+        full: 0.5,
+    });
+    config.validation = 8;
+    check_resuming_in_mid_epoch(folder.path(), &config, &whole);
+    for row in rows(&whole) {
+        let robust = row.validation_robust_accuracy;
+        assert!(
+            robust.is_some() && robust <= row.validation_accuracy,
+            "{row:?}"
         );
-        if outcome == Outcome::Interrupted(checkpoint(&out)) {
-            position = saved(&out).position;
-            assert!(position.epoch >= 1 && rows(&out).len() == position.epoch);
-            finish(&config, &out, true);
-        }
-        check_same(&whole, &out);
-        if position.step > 0 {
-            break;
-        }
     }
-    assert!(position.step > 0, "it was never caught inside an epoch");
 }
 
 #[test]

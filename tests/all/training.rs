@@ -12,7 +12,7 @@ use epsiloscope::error::{Error, Result};
 use epsiloscope::evaluate::accuracy;
 use epsiloscope::model::{Classifier, Weights};
 use epsiloscope::train::checkpoint::Checkpoint;
-use epsiloscope::train::{Interrupt, Outcome, TrainConfig, Training, train};
+use epsiloscope::train::{EpsilonSchedule, Interrupt, Outcome, TrainConfig, Training, train};
 use serde::Deserialize;
 use tempfile::{TempDir, tempdir};
 
@@ -29,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) train_accuracy: f64,
     pub(crate) test_accuracy: Option<f64>,
     pub(crate) test_robust_accuracy: Option<f64>,
+    pub(crate) validation_accuracy: Option<f64>,
+    pub(crate) validation_robust_accuracy: Option<f64>,
     throughput: f64,
     pub(crate) seconds: f64,
 }
@@ -109,7 +111,8 @@ fn a_training_learns_and_leaves_a_table_and_a_model() {
             (0.0..=1.0).contains(&row.train_accuracy) && row.test_accuracy.is_some(),
             "{row:?}"
         );
-        assert_eq!(row.test_robust_accuracy, None);
+        assert!(row.test_robust_accuracy <= row.test_accuracy, "{row:?}");
+        assert_eq!(row.validation_accuracy, None);
     }
     assert!(rows[2].rate < rows[1].rate && rows[0].seconds < rows[2].seconds);
     assert!(rows[2].train_loss < rows[0].train_loss);
@@ -183,16 +186,27 @@ fn nothing_is_written_where_nothing_can_be_trained() {
         ..config.clone()
     };
     message_naming(&empty, run(&nothing, &out, false, false));
-    let mut impossible = vec![config.clone(); 5];
+    let mut impossible = vec![config.clone(); 10];
     impossible[0].epochs = 0;
     impossible[1].batch = 1;
     impossible[2].schedule.peak = f64::NAN;
     impossible[3].schedule.epochs = 1;
     impossible[4].architecture.widths.clear();
+    impossible[5].average = Some(1.0);
+    impossible[6].smoothing = -0.1;
+    impossible[7].noise = Some(2.0);
+    impossible[8].patience = 1;
+    impossible[9].epsilon_schedule = Some(EpsilonSchedule {
+        from: 0.6,
+        full: 0.2,
+    });
     for config in impossible {
         let result = run(&config, &out, false, false);
         assert!(matches!(result, Err(Error::Config(_))), "{result:?}");
     }
+    let mut too_many = config.clone();
+    too_many.validation = 25;
+    message_naming(folder.path(), run(&too_many, &out, false, false));
     assert!(!out.exists());
 }
 
@@ -265,4 +279,65 @@ fn a_training_can_begin_where_a_model_ended() {
     wider.architecture.widths = vec![6, 8];
     let result = run(&wider, &folder.path().join("third"), false, false);
     assert!(matches!(result, Err(Error::Tensors { .. })), "{result:?}");
+}
+
+#[test]
+fn an_average_that_keeps_nothing_is_the_weights_themselves() {
+    let (folder, mut config, out) = scene();
+    finish(&config, &out, false);
+    let weights = tensors(&out.join("model.safetensors"));
+    let averaged = |config: &TrainConfig, name: &str| {
+        let out = folder.path().join(name);
+        finish(config, &out, false);
+        tensors(&out.join("model.safetensors"))
+    };
+    config.average = Some(0.0);
+    assert!(averaged(&config, "nothing kept") == weights);
+    config.average = Some(0.9);
+    assert!(averaged(&config, "much kept") != weights);
+}
+
+#[test]
+fn the_best_epoch_is_saved_and_patience_ends_a_training() {
+    let (_folder, mut config, out) = scene();
+    (config.epochs, config.schedule.epochs) = (12, 12);
+    config.validation = 12;
+    config.patience = 2;
+    finish(&config, &out, false);
+    let rows = rows(&out);
+    let scores: Vec<f64> = rows
+        .iter()
+        .map(|row| row.validation_accuracy.expect("pictures are set aside"))
+        .collect();
+    let most = scores.iter().copied().fold(0.0, f64::max);
+    let best = scores.iter().position(|&score| score == most).expect("one");
+    assert_eq!(saved(&out).position.best, Some((best + 1, most)));
+    assert!(rows.len() == 12 || rows.len() == best + 3, "{scores:?}");
+}
+
+#[test]
+fn known_classes_keep_their_rows_when_a_model_is_trained_on_others() {
+    let (folder, config, out) = scene();
+    finish(&config, &out, false);
+    let second = tempdir().expect("a folder");
+    for (class, colour) in [("green", GREEN), ("Red", RED), ("blue", BLUE)] {
+        write_pictures(&second.path().join("train").join(class), colour, 16, 8, 1);
+    }
+    let model = out.join("model.safetensors");
+    let mut config = TrainConfig {
+        init: Some(model.clone()),
+        data: second.path().into(),
+        epochs: 1,
+        ..config
+    };
+    (config.schedule.epochs, config.schedule.peak) = (1, 1e-12);
+    let out = folder.path().join("three");
+    finish(&config, &out, false);
+    let head =
+        |path: &Path| Weights::read(path).expect("a sound file").tensors["fc.weight"].clone();
+    let (two, three) = (head(&model), head(&out.join("model.safetensors")));
+    let width = two.shape[1];
+    // Class folders in alphabetical order: Red, blue, green; before blue, red.
+    assert_eq!(three.values[..width], two.values[width..]);
+    assert_eq!(three.values[width..2 * width], two.values[..width]);
 }

@@ -14,7 +14,9 @@ use crate::descent::Norm;
 use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
-use crate::train::{Architecture, CHECKPOINT, Interrupt, Preset, ScheduleKind, TrainConfig, train};
+use crate::train::{
+    Architecture, CHECKPOINT, EpsilonSchedule, Interrupt, Preset, ScheduleKind, TrainConfig, train,
+};
 
 /// Train a classifier, or with `counterfactual` a critic and its generator.
 #[derive(Debug, Args)]
@@ -115,7 +117,8 @@ struct ClassifierArguments {
     /// The recipe to start from.
     #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
     preset: Preset,
-    /// Start from the weights of this model file instead of random ones.
+    /// Start from the weights of this model, a file or a bundled model's id, instead of random ones;
+    /// classes that it knows keep their part of the last layer.
     #[arg(long)]
     init: Option<PathBuf>,
     /// What to call the model.
@@ -176,6 +179,27 @@ struct ClassifierArguments {
     /// Its step size; by default 2.5·ε/steps, and ε for a single step.
     #[arg(long, value_parser = super::parse_epsilon, requires = "eps")]
     attack_step_size: Option<f32>,
+    /// Begin each attack of one step at a random point of this many ε and do not clamp it to ε
+    /// (N-FGSM, de Jorge et al. 2022; 2 there).
+    #[arg(long)]
+    noise: Option<f32>,
+    /// Let ε grow, as two shares of the training with a comma between: 0 until the first, whole from
+    /// the second on; for instance 0.2,0.6.
+    #[arg(long, value_parser = parse_growth)]
+    eps_growth: Option<EpsilonSchedule>,
+    /// Share of the moving average of the weights that each step keeps, for instance 0.999; 0 saves
+    /// the weights themselves.
+    #[arg(long)]
+    average: Option<f64>,
+    /// Spread this probability of each label evenly over all classes.
+    #[arg(long)]
+    smoothing: Option<f64>,
+    /// Set aside so many training pictures and save the weights of the epoch that is best on them.
+    #[arg(long)]
+    validation: Option<usize>,
+    /// Stop after so many epochs that are not better than the best.
+    #[arg(long, requires = "validation")]
+    patience: Option<usize>,
     /// Side of a grey square that hides a random part of each picture; 0 for none.
     #[arg(long)]
     cutout: Option<usize>,
@@ -201,6 +225,17 @@ struct ClassifierArguments {
     /// Black pixels around a picture before it is cropped at random; by default an eighth of its side.
     #[arg(long)]
     padding: Option<usize>,
+}
+
+/// Two shares with a comma between, for instance `0.2,0.6`.
+fn parse_growth(text: &str) -> Result<EpsilonSchedule, String> {
+    let wrong = || format!("{text} is not two shares with a comma between, such as 0.2,0.6");
+    let (from, full) = text.split_once(',').ok_or_else(wrong)?;
+    let share = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
+    Ok(EpsilonSchedule {
+        from: share(from)?,
+        full: share(full)?,
+    })
 }
 
 /// Three numbers with commas between, for instance `0.5,0.5,0.5`.
@@ -230,13 +265,26 @@ impl ClassifierArguments {
         config.seed = self.seed.unwrap_or(config.seed);
         config.init = self.init.clone();
         config.mixed = self.session.mixed();
+        if let Some(average) = self.average {
+            config.average = (average > 0.0).then_some(average);
+        }
+        config.smoothing = self.smoothing.unwrap_or(config.smoothing);
+        config.noise = self.noise;
+        config.epsilon_schedule = self.eps_growth;
+        set(&mut config.validation, self.validation);
+        set(&mut config.patience, self.patience);
         if let Some(side) = self.input {
             config.input = [side; 2];
-            config.augmentation.padding = side / 8;
+            if config.augmentation.resized_crop == 0.0 {
+                config.augmentation.padding = side / 8;
+            }
         }
         let augmentation = &mut config.augmentation;
         set(&mut augmentation.cutout, self.cutout);
-        set(&mut augmentation.padding, self.padding);
+        if let Some(padding) = self.padding {
+            augmentation.padding = padding;
+            augmentation.resized_crop = 0.0;
+        }
         if let Some(share) = self.resized_crop {
             augmentation.resized_crop = share;
             augmentation.padding = 0;
