@@ -42,7 +42,7 @@ pub enum Error {
         /// The network it claims to be.
         architecture: String,
         /// Which tensors do not fit.
-        mismatch: crate::model::Mismatch,
+        mismatch: crate::error::Mismatch,
     },
     /// A data set cannot be used.
     #[error("{}: {reason}", path.display())]
@@ -107,5 +107,52 @@ impl Error {
             path: path.into(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// Which tensors of a file do not fit a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Tensors the network has and the file has not.
+    pub missing: Vec<String>,
+    /// Tensors the file has and the network has not.
+    pub extra: Vec<String>,
+    /// Name, shape in the file, shape in the network.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl Mismatch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty() && self.misshapen.is_empty()
+    }
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN: usize = 12;
+        let mut list = |title: &str, names: Vec<String>| -> std::fmt::Result {
+            if names.is_empty() {
+                return Ok(());
+            }
+            let more = names.len().saturating_sub(SHOWN);
+            let shown = names[..names.len() - more].join(", ");
+            write!(f, "{title} ({}): {shown}", names.len())?;
+            writeln!(
+                f,
+                "{}",
+                if more > 0 {
+                    format!(" and {more} more")
+                } else {
+                    String::new()
+                }
+            )
+        };
+        list("missing", self.missing.clone())?;
+        list("not part of the network", self.extra.clone())?;
+        let misshapen = self
+            .misshapen
+            .iter()
+            .map(|(name, found, wanted)| format!("{name} is {found:?} and should be {wanted:?}"));
+        list("wrong shape", misshapen.collect())
     }
 }

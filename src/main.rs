@@ -1,10 +1,10 @@
 //! Parses the command line; opens the window or works headless.
 
 use clap::Parser;
+use epsiloscope::app::frame_metrics;
 use epsiloscope::cli::Arguments;
 use epsiloscope::error::Error;
-use epsiloscope::memory::Counting;
-use epsiloscope::vitals;
+use epsiloscope::model::memory::Counting;
 use tracing_subscriber::EnvFilter;
 
 /// Counts, so that models can be measured.
@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    vitals::start();
+    frame_metrics::start();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use egui::ViewportCommand;
 
 use super::App;
-use crate::exporter::Work;
-use crate::figure::Figure;
-use crate::model::foreign::{self, Saying};
+use super::panels::Action;
+use crate::data::samples;
+use crate::export::figure::Figure;
+use crate::export::job::Work;
+use crate::model::import::{self, Saying};
 use crate::model::zoo;
-use crate::results::Row;
-use crate::samples;
-use crate::session::{Rescue, has_session_name};
+use crate::session::{Rescue, Row, has_session_name};
 use crate::triage::has_database_name;
-use crate::ui::Action;
 
 impl App {
     pub(super) fn act(&mut self, context: &egui::Context, action: Action) {
@@ -166,7 +165,7 @@ impl App {
     /// Opens a row's model anew with this said of it.
     pub(super) fn describe(&mut self, row: usize, saying: Saying) {
         let name = self.state.models.get(row);
-        if let Some(description) = name.and_then(|name| foreign::described(name)) {
+        if let Some(description) = name.and_then(|name| import::described(name)) {
             self.use_model(row, description.with(saying).to_toml());
         }
     }
@@ -174,7 +173,7 @@ impl App {
     /// Writes what was said of a row's model.
     fn save_description(&self, row: usize) {
         let name = self.state.models.get(row);
-        if let Some(description) = name.and_then(|name| foreign::described(name)) {
+        if let Some(description) = name.and_then(|name| import::described(name)) {
             self.dialogs.save_description(description);
         }
     }

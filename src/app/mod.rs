@@ -1,10 +1,17 @@
 //! The window: news in, panels, wishes out.
 
 mod actions;
-mod news;
-mod panels;
+mod dialogs;
+pub mod frame_metrics;
+mod keys;
+mod layout;
+mod loader;
+mod messages;
+pub mod panels;
+pub mod renderer;
 mod sessions;
 mod stage;
+mod theme;
 mod triage;
 
 use std::path::PathBuf;
@@ -13,22 +20,17 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use egui::ViewportCommand;
 
-use crate::archive::Archive;
-use crate::device::Compute;
-use crate::dialogs::Dialogs;
-use crate::engine::Engine;
+use crate::compute::scheduler::Engine;
+use crate::compute::{Compute, Explorer, Lane, MOST_ROWS};
+use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
-use crate::exporter::Exporter;
-use crate::jobs::{Explorer, Lane, MOST_ROWS};
-use crate::loader::Loader;
+use crate::export::job::Exporter;
 use crate::model::{Manifest, zoo};
-use crate::results::Row;
-use crate::session::Home;
-use crate::state::{State, advance, complete};
-use crate::thumbnails::Thumbnailer;
-use crate::ui;
-use crate::view;
-use crate::vitals::Vitals;
+use crate::session::{Home, Row, State, advance, complete};
+use crate::triage::reader::Archive;
+use dialogs::Dialogs;
+use frame_metrics::Vitals;
+use loader::Loader;
 use sessions::Desk;
 use stage::Stage;
 
@@ -46,19 +48,19 @@ pub struct App {
     messages: Vec<String>,
     help: bool,
     exporter: Exporter,
-    export: ui::export::Settings,
+    export: panels::export::Settings,
     /// Whether the list of views is open.
     views: bool,
     stage: Option<Stage>,
     /// The database that is open.
     archive: Option<Archive>,
-    triage: ui::triage::Memory,
+    triage: panels::triage::Memory,
     /// Of the first model that has looked at anything.
     manifest: Option<Arc<Manifest>>,
-    hover: ui::tile::Hover,
-    grid: ui::grid::Memory,
-    thumbnails: ui::library::Thumbnails,
-    original: ui::crop::Original,
+    hover: panels::tile::Hover,
+    grid: panels::grid::Memory,
+    thumbnails: panels::library::Thumbnails,
+    original: panels::crop::Original,
     vitals: Vitals,
     desk: Desk,
     /// Where to write a picture of the window once all is done, before closing it.
@@ -82,7 +84,7 @@ pub fn open_window(
             .with_app_id("epsiloscope")
             .with_inner_size([1280.0, 720.0])
             .with_min_inner_size([800.0, 500.0]),
-        wgpu_options: view::graphics(&compute),
+        wgpu_options: renderer::graphics(&compute),
         // Nothing here fades from colour to colour.
         dithering: false,
         ..Default::default()
@@ -92,7 +94,7 @@ pub fn open_window(
             .wgpu_render_state
             .as_ref()
             .ok_or("no graphics device")?;
-        view::install(state);
+        renderer::install(state);
         let mut app = App::new(&context.egui_ctx, compute, models, paths);
         // A picture of the window for a document is no work to keep.
         if let Some(home) = Home::usual().filter(|_| screenshot.is_none()) {
@@ -135,19 +137,19 @@ impl App {
             messages: Vec::new(),
             help: false,
             exporter: Exporter::new(compute.device.clone(), context.clone()),
-            export: ui::export::Settings::default(),
+            export: panels::export::Settings::default(),
             views: false,
             stage: None,
             archive: None,
-            triage: ui::triage::Memory::new(Thumbnailer::new(None, {
+            triage: panels::triage::Memory::new(Thumbnailer::new(None, {
                 let wake = context.clone();
                 move || wake.request_repaint()
             })),
             manifest: None,
             hover: None,
-            grid: ui::grid::Memory::default(),
-            thumbnails: ui::library::Thumbnails::default(),
-            original: ui::crop::Original::default(),
+            grid: panels::grid::Memory::default(),
+            thumbnails: panels::library::Thumbnails::default(),
+            original: panels::crop::Original::default(),
             vitals: Vitals::default(),
             screenshot: None,
         };
@@ -162,7 +164,7 @@ impl App {
         let wake = context.clone();
         let cache = Some(home.thumbnails());
         let thumbnailer = Thumbnailer::new(cache, move || wake.request_repaint());
-        self.triage = ui::triage::Memory::new(thumbnailer);
+        self.triage = panels::triage::Memory::new(thumbnailer);
         self.desk.settle_in(home);
         self
     }
@@ -185,7 +187,7 @@ impl App {
     pub fn ui(&mut self, ui: &mut egui::Ui) {
         let mut actions = self.panels(ui);
         let context = ui.ctx().clone();
-        ui::keys::read(&context, &mut self.state, &mut actions);
+        keys::read(&context, &mut self.state, &mut actions);
         for action in actions {
             self.act(&context, action);
         }

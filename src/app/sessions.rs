@@ -9,9 +9,7 @@ use egui::ViewportCommand;
 
 use super::App;
 use crate::error::Result;
-use crate::results::Row;
-use crate::session::{self, Home, Missing, Opened, Rescue, Session, Snapshot};
-use crate::state::{History, State};
+use crate::session::{self, History, Home, Missing, Opened, Rescue, Row, Session, Snapshot, State};
 
 /// Seconds between two autosaves.
 const AUTOSAVE_EVERY: f64 = 3.0;
@@ -297,7 +295,7 @@ impl App {
     }
 
     /// Pictures that were missing and are found again go back to their places.
-    pub(super) fn found_again(&mut self, found: Vec<(Missing, crate::state::Entry)>) {
+    pub(super) fn found_again(&mut self, found: Vec<(Missing, crate::session::Entry)>) {
         for (missing, entry) in found {
             let before = self.desk.missing.iter();
             let before = before.filter(|other| other.place < missing.place).count();

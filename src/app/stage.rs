@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use egui::ViewportCommand;
 
 use super::App;
-use crate::jobs::{Lane, MOST_ROWS, Request};
-use crate::results::Row;
-use crate::state::{Presenting, State, wanted};
+use crate::compute::{Lane, MOST_ROWS, Request};
+use crate::session::{Presenting, Row, State, wanted};
 
 /// What a presentation needs besides the window.
 pub(super) struct Stage {

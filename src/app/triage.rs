@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::App;
-use crate::archive::{self, Archive};
+use super::loader::Wanted;
+use super::panels::{self, Takeaway};
 use crate::error::Error;
-use crate::loader::Wanted;
-use crate::state::{Page, Triage};
+use crate::session::{Page, Triage};
 use crate::triage::Progress;
-use crate::ui::{self, Takeaway};
+use crate::triage::reader::{self, Archive};
 
 impl App {
     /// Opens the database that the state names, unless it is open; hears what it says.
@@ -62,9 +62,9 @@ impl App {
         self.triage.refresh(&self.state.triage);
     }
 
-    fn take_in(&mut self, news: archive::News) {
+    fn take_in(&mut self, news: reader::News) {
         match news {
-            archive::News::Contents(contents) => {
+            reader::News::Contents(contents) => {
                 let shown = self.triage.contents.scan;
                 if shown.is_some() && shown != contents.scan {
                     self.triage.forget();
@@ -72,8 +72,8 @@ impl App {
                 }
                 self.triage.contents = contents;
             }
-            archive::News::Trouble(error) => self.messages.push(error.to_string()),
-            archive::News::Closed(error) => {
+            reader::News::Trouble(error) => self.messages.push(error.to_string()),
+            reader::News::Closed(error) => {
                 self.messages.push(error.to_string());
                 self.archive = None;
                 self.state.triage.database = None;
@@ -90,7 +90,7 @@ impl App {
 
     /// Begins the scan that is set up; asks for a place for its results if there is none.
     pub(super) fn start_scan(&mut self) {
-        match ui::triage::order(&self.state) {
+        match panels::triage::order(&self.state) {
             Some(order) => {
                 self.state.triage.scanning = Some(order);
                 self.state.triage.paused = false;
@@ -132,7 +132,7 @@ impl App {
         };
         if let Some(plan) = &table.plan {
             let before = self.state.models.clone();
-            if plan.models != before && plan.models.len() <= crate::jobs::MOST_ROWS {
+            if plan.models != before && plan.models.len() <= crate::compute::MOST_ROWS {
                 self.state.models.clone_from(&plan.models);
                 self.forget_rows(&before);
             }

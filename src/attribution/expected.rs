@@ -10,14 +10,14 @@ use super::Input;
 use super::averaging::{Averaging, Comparison, Sample};
 use super::integrated::{between, difference};
 use super::probe::Probe;
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 
 /// Where the background pictures come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Background {
-    /// Crops of the bundled photographs ([`crate::samples::background`]).
+    /// Crops of the bundled photographs ([`crate::data::samples::background`]).
     #[default]
     Bundled,
     /// The open library.
@@ -59,7 +59,7 @@ impl ExpectedGradients {
         let comparison = Comparison::new(&input.pixels, references.clone());
         let (seed, pixels) = (self.seed, input.pixels.clone());
         let samples = (0..self.samples as u64).map(move |number| {
-            let mut rng = generator(seed, number);
+            let mut rng = noise_rng(seed, number);
             let reference = &references[rng.random_range(0..references.len())];
             let way = difference(&pixels, reference);
             Sample {

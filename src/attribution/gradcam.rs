@@ -3,8 +3,7 @@
 
 use super::probe::Probe;
 use super::{Attribution, Explainer, Input};
-use crate::descent::gradient;
-use crate::model::{Classifier, tensor_values};
+use crate::model::{Classifier, gradient, tensor_values};
 
 /// One pass up and one back to the last feature map.
 pub(super) struct GradCam {

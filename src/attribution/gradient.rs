@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Input;
 use super::averaging::{Averaging, Sample};
 use super::probe::Probe;
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 
 /// Settings of SmoothGrad.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl SmoothGrad {
     pub(super) fn start(self, probe: Probe, input: &Input) -> Averaging {
         let pixels = input.pixels.clone();
         let samples = (0..self.samples as u64).map(move |number| {
-            let mut rng = generator(self.seed, number);
+            let mut rng = noise_rng(self.seed, number);
             let noisy = pixels.iter().map(|value| {
                 let noise: f32 = StandardNormal.sample(&mut rng);
                 value + self.sigma * noise

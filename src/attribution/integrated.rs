@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::averaging::{Averaging, Comparison, Sample};
 use super::probe::Probe;
 use super::{Fill, Input, gauss_legendre, trapezoid};
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::model::Classifier;
 
@@ -118,13 +118,13 @@ impl IntegratedGradients {
             Baseline::Fill(fill) => vec![fill.of(input, model)?],
             Baseline::Uniform(_) => numbers
                 .map(|number| {
-                    let mut rng = generator(self.seed, number);
+                    let mut rng = noise_rng(self.seed, number);
                     (0..length).map(|_| rng.random()).collect()
                 })
                 .collect(),
             Baseline::Gaussian { sigma, .. } => numbers
                 .map(|number| {
-                    let mut rng = generator(self.seed, number);
+                    let mut rng = noise_rng(self.seed, number);
                     let mut noise = || -> f32 { StandardNormal.sample(&mut rng) };
                     (0..length).map(|_| sigma * noise()).collect()
                 })

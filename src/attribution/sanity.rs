@@ -3,8 +3,8 @@
 
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::descent::generator;
-use crate::model::foreign::Source;
+use crate::data::random::noise_rng;
+use crate::model::import::Source;
 use crate::model::{CRITIC, Weights};
 
 /// What is randomised, from the output down; each stage includes the one before.
@@ -48,7 +48,7 @@ fn scramble(values: &mut [f32], number: u64) {
     let count = values.len() as f32;
     let mean = values.iter().sum::<f32>() / count;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / count;
-    let mut rng = generator(0, number);
+    let mut rng = noise_rng(0, number);
     for value in values {
         let noise: f32 = StandardNormal.sample(&mut rng);
         *value = mean + variance.sqrt() * noise;

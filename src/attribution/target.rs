@@ -1,6 +1,7 @@
 //! What is explained: a class, or the difference of two, as a logit or as a probability.
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::{AttackOptions, class_number, default_models, file_stem};
 use crate::attack::{Attack, Goal};
-use crate::device::{Backend, Compute};
+use crate::compute::{Attacked, Backend, Compute, Look, attack_once, flipped_before, flips};
+use crate::data::picture::to_rgb;
 use crate::error::{Error, Result};
-use crate::jobs::{Attacked, Look, attack_once, flipped_before, flips, top};
-use crate::model::{Classifier, write_atomically, zoo};
-use crate::picture::to_rgb;
+use crate::evaluate::top;
+use crate::files::write_atomically;
+use crate::model::{Classifier, zoo};
 
 /// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
 #[derive(Debug, Args)]

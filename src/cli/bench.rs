@@ -12,16 +12,16 @@ use rand::RngExt;
 use serde::Serialize;
 
 use super::default_models;
-use crate::attack::{Attack, AttackRun};
+use crate::attack::{Attack, AttackRun, Norm};
 use crate::attribution::{Input, IntegratedGradients, Method, Score, Target, explain};
+use crate::compute::{Backend, Compute};
 use crate::data::Batch;
-use crate::descent::{Norm, generator};
-use crate::device::{Backend, Compute};
+use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::evaluate::predict;
-use crate::memory;
-use crate::model::{Classifier, tensor_values, write_atomically, zoo};
-use crate::state::Sight;
+use crate::files::write_atomically;
+use crate::model::{Classifier, memory, tensor_values, zoo};
+use crate::session::Sight;
 use crate::synthesis::{Material, Run, Synthesis};
 use crate::train::{Preset, TrainConfig, Training};
 
@@ -263,7 +263,7 @@ impl Bench<'_> {
 /// Noise in [0, 1] of the size that `model` takes.
 fn pictures(model: &Classifier, count: usize, device: &Device) -> Tensor<4> {
     let [h, w] = model.manifest().input;
-    let mut rng = generator(0, 0);
+    let mut rng = noise_rng(0, 0);
     let values: Vec<f32> = (0..count * 3 * h * w).map(|_| rng.random()).collect();
     Tensor::from_data(TensorData::new(values, [count, 3, h, w]), device)
 }

@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use super::attack::save_png;
 use super::class_number;
+use crate::compute::{Backend, Compute, Contrast, Contrasted, Frame, HeatStyle, PLACES, contrast};
 use crate::counterfactual::{Counterfactual, Overlap, overlap};
-use crate::device::{Backend, Compute};
+use crate::data::Picture;
+use crate::data::mask::{self, Finder, TrueMask};
+use crate::data::picture::unit_planes;
 use crate::error::Result;
 use crate::evaluate::masks::resized;
-use crate::jobs::{Contrast, Contrasted, PLACES, contrast};
-use crate::mask::{self, Finder, TrueMask};
-use crate::model::{write_atomically, zoo};
-use crate::picture::{Picture, unit_planes};
-use crate::view::{Frame, HeatStyle};
+use crate::files::write_atomically;
+use crate::model::zoo;
 
 /// Turns a picture into what it would be were it of another class.
 #[derive(Debug, Args)]

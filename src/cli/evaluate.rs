@@ -7,11 +7,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{AttackOptions, default_models};
 use crate::attack::Goal;
+use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
-use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::{Report, evaluate};
-use crate::model::{write_atomically, zoo};
+use crate::files::write_atomically;
+use crate::model::zoo;
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ pub struct EvaluateArguments {
     clean: bool,
     /// More attacks, each as NORM:EPS:STEPS, for instance linf:8/255:20.
     #[arg(long = "attack", value_parser = parse_attack)]
-    attacks: Vec<(crate::descent::Norm, f32, usize)>,
+    attacks: Vec<(crate::attack::Norm, f32, usize)>,
     #[command(flatten)]
     options: AttackOptions,
     /// Folder for the results.
@@ -41,12 +42,12 @@ pub struct EvaluateArguments {
     backend: Backend,
 }
 
-fn parse_attack(text: &str) -> Result<(crate::descent::Norm, f32, usize), String> {
+fn parse_attack(text: &str) -> Result<(crate::attack::Norm, f32, usize), String> {
     let parts: Vec<&str> = text.split(':').collect();
     let [norm, epsilon, steps] = parts[..] else {
         return Err("an attack is written NORM:EPS:STEPS".into());
     };
-    let norm = <crate::descent::Norm as clap::ValueEnum>::from_str(norm, true)?;
+    let norm = <crate::attack::Norm as clap::ValueEnum>::from_str(norm, true)?;
     let steps = steps
         .parse()
         .map_err(|_| format!("`{steps}` is no number of steps"))?;

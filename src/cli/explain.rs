@@ -9,17 +9,18 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::{AttackOptions, attack::save_png, class_number, default_models, file_stem};
+use super::attack::save_png;
+use super::{AttackOptions, class_number, default_models, file_stem};
 use crate::attack::{Attack, Goal};
 use crate::attribution::{
     Attribution, Curves, CurvesRun, Explanation, Gap, Input, Target, explain, gini,
 };
-use crate::device::{Backend, Compute};
+use crate::compute::{Backend, Blend, Compute, HeatMap, HeatStyle, Palette, Sign, attack_once};
 use crate::error::Result;
-use crate::export::npy;
-use crate::jobs::{attack_once, top_two};
-use crate::model::{Classifier, write_atomically, zoo};
-use crate::view::{Blend, HeatMap, HeatStyle, Palette, Sign};
+use crate::evaluate::top_two;
+use crate::export::arrays::npy;
+use crate::files::write_atomically;
+use crate::model::{Classifier, zoo};
 use options::MethodOptions;
 
 /// Explain one picture, or measure the maps of a data set.

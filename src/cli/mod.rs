@@ -12,16 +12,15 @@ mod report;
 mod scan;
 mod seeds;
 mod synthesis;
+mod synthetic_cracks;
 mod train;
-mod walls;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::attack::{Attack, Goal};
-use crate::descent::Norm;
-use crate::device::{Backend, Compute};
+use crate::attack::{Attack, Goal, Norm};
+use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, zoo};
 
@@ -83,7 +82,7 @@ enum Command {
     /// Train a classifier.
     Train(train::TrainArguments),
     /// Make up a data set of cracked and clean walls, with masks, to try things on.
-    Walls(walls::WallsArguments),
+    Walls(synthetic_cracks::WallsArguments),
 }
 
 /// The attack, as the headless commands take it.

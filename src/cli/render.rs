@@ -10,18 +10,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{AttackOptions, default_models, parse_epsilon};
 use crate::attack::Goal;
-use crate::device::{Backend, Compute};
+use crate::compute::{Backend, Compute};
+use crate::data::Picture;
 use crate::error::{Error, Result};
-use crate::export;
-use crate::figure::{Figure, Size, Spread, shots};
-use crate::film::{self, Film, Footage, Format, Motion};
-use crate::headless::Headless;
-use crate::model::{write_atomically, zoo};
-use crate::picture::Picture;
-use crate::session::{self, has_session_name};
-use crate::state::{Column, State};
+use crate::export::arrays;
+use crate::export::figure::{Figure, Size, Spread, shots};
+use crate::export::film::{self, Film, Footage, Format, Motion};
+use crate::export::headless::Headless;
+use crate::files::write_atomically;
+use crate::model::zoo;
+use crate::session::{self, Column, State, has_session_name};
+use crate::tasks::Watch;
 use crate::triage::Fingerprint;
-use crate::watch::Watch;
 
 /// Draw what the window shows, or would show of some pictures, into files.
 ///
@@ -314,14 +314,14 @@ impl RenderArguments {
         let shots = shots(&computed, state, engine, watch)?;
         for (path, kind) in files {
             match kind {
-                Kind::Figure => crate::figure::write(figure, &shots, path)?,
+                Kind::Figure => crate::export::figure::write(figure, &shots, path)?,
                 Kind::Csv => {
                     let shot = &shots[0];
-                    let table = export::epsilon_csv(&shot.state, &shot.rows);
+                    let table = arrays::epsilon_csv(&shot.state, &shot.rows);
                     write_atomically(path, table.as_bytes())?;
                 }
                 Kind::Film | Kind::Data => {
-                    export::write(path, &shots)?;
+                    arrays::write(path, &shots)?;
                 }
             }
             println!("{}", path.display());

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 
 use super::{AttackOptions, default_models, parse_epsilon};
 use crate::attack::Goal;
-use crate::device::{Backend, Compute};
+use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;
 use crate::triage::{

@@ -9,10 +9,12 @@ use serde::Serialize;
 
 use super::attack::save_png;
 use super::{class_number, default_models, file_stem};
-use crate::device::{Backend, Compute};
+use crate::compute::{Backend, Compute};
+use crate::data::picture::{montage, unit_planes};
+use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, tensor_values, write_atomically, zoo};
-use crate::picture::{Crop, Picture, montage, unit_planes};
+use crate::files::write_atomically;
+use crate::model::{Classifier, tensor_values, zoo};
 use crate::synthesis::{
     Aim, Distances, History, Kept, Material, Run, Seeds, Start, Synthesis, Task, Unit, distances,
 };
@@ -323,7 +325,7 @@ impl Options {
             };
             let (planes, whole) = montage(&kept.unit_planes(), count, size);
             let (planes, [h, w]) = enlarged(&planes, whole, self.zoom);
-            let image: RgbImage = crate::picture::to_rgb(&planes, [h, w]);
+            let image: RgbImage = crate::data::picture::to_rgb(&planes, [h, w]);
             let image = image::DynamicImage::from(image).into_rgba8();
             // The last one stays for a while.
             let pause = if frame + 1 == frames { 1500 } else { 60 };

@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 
 use super::Dataset;
 use super::augmentation::{Augmentation, Colours};
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 
 /// Pictures, their labels and their numbers in the data set.
 pub struct Batch {
@@ -42,7 +42,7 @@ impl<'a> Batches<'a> {
         seed: u64,
         epoch: usize,
     ) -> Self {
-        let mut rng = generator(seed, epoch as u64);
+        let mut rng = noise_rng(seed, epoch as u64);
         let mut order: Vec<usize> = if augmentation.balance {
             balanced(dataset, &mut rng)
         } else {
@@ -94,7 +94,7 @@ impl<'a> Batches<'a> {
     fn extend_augmented(&self, number: usize, values: &mut Vec<f32>) {
         // Streams below 2^32 belong to the shuffling of epochs.
         let stream = ((self.epoch as u64 + 1) << 32) | number as u64;
-        let mut rng = generator(self.seed, stream);
+        let mut rng = noise_rng(self.seed, stream);
         let Augmentation {
             padding,
             flip,

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use image::{Rgb, RgbImage};
 
+use super::labels::CIFAR10;
 use super::{Dataset, Entry, Listing, Split};
 use crate::error::{Error, Result};
-use crate::model::labels::CIFAR10;
 
 const SIDE: usize = 32;
 /// Bytes of a record.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::Dataset;
+use super::picture::{self, Picture};
 use crate::error::{Error, Result};
-use crate::picture::{self, Picture};
 
 /// Classes and pictures by class number, both in alphabetical order.
 pub(super) type Listed = (Vec<String>, Vec<(usize, PathBuf)>);

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use image::DynamicImage;
 
+use super::picture::{self, Picture, has_picture_name};
 use super::{Split, cifar, folder, split_folder};
 use crate::error::{Error, Result};
-use crate::picture::{self, Picture, has_picture_name};
 
 /// Longest list of paths, in bytes.
 const LONGEST_LIST: u64 = 256 << 20;

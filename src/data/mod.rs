@@ -8,7 +8,13 @@ mod augmentation;
 mod batches;
 mod cifar;
 mod folder;
+pub mod labels;
 mod listing;
+pub mod mask;
+pub mod picture;
+pub mod random;
+pub mod samples;
+pub mod thumbnails;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +23,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub use augmentation::Augmentation;
 pub use batches::{Batch, Batches};
 pub use listing::{Entry, Listing};
+pub use picture::{Crop, Origin, Picture};
 
 use crate::error::{Error, Result};
 

@@ -5,8 +5,8 @@ use image::{ImageBuffer, Luma};
 
 use crate::counterfactual::{Overlap, otsu, overlap};
 use crate::data::Dataset;
+use crate::data::mask::{self, Finder, TrueMask};
 use crate::error::Result;
-use crate::mask::{self, Finder, TrueMask};
 
 /// The masks that lie beside the pictures of `data` ([`Finder`]), by picture.
 ///

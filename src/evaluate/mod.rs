@@ -6,12 +6,12 @@ pub mod uncertainty;
 
 use std::time::Instant;
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
 use serde::Serialize;
 
-use crate::attack::Attack;
+use crate::attack::{Attack, Norm};
 use crate::data::Dataset;
-use crate::descent::Norm;
 use crate::model::{Classifier, tensor_values};
 
 /// Pictures attacked at a time.
@@ -163,6 +163,24 @@ fn largest(logits: Tensor<2>) -> Vec<usize> {
     let classes = logits.argmax(1).into_data().convert::<i32>();
     let classes = classes.try_into_vec::<i32>().expect("class numbers");
     classes.into_iter().map(|class| class as usize).collect()
+}
+
+/// The class with the highest probability.
+pub fn top(probabilities: &[f32]) -> usize {
+    let best = probabilities
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(b.1));
+    best.map_or(0, |(class, _)| class)
+}
+
+/// The two classes with the highest probabilities; the same twice if there is but one.
+pub fn top_two(probabilities: &[f32]) -> [usize; 2] {
+    let first = top(probabilities);
+    let others = probabilities.iter().enumerate();
+    let others = others.filter(|(class, _)| *class != first);
+    let second = others.max_by(|a, b| a.1.total_cmp(b.1));
+    [first, second.map_or(first, |(class, _)| class)]
 }
 
 fn batch(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::memory;
+use super::memory;
 
 /// Pixels of one chunk on the CPU: eight pictures of 32×32, about 15 ms of gradients on two cores, so
 /// that a slider that is moved meanwhile hardly waits.

@@ -3,45 +3,12 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
-use super::compiled::{Compiled, Pixels};
+use super::cpu::{Compiled, Pixels};
 use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
-
-/// Which feature map is meant, and how gradients come back from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cut {
-    /// The stage whose output it is, 0 for the stem; without one, the last stage.
-    pub stage: Option<usize>,
-    /// Whether gradients pass the last ReLU before the cut as if it were not there: the "fake
-    /// ReLU" of paper A, which revives what a dead unit hides.
-    pub fake_relu: bool,
-}
-
-impl Cut {
-    /// The last feature map, with true gradients.
-    pub const LAST: Self = Self {
-        stage: None,
-        fake_relu: false,
-    };
-
-    /// How many of a network's `all` stages are passed.
-    pub fn stages(self, all: usize) -> usize {
-        self.stage.map_or(all, |stage| stage.min(all))
-    }
-}
-
-/// A network cut in three, so that attributions and inversions can stop at either cut.
-pub trait Network: Send + Sync {
-    /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
-    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4>;
-    /// Pooled representation `[n, d]` of a feature map.
-    fn embed(&self, features: Tensor<4>) -> Tensor<2>;
-    /// Logits `[n, k]` of a representation.
-    fn logits(&self, embedding: Tensor<2>) -> Tensor<2>;
-}
+use crate::model::{Cut, Network, gradient};
 
 /// A network with its normaliser and labels; pixels are in [0, 1] outside.
 ///
@@ -222,12 +189,12 @@ impl Classifier {
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
         let Some(compiled) = &self.compiled else {
-            return crate::descent::gradient(&x, |x| loss(self.features_at(x, cut)));
+            return gradient(&x, |x| loss(self.features_at(x, cut)));
         };
         let features = compiled.forward(&pixels(x.clone()), cut, true);
         let data = TensorData::new(features.values.clone(), features.shape);
         let at = Tensor::from_data(data, &self.device);
-        let (losses, gradient) = crate::descent::gradient(&at, loss);
+        let (losses, gradient) = gradient(&at, loss);
         let values = compiled.backward(&features, &tensor_values(gradient));
         let gradient = Tensor::from_data(TensorData::new(values, x.dims()), &self.device);
         (losses, gradient)

@@ -1,10 +1,11 @@
 //! What networks are built of: convolutions, normalised or not, and how their tensors are named.
 
+use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train, conv2d};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, activation::relu};
+use burn::tensor::{Device, Tensor};
 
-use super::convolution::convolve;
+use super::cpu::training::convolve;
 #[cfg(feature = "tch")]
 use super::libtorch;
 

@@ -6,9 +6,9 @@ use burn::tensor::module::{adaptive_avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, FloatDType, Tensor};
 
-use super::classifier::{Cut, Network};
 use super::config::{Block, ResNetConfig, Stem};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, rectified};
+use crate::model::network::{Cut, Network};
 
 /// Two or three convolutions around a shortcut.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use burn::tensor::module::{adaptive_avg_pool2d, linear};
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::classifier::{Cut, Network};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, double_and_add};
 use crate::error::{Error, Result};
+use crate::model::network::{Cut, Network};
 
 /// The shape of a [`UNet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

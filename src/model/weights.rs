@@ -4,7 +4,7 @@
 //! stranger's file can neither run code nor ask for more memory than the file is long.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
@@ -12,7 +12,8 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView, serialize};
 
 use super::layers::{Parameters, Role, Visitor};
-use crate::error::{Error, Result};
+use crate::error::{Error, Mismatch, Result};
+use crate::files::write_atomically;
 
 /// The longest header that the format allows, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
@@ -43,53 +44,6 @@ pub struct Weights {
     pub tensors: BTreeMap<String, Array>,
     /// Free text by key.
     pub metadata: BTreeMap<String, String>,
-}
-
-/// Which tensors of a file do not fit a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mismatch {
-    /// Tensors the network has and the file has not.
-    pub missing: Vec<String>,
-    /// Tensors the file has and the network has not.
-    pub extra: Vec<String>,
-    /// Name, shape in the file, shape in the network.
-    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
-}
-
-impl Mismatch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.extra.is_empty() && self.misshapen.is_empty()
-    }
-}
-
-impl std::fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const SHOWN: usize = 12;
-        let mut list = |title: &str, names: Vec<String>| -> std::fmt::Result {
-            if names.is_empty() {
-                return Ok(());
-            }
-            let more = names.len().saturating_sub(SHOWN);
-            let shown = names[..names.len() - more].join(", ");
-            write!(f, "{title} ({}): {shown}", names.len())?;
-            writeln!(
-                f,
-                "{}",
-                if more > 0 {
-                    format!(" and {more} more")
-                } else {
-                    String::new()
-                }
-            )
-        };
-        list("missing", self.missing.clone())?;
-        list("not part of the network", self.extra.clone())?;
-        let misshapen = self
-            .misshapen
-            .iter()
-            .map(|(name, found, wanted)| format!("{name} is {found:?} and should be {wanted:?}"));
-        list("wrong shape", misshapen.collect())
-    }
 }
 
 struct Save<'a>(&'a mut BTreeMap<String, Array>);
@@ -324,19 +278,4 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
             .collect(),
         _ => return None,
     })
-}
-
-/// Writes `bytes` beside `path` and renames: a reader meets the old file or the new one.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let writing = |error: std::io::Error| Error::io(path, "write", error);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(writing)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(writing)?;
-    file.write_all(bytes).map_err(writing)?;
-    file.as_file().sync_all().map_err(writing)?;
-    file.persist(path).map_err(|error| writing(error.error))?;
-    Ok(())
 }

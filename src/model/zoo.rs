@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::foreign::{self, Source};
+use super::import::Source;
 use super::{Classifier, Weights};
 use crate::error::{Error, Result};
+use crate::model::import;
 
 /// A model inside the program's own file.
 pub struct Bundled {
@@ -95,7 +96,7 @@ pub fn is_bundled(name: &str) -> bool {
 
 /// The path that the name of a model is, if it is neither a bundled one's id nor a description.
 pub fn path(name: &str) -> Option<&Path> {
-    (!is_bundled(name) && !foreign::is_inline(name)).then(|| Path::new(name))
+    (!is_bundled(name) && !import::is_inline(name)).then(|| Path::new(name))
 }
 
 /// The same name from wherever the program is started: paths of files that are there become absolute.
@@ -108,7 +109,7 @@ pub fn absolute(name: &str) -> String {
 /// What the model of that name is: a bundled one by its id, any other by the path of its file.
 ///
 /// # Errors
-/// As [`foreign::open`]; a name that is neither lists the bundled ids.
+/// As [`import::open`]; a name that is neither lists the bundled ids.
 pub fn source(name: &str, device: &Device) -> Result<Source> {
     let path = Path::new(name);
     if let Some(bundled) = bundled(name) {
@@ -117,8 +118,8 @@ pub fn source(name: &str, device: &Device) -> Result<Source> {
             .map(Source::Weights)
             .map_err(|reason| Error::model(path, reason));
     }
-    if foreign::is_inline(name) {
-        return foreign::open_inline(name, device);
+    if import::is_inline(name) {
+        return import::open_inline(name, device);
     }
     if !path.exists() {
         let ids = BUNDLED.each_ref().map(|bundled| bundled.id).join(", ");
@@ -127,7 +128,7 @@ pub fn source(name: &str, device: &Device) -> Result<Source> {
             format!("no such file, nor one of the bundled models: {ids}"),
         ));
     }
-    foreign::open(path, device)
+    import::open(path, device)
 }
 
 /// The tensors of a residual network; see [`source`].

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Session, VERSION};
+use super::record::{Session, VERSION};
+use crate::compute::MOST_ROWS;
 use crate::error::{Error, Result};
-use crate::jobs::MOST_ROWS;
-use crate::model::write_atomically;
+use crate::files::write_atomically;
 
 /// What the names of session files end with.
 pub const EXTENSION: &str = "epsiloscope";

@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rayon::prelude::*;
 
-use super::{FileRecord, PictureRecord, Session, read};
+use super::record::{FileRecord, PictureRecord, Session};
+use super::state::State;
+use super::{Entry, read};
+use crate::data::{Origin, Picture, samples};
 use crate::error::{Error, Result};
-use crate::picture::{Origin, Picture};
-use crate::samples;
-use crate::state::{Entry, State};
 
 /// A session as it could be restored.
 pub struct Opened {

@@ -1,7 +1,7 @@
 //! Pictures made by a classifier: what it takes for the same, what it takes for a class, what
 //! excites one of its units (paper A, sections 3.2 to 3.4).
 //!
-//! All three are the one loop of [`crate::descent`] with another objective and another start.
+//! All three are the one loop of [`crate::attack::descent`] with another objective and another start.
 
 mod distance;
 mod gaussian;
@@ -123,7 +123,7 @@ pub struct Synthesis {
     /// Steps.
     pub iterations: usize,
     /// Share of the last step that the next one keeps; see
-    /// [`crate::descent::Descent::with_momentum`].
+    /// [`crate::attack::Descent::with_momentum`].
     pub momentum: f32,
     /// Whether steps shrink to nothing along half a cosine over the iterations.
     pub anneal: bool,

@@ -1,9 +1,10 @@
 //! What syntheses minimise.
 
-use burn::tensor::{Tensor, activation::log_softmax};
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
 
 use super::{Aim, Synthesis, Task};
-use crate::descent::{self, Objective};
+use crate::attack::Objective;
 use crate::model::{Classifier, Cut, tensor_values};
 
 /// What is read off the network.
@@ -150,7 +151,7 @@ pub(super) fn variation_gradient(x: &Tensor<4>) -> Tensor<4> {
         let length = (down.square() + right.square() + SMOOTH).sqrt();
         length.mean_dims(&[1, 2, 3]).reshape([-1])
     };
-    descent::gradient(x, variation).1
+    crate::model::gradient(x, variation).1
 }
 
 /// Rounds the total variation's kink at flat places: (1/255)², so that less than a grey level counts

@@ -8,7 +8,8 @@ use super::objective::{Goal, variation_gradient};
 use super::spectrum::Spectrum;
 use super::start::{Material, start};
 use super::{Synthesis, Task};
-use crate::descent::{Ball, Descent, Norm, Objective, generator, per_picture};
+use crate::attack::{Ball, Descent, Norm, Objective, per_picture};
+use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values};
 
@@ -133,7 +134,7 @@ impl Run {
         if reach == 0 {
             return objective.gradient(self.current());
         }
-        let mut rng = generator(self.config.seed, SHIFTS + self.done as u64);
+        let mut rng = noise_rng(self.config.seed, SHIFTS + self.done as u64);
         let shift: [i64; 2] = std::array::from_fn(|_| rng.random_range(-reach..=reach));
         let shifted = self.current().clone().roll(&shift, &[2, 3]);
         let (losses, gradient) = objective.gradient(&shifted);

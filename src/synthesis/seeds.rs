@@ -6,7 +6,7 @@ use std::path::Path;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::gaussian::Gaussian;
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 use crate::model::{Array, Precision, Weights};
 
@@ -197,7 +197,7 @@ impl ClassGaussian {
     }
 
     fn draw(&self, seed: u64, number: u64) -> Vec<f32> {
-        let mut rng = generator(seed, number);
+        let mut rng = noise_rng(seed, number);
         let mut normal = move || -> f32 { StandardNormal.sample(&mut rng) };
         let mut picture = self.mean.clone();
         for direction in &self.directions {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
 use super::{Seeds, Start, Synthesis, Task};
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 
 /// What a synthesis may need besides its settings.
@@ -51,7 +51,7 @@ fn one(
     number: u64,
 ) -> Result<Vec<f32>> {
     let length = 3 * size[0] * size[1];
-    let mut rng = generator(config.seed, number);
+    let mut rng = noise_rng(config.seed, number);
     let given = |pictures: Option<&[f32]>, which: &str| {
         let missing = || Error::Config(format!("{which} to begin at is missing"));
         let mut each = pictures.unwrap_or_default().chunks_exact(length).cycle();

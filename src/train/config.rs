@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{Schedule, ScheduleKind};
-use crate::attack::Attack;
+use crate::attack::{Attack, Norm};
 use crate::data::Augmentation;
-use crate::descent::Norm;
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, ResNetConfig, Stem};
 

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
+use crate::data::random::noise_rng;
 use crate::data::same_class;
-use crate::descent::generator;
 use crate::error::{Error, Result};
 use crate::model::{
     Array, Manifest, Parameters, ResNet, ResNetConfig, Role, Stem, UNet, UNetConfig, Visitor,
@@ -19,7 +19,7 @@ use crate::model::{
 pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> ResNet {
     let mut network = ResNet::zeros(config, device);
     network.visit(&mut Init {
-        rng: generator(seed, STREAM),
+        rng: noise_rng(seed, STREAM),
         still: None,
     });
     network
@@ -120,7 +120,7 @@ fn take_known_classes(
 pub fn random_unet(config: &UNetConfig, seed: u64, device: &Device) -> UNet {
     let mut network = UNet::zeros(config, device);
     network.visit(&mut Init {
-        rng: generator(seed, STREAM - 1),
+        rng: noise_rng(seed, STREAM - 1),
         still: Some("out.weight"),
     });
     network

@@ -69,7 +69,7 @@ impl<Row: Serialize + DeserializeOwned> Metrics<Row> {
         let bytes = writer
             .into_inner()
             .map_err(|error| writing(error.to_string()))?;
-        crate::model::write_atomically(&self.path, &bytes)
+        crate::files::write_atomically(&self.path, &bytes)
     }
 }
 

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use super::adam::Adam;
 use super::gradients::{collect, track};
 use super::init;
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 use crate::model::{Normalizer, UNet, UNetConfig, tensor_values};
 
 /// Pictures, their masks, and the group (photograph) each belongs to.
@@ -84,7 +84,7 @@ fn train(
     let mut adam = Adam::new([0.9, 0.999], 0.0);
     for epoch in 0..config.epochs {
         let mut order = training.to_vec();
-        order.shuffle(&mut generator(config.seed, epoch as u64));
+        order.shuffle(&mut noise_rng(config.seed, epoch as u64));
         let rate = RATE * (1.0 - epoch as f64 / config.epochs as f64);
         for chunk in order.chunks(BATCH) {
             let mut tracked = track(&network);

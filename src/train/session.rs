@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::{Device, Int, Tensor, activation::log_softmax};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor};
 
 use super::checkpoint::{self, Checkpoint, Networks, Position};
 use super::config::{EpsilonSchedule, TrainConfig};
 use super::gradients::{Average, collect, track};
+use super::init;
 use super::progress::{EpochMetrics, Metrics, bar};
+use super::sgd::Sgd;
 use super::statistics::absorb;
-use super::{init, sgd::Sgd};
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::foreign::{self, Source};
+use crate::model::import::{self, Source};
 use crate::model::{Manifest, Weights, numbers_beside};
 
 /// The BLAKE3 hash of some content.
@@ -34,7 +34,7 @@ impl Fingerprint {
             }
             Source::Graph(_, manifest) => {
                 say(&mut hasher, manifest);
-                let described = foreign::described(name).and_then(|said| said.file);
+                let described = import::described(name).and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());
                 read(&mut hasher, &file)?;
                 for beside in numbers_beside(&file) {

@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::database::Database;
 use super::store::Aim;
 use super::table::Table;
-use crate::descent::generator;
+use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 
 /// How points are laid out.
@@ -146,7 +146,7 @@ pub fn pca(rows: &[&[f32]], count: usize) -> Option<Pca> {
         column -= &mean;
     }
     let variance = columns.norm_squared();
-    let mut rng = generator(0, 0);
+    let mut rng = noise_rng(0, 0);
     let kept = (count + BESIDE).min(width);
     let mut basis = DMatrix::from_fn(width, kept, |_, _| StandardNormal.sample(&mut rng));
     for _ in 0..ROUNDS {
@@ -218,7 +218,7 @@ pub fn tsne(rows: &[&[f32]]) -> Result<Vec<[f32; 2]>> {
     let scale = START / (spread / points.len() as f32).sqrt().max(f32::MIN_POSITIVE);
     let second = |point: &[f32]| point.get(1).copied().unwrap_or_default();
     // Equal points must not begin at one place, where nothing would part them.
-    let mut rng = generator(0, 0);
+    let mut rng = noise_rng(0, 0);
     let mut apart = |value: f32| {
         let noise: f32 = StandardNormal.sample(&mut rng);
         value * scale + 0.01 * START * noise

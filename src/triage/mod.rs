@@ -16,6 +16,7 @@ pub mod map;
 mod matrix;
 mod plan;
 pub mod query;
+pub mod reader;
 pub mod report;
 mod scan;
 mod schema;

@@ -1,8 +1,8 @@
 //! Laws of attacks on a tiny random network, which they leave as it is.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
-use epsiloscope::attack::{Attack, AttackRun, Goal};
-use epsiloscope::descent::{Ball, Norm};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use epsiloscope::attack::{Attack, AttackRun, Ball, Goal, Norm};
 use epsiloscope::evaluate::predict;
 use epsiloscope::model::{Classifier, Cut, Network, ResNet, Weights};
 

@@ -9,7 +9,7 @@ use epsiloscope::attribution::{
     Method, Occlusion, PartitionShap, Rule, Score, Target, box_blur, explain, gauss_legendre, gini,
     randomised, spearman, ssim, trapezoid,
 };
-use epsiloscope::model::foreign::Source;
+use epsiloscope::model::import::Source;
 use epsiloscope::model::{Classifier, Cut, Network, zoo};
 
 use crate::common::{largest_difference, message, tiny_classifier, tiny_manifest, values};

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use epsiloscope::descent::generator;
+use epsiloscope::data::random::noise_rng;
 use epsiloscope::error::Result;
-use epsiloscope::model::foreign::{self, Source};
+use epsiloscope::model::import::{self, Source};
 use epsiloscope::model::zoo;
 use rand::{Rng, RngExt};
 use tempfile::tempdir;
@@ -37,7 +37,7 @@ fn fixtures(extensions: &[&str]) -> Vec<PathBuf> {
 
 fn open(path: &Path) -> Result<()> {
     let device = Device::flex();
-    let source = foreign::open(path, &device)?;
+    let source = import::open(path, &device)?;
     if let Source::Weights(_) = &source {
         zoo::classifier(&source, path, &device)?;
     }
@@ -287,7 +287,7 @@ fn mutated_files_do_no_harm() {
     assert!(sound.len() > 12, "{} fixtures", sound.len());
     let (mut refused, mut slowest) = (0, Duration::ZERO);
     for case in 0..CASES {
-        let mut rng = generator(77, case as u64);
+        let mut rng = noise_rng(77, case as u64);
         let (extension, bytes) = &sound[case % sound.len()];
         let bytes = mutate(bytes, &mut rng);
         let path = folder.path().join(format!("case.{extension}"));

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use epsiloscope::descent::generator;
+use epsiloscope::data::Picture;
+use epsiloscope::data::random::noise_rng;
 use epsiloscope::error::Error;
-use epsiloscope::picture::Picture;
 use image::codecs::gif::GifEncoder;
 use image::{
     DynamicImage, Frame, GrayAlphaImage, GrayImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb,
@@ -59,7 +59,7 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 }
 
 fn noise(width: u32, height: u32) -> DynamicImage {
-    let mut rng = generator(5, 0);
+    let mut rng = noise_rng(5, 0);
     RgbImage::from_fn(width, height, |_, _| {
         Rgb([rng.random(), rng.random(), rng.random()])
     })
@@ -73,7 +73,7 @@ fn open(path: &Path) -> Picture {
 #[test]
 fn what_is_no_picture_is_refused_by_name() {
     let folder = tempdir().expect("a folder");
-    let mut rng = generator(9, 0);
+    let mut rng = noise_rng(9, 0);
     let mut random: Vec<u8> = (0..4096).map(|_| rng.random()).collect();
     // No format begins like this.
     random[0] = 0x13;

@@ -1,6 +1,6 @@
 //! How many pictures models take at once, and what failures mean.
 
-use epsiloscope::jobs::Trouble;
+use epsiloscope::compute::Trouble;
 use epsiloscope::model::Budget;
 
 #[test]

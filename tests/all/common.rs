@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use epsiloscope::attack::Norm;
 use epsiloscope::data::Augmentation;
-use epsiloscope::descent::{Norm, generator};
+use epsiloscope::data::random::noise_rng;
 use epsiloscope::error::Result;
 use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
@@ -84,7 +85,7 @@ pub(crate) fn message_naming<T>(path: &Path, result: Result<T>) -> String {
 
 /// A tensor `[n, 3, side, side]` of random pictures in [0, 1).
 pub(crate) fn random_pictures(count: usize, side: usize, seed: u64) -> Tensor<4> {
-    let mut rng = generator(seed, 0);
+    let mut rng = noise_rng(seed, 0);
     let values: Vec<f32> = (0..count * 3 * side * side).map(|_| rng.random()).collect();
     Tensor::from_data(
         TensorData::new(values, [count, 3, side, side]),
@@ -119,7 +120,7 @@ pub(crate) fn tiny_manifest(classes: usize) -> Manifest {
 /// A network with random numbers everywhere, also in its running statistics.
 pub(crate) fn tiny_network(classes: usize, seed: u64) -> ResNet {
     let mut network = ResNet::zeros(&tiny_config(classes), &Device::flex());
-    network.visit(&mut Fill(generator(seed, 0)));
+    network.visit(&mut Fill(noise_rng(seed, 0)));
     network
 }
 
@@ -155,7 +156,7 @@ impl Visitor for Fill {
 /// Writes `count` noisy PNGs of a colour into `folder`.
 pub(crate) fn write_pictures(folder: &Path, colour: [u8; 3], count: usize, side: u32, seed: u64) {
     std::fs::create_dir_all(folder).expect("a folder can be made");
-    let mut rng = generator(seed, 1);
+    let mut rng = noise_rng(seed, 1);
     for number in 0..count {
         let picture = RgbImage::from_fn(side, side, |_, _| {
             Rgb(colour.map(|value| {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::counterfactual::{Counterfactual, Generator, one_hot, otsu, overlap, translate};
+use epsiloscope::data::samples::synthetic_cracks::wall;
 use epsiloscope::model::{
     CRITIC, Manifest, Normalizer, Parameters, Precision, Role, UNet, UNetConfig, Visitor, Weights,
 };
-use epsiloscope::samples::textures::wall;
 use epsiloscope::train::counterfactual::losses;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -119,7 +119,7 @@ const SHAPE: UNetConfig = UNetConfig {
 
 fn network() -> UNet {
     let mut network = UNet::zeros(&SHAPE, &Device::flex());
-    network.visit(&mut Random(epsiloscope::descent::generator(3, 0)));
+    network.visit(&mut Random(epsiloscope::data::random::noise_rng(3, 0)));
     network
 }
 

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use epsiloscope::counterfactual::{Counterfactual, change, otsu, overlap};
-use epsiloscope::data::{Augmentation, Dataset, Split};
+use epsiloscope::data::mask::seen;
+use epsiloscope::data::samples::synthetic_cracks::{wall, write_data_set};
+use epsiloscope::data::{Augmentation, Crop, Dataset, Picture, Split};
 use epsiloscope::error::Result;
 use epsiloscope::evaluate::predict;
-use epsiloscope::mask::seen;
 use epsiloscope::model::Weights;
-use epsiloscope::picture::{Crop, Picture};
-use epsiloscope::samples::textures::{wall, write_data_set};
 use epsiloscope::train::counterfactual::{
     Checkpoint, CounterfactualConfig, LossWeights, Position, judge, train_counterfactual,
 };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use epsiloscope::engine::{Engine, Failure, Step, Worker};
+use epsiloscope::compute::scheduler::{Engine, Failure, Step, Worker};
 
 /// Longer than anything here takes, however busy the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! The part of a picture that a model sees.
 
-use epsiloscope::picture::{Crop, Picture};
+use epsiloscope::data::{Crop, Picture};
 use image::{DynamicImage, Rgb, RgbImage};
 use proptest::prelude::*;
 

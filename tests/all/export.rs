@@ -1,7 +1,7 @@
 //! The numbers behind plots and pictures, read back.
 
-use epsiloscope::export::{self, epsilon_csv, losses_csv, npy};
-use epsiloscope::figure::Figure;
+use epsiloscope::export::arrays::{self, epsilon_csv, losses_csv, npy};
+use epsiloscope::export::figure::Figure;
 
 use crate::screens::{attacked, made, shots};
 
@@ -89,7 +89,7 @@ fn arrays_are_what_numpy_reads() {
 fn everything_behind_a_figure_goes_into_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let shots = made(&Figure::default());
-    let files = export::write(folder.path(), &shots).expect("files");
+    let files = arrays::write(folder.path(), &shots).expect("files");
     let names: Vec<String> = files
         .iter()
         .map(|file| file.file_name().expect("a name").to_string_lossy().into())

@@ -4,17 +4,16 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use epsiloscope::attribution::{Explanation, Method};
+use epsiloscope::compute::attack_once;
+use epsiloscope::data::picture::to_rgb;
 use epsiloscope::error::Error;
-use epsiloscope::figure::{
+use epsiloscope::export::figure::{
     Cell, Figure, Item, Page, Sheet, Shot, Size, Spread, on_screen, page, png, raster, svg,
 };
-use epsiloscope::headless::Headless;
-use epsiloscope::jobs::attack_once;
+use epsiloscope::export::headless::Headless;
 use epsiloscope::model::zoo;
-use epsiloscope::picture::to_rgb;
-use epsiloscope::session::{self, Session, Snapshot};
-use epsiloscope::state::{Column, State, complete};
-use epsiloscope::watch::Watch;
+use epsiloscope::session::{self, Column, Session, Snapshot, State, complete};
+use epsiloscope::tasks::Watch;
 use resvg::usvg::{Node, Options, Tree};
 
 use crate::screens::{row, shots};
@@ -138,7 +137,7 @@ fn what_is_missing_leaves_a_marked_cell() {
         ..figure()
     };
     let mut shots = shots(&figure, &[0.5]);
-    shots[0].rows[1] = epsiloscope::results::Row::default();
+    shots[0].rows[1] = epsiloscope::session::Row::default();
     shots[0].rows[1].error = Some("the file is broken".into());
     // An attack at another ε stands in for none.
     shots[0].state.attack.epsilon = 0.25;
@@ -284,7 +283,7 @@ fn a_figure_is_plain_data() {
 #[test]
 fn without_a_window_the_same_is_computed() {
     let path = std::path::Path::new("assets/pictures/bird-kingfisher.jpg");
-    let (picture, truth) = epsiloscope::samples::all().remove(0);
+    let (picture, truth) = epsiloscope::data::samples::all().remove(0);
     let mut wanted = State::new(vec!["cifar10-standard".into()]);
     wanted.attack.steps = 2;
     wanted.explanation = Explanation {
@@ -309,7 +308,7 @@ fn without_a_window_the_same_is_computed() {
         cancel: &cancel,
     };
     let mut engine = Headless::new(Device::flex());
-    let shots = epsiloscope::figure::shots(&figure, &wanted, &mut engine, &mut watch);
+    let shots = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
     let shots = shots.unwrap_or_else(|error| panic!("{error}"));
     let Shot { state, rows } = &shots[0];
     assert!(complete(state, rows));
@@ -342,16 +341,16 @@ fn without_a_window_the_same_is_computed() {
     let opened = session::open(&file).expect("the same session");
     assert!(opened.troubles.is_empty());
     let mut other = Headless::new(Device::flex());
-    let again = epsiloscope::figure::shots(&figure, &opened.state, &mut other, &mut watch);
+    let again = epsiloscope::export::figure::shots(&figure, &opened.state, &mut other, &mut watch);
     assert!(bytes(&again.expect("results")) == bytes(&shots));
 
     watch.cancel = &stop;
     wanted.attack.steps = 3;
-    let result = epsiloscope::figure::shots(&figure, &wanted, &mut engine, &mut watch);
+    let result = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
     assert!(matches!(result, Err(Error::Cancelled)));
     watch.cancel = &cancel;
     wanted.models = vec!["no such model".into()];
-    let result = epsiloscope::figure::shots(&figure, &wanted, &mut engine, &mut watch);
+    let result = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
     let Err(Error::Config(message)) = result else {
         panic!("a model that is not there");
     };

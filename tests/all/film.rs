@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use epsiloscope::error::{Error, Result};
-use epsiloscope::figure::{Figure, Shot, Size};
-use epsiloscope::film::{Film, Footage, Format, Motion, gif, mp4, pictures, write};
-use epsiloscope::state::Column;
-use epsiloscope::watch::Watch;
+use epsiloscope::export::figure::{Figure, Shot, Size};
+use epsiloscope::export::film::{Film, Footage, Format, Motion, gif, mp4, pictures, write};
+use epsiloscope::session::Column;
+use epsiloscope::tasks::Watch;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 

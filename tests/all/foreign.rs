@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::descent::gradient;
-use epsiloscope::model::foreign::{Description, NormalizerSource, Source, open_as};
-use epsiloscope::model::{Classifier, Normalizer, zoo};
+use epsiloscope::model::import::{Description, NormalizerSource, Source, open_as};
+use epsiloscope::model::{Classifier, Normalizer, gradient, zoo};
 
 use crate::parity_checks::Values;
 

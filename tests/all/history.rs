@@ -1,7 +1,7 @@
 //! Undo and redo.
 
-use epsiloscope::samples;
-use epsiloscope::state::{History, State};
+use epsiloscope::data::samples;
+use epsiloscope::session::{History, State};
 
 fn start() -> (State, History) {
     let mut state = State::new(vec!["a".into(), "b".into()]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use epsiloscope::picture::Picture;
+use epsiloscope::data::Picture;
 use tempfile::tempdir;
 
 use crate::bad_pictures::file;

@@ -1,7 +1,7 @@
 //! Laws of norms, balls and descents, on analytic objectives.
 
 use burn::tensor::{Device, Tensor};
-use epsiloscope::descent::{Ball, Descent, Norm, Objective, better, per_picture};
+use epsiloscope::attack::{Ball, Descent, Norm, Objective, better, per_picture};
 use proptest::prelude::*;
 
 use crate::common::{bits, cases, check_inside, largest_difference, random_pictures, values};

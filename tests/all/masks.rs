@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use epsiloscope::mask::{self, Finder, TrueMask};
-use epsiloscope::picture::Picture;
+use epsiloscope::data::Picture;
+use epsiloscope::data::mask::{self, Finder, TrueMask};
 use image::{Rgb, RgbImage};
 use tempfile::tempdir;
 

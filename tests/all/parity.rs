@@ -1,7 +1,7 @@
 //! Agreement with PyTorch on the CPU back end.
 
 use burn::tensor::Device;
-use epsiloscope::descent::Norm;
+use epsiloscope::attack::Norm;
 
 use crate::parity_checks::{NETWORKS, check_attacks, check_network, check_pgd};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
-use epsiloscope::attack::{Attack, Goal};
-use epsiloscope::descent::{Ball, Descent, Norm, Objective, per_picture};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use epsiloscope::attack::{Attack, Ball, Descent, Goal, Norm, Objective, per_picture};
 use epsiloscope::model::{Block, Classifier, Manifest, Normalizer, ResNetConfig, Stem, Weights};
 use safetensors::{Dtype, SafeTensors};
 

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use burn::tensor::Device;
-use epsiloscope::attack::Attack;
-use epsiloscope::descent::Norm;
+use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::model::{Precision, Weights};
 use epsiloscope::train::checkpoint::Position;
 use epsiloscope::train::{EpsilonSchedule, Outcome, TrainConfig, train};

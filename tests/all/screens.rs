@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use epsiloscope::figure::{Figure, Shot};
-use epsiloscope::jobs::{Attacked, Brief, Lane, Look, Made, News};
+use epsiloscope::compute::{Attacked, Brief, Frame, Lane, Look, Made, News};
+use epsiloscope::data::Picture;
+use epsiloscope::export::figure::{Figure, Shot};
 use epsiloscope::model::Budget;
-use epsiloscope::picture::Picture;
-use epsiloscope::results::Row;
-use epsiloscope::state::{Column, State};
+use epsiloscope::session::{Column, Row, State};
 use epsiloscope::synthesis::{History, Kept};
-use epsiloscope::view::Frame;
 
 use crate::common::tiny_manifest;
 

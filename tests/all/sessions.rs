@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use epsiloscope::attack::Attack;
-use epsiloscope::descent::{Norm, generator};
+use epsiloscope::attack::{Attack, Norm};
+use epsiloscope::data::random::noise_rng;
+use epsiloscope::data::{Crop, Picture, samples};
 use epsiloscope::error::Result;
-use epsiloscope::picture::{Crop, Picture};
-use epsiloscope::samples;
-use epsiloscope::session::{self, Home, Opened, Session, Snapshot, VERSION};
-use epsiloscope::state::State;
+use epsiloscope::session::{self, Home, Opened, Session, Snapshot, State, VERSION};
 use rand::RngExt;
 use tempfile::tempdir;
 
@@ -244,7 +242,7 @@ fn two_thousand_mutated_sessions_do_no_harm() {
     let folder = tempdir().expect("a folder");
     let good = text(&snapshot(&state(folder.path())));
     let path = folder.path().join("mutated.epsiloscope");
-    let mut rng = generator(7, 0);
+    let mut rng = noise_rng(7, 0);
     let mut opened = 0;
     for _ in 0..2000 {
         let mut bytes = good.clone().into_bytes();

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use epsiloscope::data::picture::unit_planes;
+use epsiloscope::data::{Crop, samples};
 use epsiloscope::evaluate::predict;
 use epsiloscope::model::{Array, Classifier, Precision, Weights, zoo};
-use epsiloscope::picture::{Crop, unit_planes};
-use epsiloscope::samples;
 use tempfile::tempdir;
 
 use crate::common::{bits, random_pictures, tiny_classifier, tiny_manifest, tiny_network, values};

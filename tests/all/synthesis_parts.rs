@@ -1,8 +1,7 @@
 //! What syntheses are made of: cuts, class Gaussians, kept iterates, distances.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::descent::gradient;
-use epsiloscope::model::{Classifier, Cut, Weights};
+use epsiloscope::model::{Classifier, Cut, Weights, gradient};
 use epsiloscope::synthesis::{Gaussian, History, Kept, Seeds, distances, frechet};
 
 use crate::common::{

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use epsiloscope::attack::Attack;
+use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::{Dataset, Split};
-use epsiloscope::descent::Norm;
 use epsiloscope::error::{Error, Result};
 use epsiloscope::evaluate::accuracy;
 use epsiloscope::model::{Classifier, Weights};

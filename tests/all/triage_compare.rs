@@ -4,15 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use epsiloscope::attack::Attack;
-use epsiloscope::descent::Norm;
-use epsiloscope::state::Triage;
-use epsiloscope::thumbnails::Thumbnailer;
+use epsiloscope::app::panels::triage::Memory;
+use epsiloscope::attack::{Attack, Norm};
+use epsiloscope::data::thumbnails::Thumbnailer;
+use epsiloscope::session::Triage;
 use epsiloscope::triage::query::{Moment, NumberColumn};
 use epsiloscope::triage::{
     Database, Examined, Fingerprint, Histogram, Matrix, Plan, Query, Scan, Step, Table,
 };
-use epsiloscope::ui::triage::Memory;
 use tempfile::tempdir;
 
 use crate::common::{BLUE, RED, tiny_classifier, write_pictures};

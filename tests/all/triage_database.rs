@@ -56,7 +56,7 @@ fn mutated_files_give_messages_and_stay_as_they_are() {
     let folder = tempdir().expect("a folder");
     let sound = write(folder.path());
     let path = folder.path().join("mutated.db");
-    let mut rng = epsiloscope::descent::generator(11, 0);
+    let mut rng = epsiloscope::data::random::noise_rng(11, 0);
     let (mut refused, mut opened) = (0, 0);
     for case in 0..2200 {
         let mut bytes = sound.clone();

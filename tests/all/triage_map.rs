@@ -1,13 +1,13 @@
 //! Maps of representations.
 
-use epsiloscope::descent::generator;
+use epsiloscope::data::random::noise_rng;
 use epsiloscope::triage::map::{Layout, Represented, map, pca, tsne};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 /// Rows of twelve numbers around three centres, forty of each.
 fn clusters() -> Vec<Vec<f32>> {
-    let mut rng = generator(3, 0);
+    let mut rng = noise_rng(3, 0);
     let centres: Vec<Vec<f32>> = (0..3)
         .map(|_| (0..12).map(|_| rng.random_range(-6.0..6.0)).collect())
         .collect();

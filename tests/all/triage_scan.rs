@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor};
-use epsiloscope::attack::Attack;
+use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::{Dataset, Split};
-use epsiloscope::descent::Norm;
 use epsiloscope::evaluate;
 use epsiloscope::model::{Classifier, Cut, Network, ResNet};
 use epsiloscope::triage::query::Moment;
@@ -372,7 +371,7 @@ fn tags_views_and_names_are_kept() {
 
 #[test]
 fn another_normaliser_is_another_model() {
-    use epsiloscope::model::foreign::Source;
+    use epsiloscope::model::import::Source;
     use epsiloscope::model::{Normalizer, Weights};
     let mut network = tiny_network(2, 1);
     let mut weights = Weights::of(&mut network);

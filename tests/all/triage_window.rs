@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use epsiloscope::engine::Engine;
-use epsiloscope::jobs::{Explorer, Lane, News, Order, Request};
-use epsiloscope::results::Row;
-use epsiloscope::state::wanted;
+use epsiloscope::compute::scheduler::Engine;
+use epsiloscope::compute::{Explorer, Lane, News, Order, Request};
+use epsiloscope::session::{Row, wanted};
 use epsiloscope::triage::{Database, Plan};
 use tempfile::tempdir;
 

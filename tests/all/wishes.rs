@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use epsiloscope::attribution::{
     Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
 };
-use epsiloscope::jobs::{Attacked, Explained, Lane, Look, Made, News, Request, Which};
+use epsiloscope::compute::{
+    Attacked, Explained, Frame, HeatMap, Lane, Look, Made, News, Palette, Request, Sign, Which,
+};
+use epsiloscope::data::Picture;
 use epsiloscope::model::Budget;
-use epsiloscope::picture::Picture;
-use epsiloscope::results::Row;
-use epsiloscope::state::{Bottom, Column, State, TaskKind, advance, case, complete, wanted};
+use epsiloscope::session::{Bottom, Column, Row, State, TaskKind, advance, case, complete, wanted};
 use epsiloscope::synthesis::{SharedHistory, Task, Unit};
-use epsiloscope::view::{Frame, HeatMap, Palette, Sign};
 
 use crate::common::tiny_manifest;
 

@@ -6,7 +6,7 @@ use egui::accesskit::{NodeId, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use epsiloscope::app::App;
-use epsiloscope::device::Compute;
+use epsiloscope::compute::Compute;
 
 use crate::window::{until, window};
 

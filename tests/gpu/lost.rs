@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use epsiloscope::device::{Backend, Compute};
-use epsiloscope::engine::Engine;
-use epsiloscope::jobs::{Explorer, Lane, News, Request, Subject};
-use epsiloscope::picture::Crop;
-use epsiloscope::samples;
+use epsiloscope::compute::scheduler::Engine;
+use epsiloscope::compute::{Backend, Compute, Explorer, Lane, News, Request, Subject};
+use epsiloscope::data::{Crop, samples};
 
 /// Longer than a look takes on software Vulkan.
 const PATIENCE: Duration = Duration::from_secs(120);

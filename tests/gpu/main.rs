@@ -13,8 +13,8 @@ mod shader;
 mod synthesis;
 mod window;
 
-use epsiloscope::descent::Norm;
-use epsiloscope::device::{Backend, Compute};
+use epsiloscope::attack::Norm;
+use epsiloscope::compute::{Backend, Compute};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A test on the device that all of them share.

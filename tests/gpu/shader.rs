@@ -6,8 +6,8 @@ use burn::tensor::{Tensor, TensorData};
 use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup, WgpuSetupExisting};
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state};
-use epsiloscope::device::Compute;
-use epsiloscope::view::{self, Blend, Frame, HeatMap, HeatStyle, Mode, Palette, Sign, Tile};
+use epsiloscope::app::renderer::{self, Mode, Tile};
+use epsiloscope::compute::{Blend, Compute, Frame, HeatMap, HeatStyle, Palette, Sign};
 
 const SIDE: f32 = 64.0;
 
@@ -23,7 +23,7 @@ pub fn render_state(gpu: &Compute) -> RenderState {
         }),
         RendererOptions::PREDICTABLE,
     );
-    view::install(&state);
+    renderer::install(&state);
     state
 }
 

@@ -1,7 +1,7 @@
 //! Pictures that a model makes, on wgpu as on the CPU.
 
 use burn::tensor::Device;
-use epsiloscope::device::Compute;
+use epsiloscope::compute::Compute;
 use epsiloscope::synthesis::{Material, Run, Synthesis, Task};
 
 use crate::parity_checks::classifier;

@@ -6,7 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::WgpuTestRenderer;
 use epsiloscope::app::App;
-use epsiloscope::device::{Backend, Compute};
+use epsiloscope::compute::{Backend, Compute};
 use epsiloscope::model::zoo;
 
 use crate::shader::render_state;

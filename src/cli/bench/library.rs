@@ -10,14 +10,13 @@ use egui::{Context, Event, Key, Modifiers, PointerButton, Pos2, RawInput, Rect, 
 use image::RgbImage;
 use rand::RngExt;
 
-use super::super::default_models;
 use crate::app::App;
-use crate::attack::Attack;
-use crate::descent::{Norm, generator};
-use crate::device::{Backend, Compute};
+use crate::attack::{Attack, Norm};
+use crate::cli::default_models;
+use crate::compute::{Backend, Compute};
+use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
-use crate::session::{self, Home, Session, Snapshot};
-use crate::state::{Page, Sight, State};
+use crate::session::{self, Home, Page, Session, Sight, Snapshot, State};
 use crate::train::{Architecture, Preset, TrainConfig, Training};
 use crate::triage::{Database, Examined, Fingerprint, Plan, Scan, Step};
 
@@ -69,7 +68,7 @@ pub(super) fn make(folder: &Path, count: usize) -> Result<PathBuf> {
 
 /// Noise around a colour.
 fn picture(number: usize) -> RgbImage {
-    let mut rng = generator(number as u64, 0);
+    let mut rng = noise_rng(number as u64, 0);
     let colour: [u8; 3] = rng.random();
     RgbImage::from_fn(SIDE, SIDE, |_, _| {
         image::Rgb(colour.map(|value| value.saturating_add(rng.random_range(0..64))))

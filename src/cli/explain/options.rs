@@ -10,10 +10,11 @@ use crate::attribution::{
     IntegratedGradients, Masker, Method, Occlusion, PartitionShap, Question, Rule, Score,
     SmoothGrad,
 };
+use crate::compute::background;
+use crate::data::Picture;
+use crate::data::picture::unit_planes;
 use crate::error::{Error, Result};
-use crate::jobs::background;
 use crate::model::Manifest;
-use crate::picture::{Picture, unit_planes};
 
 /// Names of the methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

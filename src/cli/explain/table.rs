@@ -13,8 +13,9 @@ use crate::cli::evaluate::progress;
 use crate::cli::mean::Mean;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::jobs::top_two;
-use crate::model::{Classifier, tensor_values, write_atomically};
+use crate::evaluate::top_two;
+use crate::files::write_atomically;
+use crate::model::{Classifier, tensor_values};
 
 /// What is measured of each map, in the order of [`Line::measures`], and what a better map has.
 const MEASURES: [(&str, &str); 6] = [

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::write_json;
 use crate::cli::synthesis::Settings;
 use crate::cli::{class_number, default_models};
+use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
-use crate::device::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values, zoo};
 use crate::synthesis::{

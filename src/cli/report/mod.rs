@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::model::write_atomically;
+use crate::files::write_atomically;
 
 /// Measure standard against robust models over many pictures.
 #[derive(Debug, Args)]

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use clap::{Args, Subcommand};
 
-use crate::attack::Attack;
-use crate::descent::Norm;
-use crate::device::{Backend, Compute};
+use crate::attack::{Attack, Norm};
+use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
 use crate::train::{

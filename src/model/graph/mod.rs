@@ -16,7 +16,7 @@ pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling};
 pub(in crate::model) use run::Value;
 
 use super::architecture::GraphSummary;
-use super::classifier::{Cut, Network};
+use crate::model::network::{Cut, Network};
 use cuts::Cuts;
 
 /// What an operation reads.

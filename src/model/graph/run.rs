@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::op::{Activation, Convolution, Op, Padding};
 use super::{Graph, Source};
-use crate::model::convolution::convolve;
+use crate::model::cpu::training::convolve;
 use crate::model::layers::rectified;
 
 /// A tensor of one to four axes; those that are missing are ones in front.

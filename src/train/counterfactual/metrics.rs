@@ -6,8 +6,7 @@ use super::step::Terms;
 use crate::counterfactual::Generator;
 use crate::data::Dataset;
 use crate::evaluate::classes::Confusion;
-use crate::evaluate::probabilities;
-use crate::jobs::top;
+use crate::evaluate::{probabilities, top};
 use crate::model::{Classifier, tensor_values};
 
 /// One line of `metrics.csv`.

@@ -7,12 +7,13 @@ use super::config::{CounterfactualConfig, Rates};
 use super::losses::{cross_entropy, distance, identity, labels_of_generated, total_variation};
 use crate::counterfactual::{FAKE, Generator, one_hot, translate};
 use crate::data::Batch;
-use crate::descent::generator as random;
+use crate::data::random::noise_rng as random;
 use crate::error::Result;
 use crate::model::{Classifier, Cut, Manifest, Network, ResNet, UNet, Weights, tensor_values};
 use crate::train::adam::Adam;
 use crate::train::gradients::{Average, collect, track};
-use crate::train::{init, statistics::absorb};
+use crate::train::init;
+use crate::train::statistics::absorb;
 
 /// The terms of one step, before their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::super::table::{Attacked, Record, Side, Table};
+use crate::triage::table::{Attacked, Record, Side, Table};
 
 /// Confidence from which a wrong answer is “confident but wrong”.
 const CONFIDENT: f32 = 0.9;

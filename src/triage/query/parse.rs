@@ -1,7 +1,7 @@
 //! From text to tree, with the place of every mistake.
 
-use super::super::table::Table;
 use super::{ClassColumn, ClassValue, Comparison, Filter, Flag, NumberColumn, Query, Sort, SortBy};
+use crate::triage::table::Table;
 
 /// Words that are no names unless they stand between quotes.
 pub(super) const RESERVED: [&str; 11] = [

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::super::table::{Record, Table};
 use super::{ClassValue, Comparison, Filter, Query, Sort, SortBy};
+use crate::triage::table::{Record, Table};
 
 /// A filter made ready for the records of a table.
 type Test<'a> = Box<dyn Fn(&Record) -> bool + 'a>;

@@ -9,13 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use image::ImageFormat;
 use image::imageops::FilterType;
 
-use super::super::matrix::{Axis, Matrix};
-use super::super::query::Query;
-use super::super::table::{Record, Side, Table};
 use crate::data::Entry;
 use crate::error::Result;
-use crate::figure::escaped;
-use crate::model::write_atomically;
+use crate::files::{escaped, write_atomically};
+use crate::triage::matrix::{Axis, Matrix};
+use crate::triage::query::Query;
+use crate::triage::table::{Record, Side, Table};
 
 /// How many of the worst pictures are shown.
 const WORST: usize = 20;

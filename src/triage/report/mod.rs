@@ -8,7 +8,7 @@ use std::path::Path;
 use super::query::Moment;
 use super::table::{Attacked, Record, Side, Table};
 use crate::error::{Error, Result};
-use crate::model::write_atomically;
+use crate::files::write_atomically;
 
 pub use html::html;
 pub use pictures::copy;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
 
-use super::super::table::Table;
 use crate::data::Entry;
 use crate::error::{Error, Result};
+use crate::triage::table::Table;
 
 /// Copies the files of the records `selected` to `folder` under their own names, with a number where
 /// one is taken; nothing there is overwritten. Records of larger files become PNGs. Returns the paths

@@ -1,10 +1,10 @@
 //! `epsiloscope report counterfactual`: what reviewers of paper B asked.
 
-mod doubt;
-mod scene;
+mod generator_quality;
 mod segmentation;
 mod table;
-mod turning;
+mod test_set;
+mod uncertainty;
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,16 @@ use clap::Args;
 use serde::Serialize;
 
 use super::write_json;
-use crate::device::{Backend, Compute};
+use crate::compute::{Backend, Compute};
+use crate::data::mask::TrueMask;
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
-use crate::mask::TrueMask;
-use crate::model::{UNetConfig, write_atomically};
+use crate::files::write_atomically;
+use crate::model::UNetConfig;
 use crate::train::counterfactual::sheet;
 use crate::train::segmentation::{Masked, SegmentationConfig, cross_validated};
-use scene::Scene;
 use table::{Table, markdown};
+use test_set::Scene;
 
 /// Where among the tables accuracy under attack is.
 const RESILIENCE: usize = 1;
@@ -141,25 +142,25 @@ impl CounterfactualArguments {
     }
 
     fn tables(&self, scene: &Scene, ceiling: Option<&[Vec<f32>]>) -> Result<Vec<Table>> {
-        let [accuracy, f1] = doubt::resilience(scene, self.attacked);
+        let [accuracy, f1] = uncertainty::resilience(scene, self.attacked);
         let mut tables = vec![
-            turning::classification(scene),
+            generator_quality::classification(scene),
             accuracy,
             f1,
-            turning::counterfactuals(scene),
-            turning::faithfulness(scene),
+            generator_quality::counterfactuals(scene),
+            generator_quality::faithfulness(scene),
         ];
         if scene.masks.iter().any(Option::is_some) {
             let table = segmentation::segmentation(scene, &self.data, self.explained, ceiling)?;
             tables.push(table);
         }
-        tables.extend(doubt::uncertainty(scene, self.attacked));
+        tables.extend(uncertainty::uncertainty(scene, self.attacked));
         Ok(tables)
     }
 
     fn report(&self, seeds: &[Vec<Table>]) -> String {
         let resilience = seeds.iter().map(|tables| tables[RESILIENCE].clone());
-        let verdict = doubt::verdict(&resilience.collect::<Vec<_>>());
+        let verdict = uncertainty::verdict(&resilience.collect::<Vec<_>>());
         let count = seeds.first().map_or(0, Vec::len);
         let of_seeds = |index: usize| -> Vec<Table> {
             seeds.iter().map(|tables| tables[index].clone()).collect()

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use super::scene::Scene;
 use super::table::Table;
+use super::test_set::Scene;
 use crate::attribution::{
     Baseline, ExpectedGradients, Fill, Input, IntegratedGradients, Method, Occlusion, Score,
     Target, explain,
 };
 use crate::counterfactual::Overlap;
+use crate::data::mask::TrueMask;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::evaluate::masks::score;
-use crate::mask::TrueMask;
 use crate::model::Classifier;
 
 /// Training pictures that expected gradients compare with.

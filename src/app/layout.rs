@@ -1,0 +1,143 @@
+//! The panels of the window, and what floats over them.
+
+use egui::{CentralPanel, Color32, Context, Panel};
+
+use super::{App, panels};
+use crate::app::panels::Action;
+use crate::session::{Bottom, Home, Page};
+
+impl App {
+    pub(super) fn panels(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if let Some(look) = self.rows.iter().find_map(|row| row.look.as_ref()) {
+            self.manifest = Some(look.manifest.clone());
+        }
+        // Without a look yet, what the last one said: settings must not be clamped to nothing.
+        let (labels, input, stages) = match &self.manifest {
+            Some(manifest) => {
+                let stages = manifest.architecture.stages();
+                (manifest.labels.clone(), manifest.input, stages)
+            }
+            None => (Vec::new(), [32, 32], 0),
+        };
+        let looks = self.rows.iter().filter_map(|row| row.look.as_ref());
+        let labels_differ = looks.into_iter().any(|look| look.manifest.labels != labels);
+        // The window is cleared to the panels' colour, so they need not paint it once more.
+        let style = ui.style().clone();
+        let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);
+        let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
+        let presenting = self.state.presenting;
+        if let Some(presenting) = presenting {
+            panels::stage::magnify(ui.ctx());
+            Panel::top("view").frame(edge).show(ui, |ui| {
+                panels::stage::title(ui, &self.state, presenting);
+            });
+        } else {
+            Panel::top("menu").frame(edge).show(ui, |ui| {
+                let status = panels::menu::Status {
+                    device: &self.device,
+                    busy: self.engine.busy(),
+                    can_undo: self.desk.history.can_undo(),
+                    can_redo: self.desk.history.can_redo(),
+                    recent: &self.desk.recent,
+                    last: self.desk.home.as_ref().map(Home::last),
+                };
+                panels::menu::show(ui, &mut self.state, &status, &mut actions);
+            });
+        }
+        if self.state.page == Page::Triage && presenting.is_none() {
+            panels::triage::show(ui, &mut self.state, &mut self.triage, &mut actions);
+            self.windows(ui.ctx(), &mut actions);
+            return actions;
+        }
+        if presenting.is_none() || self.state.display.timeline {
+            self.bottom(ui, edge, &mut actions);
+        }
+        let sides = presenting.is_none() && self.state.display.filled.is_none();
+        if sides && self.state.display.library {
+            Panel::left("library")
+                .frame(edge)
+                .default_size(190.0)
+                .size_range(120.0..=400.0)
+                .show(ui, |ui| {
+                    panels::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
+                });
+        }
+        if sides && self.state.display.controls {
+            Panel::right("controls")
+                .frame(edge)
+                .default_size(300.0)
+                .size_range(260.0..=500.0)
+                .show(ui, |ui| {
+                    egui::ScrollArea::vertical()
+                        .auto_shrink(false)
+                        .show(ui, |ui| {
+                            panels::controls::show(
+                                ui,
+                                &mut self.state,
+                                (&labels, input, stages),
+                                labels_differ,
+                                &mut self.original,
+                                &mut actions,
+                            );
+                        });
+                });
+        }
+        CentralPanel::default().frame(middle).show(ui, |ui| {
+            panels::grid::show(
+                ui,
+                &mut self.state,
+                &self.rows,
+                &mut self.grid,
+                &mut self.hover,
+                &mut actions,
+            );
+        });
+        self.windows(ui.ctx(), &mut actions);
+        actions
+    }
+
+    /// The panel at the bottom.
+    fn bottom(&mut self, ui: &mut egui::Ui, frame: egui::Frame, actions: &mut Vec<Action>) {
+        Panel::bottom("timeline")
+            .frame(frame)
+            .resizable(true)
+            .default_size(if self.stage.is_some() { 110.0 } else { 150.0 })
+            .min_size(90.0)
+            .show(ui, |ui| {
+                let (state, rows) = (&mut self.state, &self.rows);
+                match state.display.bottom {
+                    Bottom::Epsilon => panels::timeline::show(ui, state, rows),
+                    Bottom::Synthesis => panels::progress::show(ui, state, rows, actions),
+                    Bottom::Units => panels::units::show(ui, state, rows, &mut self.thumbnails),
+                    Bottom::Counterfactual => {
+                        panels::counterfactual::show(ui, state, rows, actions)
+                    }
+                }
+            });
+    }
+
+    /// Windows over the panels.
+    fn windows(&mut self, context: &Context, actions: &mut Vec<Action>) {
+        if let (Some(presenting), Some(stage)) = (self.state.presenting, &self.stage) {
+            let now = context.input(|input| input.time);
+            panels::stage::overlay(context, presenting);
+            panels::stage::hint(context, now - stage.since);
+            // What floats over the window is not for the room.
+            return;
+        }
+        panels::model::show(context, &mut self.state, &self.rows, actions);
+        panels::model::choose_row(context, &self.state, actions);
+        panels::sessions::show(context, &self.desk.rescues, &self.desk.missing, actions);
+        panels::views::show(context, &mut self.views, &mut self.state, actions);
+        panels::export::show(
+            context,
+            &mut self.export,
+            &mut self.state,
+            self.exporter.progress(),
+            actions,
+        );
+        panels::help::show(context, &mut self.help);
+        panels::help::messages(context, &mut self.messages);
+    }
+}

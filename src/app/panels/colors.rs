@@ -1,0 +1,76 @@
+//! Settings of the maps' colours: instant, as they are uniforms.
+
+use egui::{ComboBox, Slider, Ui};
+
+use crate::compute::{Blend, Channels, HeatStyle, Palette, Sign};
+
+/// Draws the settings.
+pub fn show(ui: &mut Ui, style: &mut HeatStyle) {
+    ui.horizontal(|ui| {
+        for sign in Sign::ALL {
+            ui.selectable_value(&mut style.sign, sign, format!("{sign:?}").to_lowercase());
+        }
+    });
+    ui.horizontal(|ui| {
+        for blend in Blend::ALL {
+            let name = match blend {
+                Blend::Grey => "on grey",
+                Blend::Picture => "on the picture",
+                Blend::Alone => "alone",
+            };
+            ui.selectable_value(&mut style.blend, blend, name);
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Colours");
+        ComboBox::from_id_salt("palette")
+            .selected_text(format!("{:?}", style.palette))
+            .show_ui(ui, |ui| {
+                for palette in Palette::ALL {
+                    ui.selectable_value(&mut style.palette, palette, format!("{palette:?}"));
+                }
+            });
+        ui.checkbox(&mut style.locked, "One scale")
+            .on_hover_text("All maps share one scale, so that they can be compared");
+    });
+    ui.horizontal(|ui| {
+        ui.label("Channels");
+        ui.selectable_value(&mut style.channels, Channels::Sum, "sum");
+        ui.selectable_value(&mut style.channels, Channels::Mean, "mean");
+        if ui.small_button("Reset").clicked() {
+            *style = HeatStyle::default();
+        }
+    });
+    for (name, value, range, hint) in [
+        (
+            "Clip",
+            &mut style.percentile,
+            50.0..=100.0,
+            "The colours end at this percentile of the magnitudes",
+        ),
+        (
+            "Top",
+            &mut style.contour,
+            0.0..=50.0,
+            "A line around this share of the pixels, in per cent, those of highest magnitude; 0 draws none",
+        ),
+        (
+            "Hide",
+            &mut style.threshold,
+            0.0..=1.0,
+            "Values below this share of the scale do not show",
+        ),
+        (
+            "Opacity",
+            &mut style.opacity,
+            0.0..=1.0,
+            "How far the colours cover the picture",
+        ),
+    ] {
+        ui.horizontal(|ui| {
+            ui.label(name);
+            let slider = Slider::new(value, range).max_decimals(2);
+            ui.add(slider).on_hover_text(hint);
+        });
+    }
+}

@@ -1,0 +1,317 @@
+//! The panel on the right: attack, attribution, display, picture.
+
+use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
+
+use super::crop::{self, Original};
+use super::{Action, colors, explain, synthesis};
+use crate::app::theme;
+use crate::attack::{Attack, Goal, Norm};
+use crate::model::import;
+use crate::session::{Column, Display, State};
+
+/// Draws the panel; `labels` are the classes, `input` the size and `stages` the
+/// number of stages of the first row's model; `labels_differ` if other rows have other classes.
+pub fn show(
+    ui: &mut Ui,
+    state: &mut State,
+    (labels, input, stages): (&[String], [usize; 2], usize),
+    labels_differ: bool,
+    original: &mut Original,
+    actions: &mut Vec<Action>,
+) {
+    if labels_differ {
+        ui.label(theme::weak(
+            "The models have different labels: classes are chosen by number, and named here as the \
+             first row's model names them.",
+        ));
+    }
+    section(ui, "Attack", |ui| attack(ui, state, labels));
+    section(ui, "Attribution", |ui| {
+        explain::show(ui, state, labels, input[0].min(input[1]), actions);
+    });
+    section(ui, "Synthesis", |ui| {
+        synthesis::show(ui, state, labels, stages);
+    });
+    section(ui, "Map colours", |ui| {
+        colors::show(ui, &mut state.display.heat);
+    });
+    section(ui, "Display", |ui| {
+        display(ui, &mut state.display, &state.models);
+    });
+    if let Some(mut entry) = state.entry().cloned() {
+        section(ui, "Picture", |ui| {
+            crop::show(ui, &mut entry, input, original);
+            truth(ui, &mut entry.truth, labels);
+        });
+        if state.entry() != Some(&entry)
+            && let Some(place) = state.entry_mut()
+        {
+            *place = entry;
+        }
+    }
+}
+
+fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
+    CollapsingHeader::new(egui::RichText::new(title).strong())
+        .default_open(true)
+        .show_unindented(ui, add);
+}
+
+fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {
+    ui.horizontal(|ui| {
+        ui.label("True class");
+        let text = truth.clone().unwrap_or_else(|| "not given".into());
+        ComboBox::from_id_salt("truth")
+            .selected_text(text)
+            .show_ui(ui, |ui| {
+                ui.selectable_value(truth, None, "not given");
+                for label in labels {
+                    ui.selectable_value(truth, Some(label.clone()), label);
+                }
+            });
+    })
+    .response
+    .on_hover_text(
+        "An untargeted attack leaves this class; if it is not given, the predicted one.",
+    );
+}
+
+fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
+    ui.horizontal(|ui| {
+        ui.label("Norm");
+        for (norm, hint) in [
+            (Norm::L2, "Euclidean length of the whole perturbation"),
+            (Norm::Linf, "Largest change of any channel of any pixel"),
+        ] {
+            if ui
+                .selectable_label(state.attack.norm == norm, norm.to_string())
+                .on_hover_text(hint)
+                .clicked()
+            {
+                state.attack.norm = norm;
+                // The same number means something else in another norm.
+                state.attack.epsilon = state.range() / 4.0;
+                state.attack.step_size = None;
+            }
+        }
+        ui.separator();
+        if ui
+            .small_button("FGSM")
+            .on_hover_text(
+                "One full gradient step from the picture itself (Goodfellow et al. 2015)",
+            )
+            .clicked()
+        {
+            let fgsm = Attack::fgsm(state.attack.norm, state.attack.epsilon);
+            state.attack = Attack {
+                goal: state.attack.goal,
+                step_size: None,
+                ..fgsm
+            };
+        }
+        if ui
+            .small_button("PGD-20")
+            .on_hover_text(
+                "Twenty projected gradient steps from a random start (Madry et al. 2018)",
+            )
+            .clicked()
+        {
+            let pgd = Attack::pgd(state.attack.norm, state.attack.epsilon, 20);
+            state.attack = Attack {
+                goal: state.attack.goal,
+                ..pgd
+            };
+        }
+        let untouched = state.attack == Attack::default();
+        if ui
+            .add_enabled(!untouched, egui::Button::new("Reset").small())
+            .clicked()
+        {
+            state.attack = Attack::default();
+        }
+    });
+    epsilon(ui, state);
+    let attack = &mut state.attack;
+    ui.horizontal(|ui| {
+        ui.label("Steps");
+        ui.add(Slider::new(&mut attack.steps, 0..=200).logarithmic(true))
+            .on_hover_text("Gradient steps of each run; 0 shows the start");
+    });
+    step_size(ui, attack);
+    goal(ui, attack, labels);
+    ui.horizontal(|ui| {
+        ui.checkbox(&mut attack.random_start, "Random start")
+            .on_hover_text("Begin at a random point of the ball");
+        ui.label("Runs");
+        ui.add(DragValue::new(&mut attack.restarts).range(1..=20))
+            .on_hover_text("Independent runs from random starts; each picture keeps its best");
+        ui.label("Seed");
+        ui.add(DragValue::new(&mut attack.seed))
+            .on_hover_text("Seed of the random starts");
+    });
+}
+
+fn epsilon(ui: &mut Ui, state: &mut State) {
+    let range = state.range();
+    ui.horizontal(|ui| {
+        ui.label("ε");
+        let mut epsilon = state.attack.epsilon;
+        let value = DragValue::new(&mut epsilon)
+            .range(0.0..=range)
+            .speed(range / 400.0)
+            .max_decimals(4);
+        let mut changed = ui
+            .add(value)
+            .on_hover_text("Largest perturbation, in units of pixels in [0, 1] ([ and ])")
+            .changed();
+        ui.label("=");
+        let mut levels = epsilon * 255.0;
+        let value = DragValue::new(&mut levels)
+            .range(0.0..=range * 255.0)
+            .speed(range * 255.0 / 400.0)
+            .max_decimals(2)
+            .suffix("/255");
+        if ui
+            .add(value)
+            .on_hover_text("The same in units of 8-bit grey levels")
+            .changed()
+        {
+            epsilon = levels / 255.0;
+            changed = true;
+        }
+        if changed {
+            state.set_epsilon(epsilon);
+        }
+        ui.label("of");
+        let mut most = range;
+        let limits = match state.attack.norm {
+            Norm::Linf => 1.0 / 255.0..=1.0,
+            Norm::L2 => 0.05..=50.0,
+        };
+        let value = DragValue::new(&mut most)
+            .range(limits)
+            .speed(range / 200.0)
+            .max_decimals(4);
+        if ui
+            .add(value)
+            .on_hover_text("Right end of the ε timeline")
+            .changed()
+        {
+            *state.range_mut() = most;
+            state.set_epsilon(state.attack.epsilon);
+        }
+    });
+}
+
+fn step_size(ui: &mut Ui, attack: &mut Attack) {
+    ui.horizontal(|ui| {
+        ui.label("Step");
+        let mut automatic = attack.step_size.is_none();
+        let usual = attack.step_for(attack.epsilon);
+        if ui
+            .checkbox(&mut automatic, "2.5·ε/steps")
+            .on_hover_text("The step size in usual use (Madry et al. 2018)")
+            .changed()
+        {
+            attack.step_size = (!automatic).then_some(usual);
+        }
+        match &mut attack.step_size {
+            Some(size) => {
+                ui.add(
+                    DragValue::new(size)
+                        .range(0.0..=10.0)
+                        .speed(0.001)
+                        .max_decimals(4),
+                );
+            }
+            None => {
+                ui.label(theme::weak(theme::epsilon_text(usual)));
+            }
+        }
+    });
+}
+
+fn goal(ui: &mut Ui, attack: &mut Attack, labels: &[String]) {
+    ui.horizontal(|ui| {
+        ui.label("Goal");
+        let name = |class: usize| {
+            labels
+                .get(class)
+                .cloned()
+                .unwrap_or_else(|| format!("class {class}"))
+        };
+        let text = match attack.goal {
+            Goal::Untargeted => "leave the class".into(),
+            Goal::Targeted(class) => format!("become {}", name(class)),
+        };
+        ComboBox::from_id_salt("goal")
+            .selected_text(text)
+            .show_ui(ui, |ui| {
+                ui.selectable_value(&mut attack.goal, Goal::Untargeted, "leave the class");
+                for class in 0..labels.len() {
+                    ui.selectable_value(
+                        &mut attack.goal,
+                        Goal::Targeted(class),
+                        format!("become {}", name(class)),
+                    );
+                }
+            });
+    });
+}
+
+fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
+    ui.horizontal(|ui| {
+        ui.label("Gain");
+        let slider = Slider::new(&mut display.gain, 1.0..=100.0)
+            .logarithmic(true)
+            .prefix("×")
+            .max_decimals(1);
+        ui.add(slider)
+            .on_hover_text("Amplification of the perturbation around grey; its sign is kept");
+    });
+    ui.horizontal_wrapped(|ui| {
+        for (column, shown) in Column::ALL.into_iter().zip(&mut display.shown) {
+            ui.toggle_value(shown, column.name());
+        }
+    });
+    if models.len() > 1 {
+        ui.horizontal(|ui| {
+            ui.label("Rows");
+            for (row, model) in models.iter().enumerate() {
+                let mut shown = display.shows_row(row);
+                // One row at least stays.
+                let last = shown && display.hidden.len() + 1 == models.len();
+                let toggle = egui::Button::selectable(shown, import::title(model));
+                let response = ui.add_enabled(!last, toggle);
+                if response
+                    .on_hover_text("Hidden rows compute nothing")
+                    .clicked()
+                {
+                    shown = !shown;
+                    display.hidden.retain(|&hidden| hidden != row);
+                    if !shown {
+                        display.hidden.push(row);
+                    }
+                }
+            }
+        });
+    }
+    ui.horizontal(|ui| {
+        let mut divided = display.divider.is_some();
+        if ui
+            .checkbox(&mut divided, "Divider")
+            .on_hover_text("Left of it the attacked picture shows the input (D)")
+            .changed()
+        {
+            display.divider = divided.then_some(0.5);
+        }
+        ui.label(theme::weak(format!("zoom ×{:.1}", display.zoom)));
+        if ui
+            .add_enabled(display.zoom > 1.0, egui::Button::new("Fit").small())
+            .on_hover_text("Show the whole picture (double click)")
+            .clicked()
+        {
+            (display.zoom, display.centre) = (1.0, [0.5; 2]);
+        }
+    });
+}

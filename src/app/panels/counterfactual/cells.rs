@@ -1,0 +1,211 @@
+//! The cells of counterfactuals.
+
+use std::sync::Arc;
+
+use egui::{Ui, vec2};
+
+use super::{masked, score};
+use crate::app::panels::tile::{self, Content, Hover};
+use crate::app::panels::top_classes;
+use crate::app::renderer::Mode;
+use crate::app::theme;
+use crate::compute::{Contrasted, Frame};
+use crate::data::Picture;
+use crate::session::{Column, MASK, Row, Showing, State, contrast, mask_values};
+
+/// Height of what is under the picture, in points.
+pub const HEIGHT: f32 = top_classes::HEIGHT;
+
+/// Frames that are or were just on the screen, by the answer they belong to and what decides them.
+#[derive(Default)]
+pub struct Frames(Vec<(Key, Frame)>);
+
+/// An answer, the true mask it is compared with, and numbers.
+type Key = (Arc<Contrasted>, Option<Picture>, Vec<u32>);
+
+/// A few for each of a handful of rows.
+const FRAMES: usize = 16;
+
+impl Frames {
+    fn get(&mut self, key: Key, make: impl FnOnce() -> Frame) -> Frame {
+        if let Some((_, frame)) = self.0.iter().find(|(known, _)| *known == key) {
+            return frame.clone();
+        }
+        let frame = make();
+        self.0.truncate(FRAMES - 1);
+        self.0.insert(0, (key, frame.clone()));
+        frame
+    }
+
+    /// The picture at the share `along` of the way.
+    fn on_the_way(&mut self, answer: &Arc<Contrasted>, along: f32) -> Frame {
+        let key = (answer.clone(), None, vec![along.to_bits()]);
+        self.get(key, || answer.on_the_way(along))
+    }
+
+    /// The mask, as [`mask_values`] has it.
+    fn mask(&mut self, state: &State, answer: &Arc<Contrasted>) -> Frame {
+        let entry = state.entry();
+        let known = entry.and_then(|entry| entry.mask.clone());
+        let crop = entry.map(|entry| entry.crop).unwrap_or_default();
+        let threshold = state.contrasts.threshold_of(answer);
+        let numbers = [crop.at[0], crop.at[1], crop.scale, threshold].map(f32::to_bits);
+        let key = (answer.clone(), known, numbers.to_vec());
+        self.get(key, || {
+            let values = mask_values(state, answer);
+            Frame::from_planes(values, answer.contrast.picture.size())
+        })
+    }
+}
+
+/// What the title says besides the kind of picture.
+pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
+    let (Some(answer), Some(look)) = (&row.contrasted, &row.look) else {
+        return String::new();
+    };
+    let old = if contrast(state, index, row).as_ref() == Some(&answer.contrast) {
+        ""
+    } else {
+        " (old)"
+    };
+    let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
+    let of = match answer.contrast.epsilon {
+        0.0 => String::new(),
+        epsilon => format!(" at ε {epsilon:.3}"),
+    };
+    match column {
+        Column::Return => format!("to {}{of}{old}", name(answer.source)),
+        Column::Change => format!(
+            "{} to {}{of}{old}",
+            name(answer.source),
+            name(answer.target)
+        ),
+        _ => format!("{}{of}{old}", name(answer.target)),
+    }
+}
+
+/// Draws a cell; `id` tells its tile apart.
+pub fn cell(
+    ui: &mut Ui,
+    state: &mut State,
+    row: &Row,
+    (index, column, id): (usize, Column, u64),
+    side: f32,
+    hover: Hover,
+    frames: &mut Frames,
+) -> Hover {
+    let look = row.look.as_ref()?;
+    let answer = row.contrasted.as_ref().filter(|_| look.has_generator);
+    let Some(answer) = answer else {
+        ui.allocate_space(vec2(side, side));
+        match row.contrast_error() {
+            Some(error) => ui.label(theme::error(ui, error)),
+            None if look.has_generator => ui.label(theme::weak("turning…")),
+            None => ui
+                .label(theme::weak("This model has no generator."))
+                .on_hover_text(
+                    "Counterfactuals need a model trained with `epsiloscope train counterfactual`",
+                ),
+        };
+        return None;
+    };
+    if column == Column::Change {
+        return change(ui, state, answer, id, side, hover, frames);
+    }
+    let along = state.contrasts.along;
+    let (frame, seen, class) = match column {
+        Column::Return => (answer.back.clone(), answer.seen_back.clone(), answer.source),
+        _ => (
+            frames.on_the_way(answer, along),
+            answer.seen(along),
+            answer.target,
+        ),
+    };
+    let content = Content {
+        id,
+        first: &frame,
+        second: &answer.contrast.picture,
+        mode: Mode::Picture {
+            split: state.display.divider.unwrap_or(0.0),
+        },
+        divider: true,
+    };
+    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    top_classes::top5(ui, side, index, &look.manifest.labels, &seen, class);
+    over
+}
+
+fn change(
+    ui: &mut Ui,
+    state: &mut State,
+    answer: &Arc<Contrasted>,
+    id: u64,
+    side: f32,
+    hover: Hover,
+    frames: &mut Frames,
+) -> Hover {
+    let threshold = state.contrasts.threshold_of(answer);
+    let (frame, mode) = match state.contrasts.showing {
+        Showing::Heat => {
+            let style = state.display.heat;
+            let scale = answer.heat.scale(&style);
+            let contour = Some(threshold).filter(|threshold| *threshold > 0.0);
+            let mode = Mode::Heat {
+                style,
+                scale,
+                contour,
+            };
+            (answer.heat.frame().clone(), mode)
+        }
+        Showing::Mask => {
+            let mode = Mode::Heat {
+                style: MASK,
+                scale: 1.0,
+                contour: None,
+            };
+            (frames.mask(state, answer), mode)
+        }
+    };
+    let content = Content {
+        id,
+        first: &answer.contrast.picture,
+        second: &frame,
+        mode,
+        divider: false,
+    };
+    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    facts(ui, state, answer, threshold);
+    over
+}
+
+fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
+    ui.spacing_mut().item_spacing.y = 1.0;
+    // First, as a narrow window cuts the rest off.
+    if let Some(score) = score(state, answer) {
+        ui.label(format!("IoU {:.2} · Dice {:.2}", score.iou, score.dice))
+            .on_hover_text(format!(
+                "precision {:.2} · recall {:.2}",
+                score.precision, score.recall
+            ));
+    }
+    let values = answer.heat.values();
+    let inside = masked(&state.contrasts, answer)
+        .filter(|inside| *inside)
+        .count();
+    let share = inside as f32 / values.len().max(1) as f32;
+    let by = match state.contrasts.threshold {
+        None => "Otsu",
+        Some(_) => "chosen",
+    };
+    ui.label(theme::weak(format!(
+        "mask {:.1} %, above {threshold:.3} ({by})",
+        share * 100.0
+    )))
+    .on_hover_text("Share of the pixels that changed more than the threshold");
+    ui.label(theme::weak(format!(
+        "change {:.4} · perceptual {:.2}",
+        answer.change(),
+        answer.distances.perceptual
+    )))
+    .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the critic's features (Zhang et al. 2018, with equal weights)");
+}

@@ -1,0 +1,236 @@
+//! The tab of counterfactuals: settings, what the critics say, and the way there.
+
+use std::sync::Arc;
+
+use egui::{ComboBox, Grid, Slider, Ui};
+use egui_plot::{Line, LineStyle, PlotPoints, VLine};
+
+use super::score;
+use crate::app::panels::{Action, bottom_panel};
+use crate::app::theme;
+use crate::compute::{Contrasted, Look, PLACES};
+use crate::session::{Row, Showing, State};
+
+/// Width of the table and the scores, in points.
+const TABLE: f32 = 330.0;
+/// Classes in the table and the plot besides “fake”.
+const CLASSES: usize = 3;
+
+/// Draws the tab; a press or drag on the plot goes to that place on the way.
+pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
+    let answers = answers(state, rows);
+    let mut looks = rows.iter().filter_map(|row| row.look.as_ref());
+    let able = looks.find(|look| look.has_generator);
+    ui.horizontal(|ui| {
+        bottom_panel::tabs(ui, &mut state.display.bottom);
+        if let Some(look) = able {
+            let otsu = answers.first().map(|(_, _, answer)| answer.otsu);
+            settings(ui, state, &look.manifest.labels, otsu, actions);
+        }
+    });
+    if answers.is_empty() {
+        let error = rows.iter().find_map(Row::contrast_error);
+        ui.label(match (able, error) {
+            (None, _) => theme::weak(
+                "No row's model has a generator of counterfactuals. Models ▸ Cracks in concrete opens one.",
+            ),
+            (Some(_), Some(error)) => theme::error(ui, error),
+            (Some(_), None) => theme::weak("turning…"),
+        });
+        // Or the panel would shrink to this line.
+        ui.allocate_space(ui.available_size());
+        return;
+    }
+    ui.horizontal_top(|ui| {
+        let height = ui.available_height();
+        let layout = egui::Layout::top_down(egui::Align::Min);
+        ui.allocate_ui_with_layout(egui::vec2(TABLE, height), layout, |ui| {
+            // Filled, so that the panel keeps its height.
+            let area = egui::ScrollArea::vertical().auto_shrink(false);
+            area.show(ui, |ui| {
+                for (index, look, answer) in &answers {
+                    if answers.len() > 1 {
+                        let name = egui::RichText::new(&look.manifest.name);
+                        ui.label(name.color(theme::row_text(ui, *index)));
+                    }
+                    table(ui, *index, look, answer);
+                    scores(ui, state, answer);
+                }
+            });
+        });
+        way(ui, state, &answers);
+    });
+}
+
+type Answer<'a> = (usize, &'a Look, &'a Arc<Contrasted>);
+
+fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
+    let shown = rows.iter().enumerate();
+    let shown = shown.filter(|(index, _)| state.display.shows_row(*index));
+    shown
+        .filter_map(|(index, row)| {
+            let look = row.look.as_ref().filter(|look| look.has_generator)?;
+            Some((index, look, row.contrasted.as_ref()?))
+        })
+        .collect()
+}
+
+/// `otsu` is the threshold of the first answer, if there is one.
+fn settings(
+    ui: &mut Ui,
+    state: &mut State,
+    labels: &[String],
+    otsu: Option<f32>,
+    actions: &mut Vec<Action>,
+) {
+    let contrasts = &mut state.contrasts;
+    ui.label("Of");
+    ui.selectable_value(&mut contrasts.attacked, false, "input");
+    ui.selectable_value(&mut contrasts.attacked, true, "attacked")
+        .on_hover_text("Of the attacked picture: watch mask and fakeness while ε changes");
+    ui.label("into");
+    let name = |target: Option<usize>| match target {
+        None => "the other class",
+        Some(class) => labels.get(class).map_or("?", String::as_str),
+    };
+    ComboBox::from_id_salt("contrast class")
+        .width(90.0)
+        .selected_text(name(contrasts.target))
+        .show_ui(ui, |ui| {
+            ui.selectable_value(&mut contrasts.target, None, name(None));
+            for class in 0..labels.len() - 1 {
+                ui.selectable_value(&mut contrasts.target, Some(class), name(Some(class)));
+            }
+        })
+        .response
+        .on_hover_text("Told the class it has, the generator should change nothing");
+    ui.separator();
+    ui.selectable_value(&mut contrasts.showing, Showing::Heat, "heat")
+        .on_hover_text("|x − G(x)| in the colours of the maps, the mask outlined");
+    ui.selectable_value(&mut contrasts.showing, Showing::Mask, "mask")
+        .on_hover_text("Red: in the mask. With a true mask: pale where wrong, blue what is missed");
+    let mut automatic = contrasts.threshold.is_none();
+    let otsu = otsu.unwrap_or(0.05);
+    if ui
+        .checkbox(&mut automatic, "Otsu")
+        .on_hover_text("The threshold that parts changed from unchanged best (Otsu 1979)")
+        .changed()
+    {
+        contrasts.threshold = (!automatic).then_some(otsu);
+    }
+    let mut threshold = contrasts.threshold.unwrap_or(otsu);
+    let slider = Slider::new(&mut threshold, 0.0..=1.0)
+        .logarithmic(true)
+        .smallest_positive(0.001);
+    let response = ui
+        .add(slider.max_decimals(3))
+        .on_hover_text("Change above which a pixel belongs to the mask");
+    // A slider also rounds a value that nobody touched.
+    let touched = response.dragged() || response.clicked() || response.has_focus();
+    if response.changed() && touched {
+        contrasts.threshold = Some(threshold);
+    }
+    ui.separator();
+    if ui
+        .button("Mask…")
+        .on_hover_text("Choose the true mask of the open picture: white on black. A picture of the same name in a folder beside whose name holds “mask” is found by itself.")
+        .clicked()
+    {
+        actions.push(Action::ChooseMask);
+    }
+}
+
+/// The critic's outputs on the way, its table.
+fn table(ui: &mut Ui, index: usize, look: &Look, answer: &Contrasted) {
+    let labels = &look.manifest.labels;
+    let outputs = outputs(answer, labels.len());
+    let percent =
+        |value: Option<&f32>| value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0));
+    Grid::new(("contrast table", index))
+        .num_columns(outputs.len() + 1)
+        .spacing([14.0, 2.0])
+        .striped(true)
+        .show(ui, |ui| {
+            ui.label(theme::weak("the critic sees"));
+            for &output in &outputs {
+                ui.strong(&labels[output]);
+            }
+            ui.end_row();
+            for (name, seen) in [
+                ("picture", &answer.way[0]),
+                ("counterfactual", &answer.way[PLACES - 1]),
+                ("way back", &answer.seen_back),
+                ("G's head, picture", &answer.head),
+            ] {
+                ui.label(name);
+                for &output in &outputs {
+                    ui.label(percent(seen.get(output)));
+                }
+                ui.end_row();
+            }
+        });
+}
+
+/// The classes worth a column: those of the question, some more, and “fake”.
+fn outputs(answer: &Contrasted, count: usize) -> Vec<usize> {
+    let mut outputs = vec![answer.source, answer.target];
+    outputs.extend((0..count - 1).take(CLASSES));
+    let mut seen = Vec::new();
+    for output in outputs {
+        if !seen.contains(&output) && seen.len() < CLASSES {
+            seen.push(output);
+        }
+    }
+    seen.sort_unstable();
+    seen.push(count - 1);
+    seen
+}
+
+fn scores(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>) {
+    let text = match score(state, answer) {
+        Some(score) => format!(
+            "IoU {:.3} · Dice {:.3} · precision {:.3} · recall {:.3}",
+            score.iou, score.dice, score.precision, score.recall
+        ),
+        None => "no true mask of this picture is known".into(),
+    };
+    ui.label(text);
+}
+
+fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
+    let plot = bottom_panel::plot(ui, "way").x_axis_label("from the picture to its counterfactual");
+    let along = f64::from(state.contrasts.along);
+    let response = plot.show(ui, |plot| {
+        plot.set_plot_bounds_x(0.0..=1.0);
+        plot.set_plot_bounds_y(-0.02..=1.05);
+        for (number, (index, look, answer)) in answers.iter().enumerate() {
+            let labels = &look.manifest.labels;
+            for output in outputs(answer, labels.len()) {
+                let places = answer.way.iter().enumerate();
+                let point = |(place, seen): (usize, &Vec<f32>)| {
+                    [place as f64 / (PLACES - 1) as f64, f64::from(seen[output])]
+                };
+                let points: Vec<[f64; 2]> = places.map(point).collect();
+                let style = if number == 0 {
+                    LineStyle::Solid
+                } else {
+                    LineStyle::dashed_loose()
+                };
+                let name = match answers.len() {
+                    1 => labels[output].clone(),
+                    _ => format!("row {}: {}", index + 1, labels[output]),
+                };
+                let line = Line::new(name, PlotPoints::from(points)).style(style);
+                plot.line(line.color(theme::row_color(output)).width(2.0));
+            }
+        }
+        let color = plot.ctx().global_style().visuals.strong_text_color();
+        let here = VLine::new("shown", along).color(color).width(2.0);
+        plot.add(here.allow_hover(false));
+        plot.pointer_coordinate()
+    });
+    let held = response.response.dragged() || response.response.is_pointer_button_down_on();
+    if held && let Some(point) = response.inner {
+        state.contrasts.along = point.x.clamp(0.0, 1.0) as f32;
+    }
+}

@@ -1,0 +1,367 @@
+//! Settings of the maps: method, question, checks.
+
+use std::ops::RangeInclusive;
+
+use egui::{ComboBox, DragValue, Ui};
+
+use super::Action;
+use crate::attribution::{
+    Background, Baseline, ClassChoice, ExpectedGradients, Fill, IntegratedGradients, Masker,
+    Method, Question, Rule, Score,
+};
+use crate::session::{Entry, State};
+
+/// Draws the settings; `labels` are the classes and `side` the model's smaller input side.
+pub fn show(
+    ui: &mut Ui,
+    state: &mut State,
+    labels: &[String],
+    side: usize,
+    actions: &mut Vec<Action>,
+) {
+    let method = &mut state.explanation.method;
+    choose_method(ui, method, side);
+    let needs_picture = settings(ui, method, side.max(1), actions);
+    if needs_picture {
+        reference(ui, &mut state.reference, &state.library);
+    }
+    question(ui, &mut state.explanation.question, labels);
+    ui.horizontal(|ui| {
+        ui.label("Checks");
+        ui.toggle_value(&mut state.checks.curves, "Curves")
+            .on_hover_text("Deletion and insertion curves under each map (Petsiuk et al. 2018)");
+        ui.toggle_value(&mut state.checks.sanity, "Randomise")
+            .on_hover_text("Compare each map with those of the model after replacing its weights by noise, from the last layer down (Adebayo et al. 2018)");
+    });
+}
+
+fn choose_method(ui: &mut Ui, method: &mut Method, side: usize) {
+    ui.horizontal(|ui| {
+        ui.label("Method");
+        ComboBox::from_id_salt("method")
+            .selected_text(method.name())
+            .width(190.0)
+            .show_ui(ui, |ui| {
+                for choice in Method::all(side) {
+                    let chosen = choice.name() == method.name();
+                    let (name, about) = (choice.name(), choice.about());
+                    let response = ui.selectable_label(chosen, name).on_hover_text(about);
+                    if response.clicked() && !chosen {
+                        *method = choice;
+                    }
+                }
+            })
+            .response
+            .on_hover_text(method.about());
+    });
+}
+
+/// A labelled number.
+pub(super) fn number(
+    ui: &mut Ui,
+    name: &str,
+    value: &mut usize,
+    range: RangeInclusive<usize>,
+    hint: &str,
+) {
+    ui.label(name);
+    ui.add(DragValue::new(value).range(range))
+        .on_hover_text(hint);
+}
+
+fn baselines(ui: &mut Ui, count: &mut usize) {
+    let hint = "Baselines, whose maps are averaged";
+    number(ui, "Count", count, 1..=100, hint);
+}
+
+pub(super) fn seed(ui: &mut Ui, value: &mut u64) {
+    ui.label("Seed");
+    ui.add(DragValue::new(value))
+        .on_hover_text("Seed of everything random");
+}
+
+/// The chosen method's own settings; whether it compares with another picture.
+fn settings(ui: &mut Ui, method: &mut Method, side: usize, actions: &mut Vec<Action>) -> bool {
+    match method {
+        Method::Gradient | Method::GradientTimesInput | Method::GradCam => false,
+        Method::SmoothGrad(config) => {
+            ui.horizontal(|ui| {
+                number(ui, "Samples", &mut config.samples, 1..=2000, "Noisy copies");
+                ui.label("σ");
+                ui.add(
+                    DragValue::new(&mut config.sigma)
+                        .range(0.0..=1.0)
+                        .speed(0.005),
+                )
+                .on_hover_text("Standard deviation of the noise, of pixels in [0, 1]");
+                seed(ui, &mut config.seed);
+            });
+            false
+        }
+        Method::IntegratedGradients(config) => integrated(ui, config, side),
+        Method::ExpectedGradients(config) => {
+            expected(ui, config, actions);
+            false
+        }
+        Method::PartitionShap(config) => {
+            ui.horizontal(|ui| {
+                let hint = "Pictures shown to the model; arXiv 2307.02500 used 1000";
+                number(ui, "Evaluations", &mut config.evaluations, 4..=5000, hint);
+            });
+            masker(ui, &mut config.masker, side);
+            false
+        }
+        Method::Occlusion(config) => {
+            ui.horizontal(|ui| {
+                let hint = "Side of the covering square, in pixels";
+                number(ui, "Window", &mut config.window, 1..=side, hint);
+                let hint = "Pixels from one place of the window to the next";
+                number(ui, "Stride", &mut config.stride, 1..=side, hint);
+            });
+            fill(ui, &mut config.fill, side);
+            config.fill == Fill::Picture
+        }
+    }
+}
+
+fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> bool {
+    ui.horizontal(|ui| {
+        number(
+            ui,
+            "Steps",
+            &mut config.steps,
+            1..=500,
+            "Gradients on each path",
+        );
+        for (rule, name) in [
+            (Rule::Trapezoid, "trapezoid"),
+            (Rule::GaussLegendre, "Gauss–Legendre"),
+        ] {
+            ui.selectable_value(&mut config.rule, rule, name);
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Baseline");
+        let kinds = [
+            Baseline::Fill(Fill::Black),
+            Baseline::Uniform(10),
+            Baseline::Gaussian {
+                count: 10,
+                sigma: 0.4,
+            },
+        ];
+        let name = |baseline: &Baseline| match baseline {
+            Baseline::Fill(_) => "one picture",
+            Baseline::Uniform(_) => "uniform noise",
+            Baseline::Gaussian { .. } => "Gaussian noise",
+        };
+        ComboBox::from_id_salt("baseline")
+            .selected_text(name(&config.baseline))
+            .show_ui(ui, |ui| {
+                for kind in kinds {
+                    let chosen = name(&kind) == name(&config.baseline);
+                    if ui.selectable_label(chosen, name(&kind)).clicked() && !chosen {
+                        config.baseline = kind;
+                    }
+                }
+            });
+        if ui
+            .small_button("Paper")
+            .on_hover_text("10 × 50 trapezoid steps from uniform noise (arXiv 2307.02500)")
+            .clicked()
+        {
+            *config = IntegratedGradients::default();
+        }
+        if ui
+            .small_button("Fast")
+            .on_hover_text("16 Gauss–Legendre steps from black")
+            .clicked()
+        {
+            *config = IntegratedGradients::fast();
+        }
+    });
+    match &mut config.baseline {
+        Baseline::Fill(choice) => {
+            fill(ui, choice, side);
+            *choice == Fill::Picture
+        }
+        Baseline::Uniform(count) => {
+            ui.horizontal(|ui| {
+                baselines(ui, count);
+                seed(ui, &mut config.seed);
+            });
+            false
+        }
+        Baseline::Gaussian { count, sigma } => {
+            ui.horizontal(|ui| {
+                baselines(ui, count);
+                ui.label("σ");
+                ui.add(DragValue::new(sigma).range(0.0..=2.0).speed(0.01));
+                seed(ui, &mut config.seed);
+            });
+            false
+        }
+    }
+}
+
+fn expected(ui: &mut Ui, config: &mut ExpectedGradients, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        number(ui, "Samples", &mut config.samples, 1..=5000, "Gradients");
+        seed(ui, &mut config.seed);
+    });
+    ui.horizontal(|ui| {
+        ui.label("Background");
+        let bundled = config.background == Background::Bundled;
+        if ui
+            .selectable_label(bundled, "bundled")
+            .on_hover_text("180 crops of the bundled photographs")
+            .clicked()
+        {
+            config.background = Background::Bundled;
+        }
+        let library = config.background == Background::Library;
+        if ui
+            .selectable_label(library, "library")
+            .on_hover_text("The pictures of the open library, at most 200 of them")
+            .clicked()
+        {
+            config.background = Background::Library;
+        }
+        let (folder, hint) = match &config.background {
+            Background::Folder(path) => (true, path.display().to_string()),
+            _ => (
+                false,
+                "The pictures of a folder, at most 200 of them".into(),
+            ),
+        };
+        if ui
+            .selectable_label(folder, "folder…")
+            .on_hover_text(hint)
+            .clicked()
+        {
+            actions.push(Action::ChooseBackground);
+        }
+    });
+}
+
+fn masker(ui: &mut Ui, masker: &mut Masker, side: usize) {
+    ui.horizontal(|ui| {
+        ui.label("Hidden pixels");
+        let blurs = matches!(masker, Masker::Blur(_));
+        if ui.selectable_label(blurs, "blurred").clicked() && !blurs {
+            *masker = Masker::Blur((side / 2).max(1));
+        }
+        if ui.selectable_label(!blurs, "inpainted").clicked() {
+            *masker = Masker::Inpaint;
+        }
+        if let Masker::Blur(width) = masker {
+            number(
+                ui,
+                "by",
+                width,
+                1..=side,
+                "Side of the blurring box, in pixels",
+            );
+        }
+    });
+}
+
+fn fill(ui: &mut Ui, fill: &mut Fill, side: usize) {
+    let choices = [
+        Fill::Black,
+        Fill::White,
+        Fill::Grey,
+        Fill::DatasetMean,
+        Fill::Blurred((side / 4).max(1)),
+        Fill::Picture,
+    ];
+    let same = |a: Fill, b: Fill| std::mem::discriminant(&a) == std::mem::discriminant(&b);
+    ui.horizontal(|ui| {
+        ui.label("Nothing is");
+        ComboBox::from_id_salt("fill")
+            .selected_text(fill.to_string())
+            .show_ui(ui, |ui| {
+                for choice in choices {
+                    let chosen = same(choice, *fill);
+                    let response = ui.selectable_label(chosen, choice.to_string());
+                    if response.clicked() && !chosen {
+                        *fill = choice;
+                    }
+                }
+            })
+            .response
+            .on_hover_text("What stands in place of a pixel that is not there");
+        if let Fill::Blurred(width) = fill {
+            number(
+                ui,
+                "by",
+                width,
+                1..=side,
+                "Side of the blurring box, in pixels",
+            );
+        }
+    });
+}
+
+pub(super) fn reference(ui: &mut Ui, chosen: &mut Option<crate::data::Picture>, library: &[Entry]) {
+    ui.horizontal(|ui| {
+        ui.label("Other picture");
+        let name = |picture: &crate::data::Picture| crate::app::theme::file_name(&picture.path);
+        let text = chosen.as_ref().map_or_else(|| "choose".into(), name);
+        ComboBox::from_id_salt("reference")
+            .selected_text(text)
+            .show_ui(ui, |ui| {
+                for entry in library {
+                    let picture = Some(entry.picture.clone());
+                    ui.selectable_value(chosen, picture, name(&entry.picture));
+                }
+            });
+    });
+}
+
+fn question(ui: &mut Ui, question: &mut Question, labels: &[String]) {
+    ui.horizontal(|ui| {
+        ui.label("Class");
+        class(ui, "class", &mut question.class, labels);
+        let mut compares = question.against.is_some();
+        if ui
+            .checkbox(&mut compares, "minus")
+            .on_hover_text("Explain by how much the class leads over another one")
+            .changed()
+        {
+            question.against = compares.then_some(ClassChoice::Second);
+        }
+        if let Some(other) = &mut question.against {
+            class(ui, "against", other, labels);
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Score");
+        ui.selectable_value(&mut question.score, Score::Probability, "probability")
+            .on_hover_text("Softmax probability, as in arXiv 2307.02500");
+        ui.selectable_value(&mut question.score, Score::Logit, "logit");
+    });
+}
+
+fn class(ui: &mut Ui, id: &str, choice: &mut ClassChoice, labels: &[String]) {
+    let name = |choice: ClassChoice| match choice {
+        ClassChoice::Predicted => "predicted".to_owned(),
+        ClassChoice::True => "true".to_owned(),
+        ClassChoice::Second => "second".to_owned(),
+        ClassChoice::Class(class) => labels
+            .get(class)
+            .cloned()
+            .unwrap_or_else(|| format!("class {class}")),
+    };
+    ComboBox::from_id_salt(id)
+        .width(86.0)
+        .selected_text(name(*choice))
+        .show_ui(ui, |ui| {
+            let classes = (0..labels.len()).map(ClassChoice::Class);
+            for option in [ClassChoice::Predicted, ClassChoice::Second, ClassChoice::True].into_iter().chain(classes) {
+                ui.selectable_value(choice, option, name(option));
+            }
+        })
+        .response
+        .on_hover_text("Predicted and second: the likeliest classes, by each model for each picture. True: the class given for the picture, else what the model says before any attack.");
+}

@@ -1,0 +1,350 @@
+//! The window for figures and films: what is in them, how large, and where they go.
+
+use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
+
+use super::Action;
+use crate::app::theme;
+use crate::cli::parse_epsilon;
+use crate::export::figure::{Figure, Size, Spread};
+use crate::export::film::{Motion, ffmpeg};
+use crate::export::job::Work;
+use crate::session::{Column, State};
+
+/// What is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A figure.
+    Figure,
+    /// A film.
+    Film,
+}
+
+/// What the window keeps from frame to frame.
+#[derive(Default)]
+pub struct Settings {
+    /// What it is open for.
+    pub open: Option<Kind>,
+    /// Whether MP4 films can be written.
+    mp4: bool,
+    /// What came of the last work.
+    pub said: String,
+    /// ε as they are typed.
+    epsilons: String,
+}
+
+impl Settings {
+    /// Opens the window.
+    pub fn open(&mut self, kind: Kind) {
+        self.open = Some(kind);
+        self.said.clear();
+        self.mp4 = ffmpeg().is_some();
+    }
+}
+
+/// The figure, or that of the film's frames.
+fn arranged(state: &mut State, kind: Kind) -> &mut Figure {
+    match kind {
+        Kind::Figure => &mut state.exports.figure,
+        Kind::Film => &mut state.exports.film.figure,
+    }
+}
+
+/// Draws the window, if it is open; `progress` is that of the work under way.
+pub fn show(
+    ctx: &Context,
+    settings: &mut Settings,
+    state: &mut State,
+    progress: Option<f32>,
+    actions: &mut Vec<Action>,
+) {
+    let Some(kind) = settings.open else {
+        return alone(ctx, progress, actions);
+    };
+    let title = match kind {
+        Kind::Figure => "Export figure",
+        Kind::Film => "Export film",
+    };
+    let mut open = true;
+    Window::new(title)
+        .id(egui::Id::unique("export"))
+        .open(&mut open)
+        .default_pos([340.0, 60.0])
+        .default_width(430.0)
+        .collapsible(false)
+        .show(ctx, |ui| {
+            contents(ui, state, kind);
+            if kind == Kind::Film {
+                ui.separator();
+                motion(ui, state, settings.mp4);
+            } else {
+                epsilons(ui, settings, &mut state.exports.figure);
+            }
+            ui.separator();
+            size(ui, arranged(state, kind));
+            parts(ui, arranged(state, kind));
+            ui.separator();
+            match progress {
+                Some(share) => working(ui, share, actions),
+                None => buttons(ui, settings, state, kind, actions),
+            }
+        });
+    if !open {
+        settings.open = None;
+    }
+}
+
+/// The progress of a work whose window is closed.
+fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
+    if let Some(share) = progress {
+        Window::new("Exporting")
+            .anchor(egui::Align2::LEFT_BOTTOM, [12.0, -12.0])
+            .collapsible(false)
+            .show(ctx, |ui| working(ui, share, actions));
+    }
+}
+
+/// Pictures, rows and columns; until they are changed here, those on the screen.
+fn contents(ui: &mut Ui, state: &mut State, kind: Kind) {
+    let models = state.models.iter();
+    let titles: Vec<String> = models
+        .map(|name| crate::model::import::title(name))
+        .collect();
+    let figure = arranged(state, kind).clone();
+    let (mut rows, mut columns) = (figure.rows(state), figure.columns(state));
+    let pictures = state.library.len();
+    let chosen = arranged(state, kind);
+    if kind == Kind::Figure && pictures > 1 {
+        let all = &mut chosen.whole_library;
+        ui.checkbox(all, format!("All {pictures} pictures of the library"))
+            .on_hover_text("One below the other; else the open one alone");
+    }
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Rows");
+        for (row, title) in titles.iter().enumerate() {
+            if toggle(ui, &mut rows, row, title) {
+                chosen.rows.clone_from(&rows);
+            }
+        }
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Columns")
+            .on_hover_text("From left to right in the order in which they are ticked");
+        for column in Column::ALL {
+            if toggle(ui, &mut columns, column, column.name()) {
+                chosen.columns.clone_from(&columns);
+            }
+        }
+    });
+    let own = !chosen.rows.is_empty() || !chosen.columns.is_empty();
+    if ui
+        .add_enabled(own, egui::Button::new("As on the screen"))
+        .on_hover_text("Take rows and columns from the window again")
+        .clicked()
+    {
+        chosen.rows.clear();
+        chosen.columns.clear();
+    }
+}
+
+/// A checkbox that puts something at the end of a list, or takes it out, but not the last thing; whether
+/// it did.
+fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) -> bool {
+    let mut chosen = list.contains(&item);
+    let able = !chosen || list.len() > 1;
+    let changed = ui
+        .add_enabled(able, egui::Checkbox::new(&mut chosen, name))
+        .changed();
+    if changed && chosen {
+        list.push(item);
+    } else if changed {
+        list.retain(|other| *other != item);
+    }
+    changed
+}
+
+fn epsilons(ui: &mut Ui, settings: &mut Settings, figure: &mut Figure) {
+    // Undoing and sessions change them too.
+    if parsed(&settings.epsilons).is_ok_and(|written| written != figure.epsilons) {
+        let epsilons = figure.epsilons.iter().map(ToString::to_string);
+        settings.epsilons = epsilons.collect::<Vec<_>>().join(", ");
+    }
+    ui.horizontal(|ui| {
+        ui.label("ε");
+        let edit = TextEdit::singleline(&mut settings.epsilons)
+            .desired_width(170.0)
+            .hint_text("the one on the screen");
+        let edited = ui
+            .add(edit)
+            .on_hover_text("Several, with commas between, such as 0.1, 0.25 or 2/255, 8/255");
+        if edited.changed()
+            && let Ok(values) = parsed(&settings.epsilons)
+        {
+            figure.epsilons = values;
+        }
+        for (spread, name) in [
+            (Spread::Across, "side by side"),
+            (Spread::Down, "one below the other"),
+        ] {
+            ui.radio_value(&mut figure.spread, spread, name);
+        }
+    });
+    if let Err(error) = parsed(&settings.epsilons) {
+        ui.label(theme::error(ui, error));
+    }
+}
+
+fn parsed(text: &str) -> Result<Vec<f32>, String> {
+    let values = text.split(',').map(str::trim);
+    let values = values.filter(|value| !value.is_empty());
+    values.map(parse_epsilon).collect()
+}
+
+fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
+    let range = state.range();
+    let film = &mut state.exports.film;
+    ui.horizontal(|ui| {
+        let from_zero = Motion::Epsilon {
+            from: 0.0,
+            to: None,
+        };
+        for (motion, name) in [
+            (from_zero, "ε"),
+            (Motion::Synthesis, "Synthesis"),
+            (Motion::Counterfactual, "Counterfactual"),
+        ] {
+            let kind = std::mem::discriminant(&motion);
+            let chosen = std::mem::discriminant(&film.motion) == kind;
+            if ui.radio(chosen, name).clicked() && !chosen {
+                film.motion = motion;
+            }
+        }
+        if let Motion::Epsilon { from, to } = &mut film.motion {
+            let speed = range / 200.0;
+            ui.label("from");
+            let mut end = to.unwrap_or(range);
+            ui.add(DragValue::new(from).range(0.0..=end).speed(speed));
+            ui.label("to");
+            let field = DragValue::new(&mut end).range(*from..=1e3).speed(speed);
+            if ui.add(field).changed() {
+                *to = Some(end);
+            }
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.add(DragValue::new(&mut film.frames).range(2..=5000));
+        ui.label("frames,");
+        ui.add(DragValue::new(&mut film.rate).range(1.0..=100.0));
+        ui.label("a second, the last one for");
+        ui.add(DragValue::new(&mut film.hold).range(0.0..=60.0).speed(0.1));
+        ui.label("s");
+    });
+    if !mp4 {
+        ui.label(theme::weak(
+            "GIF and folders of pictures; for MP4, ffmpeg must be installed.",
+        ));
+    }
+}
+
+fn size(ui: &mut Ui, figure: &mut Figure) {
+    ui.horizontal(|ui| {
+        let width = figure.size.width();
+        let on_paper = matches!(figure.size, Size::Millimetres { .. });
+        if ui.radio(!on_paper, "Pixels").clicked() && on_paper {
+            figure.size = Size::Pixels { width, scale: 2.0 };
+        }
+        if ui.radio(on_paper, "Paper").clicked() && !on_paper {
+            figure.size = Size::Millimetres {
+                width: 180.0,
+                dpi: 300.0,
+            };
+            figure.text = 9.0;
+        }
+        match &mut figure.size {
+            Size::Pixels { width, scale } => {
+                ui.add(DragValue::new(width).range(64.0..=8000.0).prefix("width "));
+                ui.add(
+                    DragValue::new(scale)
+                        .range(0.25..=8.0)
+                        .speed(0.05)
+                        .prefix("× "),
+                )
+                .on_hover_text("Pixels of the file for each unit of the width");
+            }
+            Size::Millimetres { width, dpi } => {
+                ui.add(DragValue::new(width).range(20.0..=1000.0).suffix(" mm"));
+                ui.add(DragValue::new(dpi).range(36.0..=1200.0).suffix(" dpi"));
+            }
+        }
+        ui.add(
+            DragValue::new(&mut figure.text)
+                .range(4.0..=100.0)
+                .prefix("text "),
+        )
+        .on_hover_text("Height of text, in the unit of the width in pixels");
+    });
+}
+
+fn parts(ui: &mut Ui, figure: &mut Figure) {
+    ui.horizontal_wrapped(|ui| {
+        for (part, name) in [
+            (&mut figure.heads, "Titles"),
+            (&mut figure.names, "Models"),
+            (&mut figure.notes, "Predictions"),
+            (&mut figure.color_bar, "Colour bar"),
+            (&mut figure.caption, "Caption"),
+            (&mut figure.zoomed, "Zoomed as on the screen"),
+            (&mut figure.curves, "Curves"),
+        ] {
+            ui.checkbox(part, name);
+        }
+    });
+}
+
+fn working(ui: &mut Ui, share: f32, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.add(
+            ProgressBar::new(share)
+                .desired_width(300.0)
+                .show_percentage(),
+        );
+        if ui.button("Cancel").clicked() {
+            actions.push(Action::CancelExport);
+        }
+    });
+}
+
+fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions: &mut Vec<Action>) {
+    let (figure, film) = (&state.exports.figure, &state.exports.film);
+    let validity = match kind {
+        Kind::Figure => figure.validate(),
+        Kind::Film => film.validate(),
+    };
+    let validity = validity.and_then(|()| match kind {
+        Kind::Figure => figure.require_cells(state),
+        Kind::Film => Ok(()),
+    });
+    let able = state.entry().is_some() && validity.is_ok();
+    let works = match kind {
+        Kind::Figure => vec![
+            ("Export…", Work::Figure(figure.clone())),
+            ("Copy", Work::Copy(figure.clone())),
+            ("Numbers…", Work::Numbers(figure.clone())),
+        ],
+        Kind::Film => vec![("Export…", Work::Film(film.clone()))],
+    };
+    ui.horizontal(|ui| {
+        for (name, work) in works {
+            if ui.add_enabled(able, egui::Button::new(name)).clicked() {
+                actions.push(Action::Export(Box::new(work)));
+            }
+        }
+        match validity {
+            Ok(()) if !settings.said.is_empty() => ui.label(theme::weak(&settings.said)),
+            Err(error) => ui.label(theme::error(ui, error.to_string())),
+            Ok(()) => ui.label(theme::weak(match kind {
+                Kind::Figure => "PNG or SVG, by the file's ending",
+                Kind::Film => "GIF, MP4 or a folder, by the ending",
+            })),
+        };
+    });
+}

@@ -1,0 +1,356 @@
+//! Models × views: the middle of the window.
+
+use std::sync::Arc;
+
+use egui::{Align, Layout, Ui, UiBuilder, vec2};
+
+use super::tile::{self, Content, Hover};
+use super::{
+    Action, counterfactual, map_quality, read_out, row_header, synthesis_cell, top_classes,
+};
+use crate::app::renderer::Mode;
+use crate::app::theme;
+use crate::compute::{Explained, Frame, Look, Which};
+use crate::session::{Column, Likenesses, Row, Shown, State, case, shared_scale};
+
+/// Height of the column titles, in points.
+const TITLE: f32 = 20.0;
+
+/// Height of what stands below a tile in a presentation, in points.
+const ON_STAGE: f32 = 2.0 * top_classes::BAR + 4.0;
+
+/// What all cells share while a frame is drawn.
+struct Sheet<'a> {
+    rows: &'a [Row],
+    memory: &'a mut Memory,
+    /// Side of a tile, in points.
+    side: f32,
+    /// Points left over below a tile and its strip.
+    room: f32,
+    hover: Hover,
+    /// Where the colours of all maps end, if they share a scale.
+    scale: Option<f32>,
+}
+
+/// What the grid keeps from frame to frame.
+#[derive(Default)]
+pub struct Memory {
+    /// How alike maps are.
+    likenesses: Likenesses,
+    /// Iterates on the screen.
+    stills: synthesis_cell::Stills,
+    /// Counterfactuals on the screen.
+    frames: counterfactual::Frames,
+}
+
+/// Draws a row for each model. `hover` is the pixel under the pointer, from frame to frame.
+pub fn show(
+    ui: &mut Ui,
+    state: &mut State,
+    rows: &[Row],
+    memory: &mut Memory,
+    hover: &mut Hover,
+    actions: &mut Vec<Action>,
+) {
+    if state.entry().is_none() {
+        ui.centered_and_justified(|ui| {
+            ui.label("Open a picture (Ctrl+O), drop one here, or paste one (Ctrl+V).");
+        });
+        return;
+    }
+    let columns = state.display.columns();
+    let space = ui.available_size();
+    let shown: Vec<usize> = (0..rows.len())
+        .filter(|&row| state.display.shows_row(row))
+        .collect();
+    let height = (space.y / shown.len().max(1) as f32).floor();
+    let gap = ui.spacing().item_spacing;
+    let width = (space.x / columns.len().max(1) as f32 - gap.x).floor();
+    let strip = if columns.iter().any(|column| column.map().is_some()) {
+        map_quality::height(state.checks)
+    } else {
+        0.0
+    };
+    let made = if columns.contains(&Column::Synthesis) {
+        synthesis_cell::HEIGHT
+    } else {
+        0.0
+    };
+    let below = if state.presenting.is_some() {
+        // The first lines are all that a room can take in; the rest is cut off.
+        ON_STAGE
+    } else {
+        strip.max(top_classes::HEIGHT + 18.0).max(made) + 3.0 * gap.y
+    };
+    let tallest = height - row_header::HEIGHT - TITLE - below;
+    let side = width.min(tallest).max(48.0);
+    let mut sheet = Sheet {
+        rows,
+        memory,
+        side,
+        room: tallest - side,
+        hover: *hover,
+        scale: shared_scale(state, rows),
+    };
+    let mut found = None;
+    for index in shown {
+        let row = &rows[index];
+        let area = egui::Rect::from_min_size(ui.cursor().min, vec2(space.x, height));
+        ui.scope_builder(UiBuilder::new().max_rect(area), |ui| {
+            ui.set_clip_rect(area.intersect(ui.clip_rect()));
+            row_header::show(ui, state, index, row, actions);
+            let top = ui.cursor().top();
+            for (place, &column) in columns.iter().enumerate() {
+                let left = area.left() + place as f32 * (width + gap.x);
+                let cell_area = egui::Rect::from_min_max(
+                    egui::pos2(left, top),
+                    egui::pos2(left + width, area.bottom()),
+                );
+                ui.scope_builder(UiBuilder::new().max_rect(cell_area), |ui| {
+                    ui.set_clip_rect(
+                        cell_area
+                            .expand2(vec2(gap.x, 0.0))
+                            .intersect(ui.clip_rect()),
+                    );
+                    let over = cell(ui, state, index, column, &mut sheet);
+                    found = found.or(over);
+                });
+            }
+        });
+        ui.advance_cursor_after_rect(area);
+    }
+    *hover = found;
+    if let Some(pixel) = found {
+        read_out::show(ui, state, rows, pixel);
+    }
+}
+
+fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mut Sheet) -> Hover {
+    let row = &sheet.rows[index];
+    let shown = row.nearest(state.attack.epsilon);
+    title(ui, state, index, row, column);
+    let look = row.look.as_ref()?;
+    if let Some(which) = column.map() {
+        return map_cell(ui, state, index, which, sheet);
+    }
+    if column == Column::Synthesis {
+        let place = (index, tile_id(index, column as usize));
+        let stills = &mut sheet.memory.stills;
+        return synthesis_cell::cell(ui, state, row, place, sheet.side, sheet.hover, stills);
+    }
+    if matches!(
+        column,
+        Column::Counterfactual | Column::Change | Column::Return
+    ) {
+        let place = (index, column, tile_id(index, column as usize));
+        let frames = &mut sheet.memory.frames;
+        return counterfactual::cell(ui, state, row, place, sheet.side, sheet.hover, frames);
+    }
+    let attacked = shown
+        .as_ref()
+        .map_or(&look.input, |shown| &shown.attacked.picture);
+    let content = content(index, column, state, &look.input, attacked);
+    let over = tile::tile(ui, sheet.side, &content, &mut state.display, sheet.hover);
+    let bars = |ui: &mut Ui, probabilities: &[f32]| {
+        let labels = &look.manifest.labels;
+        top_classes::top5(ui, sheet.side, index, labels, probabilities, look.label);
+    };
+    match (column, &shown) {
+        (Column::Input, _) => bars(ui, &look.probabilities),
+        (Column::Attacked, Some(shown)) => bars(ui, &shown.attacked.probabilities),
+        (Column::Perturbation, Some(shown)) => facts(ui, state, look, shown),
+        _ => {
+            ui.label(theme::weak("attacking…"));
+        }
+    }
+    over
+}
+
+fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
+    let layout = Layout::left_to_right(Align::Center);
+    let shown = row.nearest(state.attack.epsilon);
+    let (title, note) = match column {
+        Column::Input => ("Input".into(), String::new()),
+        Column::Attacked => (
+            "Attacked".into(),
+            shown.as_ref().map_or_else(String::new, which),
+        ),
+        Column::Perturbation => ("Perturbation".into(), format!("×{:.1}", state.display.gain)),
+        Column::Attribution => map_title(state, index, row, Which::Input),
+        Column::AttackedAttribution => map_title(state, index, row, Which::Attacked),
+        Column::Synthesis => (
+            state.studio.kind().name().into(),
+            synthesis_cell::note(state, row.look.as_ref(), index),
+        ),
+        Column::Counterfactual | Column::Change | Column::Return => (
+            column.name().into(),
+            counterfactual::note(state, index, row, column),
+        ),
+    };
+    ui.allocate_ui_with_layout(vec2(ui.available_width(), TITLE), layout, |ui| {
+        ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
+        ui.add(egui::Label::new(theme::weak(&note)).truncate());
+    });
+}
+
+/// Which class a map is about, of which picture, and whether it is what is wanted.
+fn map_title(state: &State, index: usize, row: &Row, which: Which) -> (String, String) {
+    let explained = row.explained[which as usize].as_ref();
+    let (Some(explained), Some(look)) = (explained, &row.look) else {
+        return ("Attribution".into(), String::new());
+    };
+    let title = explained.case.asks(look);
+    let mut note = match which {
+        Which::Input => String::new(),
+        Which::Attacked => format!("at ε {:.3}", explained.case.epsilon),
+    };
+    if case(state, index, row, which).as_ref() != Some(&explained.case) {
+        note += " (old)";
+    }
+    (title, note)
+}
+
+fn map_cell(
+    ui: &mut Ui,
+    state: &mut State,
+    index: usize,
+    which: Which,
+    sheet: &mut Sheet,
+) -> Hover {
+    let row = &sheet.rows[index];
+    let Some(explained) = &row.explained[which as usize] else {
+        ui.allocate_space(vec2(sheet.side, sheet.side));
+        let text = match row.map_error(which) {
+            Some(error) => theme::error(ui, error),
+            None => theme::weak("explaining…"),
+        };
+        ui.label(text);
+        return None;
+    };
+    let style = state.display.heat;
+    let current = explained.case.explanation == state.explanation;
+    let shared = sheet.scale.filter(|_| current);
+    let scale = shared.unwrap_or_else(|| explained.heat.scale(&style));
+    let contour = (style.contour > 0.0).then(|| {
+        explained
+            .heat
+            .magnitude_at(style.sign, 100.0 - style.contour)
+    });
+    let content = Content {
+        id: tile_id(index, 3 + which as usize),
+        first: &explained.case.picture,
+        second: explained.heat.frame(),
+        mode: Mode::Heat {
+            style,
+            scale,
+            contour,
+        },
+        divider: false,
+    };
+    let over = tile::tile(ui, sheet.side, &content, &mut state.display, sheet.hover);
+    let strip = map_quality::Strip {
+        explained,
+        scale,
+        likenesses: likenesses(sheet, index, which),
+        room: sheet.room,
+    };
+    map_quality::show(ui, sheet.side, &style, &strip);
+    over
+}
+
+/// How alike a map is to the row's other one, and to the other model's.
+fn likenesses(
+    sheet: &mut Sheet,
+    index: usize,
+    which: Which,
+) -> Vec<(String, crate::session::Likeness)> {
+    let rows = sheet.rows;
+    let map = |row: usize, which: Which| rows.get(row)?.explained[which as usize].as_ref();
+    let Some(own) = map(index, which) else {
+        return Vec::new();
+    };
+    let (other, name) = match which {
+        Which::Input => (Which::Attacked, "attacked"),
+        Which::Attacked => (Which::Input, "input"),
+    };
+    // The first row is compared with the second, every other one with the first.
+    let reference = usize::from(index == 0);
+    let model = rows.get(reference).and_then(|row| row.look.as_ref());
+    let model = model.map_or_else(String::new, |look| short_name(&look.manifest.name));
+    // Two models are compared at one ε.
+    let same_epsilon = |map: &&Arc<Explained>| map.case.epsilon == own.case.epsilon;
+    let neighbour = map(reference, which).filter(same_epsilon);
+    let pairs = [(map(index, other), name.into()), (neighbour, model)];
+    pairs
+        .into_iter()
+        .filter_map(|(map, name)| Some((name, sheet.memory.likenesses.of(own, map?)?)))
+        .collect()
+}
+
+/// The last word of a model's name, which tells it from its neighbour.
+fn short_name(name: &str) -> String {
+    name.split_whitespace().last().unwrap_or(name).to_owned()
+}
+
+fn which(shown: &Shown) -> String {
+    let epsilon = shown.attacked.epsilon;
+    if shown.exact {
+        format!("at ε {epsilon:.3}")
+    } else {
+        format!("nearest finished, ε {epsilon:.3}")
+    }
+}
+
+fn tile_id(index: usize, column: usize) -> u64 {
+    (index * Column::ALL.len() + column) as u64
+}
+
+fn content<'a>(
+    index: usize,
+    column: Column,
+    state: &State,
+    input: &'a Frame,
+    attacked: &'a Frame,
+) -> Content<'a> {
+    let divided = column == Column::Attacked;
+    let split = state.display.divider.filter(|_| divided).unwrap_or(0.0);
+    let (first, mode) = match column {
+        Column::Perturbation => {
+            let gain = state.display.gain;
+            (attacked, Mode::Difference { gain })
+        }
+        Column::Attacked => (attacked, Mode::Picture { split }),
+        _ => (input, Mode::Picture { split }),
+    };
+    Content {
+        id: tile_id(index, column as usize),
+        first,
+        second: input,
+        mode,
+        divider: divided,
+    }
+}
+
+/// What is true of the attack on the screen, whatever was asked for.
+fn facts(ui: &mut Ui, state: &State, look: &Look, shown: &Shown) {
+    let attacked = shown.attacked;
+    ui.spacing_mut().item_spacing.y = 1.0;
+    ui.label(theme::weak(format!(
+        "L∞ {} · L2 {:.3}",
+        theme::epsilon_text(attacked.linf),
+        attacked.l2
+    )))
+    .on_hover_text("True norms of the perturbation, in units of pixels in [0, 1]");
+    let inside = if attacked.inside_box {
+        "inside [0, 1]"
+    } else {
+        "leaves [0, 1]"
+    };
+    let steps = format!("{} steps × {}", state.attack.steps, state.attack.restarts);
+    ui.label(theme::weak(format!("{inside} · {steps}")));
+    ui.label(theme::weak(format!(
+        "re-evaluated: {}",
+        look.sure(&attacked.probabilities)
+    )))
+    .on_hover_text("What the model says when it looks at the finished picture afresh");
+}

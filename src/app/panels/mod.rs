@@ -1,0 +1,150 @@
+//! The window's panels: functions over the data they edit.
+
+pub mod bottom_panel;
+pub mod colors;
+pub mod controls;
+pub mod counterfactual;
+pub mod crop;
+pub mod explain;
+pub mod export;
+pub mod grid;
+pub mod help;
+pub mod library;
+pub mod map_quality;
+pub mod menu;
+pub mod model;
+pub mod progress;
+pub mod read_out;
+pub mod row_header;
+pub mod sessions;
+pub mod stage;
+pub mod synthesis;
+pub mod synthesis_cell;
+pub mod tile;
+pub mod timeline;
+pub mod top_classes;
+pub mod triage;
+pub mod units;
+pub mod views;
+
+use std::path::PathBuf;
+
+use crate::export::job::Work;
+use crate::model::import::Saying;
+use crate::session::Rescue;
+use crate::triage::map::Layout;
+
+/// What becomes of a selection of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeaway {
+    /// A table of what was found.
+    Csv,
+    /// The pictures themselves.
+    Pictures,
+    /// One page with matrices and the worst pictures.
+    Report,
+}
+
+/// What a panel asks the application for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Ask for picture files.
+    OpenFiles,
+    /// Ask for a folder of pictures.
+    OpenFolder,
+    /// Take a picture from the clipboard.
+    Paste,
+    /// Take the selected picture out of the library.
+    Remove,
+    /// Write the attacked picture of a row to a file.
+    Save(usize),
+    /// Write the picture that a row made to a file.
+    SaveMade(usize),
+    /// Ask for a folder of background pictures.
+    ChooseBackground,
+    /// Ask for the true mask of the open picture.
+    ChooseMask,
+    /// Add the made-up walls to the library.
+    AddWalls,
+    /// Use these models, one a row.
+    UseModels(Vec<String>),
+    /// Use this model in a row.
+    UseModel(usize, String),
+    /// Ask for a model file for a row.
+    OpenModel(usize),
+    /// Open no model after all.
+    RefuseModel,
+    /// Open a row's model with this said of it.
+    Describe(usize, Saying),
+    /// Ask for a file with the labels of a row's model.
+    ChooseLabels(usize),
+    /// Write what was said of a row's model to a file.
+    SaveDescription(usize),
+    /// Ask for a database of scans.
+    OpenDatabase,
+    /// Ask what to scan.
+    ChooseSource {
+        /// Whether for a folder, else for a list.
+        folder: bool,
+    },
+    /// Begin the scan that is set up.
+    StartScan,
+    /// Draw a map of what the scan's model of this place represents.
+    DrawMap(usize, Layout),
+    /// Explore this picture of the scan.
+    Explore(usize),
+    /// Explore the picture so many places on in the selection.
+    Walk(isize),
+    /// Put a tag on pictures of the database, or take it off.
+    Tag(Vec<i64>, String, bool),
+    /// Save a query under a name, or without one forget the name.
+    SaveQuery(String, Option<String>),
+    /// Write the selection of a scan somewhere.
+    TakeAway(Takeaway),
+    /// Show or hide the list of views.
+    Views,
+    /// Put a view on the screen.
+    ShowView(usize),
+    /// Begin a presentation.
+    Present,
+    /// Go so many views on.
+    StepView(isize),
+    /// End the presentation.
+    LeaveStage,
+    /// Go one change back.
+    Undo,
+    /// Take the last undoing back.
+    Redo,
+    /// Ask for a session file.
+    OpenSession,
+    /// Open this session file.
+    ReopenSession(PathBuf),
+    /// Write the session to its file, or ask where.
+    SaveSession {
+        /// Whether to ask in any case.
+        elsewhere: bool,
+    },
+    /// Open what a process left behind.
+    Recover(Rescue),
+    /// Forget what a process left behind.
+    Discard(Rescue),
+    /// Ask where the missing pictures are: in a folder, or the first of them alone.
+    FindMissing {
+        /// Whether a folder is asked for.
+        folder: bool,
+    },
+    /// Go on without the missing pictures.
+    ForgetMissing,
+    /// Open the window for figures or films.
+    OpenExport(export::Kind),
+    /// Make a figure or film of what is on the screen.
+    Export(Box<Work>),
+    /// Put a figure of what is on the screen on the clipboard.
+    CopyFigure,
+    /// Stop making it.
+    CancelExport,
+    /// Show or hide the list of keys.
+    Help,
+    /// Close the window.
+    Quit,
+}

@@ -1,0 +1,213 @@
+//! What is known of a row's model, and what a person can say of it.
+
+use egui::{ComboBox, Context, Grid, Ui, Window};
+
+use super::Action;
+use crate::app::theme;
+use crate::compute::Look;
+use crate::model::import::{self, LabelSource, NormalizerSource, Saying};
+use crate::model::{Budget, zoo};
+use crate::session::{Row, State};
+
+/// Sets of labels that are known by name.
+const LABELS: [(&str, &str); 3] = [
+    ("cifar10", "CIFAR-10"),
+    ("cifar100", "CIFAR-100"),
+    ("imagenet", "ImageNet-1k"),
+];
+
+/// Shows the facts of the row that `state.about` names, until the window is closed.
+pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
+    let Some(index) = state.about else { return };
+    let Some(row) = rows.get(index) else { return };
+    let mut open = true;
+    Window::new(format!("Model of row {}", index + 1))
+        .id(egui::Id::unique("about the model"))
+        .open(&mut open)
+        .default_width(460.0)
+        .collapsible(false)
+        .show(ctx, |ui| match &row.look {
+            Some(look) => facts(ui, state, index, (row, look), actions),
+            None => match &row.error {
+                Some(error) => {
+                    ui.label(theme::error(ui, error));
+                }
+                None => {
+                    ui.spinner();
+                }
+            },
+        });
+    if !open {
+        state.about = None;
+    }
+}
+
+/// What a gradient takes and how many pictures are computed at once.
+fn memory(budget: &Budget) -> String {
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let at_once = match budget.at_once() {
+        1 => "one picture at a time".into(),
+        count => format!("up to {count} pictures at once"),
+    };
+    match (budget.bytes(), budget.free()) {
+        (Some(bytes), Some(free)) => format!(
+            "{at_once}; the gradient of one took {}, {} are free",
+            megabytes(bytes),
+            megabytes(free)
+        ),
+        (Some(bytes), None) => {
+            format!("{at_once}; the gradient of one took {}", megabytes(bytes))
+        }
+        _ => at_once,
+    }
+}
+
+fn facts(
+    ui: &mut Ui,
+    state: &State,
+    index: usize,
+    (row, look): (&Row, &Look),
+    actions: &mut Vec<Action>,
+) {
+    let manifest = &look.manifest;
+    let name = &state.models[index];
+    Grid::new("facts")
+        .num_columns(2)
+        .spacing([12.0, 4.0])
+        .show(ui, |ui| {
+            let [h, w] = manifest.input;
+            for (what, text) in [
+                ("Name", manifest.name.clone()),
+                ("Network", manifest.architecture.to_string()),
+                ("Input", format!("{w}×{h} pixels")),
+                ("Training", manifest.training.clone()),
+            ] {
+                ui.label(what);
+                ui.add(egui::Label::new(text).wrap());
+                ui.end_row();
+            }
+            ui.label("Memory");
+            ui.add(egui::Label::new(memory(&look.budget)).wrap())
+                .on_hover_text("Maps and attacks are computed some pictures at a time: as many as make one short step and fit into half of the memory that is free");
+            ui.end_row();
+            for note in &manifest.notes {
+                ui.label("");
+                ui.add(egui::Label::new(theme::weak(note)).wrap());
+                ui.end_row();
+            }
+        });
+    if zoo::is_bundled(name) {
+        ui.label(theme::weak(
+            "It comes with the program; nothing of it is open.",
+        ));
+        return;
+    }
+    ui.separator();
+    let mut say = |saying: Saying| actions.push(Action::Describe(index, saying));
+    if let Some(normalizer) = normalizers(ui, row, look) {
+        say(Saying::Normalizer(normalizer));
+    }
+    let mut asks = false;
+    ui.horizontal(|ui| {
+        ui.label("Labels");
+        let first = manifest.labels.iter().take(3);
+        let first: Vec<&str> = first.map(String::as_str).collect();
+        ComboBox::from_id_salt("labels")
+            .selected_text(format!("{}, …", first.join(", ")))
+            .show_ui(ui, |ui| {
+                for (id, title) in LABELS {
+                    if ui.button(title).clicked() {
+                        say(Saying::Labels(LabelSource::Named(id.into())));
+                        ui.close();
+                    }
+                }
+                if ui.button("Text file…").clicked() {
+                    asks = true;
+                    ui.close();
+                }
+            });
+    });
+    ui.horizontal(|ui| {
+        ui.label("Input");
+        let mut side = manifest.input[0];
+        let field = egui::DragValue::new(&mut side)
+            .range(8..=1024)
+            .suffix(" pixels");
+        let response = ui
+            .add(field)
+            .on_hover_text("Height and width that the pictures are cut to");
+        let done = response.drag_stopped() || response.lost_focus() || response.clicked();
+        if done && side != manifest.input[0] {
+            say(Saying::Input([side; 2]));
+        }
+    });
+    if asks {
+        actions.push(Action::ChooseLabels(index));
+    }
+    let save = ui.button("Save this description…");
+    if save
+        .on_hover_text("A small text file that opens the model as it is set here")
+        .clicked()
+    {
+        actions.push(Action::SaveDescription(index));
+    }
+}
+
+/// Every usual normaliser with what the model says of the open picture after it; the one that was
+/// chosen now.
+fn normalizers(ui: &mut Ui, row: &Row, look: &Look) -> Option<NormalizerSource> {
+    ui.label("Normaliser, and what the model then says of the open picture");
+    let own = look.manifest.normalizer;
+    let Some(guesses) = &row.preview else {
+        ui.spinner();
+        return None;
+    };
+    let mut taken = None;
+    Grid::new("normalisers")
+        .num_columns(3)
+        .striped(true)
+        .spacing([16.0, 4.0])
+        .show(ui, |ui| {
+            for guess in guesses.iter() {
+                let chosen = guess.normalizer == own;
+                if ui.radio(chosen, guess.name).clicked() && !chosen {
+                    taken = Some(NormalizerSource::Named(guess.name.into()));
+                }
+                let label = look.manifest.labels.get(guess.class);
+                ui.label(label.map_or("?", String::as_str));
+                ui.label(format!("{:.0} %", guess.confidence * 100.0));
+                ui.end_row();
+            }
+        });
+    if !guesses.iter().any(|guess| guess.normalizer == own) {
+        ui.label(theme::weak(format!(
+            "now: mean {:?}, deviation {:?}",
+            own.mean, own.std
+        )));
+    }
+    ui.label(theme::weak(
+        "With a wrong one the model still answers, only worse: compare on pictures that you know.",
+    ));
+    taken
+}
+
+/// Asks which row takes a model file that was dropped or chosen.
+pub fn choose_row(ctx: &Context, state: &State, actions: &mut Vec<Action>) {
+    let Some(path) = &state.arriving else { return };
+    let modal = egui::Modal::new(egui::Id::unique("arriving model")).show(ctx, |ui| {
+        ui.heading(format!("Open {}", theme::file_name(path)));
+        ui.label("in place of");
+        for (row, name) in state.models.iter().enumerate() {
+            let title = import::title(name);
+            if ui.button(format!("Row {}: {title}", row + 1)).clicked() {
+                actions.push(Action::UseModel(row, path.to_string_lossy().into_owned()));
+            }
+        }
+        if ui.button("Cancel").clicked() {
+            actions.push(Action::RefuseModel);
+        }
+    });
+    if modal.should_close() {
+        actions.push(Action::RefuseModel);
+    }
+}

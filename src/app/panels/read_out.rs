@@ -1,0 +1,66 @@
+//! The values of a pixel in every panel, beside the pointer.
+
+use egui::Ui;
+
+use crate::compute::Which;
+use crate::session::{Row, State};
+
+/// Draws the values at column and row `[x, y]`.
+pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
+    let levels = |rgb: [f32; 3]| rgb.map(|value| format!("{:3.0}", value * 255.0)).join(" ");
+    let mut text = format!("pixel {x}, {y} · values in n/255");
+    for (index, row) in rows.iter().enumerate() {
+        let Some(look) = &row.look else { continue };
+        let [h, w] = look.input.size();
+        if x >= w || y >= h {
+            continue;
+        }
+        let input = look.input.pixel(x, y);
+        if index == 0 {
+            text += &format!("\ninput {}", levels(input));
+        }
+        if let Some(shown) = row.nearest(state.attack.epsilon) {
+            let attacked = shown.attacked.picture.pixel(x, y);
+            let delta: [f32; 3] = std::array::from_fn(|channel| attacked[channel] - input[channel]);
+            let signed = delta
+                .map(|value| format!("{:+.1}", value * 255.0))
+                .join(" ");
+            text += &format!("\n{}: {} ({signed})", look.manifest.name, levels(attacked));
+        }
+        text += &attributions(state, row, y * w + x);
+    }
+    egui::Tooltip::always_open(
+        ui.ctx().clone(),
+        ui.layer_id(),
+        ui.scope_id().with("read-out"),
+        egui::PopupAnchor::Pointer,
+    )
+    .gap(16.0)
+    .show(|ui| {
+        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+        ui.monospace(text)
+    });
+}
+
+fn attributions(state: &State, row: &Row, at: usize) -> String {
+    let value = |which: Which| {
+        let explained = row.explained[which as usize].as_ref()?;
+        if explained.case.explanation != state.explanation {
+            return None;
+        }
+        let sum = *explained.heat.values().get(at)?;
+        let value = state
+            .display
+            .heat
+            .number(sum, explained.attribution.channels);
+        Some(format!("{value:+.2e}"))
+    };
+    match [Which::Input, Which::Attacked].map(value) {
+        [None, None] => String::new(),
+        [input, attacked] => format!(
+            "\n  attribution {}, attacked {}",
+            input.as_deref().unwrap_or("–"),
+            attacked.as_deref().unwrap_or("–")
+        ),
+    }
+}

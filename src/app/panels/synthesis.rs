@@ -1,0 +1,201 @@
+//! Settings of the pictures that the models make.
+
+use egui::{ComboBox, DragValue, Ui};
+
+use super::explain::{number, reference, seed};
+use crate::compute::Which;
+use crate::session::{SeedSource, State, Studio, TaskKind};
+use crate::synthesis::{Aim, MOST_PICTURES, Start, Synthesis, Task};
+
+/// Draws the settings; `labels` are the classes and `stages` their count in the first row's model.
+pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
+    ui.horizontal(|ui| {
+        for kind in TaskKind::ALL {
+            let chosen = state.studio.kind() == kind;
+            let response = ui.selectable_label(chosen, kind.name());
+            if response.on_hover_text(kind.about()).clicked() {
+                state.studio.choose(kind);
+                state.show_synthesis();
+            }
+        }
+    });
+    let rows = state.models.len();
+    let studio = &mut state.studio;
+    ui.horizontal_wrapped(|ui| match &mut studio.config.task {
+        Task::Invert { stage } => {
+            ui.label("Match");
+            choose_stage(ui, stage, stages);
+        }
+        Task::Generate { class, aim } => generation(ui, class, aim, labels),
+        Task::Neuron(unit) => {
+            ui.label("Unit of");
+            choose_stage(ui, &mut unit.stage, stages);
+            studio.units.resize(rows, 0);
+            for unit in &mut studio.units {
+                ui.add(DragValue::new(unit).speed(0.1))
+                    .on_hover_text("The unit of each row; click a bar in the tab Units below");
+            }
+        }
+    });
+    start(ui, studio, &state.library);
+    presets(ui, &mut studio.config);
+    steps(ui, &mut studio.config);
+    smoothing(ui, &mut studio.config);
+    ui.horizontal(|ui| {
+        let config = &mut studio.config;
+        let hint = "Pictures made at once, each from its own draw of the start";
+        number(ui, "Pictures", &mut config.count, 1..=MOST_PICTURES, hint);
+        seed(ui, &mut config.seed);
+    });
+}
+
+fn choose_stage(ui: &mut Ui, stage: &mut Option<usize>, stages: usize) {
+    let name = |stage: Option<usize>| match stage {
+        None => "the representation".to_owned(),
+        Some(0) => "the stem".to_owned(),
+        Some(stage) => format!("stage {stage}"),
+    };
+    ComboBox::from_id_salt("stage")
+        .selected_text(name(*stage))
+        .show_ui(ui, |ui| {
+            ui.selectable_value(stage, None, name(None));
+            for place in (0..=stages).rev().map(Some) {
+                ui.selectable_value(stage, place, name(place));
+            }
+        })
+        .response
+        .on_hover_text("Where the network is cut: its pooled representation, or an earlier map");
+}
+
+fn generation(ui: &mut Ui, class: &mut usize, aim: &mut Aim, labels: &[String]) {
+    ui.label("Class");
+    let name = labels.get(*class).map_or("?", String::as_str);
+    ComboBox::from_id_salt("made class")
+        .width(86.0)
+        .selected_text(name)
+        .show_ui(ui, |ui| {
+            for (index, label) in labels.iter().enumerate() {
+                ui.selectable_value(class, index, label);
+            }
+        });
+    ui.selectable_value(aim, Aim::Logit, "logit")
+        .on_hover_text("Raise the logit of the class, as in arXiv 2307.02500");
+    ui.selectable_value(aim, Aim::CrossEntropy, "probability")
+        .on_hover_text("Raise its log-probability: lower the cross-entropy");
+}
+
+fn start(ui: &mut Ui, studio: &mut Studio, library: &[crate::session::Entry]) {
+    ui.horizontal(|ui| {
+        ui.label("From");
+        let start = &mut studio.config.start;
+        ComboBox::from_id_salt("start")
+            .selected_text(start.name())
+            .show_ui(ui, |ui| {
+                for choice in Start::ALL {
+                    ui.selectable_value(start, choice, choice.name());
+                }
+            })
+            .response
+            .on_hover_text("Where the picture begins");
+        if studio.config.start == Start::ClassGaussian {
+            ui.selectable_value(&mut studio.seeds, SeedSource::Bundled, "CIFAR-10")
+                .on_hover_text("Gaussians over 8×8 pictures of each CIFAR-10 class");
+            ui.selectable_value(&mut studio.seeds, SeedSource::Library, "library")
+                .on_hover_text("Fitted to the pictures of the library whose true class is given");
+        }
+    });
+    if studio.config.start == Start::Other {
+        reference(ui, &mut studio.other, library);
+    }
+    let inverts = studio.kind() == TaskKind::Inversion;
+    if inverts || studio.config.start == Start::Current {
+        ui.horizontal(|ui| {
+            ui.label(if inverts { "Target" } else { "Picture" });
+            for (which, name) in [(Which::Input, "input"), (Which::Attacked, "attacked")] {
+                ui.selectable_value(&mut studio.which, which, name);
+            }
+        });
+    }
+}
+
+fn presets(ui: &mut Ui, config: &mut Synthesis) {
+    ui.horizontal(|ui| {
+        ui.label("Preset");
+        let keep = |config: &Synthesis, preset: Synthesis| Synthesis {
+            task: config.task.clone(),
+            start: config.start,
+            count: config.count,
+            seed: config.seed,
+            ..preset
+        };
+        if ui
+            .small_button("Paper")
+            .on_hover_text("The settings of arXiv 2307.02500")
+            .clicked()
+        {
+            *config = keep(config, config.paper());
+        }
+        if ui
+            .small_button("Fast")
+            .on_hover_text("Momentum, shrinking steps, what is large first, and smoothness: better to look at, sooner")
+            .clicked()
+        {
+            *config = keep(config, config.fast());
+        }
+    });
+}
+
+fn steps(ui: &mut Ui, config: &mut Synthesis) {
+    ui.horizontal(|ui| {
+        ui.label("Steps");
+        ui.add(
+            DragValue::new(&mut config.iterations)
+                .range(1..=100_000)
+                .speed(5.0),
+        );
+        ui.label("of");
+        ui.add(
+            DragValue::new(&mut config.step)
+                .range(0.001..=100.0)
+                .speed(0.01),
+        )
+        .on_hover_text("L2 length of a step, of pixels in [0, 1]");
+        ui.label("in a ball of");
+        ui.add(
+            DragValue::new(&mut config.radius)
+                .range(0.01..=10_000.0)
+                .speed(0.5),
+        )
+        .on_hover_text("L2 radius around the start; the pictures also stay in [0, 1]");
+    });
+}
+
+fn smoothing(ui: &mut Ui, config: &mut Synthesis) {
+    ui.horizontal(|ui| {
+        ui.label("Momentum");
+        ui.add(
+            DragValue::new(&mut config.momentum)
+                .range(0.0..=0.99)
+                .speed(0.01),
+        )
+        .on_hover_text("Share of the last step that the next one keeps");
+        ui.checkbox(&mut config.anneal, "shrink steps")
+            .on_hover_text("Steps shrink to nothing along half a cosine");
+    });
+    ui.horizontal(|ui| {
+        ui.label("Smoothness");
+        let weight = DragValue::new(&mut config.variation).range(0.0..=100.0);
+        ui.add(weight.speed(0.02).max_decimals(2))
+            .on_hover_text("Weight of the mean total variation (Mahendran and Vedaldi 2015)");
+        ui.label("Coarseness");
+        let exponent = DragValue::new(&mut config.spectrum).range(0.0..=4.0);
+        ui.add(exponent.speed(0.02).max_decimals(2))
+            .on_hover_text("Frequencies f of each step are divided by f to this power, so that what is large comes before grain (Olah et al. 2017)");
+    });
+    ui.horizontal(|ui| {
+        let hint = "Random shifts before each gradient, in pixels: what survives them is no accident of one place (Olah et al. 2017)";
+        number(ui, "Jitter", &mut config.jitter, 0..=16, hint);
+        ui.checkbox(&mut config.fake_relu, "Fake ReLU")
+            .on_hover_text("Gradients pass the last ReLU as if it were not there, so that a silent unit can wake (arXiv 2307.02500)");
+    });
+}

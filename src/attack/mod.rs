@@ -1,0 +1,8 @@
+//! Adversarial attacks, and what all work on pictures shares: norms, balls and the one loop of projected
+//! descent.
+
+mod descent;
+mod pgd;
+
+pub use descent::{Ball, Descent, Norm, Objective, better, per_picture};
+pub use pgd::{Attack, AttackRun, Goal};

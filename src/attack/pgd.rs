@@ -1,0 +1,362 @@
+//! Adversarial attacks: descent configs that push a picture out of (or into) a class.
+//!
+//! FGSM (Goodfellow et al. 2015) is PGD (Madry et al. 2018) with one step.
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::descent::{Ball, Descent, Norm, Objective, better, per_picture};
+use crate::error::{Error, Result};
+use crate::model::Classifier;
+
+/// What the attack is after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Leave the class of the picture: its true one where known, else the predicted one.
+    Untargeted,
+    /// Reach this class.
+    Targeted(usize),
+}
+
+impl Goal {
+    /// Whether a picture to be moved out of `label` is where it should be once it is seen as `class`.
+    pub fn is_reached(self, label: usize, class: usize) -> bool {
+        match self {
+            Self::Untargeted => class != label,
+            Self::Targeted(target) => class == target,
+        }
+    }
+}
+
+/// Projected gradient descent on the cross-entropy, as plain data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attack {
+    /// How the size of the perturbation is measured.
+    pub norm: Norm,
+    /// Largest perturbation, in units of pixels in [0, 1].
+    pub epsilon: f32,
+    /// Gradient steps of each restart; 1 is FGSM.
+    pub steps: usize,
+    /// Step length in the same unit as `epsilon`; without one, 2.5·ε/steps (Madry et al. 2018).
+    pub step_size: Option<f32>,
+    /// What counts as success.
+    pub goal: Goal,
+    /// Whether to begin at a random point of the ball instead of its centre.
+    pub random_start: bool,
+    /// Independent runs, of which each picture keeps its best; at least 1.
+    pub restarts: usize,
+    /// Seed of the random starts.
+    pub seed: u64,
+}
+
+impl Default for Attack {
+    /// L2 PGD-10 with ε 0.5: strong enough to see, fast enough to drag.
+    fn default() -> Self {
+        Self {
+            norm: Norm::L2,
+            epsilon: 0.5,
+            steps: 10,
+            step_size: None,
+            goal: Goal::Untargeted,
+            random_start: true,
+            restarts: 1,
+            seed: 0,
+        }
+    }
+}
+
+impl Attack {
+    /// FGSM: one full step from the picture itself.
+    pub fn fgsm(norm: Norm, epsilon: f32) -> Self {
+        Self {
+            norm,
+            epsilon,
+            steps: 1,
+            step_size: Some(epsilon),
+            random_start: false,
+            ..Self::default()
+        }
+    }
+
+    /// PGD with `steps` steps of 2.5·ε/steps from a random start.
+    pub fn pgd(norm: Norm, epsilon: f32, steps: usize) -> Self {
+        Self {
+            norm,
+            epsilon,
+            steps,
+            ..Self::default()
+        }
+    }
+
+    /// Its name without its ε, such as `L2 PGD-10`.
+    pub fn kind(&self) -> String {
+        match self.steps {
+            0 => "No attack".into(),
+            1 if !self.random_start => format!("{} FGSM", self.norm),
+            steps => format!("{} PGD-{steps}", self.norm),
+        }
+    }
+
+    /// The step length in force for a radius of `epsilon`.
+    pub fn step_for(&self, epsilon: f32) -> f32 {
+        self.step_size
+            .unwrap_or(2.5 * epsilon / self.steps.max(1) as f32)
+    }
+
+    /// Refuses numbers that make no attack on a classifier of `classes` classes.
+    pub fn validate(&self, classes: usize) -> Result<()> {
+        let positive = |value: f32| value.is_finite() && value >= 0.0;
+        let wrong = if !positive(self.epsilon) {
+            "ε must be a number of at least 0".into()
+        } else if !self.step_size.is_none_or(positive) {
+            "the step size must be a number of at least 0".into()
+        } else if self.restarts == 0 {
+            "at least one run is needed".into()
+        } else if let Goal::Targeted(class) = self.goal
+            && class >= classes
+        {
+            format!("the target class {class} is not one of the {classes} classes")
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config(wrong))
+    }
+
+    /// Attacks `[n, 3, h, w]` pictures of the classes `labels` and returns each one's best iterate.
+    ///
+    /// `numbers` give each picture its own noise; see [`Ball::random_start`].
+    pub fn run(
+        &self,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> Tensor<4> {
+        self.run_steps(model, x, labels, numbers).finish(model)
+    }
+
+    /// As [`Attack::run`], but returns the last iterates unweighed: what adversarial training
+    /// uses, a forward pass cheaper.
+    pub fn run_to_last(
+        &self,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> Tensor<4> {
+        let run = self.run_steps(model, x, labels, numbers);
+        run.descent.current().clone()
+    }
+
+    /// N-FGSM (de Jorge et al. 2022, algorithm 1): one step of the attack's step size from a random
+    /// point at most `noise`·ε away, clamped to [0, 1] but not to the ball of ε.
+    pub fn run_n_fgsm(
+        &self,
+        noise: f32,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> Tensor<4> {
+        let step = self.step_for(self.epsilon);
+        let start = Ball::new(self.norm, &[noise * self.epsilon], model.device());
+        let start = start.random_start(x, self.seed, numbers);
+        // Nothing within one step of the start lies outside this ball.
+        let everywhere = Ball::new(self.norm, &[noise * self.epsilon + step], model.device());
+        let step_size = per_picture(&[step], model.device());
+        let mut descent = Descent::new(everywhere, step_size, x.clone(), start);
+        let classes = self.classes(labels, model.device());
+        descent.step(&objective(self, model, classes));
+        descent.current().clone()
+    }
+
+    /// The class that each picture of the classes `labels` is moved out of or into, `[n, 1]`.
+    fn classes(&self, labels: &[usize], device: &Device) -> Tensor<2, Int> {
+        let aim = |&label: &usize| match self.goal {
+            Goal::Untargeted => label as i32,
+            Goal::Targeted(class) => class as i32,
+        };
+        let classes: Vec<i32> = labels.iter().map(aim).collect();
+        Tensor::from_data(TensorData::new(classes, [labels.len(), 1]), device)
+    }
+
+    fn run_steps(
+        &self,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+    ) -> AttackRun {
+        let mut run = AttackRun::new(self, model, x.clone(), labels, numbers, &[self.epsilon]);
+        while run.step(model).is_some() {}
+        run
+    }
+}
+
+impl std::fmt::Display for Attack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} ε {:.4} ({:.2}/255)",
+            self.kind(),
+            self.epsilon,
+            self.epsilon * 255.0
+        )?;
+        if let Goal::Targeted(class) = self.goal {
+            write!(f, " toward class {class}")?;
+        }
+        if self.restarts > 1 {
+            write!(f, ", {} restarts", self.restarts)?;
+        }
+        Ok(())
+    }
+}
+
+/// Cross-entropy to one class a picture, to be climbed or descended.
+struct CrossEntropy<'a> {
+    model: &'a Classifier,
+    /// `[n, 1]`.
+    classes: Tensor<2, Int>,
+    /// −1 climbs away from the classes, 1 descends toward them.
+    sign: f32,
+}
+
+impl CrossEntropy<'_> {
+    fn of_logits(&self, logits: Tensor<2>) -> Tensor<1> {
+        let likelihood = log_softmax(logits, 1).gather(1, self.classes.clone());
+        likelihood.squeeze_dim::<1>(1) * -self.sign
+    }
+}
+
+impl Objective for CrossEntropy<'_> {
+    fn loss(&self, x: Tensor<4>) -> Tensor<1> {
+        self.of_logits(self.model.logits(x))
+    }
+
+    fn gradient(&self, x: &Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        let loss = |features| self.of_logits(self.model.logits_of(features));
+        self.model.gradient(x, &loss)
+    }
+}
+
+/// An attack under way, one gradient step at a time.
+pub struct AttackRun {
+    attack: Attack,
+    numbers: Vec<u64>,
+    classes: Tensor<2, Int>,
+    ball: Ball,
+    step_size: Tensor<4>,
+    x: Tensor<4>,
+    descent: Descent,
+    best: Option<(Tensor<1>, Tensor<4>)>,
+    steps_done: usize,
+    restarts_done: usize,
+}
+
+impl AttackRun {
+    /// Prepares an attack on `x` (`[n, 3, h, w]`, classes `labels`) within `radii`: one that all
+    /// pictures share or one for each, which replace the attack's own ε.
+    pub fn new(
+        attack: &Attack,
+        model: &Classifier,
+        x: Tensor<4>,
+        labels: &[usize],
+        numbers: &[u64],
+        radii: &[f32],
+    ) -> Self {
+        let device = model.device();
+        let ball = Ball::new(attack.norm, radii, device);
+        let steps: Vec<f32> = radii
+            .iter()
+            .map(|&radius| attack.step_for(radius))
+            .collect();
+        let step_size = per_picture(&steps, device);
+        let mut run = Self {
+            attack: attack.clone(),
+            numbers: numbers.to_vec(),
+            classes: attack.classes(labels, device),
+            descent: Descent::new(ball.clone(), step_size.clone(), x.clone(), x.clone()),
+            ball,
+            step_size,
+            x,
+            best: None,
+            steps_done: 0,
+            restarts_done: 0,
+        };
+        run.descent = run.start();
+        run
+    }
+
+    /// Share of the work done, in [0, 1].
+    pub fn progress(&self) -> f32 {
+        let per_run = self.attack.steps.max(1);
+        let done = self.restarts_done * per_run + self.steps_done;
+        done as f32 / (per_run * self.attack.restarts) as f32
+    }
+
+    /// One gradient step. Returns the losses `[n]` before it, or nothing once all steps are done.
+    pub fn step(&mut self, model: &Classifier) -> Option<Tensor<1>> {
+        if self.steps_done >= self.attack.steps {
+            let no_steps = self.attack.steps == 0;
+            if no_steps || self.restarts_done + 1 >= self.attack.restarts {
+                return None;
+            }
+            self.end_restart(model);
+            self.restarts_done += 1;
+            self.steps_done = 0;
+            self.descent = self.start();
+        }
+        self.steps_done += 1;
+        let objective = objective(&self.attack, model, self.classes.clone());
+        Some(self.descent.step(&objective))
+    }
+
+    /// Each picture's best iterate, the final ones included.
+    pub fn finish(mut self, model: &Classifier) -> Tensor<4> {
+        self.end_restart(model);
+        self.best.expect("a restart has ended").1
+    }
+
+    fn end_restart(&mut self, model: &Classifier) {
+        let objective = objective(&self.attack, model, self.classes.clone());
+        let ended = self.descent.clone().finish(&objective);
+        self.best = Some(match self.best.take() {
+            None => ended,
+            Some(best) => better(best, ended),
+        });
+    }
+
+    fn start(&self) -> Descent {
+        // The first restart of an attack without random start begins at the picture.
+        let start = if self.attack.random_start || self.restarts_done > 0 {
+            let seed = self.attack.seed.wrapping_add(self.restarts_done as u64);
+            self.ball.random_start(&self.x, seed, &self.numbers)
+        } else {
+            self.x.clone()
+        };
+        Descent::new(
+            self.ball.clone(),
+            self.step_size.clone(),
+            self.x.clone(),
+            start,
+        )
+    }
+}
+
+fn objective<'a>(
+    attack: &Attack,
+    model: &'a Classifier,
+    classes: Tensor<2, Int>,
+) -> CrossEntropy<'a> {
+    let sign = match attack.goal {
+        Goal::Untargeted => -1.0,
+        Goal::Targeted(_) => 1.0,
+    };
+    CrossEntropy {
+        model,
+        classes,
+        sign,
+    }
+}

@@ -1,0 +1,81 @@
+//! Attacks under way, and their judgement by a fresh look.
+
+use burn::tensor::Tensor;
+
+use super::Frame;
+use super::requests::Attacked;
+use crate::attack::{Attack, AttackRun};
+use crate::evaluate;
+use crate::model::{Classifier, tensor_values};
+
+/// The same picture attacked at several ε at once.
+pub(super) struct Batch {
+    run: Option<AttackRun>,
+    x: Tensor<4>,
+    radii: Vec<f32>,
+}
+
+impl Batch {
+    pub(super) fn new(
+        model: &Classifier,
+        attack: &Attack,
+        x: &Tensor<4>,
+        label: usize,
+        radii: &[f32],
+    ) -> Self {
+        let count = radii.len();
+        let x = x.clone().repeat_dim(0, count);
+        // All share one noise, so that the curve over ε is smooth.
+        let run = AttackRun::new(
+            attack,
+            model,
+            x.clone(),
+            &vec![label; count],
+            &vec![0; count],
+            radii,
+        );
+        Self {
+            run: Some(run),
+            x,
+            radii: radii.to_vec(),
+        }
+    }
+
+    /// Share of the steps done.
+    pub(super) fn progress(&self) -> f32 {
+        self.run.as_ref().map_or(1.0, AttackRun::progress)
+    }
+
+    /// One gradient step; once all are done, the judged results.
+    pub(super) fn step(&mut self, model: &Classifier) -> Option<Vec<Attacked>> {
+        let run = self.run.as_mut()?;
+        if let Some(loss) = run.step(model) {
+            // Reading keeps the device from running ahead, so that a newer wish is heard in time.
+            tensor_values(loss);
+            return None;
+        }
+        let adversarial = self.run.take()?.finish(model);
+        Some(judge(model, &self.x, adversarial, &self.radii))
+    }
+}
+
+fn judge(
+    model: &Classifier,
+    x: &Tensor<4>,
+    adversarial: Tensor<4>,
+    radii: &[f32],
+) -> Vec<Attacked> {
+    let judged = evaluate::judge(model, x, &adversarial);
+    let one = |(index, seen): (usize, evaluate::Seen)| {
+        let picture = adversarial.clone().narrow(0, index, 1);
+        Attacked {
+            epsilon: radii[index],
+            inside_box: evaluate::inside_box(&picture),
+            picture: Frame::new(picture),
+            probabilities: seen.probabilities,
+            linf: judged.linf[index],
+            l2: judged.l2[index],
+        }
+    };
+    judged.seen.into_iter().enumerate().map(one).collect()
+}

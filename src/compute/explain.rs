@@ -1,0 +1,188 @@
+//! Maps under way, and the on-demand checks of finished ones.
+
+use std::sync::{Arc, OnceLock};
+
+use super::HeatMap;
+use super::requests::{Case, Explained, News};
+use super::scheduler::Step;
+use super::throttle::Pace;
+use crate::attribution::{
+    CurvesRun, Explainer, Input, Question, RANDOMISED, randomised, spearman, start,
+};
+use crate::error::Result;
+use crate::model::import::Source;
+use crate::model::{Classifier, zoo};
+
+impl Case {
+    /// The picture with what its method compares it with.
+    pub(super) fn input(&self, background: Arc<Vec<Vec<f32>>>) -> Input {
+        let size = self.picture.size();
+        let reference = self.reference.as_ref();
+        Input {
+            pixels: self.picture.planes().to_vec(),
+            size,
+            reference: reference
+                .map(|picture| crate::data::picture::unit_planes(&picture.cropped_whole(size))),
+            background,
+        }
+    }
+
+    /// The classes that the question means here.
+    pub fn target(&self) -> crate::attribution::Target {
+        let question: Question = self.explanation.question;
+        question.target(self.likeliest, self.label)
+    }
+}
+
+/// One map, refined chunk by chunk.
+pub struct ExplainJob {
+    case: Case,
+    model: Arc<Classifier>,
+    explainer: Box<dyn Explainer>,
+    pace: Pace,
+}
+
+impl ExplainJob {
+    pub(super) fn new(case: Case, model: Arc<Classifier>, input: &Input) -> Result<Self> {
+        case.explanation.validate(model.classes(), input.size)?;
+        let explainer = start(&model, &case.explanation.method, case.target(), input)?;
+        Ok(Self {
+            case,
+            model,
+            explainer,
+            pace: Pace::default(),
+        })
+    }
+
+    /// Whether there is something to see of it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.explainer.progress() > 0.0
+    }
+
+    /// One chunk, and the map as far as it then is, if that is worth a frame: the first time, the
+    /// last time, and at times in between.
+    pub(super) fn step(&mut self) -> Result<Option<Explained>> {
+        let first = !self.has_begun();
+        self.explainer.step(&self.model);
+        let last = self.explainer.progress() >= 1.0;
+        if !(first || last || self.pace.is_due()) {
+            return Ok(None);
+        }
+        let attribution = self.explainer.map().checked()?;
+        let heat = HeatMap::new(attribution.pixels(), attribution.size);
+        Ok(Some(Explained {
+            case: self.case.clone(),
+            attribution,
+            heat,
+            progress: self.explainer.progress(),
+            curves: OnceLock::new(),
+            sanity: OnceLock::new(),
+        }))
+    }
+}
+
+/// Deletion and insertion curves of a finished map.
+pub struct CurvesJob {
+    explained: Arc<Explained>,
+    model: Arc<Classifier>,
+    run: CurvesRun,
+}
+
+impl CurvesJob {
+    pub(super) fn new(explained: Arc<Explained>, model: Arc<Classifier>, input: &Input) -> Self {
+        let target = explained.case.target();
+        Self {
+            run: CurvesRun::new(target, input, &explained.attribution),
+            explained,
+            model,
+        }
+    }
+
+    pub(super) fn step(&mut self) -> Step<News> {
+        let Some(curves) = self.run.step(&self.model) else {
+            return Step {
+                news: None,
+                done: false,
+            };
+        };
+        // Whoever comes first stores the same curves.
+        let _ = self.explained.curves.set(curves);
+        Step {
+            news: Some(News::Checked),
+            done: true,
+        }
+    }
+}
+
+/// The same map of ever more randomised models.
+pub struct SanityJob {
+    explained: Arc<Explained>,
+    source: Source,
+    input: Input,
+    model: Arc<Classifier>,
+    /// The stage under way: the randomised model, and its map.
+    stage: Option<(Classifier, Box<dyn Explainer>)>,
+    found: Vec<f32>,
+}
+
+impl SanityJob {
+    pub(super) fn new(
+        explained: Arc<Explained>,
+        source: Source,
+        model: Arc<Classifier>,
+        input: Input,
+    ) -> Self {
+        Self {
+            explained,
+            source,
+            input,
+            model,
+            stage: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// One chunk of a stage's map.
+    pub(super) fn step(&mut self) -> Result<Step<News>> {
+        let (model, explainer) = match &mut self.stage {
+            Some(stage) => stage,
+            None => self.stage.insert(begin(
+                &self.explained.case,
+                &self.source,
+                self.found.len(),
+                &self.model,
+                &self.input,
+            )?),
+        };
+        explainer.step(model);
+        if explainer.progress() >= 1.0 {
+            let map = explainer.map().checked()?.pixels();
+            let own = self.explained.attribution.pixels();
+            self.found.push(spearman(&own, &map));
+            self.stage = None;
+        }
+        let done = self.found.len() == RANDOMISED.len();
+        if done {
+            // Whoever comes first stores the same numbers.
+            let _ = self.explained.sanity.set(self.found.clone());
+        }
+        Ok(Step {
+            news: done.then_some(News::Checked),
+            done,
+        })
+    }
+}
+
+/// The same map of a model randomised up to `stage`.
+fn begin(
+    case: &Case,
+    source: &Source,
+    stage: usize,
+    model: &Classifier,
+    input: &Input,
+) -> Result<(Classifier, Box<dyn Explainer>)> {
+    let path = std::path::Path::new(&case.model);
+    let model = zoo::classifier(&randomised(source, stage), path, model.device())?;
+    let explainer = start(&model, &case.explanation.method, case.target(), input)?;
+    Ok((model, explainer))
+}

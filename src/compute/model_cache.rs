@@ -1,0 +1,76 @@
+//! The models in use.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use crate::counterfactual::{Counterfactual, Generator};
+use crate::error::{Error, Result};
+use crate::model::import::Source;
+use crate::model::{Classifier, zoo};
+use crate::triage::Fingerprint;
+
+/// Models by name, each opened once.
+#[derive(Default)]
+pub(super) struct Shelf(HashMap<String, Opened>);
+
+/// A model, with its generator if it has one.
+#[derive(Clone)]
+pub(super) struct Opened {
+    pub(super) classifier: Arc<Classifier>,
+    pub(super) generator: Option<Arc<Generator>>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl Shelf {
+    /// The model of that name, opened on `device` the first time.
+    pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<Opened> {
+        if let Some(opened) = self.0.get(name) {
+            return Ok(opened.clone());
+        }
+        let (source, path) = (zoo::source(name, device)?, Path::new(name));
+        let generator = match &source {
+            Source::Weights(weights) if Generator::is_in(weights) => {
+                Some(Arc::new(Generator::new(weights, path, device)?))
+            }
+            _ => None,
+        };
+        let opened = Opened {
+            classifier: Arc::new(zoo::classifier(&source, path, device)?),
+            generator,
+            fingerprint: Fingerprint::of_model(name, &source)?,
+        };
+        self.0.insert(name.to_owned(), opened.clone());
+        Ok(opened)
+    }
+
+    /// Has a model take half as many pictures at once. Whether it can.
+    pub(super) fn halve(&self, name: &str) -> bool {
+        let opened = self.0.get(name);
+        opened.is_some_and(|opened| opened.classifier.budget().halve())
+    }
+}
+
+impl Opened {
+    /// Classifier and generator.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without a generator.
+    pub(super) fn pair(self) -> Result<Counterfactual> {
+        let Self {
+            classifier,
+            generator,
+            ..
+        } = self;
+        let generator = generator.ok_or_else(|| {
+            let name = &classifier.manifest().name;
+            Error::Config(format!("{name} has no generator of counterfactuals"))
+        })?;
+        Ok(Counterfactual {
+            critic: classifier,
+            generator,
+        })
+    }
+}

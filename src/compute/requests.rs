@@ -1,0 +1,318 @@
+//! What the window can ask of the engine, and how each request is computed.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, HeatMap};
+use crate::attack::Attack;
+use crate::attribution::{Attribution, Curves, Explanation};
+use crate::compute::{Brief, Contrast, Contrasted, Guess, Made, Order, Survey, Surveyed};
+use crate::data::{Crop, Picture};
+use crate::evaluate::top;
+use crate::model::{Budget, Manifest};
+use crate::triage::Progress;
+
+/// Models side by side; rows beyond belong to views that are computed ahead.
+pub const MOST_ROWS: usize = 16;
+
+/// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// What a model says of the picture itself.
+    Look(usize),
+    /// The attack at the chosen ε.
+    Attack(usize),
+    /// Attacks over a grid of ε.
+    Sweep(usize),
+    /// The map of one of a row's pictures.
+    Explain(Which, usize),
+    /// Deletion and insertion curves of that map.
+    Curves(Which, usize),
+    /// The randomisation check of that map.
+    Sanity(Which, usize),
+    /// The counterfactual of one of a row's pictures.
+    Counterfactual(usize),
+    /// The picture that a row makes.
+    Synthesis(usize),
+    /// Which pictures of the library excite which units.
+    Survey(usize),
+    /// What a row's model would say with other normalisers.
+    Preview(usize),
+    /// What models make of a whole set of pictures.
+    Scan,
+}
+
+/// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Which {
+    /// The adversarial picture.
+    Attacked,
+    /// The picture itself.
+    Input,
+}
+
+impl Which {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Attacked, Self::Input];
+}
+
+impl Lane {
+    /// The row that it belongs to; a scan is no row's, and goes last.
+    pub fn row(mut self) -> usize {
+        self.place().map_or(usize::MAX, |row| *row)
+    }
+
+    /// The same lane of another row.
+    pub fn with_row(mut self, other: usize) -> Self {
+        if let Some(row) = self.place() {
+            *row = other;
+        }
+        self
+    }
+
+    fn place(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Look(row)
+            | Self::Attack(row)
+            | Self::Sweep(row)
+            | Self::Explain(_, row)
+            | Self::Curves(_, row)
+            | Self::Sanity(_, row)
+            | Self::Counterfactual(row)
+            | Self::Synthesis(row)
+            | Self::Survey(row)
+            | Self::Preview(row) => Some(row),
+            Self::Scan => None,
+        }
+    }
+}
+
+/// A picture before a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// Id of a bundled model or path of a file.
+    pub model: String,
+    /// What it looks at.
+    pub picture: Picture,
+    /// Which part of it.
+    pub crop: Crop,
+    /// The true class, by name, where it is known.
+    pub truth: Option<String>,
+}
+
+/// A picture as a model saw it, to be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Id of a bundled model or path of a file.
+    pub model: String,
+    /// The very picture that is on the screen.
+    pub picture: Frame,
+    /// The two classes that the model finds likeliest in it.
+    pub likeliest: [usize; 2],
+    /// The class that an untargeted attack leaves: the true one, else the one predicted before.
+    pub label: usize,
+    /// ε of the attack behind it; 0 for the picture itself.
+    pub epsilon: f32,
+    /// The method and its question.
+    pub explanation: Explanation,
+    /// The picture that [`crate::attribution::Fill::Picture`] means.
+    pub reference: Option<Picture>,
+    /// The library's pictures, where the method compares with them.
+    pub background: Vec<Picture>,
+}
+
+impl Case {
+    /// The question that its map answers, in words.
+    pub fn asks(&self, look: &Look) -> String {
+        let target = self.target();
+        match target.against {
+            Some(other) => format!("Why {}, not {}?", look.name(target.class), look.name(other)),
+            None => format!("Why {}?", look.name(target.class)),
+        }
+    }
+}
+
+/// A map of a case, finished or not.
+pub struct Explained {
+    /// What was asked.
+    pub case: Case,
+    /// The values and what is known of their quality.
+    pub attribution: Attribution,
+    /// The same, ready to be drawn.
+    pub heat: HeatMap,
+    /// Share of the work done; 1 for a finished map.
+    pub progress: f32,
+    /// Deletion and insertion curves, once they were asked for.
+    pub curves: OnceLock<Curves>,
+    /// Rank correlation with the maps of ever more randomised models
+    /// ([`crate::attribution::RANDOMISED`]), once it was asked for.
+    pub sanity: OnceLock<Vec<f32>>,
+}
+
+impl Explained {
+    /// Whether nothing is left to refine.
+    pub fn finished(&self) -> bool {
+        self.progress >= 1.0
+    }
+}
+
+/// Maps are the same if they are one in memory.
+impl PartialEq for Explained {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl std::fmt::Debug for Explained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Explained({:?}, {})", self.case, self.progress)
+    }
+}
+
+/// What is wanted in a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Look at the picture.
+    Look(Subject),
+    /// Attack it.
+    Attack(Subject, Attack),
+    /// Attack it at a grid of ε up to this one; the attack's own ε does not count.
+    Sweep(Subject, Attack, f32),
+    /// Explain it.
+    Explain(Case),
+    /// Find out how faithful this finished map is.
+    Curves(Arc<Explained>),
+    /// Compare this finished map with those of randomised models.
+    Sanity(Arc<Explained>),
+    /// Make it.
+    Synthesise {
+        /// What and how.
+        brief: Brief,
+        /// Steps that may be done by now.
+        until: usize,
+        /// Whether it stays there, so that the picture is worth a closer look.
+        rests: bool,
+    },
+    /// Turn it into another class.
+    Counterfactual(Contrast),
+    /// Look at these pictures.
+    Survey(Survey),
+    /// Look at the picture after every usual normaliser.
+    Preview(Subject),
+    /// Scan a set of pictures.
+    Scan(Order),
+}
+
+impl Request {
+    /// The model that is asked.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Look(subject)
+            | Self::Attack(subject, _)
+            | Self::Sweep(subject, ..)
+            | Self::Preview(subject) => &subject.model,
+            Self::Explain(case) => &case.model,
+            Self::Curves(explained) | Self::Sanity(explained) => &explained.case.model,
+            Self::Synthesise { brief, .. } => &brief.model,
+            Self::Counterfactual(contrast) => &contrast.model,
+            Self::Survey(survey) => &survey.model,
+            Self::Scan(order) => order.plan.models.first().map_or("", String::as_str),
+        }
+    }
+}
+
+/// What the window is told.
+pub enum News {
+    /// A model has looked at the picture.
+    Looked(Look),
+    /// A share of the attack is done, in [0, 1].
+    Progress(f32),
+    /// The attack at the chosen ε is done.
+    Attacked(Attacked),
+    /// Some attacks of the sweep are done.
+    Swept(Vec<Attacked>),
+    /// A map, as far as it is.
+    Explained(Arc<Explained>),
+    /// A check that was asked for is now part of its map.
+    Checked,
+    /// What a picture would be were it of another class.
+    Contrasted(Arc<Contrasted>),
+    /// The picture being made, as far as it is.
+    Made(Box<Made>),
+    /// The library's pictures were looked at.
+    Surveyed(Arc<Surveyed>),
+    /// What the model says after every usual normaliser.
+    Previewed(Vec<Guess>),
+    /// It did not work; the message is for people.
+    Failed(String),
+    /// How far the scan is.
+    Scanned(Progress),
+    /// It did not fit into memory, and begins anew with fewer pictures at once.
+    Scarce,
+    /// The device is gone, and this is what it said.
+    Lost(String),
+}
+
+/// What a model says of a picture.
+#[derive(Clone)]
+pub struct Look {
+    /// The model that looked.
+    pub manifest: Arc<Manifest>,
+    /// The picture as the model sees it.
+    pub input: Frame,
+    /// Softmax over the classes.
+    pub probabilities: Vec<f32>,
+    /// The pooled representation R(x).
+    pub representation: Vec<f32>,
+    /// The class an untargeted attack leaves: the true one, else the predicted one.
+    pub label: usize,
+    /// Whether the model can turn pictures into other classes; its last label is then “fake”.
+    pub has_generator: bool,
+    /// How many pictures the model takes at once.
+    pub budget: Budget,
+    /// BLAKE3 of the model; see [`crate::triage::Fingerprint::of_model`].
+    pub hash: Option<String>,
+}
+
+impl Look {
+    /// The name of a class.
+    pub fn name(&self, class: usize) -> &str {
+        self.manifest.labels.get(class).map_or("?", String::as_str)
+    }
+
+    /// The likeliest class and its probability, in words.
+    pub fn sure(&self, probabilities: &[f32]) -> String {
+        let class = top(probabilities);
+        let share = probabilities.get(class).copied().unwrap_or(0.0);
+        format!("{} {:.0} %", self.name(class), share * 100.0)
+    }
+}
+
+/// What an attack did to a picture, judged by a fresh look.
+#[derive(Clone)]
+pub struct Attacked {
+    /// The ε it was allowed.
+    pub epsilon: f32,
+    /// The adversarial picture.
+    pub picture: Frame,
+    /// Softmax over the classes.
+    pub probabilities: Vec<f32>,
+    /// L∞ norm of the perturbation.
+    pub linf: f32,
+    /// L2 norm of the perturbation.
+    pub l2: f32,
+    /// Whether every value is in [0, 1].
+    pub inside_box: bool,
+}
+
+/// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is
+/// seen as the target already.
+pub fn flipped_before(attack: &Attack, look: &Look) -> bool {
+    flips(attack, look.label, &look.probabilities)
+}
+
+/// Whether these probabilities are what an attack wants.
+pub fn flips(attack: &Attack, label: usize, probabilities: &[f32]) -> bool {
+    attack.goal.is_reached(label, top(probabilities))
+}

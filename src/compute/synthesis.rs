@@ -1,0 +1,291 @@
+//! Pictures being made, row by row, and what they are made after.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burn::tensor::activation::softmax;
+
+use super::Frame;
+use super::requests::{MOST_ROWS, News};
+use super::scheduler::Step;
+use super::throttle::Pace;
+use crate::data::picture::{montage, unit_planes};
+use crate::data::{Crop, Picture};
+use crate::error::Result;
+use crate::model::{Classifier, tensor_values};
+use crate::synthesis::{
+    Distances, Material, Run, Seeds, SharedHistory, Start, Synthesis, Task, distances, locked,
+};
+
+/// The network whose features say how alike pictures look: a robust one, whose features follow what
+/// people see.
+const JUDGE: &str = "cifar10-robust";
+
+/// What a row is to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Brief {
+    /// The row, or in a presentation that of a view; a new brief replaces what it made before.
+    pub row: usize,
+    /// Id of a bundled model or path of a file.
+    pub model: String,
+    /// How.
+    pub config: Synthesis,
+    /// The picture to invert or to begin at, where one is needed.
+    pub subject: Option<Frame>,
+    /// The picture of [`Start::Other`], where it is needed.
+    pub other: Option<Picture>,
+    /// The pictures of each class to which the Gaussians are fitted, if not the bundled ones.
+    pub library: Option<Examples>,
+    /// A new number begins anew.
+    pub attempt: u32,
+}
+
+/// How far a picture is.
+#[derive(Clone)]
+pub struct Made {
+    /// What was asked for.
+    pub brief: Brief,
+    /// Steps done.
+    pub steps: usize,
+    /// The picture; several stand in a grid.
+    pub picture: Frame,
+    /// Height and width of one of them.
+    pub size: [usize; 2],
+    /// What the model sees in the first one: softmax over the classes.
+    pub probabilities: Vec<f32>,
+    /// Steps a second lately, over all that the engine does.
+    pub rate: f32,
+    /// All iterates that are kept.
+    pub history: SharedHistory,
+    /// Of the first picture from the one that it began at or was made after; once it rests.
+    pub distances: Option<Distances>,
+}
+
+/// Points of a curve, at most and roughly.
+const POINTS: usize = 400;
+
+impl Made {
+    /// Iterations and the mean over the pictures of what is brought down (distance) or up (score,
+    /// activation).
+    pub fn curve(&self) -> Vec<[f64; 2]> {
+        let sign = match self.brief.config.task {
+            Task::Invert { .. } => 1.0,
+            Task::Generate { .. } | Task::Neuron(_) => -1.0,
+        };
+        let history = locked(&self.history);
+        let every = history.len().div_ceil(POINTS).max(1);
+        let some = history.iter().step_by(every).chain(history.newest());
+        some.map(|kept| [kept.iteration as f64, f64::from(sign * kept.mean_loss())])
+            .collect()
+    }
+}
+
+/// A picture in the making; it outlives the job, so that a pause costs nothing.
+struct Live {
+    brief: Brief,
+    run: Run,
+    model: Arc<Classifier>,
+    judge: Arc<Classifier>,
+    pace: Pace,
+    /// When the steps counted for the rate began, and how many were done then.
+    since: (Instant, usize),
+    rate: f32,
+}
+
+/// What each row makes.
+#[derive(Default)]
+pub(super) struct Studio {
+    rows: BTreeMap<usize, Rc<RefCell<Live>>>,
+    bundled: Option<Rc<Seeds>>,
+    fitted: Option<Fitted>,
+}
+
+/// Class Gaussians of a library.
+struct Fitted {
+    library: Examples,
+    size: [usize; 2],
+    seeds: Rc<Seeds>,
+}
+
+/// Pictures with their classes and the parts that models see.
+pub type Examples = Vec<(String, Picture, Crop)>;
+
+/// Steps toward what is allowed.
+pub struct SynthesisJob {
+    live: Rc<RefCell<Live>>,
+    until: usize,
+    rests: bool,
+}
+
+impl Studio {
+    /// Goes on with what the row makes, or begins it. `open` finds models.
+    pub(super) fn job(
+        &mut self,
+        brief: Brief,
+        (until, rests): (usize, bool),
+        mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
+    ) -> Result<SynthesisJob> {
+        if brief.row < MOST_ROWS {
+            // The presentation is over.
+            self.rows.retain(|&row, _| row < MOST_ROWS);
+        }
+        let known = self.rows.get(&brief.row);
+        let known = known.filter(|live| live.borrow().brief == brief).cloned();
+        let live = match known {
+            Some(live) => {
+                live.borrow_mut().wake();
+                live
+            }
+            None => {
+                // The old one's memory is free before the new one needs its own.
+                self.rows.remove(&brief.row);
+                let (model, judge) = (open(&brief.model)?, open(JUDGE)?);
+                let live = self.begin(brief.clone(), model, judge)?;
+                let live = Rc::new(RefCell::new(live));
+                self.rows.insert(brief.row, live.clone());
+                live
+            }
+        };
+        Ok(SynthesisJob { live, until, rests })
+    }
+
+    fn begin(
+        &mut self,
+        brief: Brief,
+        model: Arc<Classifier>,
+        judge: Arc<Classifier>,
+    ) -> Result<Live> {
+        let size = model.manifest().input;
+        let other = brief.other.as_ref();
+        let other = other.map(|picture| unit_planes(&picture.cropped(Crop::default(), size)));
+        let seeds = self.seeds(&brief, &model.manifest().labels, size)?;
+        let subject = brief.subject.as_ref().map(Frame::planes);
+        let material = Material {
+            current: subject,
+            other: other.as_deref(),
+            target: subject,
+            seeds: seeds.as_deref(),
+        };
+        let run = Run::new(&brief.config, &model, &material)?;
+        Ok(Live {
+            brief,
+            run,
+            model,
+            judge,
+            pace: Pace::every(UPDATE),
+            since: (Instant::now(), 0),
+            rate: 0.0,
+        })
+    }
+
+    /// The class Gaussians, where the start is drawn from one.
+    fn seeds(
+        &mut self,
+        brief: &Brief,
+        labels: &[String],
+        size: [usize; 2],
+    ) -> Result<Option<Rc<Seeds>>> {
+        if brief.config.start != Start::ClassGaussian {
+            return Ok(None);
+        }
+        let Some(library) = &brief.library else {
+            if self.bundled.is_none() {
+                self.bundled = Some(Rc::new(Seeds::bundled()?));
+            }
+            return Ok(self.bundled.clone());
+        };
+        if let Some(fitted) = &self.fitted
+            && fitted.library == *library
+            && fitted.size == size
+        {
+            return Ok(Some(fitted.seeds.clone()));
+        }
+        let pictures = library.iter().filter_map(|(class, picture, crop)| {
+            let class = labels.iter().position(|label| label == class)?;
+            Some((class, unit_planes(&picture.cropped(*crop, size))))
+        });
+        let seeds = Rc::new(Seeds::fit(labels, size, pictures));
+        self.fitted = Some(Fitted {
+            library: library.clone(),
+            size,
+            seeds: seeds.clone(),
+        });
+        Ok(Some(seeds))
+    }
+}
+
+impl SynthesisJob {
+    /// One step of the picture, and how it looks then if that is worth a frame.
+    ///
+    /// # Errors
+    /// As [`Run::step`].
+    pub(super) fn step(&mut self) -> Result<Step<News>> {
+        let live = &mut *self.live.borrow_mut();
+        if live.run.done() < self.until {
+            live.run.step(&live.model)?;
+        }
+        let done = live.run.done() >= self.until || live.run.finished();
+        let resting = live.run.finished() || done && self.rests;
+        if resting {
+            live.run.settle(&live.model)?;
+        }
+        let due = done || live.pace.is_due();
+        Ok(Step {
+            news: due.then(|| News::Made(Box::new(live.made(resting)))),
+            done,
+        })
+    }
+}
+
+impl Live {
+    /// Goes on; a long rest does not count into the rate.
+    fn wake(&mut self) {
+        if self.since.0.elapsed().as_secs_f32() > 2.0 * RATE_SECONDS {
+            self.since = (Instant::now(), self.run.done());
+        }
+    }
+
+    fn made(&mut self, resting: bool) -> Made {
+        let (began, before) = self.since;
+        let seconds = began.elapsed().as_secs_f32();
+        let steps = self.run.done();
+        if steps > before && seconds > 0.0 {
+            self.rate = (steps - before) as f32 / seconds;
+        }
+        if seconds > RATE_SECONDS {
+            self.since = (Instant::now(), steps);
+        }
+        let count = self.brief.config.count;
+        let pictures = self.run.current().clone();
+        let first = pictures.clone().narrow(0, 0, 1);
+        let probabilities = tensor_values(softmax(self.model.logits(first.clone()), 1));
+        let size = self.model.manifest().input;
+        let subject = self.brief.subject.as_ref().filter(|_| resting);
+        let distances = subject
+            .map(|subject| distances(&self.judge, &tensor_values(first), subject.planes(), size));
+        let picture = if count == 1 {
+            Frame::new(pictures)
+        } else {
+            let (planes, whole) = montage(&tensor_values(pictures), count, size);
+            Frame::from_planes(planes, whole)
+        };
+        Made {
+            brief: self.brief.clone(),
+            steps,
+            picture,
+            size,
+            probabilities,
+            rate: self.rate,
+            history: self.run.history().clone(),
+            distances,
+        }
+    }
+}
+
+/// Time between two looks of a picture in the making: it should move.
+const UPDATE: Duration = Duration::from_millis(40);
+/// Over how long the rate is measured, in seconds.
+const RATE_SECONDS: f32 = 1.0;

@@ -1,0 +1,78 @@
+//! Which pictures of the library excite which units.
+
+use std::sync::Arc;
+
+use super::requests::News;
+use super::scheduler::Step;
+use crate::data::picture::unit_planes;
+use crate::data::{Crop, Picture};
+use crate::model::Classifier;
+
+/// The most pictures of a survey.
+pub const SURVEYED_MOST: usize = 2000;
+
+/// Which units of a model the pictures of the library excite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// Id of a bundled model or path of a file.
+    pub model: String,
+    /// The stage whose channels are the units; without one, the representation.
+    pub stage: Option<usize>,
+    /// The pictures with the parts that models see.
+    pub pictures: Vec<(Picture, Crop)>,
+}
+
+/// What a survey found.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// What was asked.
+    pub survey: Survey,
+    /// The units' activations for each picture.
+    pub activations: Vec<Vec<f32>>,
+}
+
+/// A survey under way, some pictures at a time.
+pub struct SurveyJob {
+    survey: Survey,
+    model: Arc<Classifier>,
+    activations: Vec<Vec<f32>>,
+}
+
+/// Pictures of a survey looked at in one step.
+const AT_ONCE: usize = 16;
+
+impl SurveyJob {
+    pub(super) fn new(survey: Survey, model: Arc<Classifier>) -> Self {
+        Self {
+            survey,
+            model,
+            activations: Vec::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self) -> Step<News> {
+        let from = self.activations.len();
+        let size = self.model.manifest().input;
+        let some = self
+            .survey
+            .pictures
+            .iter()
+            .skip(from)
+            .take(self.model.budget().at_once().min(AT_ONCE));
+        let planes: Vec<f32> = some
+            .flat_map(|(picture, crop)| unit_planes(&picture.cropped(*crop, size)))
+            .collect();
+        if !planes.is_empty() {
+            let units = crate::synthesis::activations(&self.model, self.survey.stage, planes);
+            self.activations.extend(units);
+        }
+        let done = self.activations.len() >= self.survey.pictures.len();
+        let news = done.then(|| {
+            News::Surveyed(Arc::new(Surveyed {
+                survey: self.survey.clone(),
+                activations: std::mem::take(&mut self.activations),
+            }))
+        });
+        Step { news, done }
+    }
+}

@@ -1,0 +1,90 @@
+//! Names of classes: the sets that models are usually trained on, text files and folders.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// CIFAR-10, in the order of its labels.
+pub const CIFAR10: [&str; 10] = [
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+];
+
+/// One name a line; sources in `assets/labels/LICENSES.md`.
+const CIFAR100: &str = include_str!("../../assets/labels/cifar100.txt");
+const IMAGENET: &str = include_str!("../../assets/labels/imagenet-1k.txt");
+
+/// Longest text file of labels, in bytes.
+const LONGEST: u64 = 16 << 20;
+
+fn lines(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The set of that name: `cifar10`, `cifar100` or `imagenet`.
+pub fn known(name: &str) -> Option<Vec<String>> {
+    match name {
+        "cifar10" => Some(CIFAR10.map(str::to_owned).to_vec()),
+        "cifar100" => Some(lines(CIFAR100)),
+        "imagenet" => Some(lines(IMAGENET)),
+        _ => None,
+    }
+}
+
+/// The set of that name, the lines of a text file, or the names of the folders in a folder, sorted.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Data`] name the file or folder.
+pub fn named(name: &str) -> Result<Vec<String>> {
+    if let Some(labels) = known(name) {
+        return Ok(labels);
+    }
+    let path = Path::new(name);
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let metadata = std::fs::metadata(path).map_err(reading)?;
+    let labels = if metadata.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(reading)?;
+        let folders = entries.filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            (entry.path().is_dir() && !name.starts_with('.')).then_some(name)
+        });
+        let mut labels: Vec<String> = folders.collect();
+        labels.sort();
+        labels
+    } else if metadata.len() > LONGEST {
+        return Err(Error::data(path, "it is too long for a list of labels"));
+    } else {
+        lines(&std::fs::read_to_string(path).map_err(reading)?)
+    };
+    if labels.is_empty() {
+        return Err(Error::data(path, "it names no class"));
+    }
+    Ok(labels)
+}
+
+/// The labels that a model of so many classes probably has, and what to call them.
+pub(crate) fn usual(classes: usize) -> (Vec<String>, &'static str) {
+    let set = match classes {
+        10 => known("cifar10").zip(Some("CIFAR-10")),
+        100 => known("cifar100").zip(Some("CIFAR-100")),
+        1000 => known("imagenet").zip(Some("ImageNet-1k")),
+        _ => None,
+    };
+    set.unwrap_or_else(|| {
+        let numbered = (0..classes).map(|class| format!("class {class}"));
+        (numbered.collect(), "a number for each class")
+    })
+}

@@ -1,0 +1,99 @@
+//! True masks: pictures, white on black, of what is damaged in other pictures.
+
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+
+use super::picture::{Crop, Picture};
+use crate::error::{Error, Result};
+
+/// Finds masks where they usually lie: under the picture's name, as PNG, in a folder beside one of the
+/// three around the picture, whose name holds “mask”.
+///
+/// A picture that itself lies in such a folder has none: there the word names a class.
+#[derive(Default)]
+pub struct Finder {
+    /// The folder last asked about, and the folders of masks around it.
+    known: Option<(PathBuf, Vec<PathBuf>)>,
+}
+
+impl Finder {
+    /// The file of the mask of a picture, if there is one.
+    pub fn find(&mut self, picture: &Path) -> Option<PathBuf> {
+        let name = Path::new(picture.file_stem()?).with_extension("png");
+        let parent = picture.parent()?;
+        if self.known.as_ref().is_none_or(|(known, _)| known != parent) {
+            self.known = Some((parent.into(), folders_around(parent)));
+        }
+        let (_, folders) = self.known.as_ref()?;
+        let mut files = folders.iter().map(|folder| folder.join(&name));
+        files.find(|file| file.is_file())
+    }
+}
+
+fn folders_around(parent: &Path) -> Vec<PathBuf> {
+    let around: Vec<&Path> = parent.ancestors().take(3).collect();
+    if around.iter().any(|folder| is_named_mask(folder)) {
+        return Vec::new();
+    }
+    let listed = around
+        .into_iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok());
+    let entries = listed.flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())));
+    entries
+        .filter(|path| is_named_mask(path) && path.is_dir())
+        .collect()
+}
+
+fn is_named_mask(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.to_ascii_lowercase().contains("mask"))
+}
+
+/// Opens the mask of a picture of `size`, width and height before any scaling.
+///
+/// # Errors
+/// As [`Picture::open`]; [`Error::Data`] when the mask is of another size.
+pub fn open(path: &Path, size: [u32; 2]) -> Result<Picture> {
+    let mask = Picture::open(path)?;
+    if mask.original == size {
+        return Ok(mask);
+    }
+    let [w, h] = mask.original;
+    let reason = format!(
+        "the mask has {w}×{h} pixels, its picture {}×{}",
+        size[0], size[1]
+    );
+    Err(Error::data(path, reason))
+}
+
+/// What a model sees of a mask, at the mask's own resolution.
+#[derive(Clone)]
+pub struct TrueMask {
+    /// Height and width in pixels.
+    pub size: [usize; 2],
+    /// Row by row.
+    pub inside: Vec<bool>,
+}
+
+impl TrueMask {
+    /// The largest centred part of `mask` with the proportions of an input of height and width `input`.
+    pub fn of(mask: &Picture, input: [usize; 2]) -> Self {
+        let [_, _, w, h] = mask.crop_rectangle(Crop::default(), input);
+        let size = [h as usize, w as usize];
+        Self {
+            size,
+            inside: seen(mask, Crop::default(), size),
+        }
+    }
+}
+
+/// What of a mask an input of height and width `size` shows.
+pub fn seen(mask: &Picture, crop: Crop, size: [usize; 2]) -> Vec<bool> {
+    let image: RgbImage = mask.cropped(crop, size);
+    let bright = |pixel: &image::Rgb<u8>| {
+        let sum: u32 = pixel.0.iter().map(|&value| u32::from(value)).sum();
+        sum > 3 * 127
+    };
+    image.pixels().map(bright).collect()
+}

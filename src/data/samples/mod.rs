@@ -1,0 +1,119 @@
+//! The pictures that come with the program: photographs (`assets/pictures/LICENSES.md` says whose they
+//! are) and made-up walls.
+
+pub mod synthetic_cracks;
+
+use std::path::Path;
+
+use super::picture::{Crop, Origin, Picture};
+
+/// File name and bytes of each; the first is what the window opens on.
+const FILES: [(&str, &[u8]); 21] = [
+    sample!("bird-kingfisher.jpg"),
+    sample!("ship-yacht.jpg"),
+    sample!("dog-shepherd.jpg"),
+    sample!("automobile-beetle.jpg"),
+    sample!("cat-chelsea.jpg"),
+    sample!("airplane-airliner.jpg"),
+    sample!("automobile-mini.jpg"),
+    sample!("bird-macaw.jpg"),
+    sample!("cat-kitten.jpg"),
+    sample!("deer-moose.jpg"),
+    sample!("frog-common.jpg"),
+    sample!("horse-zaniskari.jpg"),
+    sample!("other-astronaut.jpg"),
+    sample!("other-coffee.jpg"),
+    sample!("other-panda.jpg"),
+    sample!("other-windmill.jpg"),
+    sample!("ship-schooner.jpg"),
+    sample!("truck-fire.jpg"),
+    sample!("church-berlin.jpg"),
+    sample!("church-vienna.jpg"),
+    sample!("garbage_truck-white.jpg"),
+];
+
+/// Every bundled photograph with the name of its class, which begins its file name; `other` is of
+/// no class.
+pub fn all() -> Vec<(Picture, Option<String>)> {
+    let with_class = |(name, bytes): &(&str, &[u8])| {
+        let class = name.split('-').next().filter(|class| *class != "other");
+        Some((open(name, bytes)?, class.map(str::to_owned)))
+    };
+    FILES.iter().filter_map(with_class).collect()
+}
+
+fn open(name: &str, bytes: &[u8]) -> Option<Picture> {
+    Some(Picture {
+        origin: Origin::Bundled,
+        ..Picture::decode(Path::new(name), bytes).ok()?
+    })
+}
+
+/// The bundled photograph of that name.
+pub fn named(name: &Path) -> Option<Picture> {
+    let mut files = FILES.iter();
+    let (name, bytes) = files.find(|(known, _)| Path::new(known) == name)?;
+    open(name, bytes)
+}
+
+/// Walls of each kind.
+const WALLS: u64 = 4;
+/// Height and width of a wall, in pixels.
+const WALL: u32 = 128;
+
+/// Made-up walls, cracked (with their true masks) and clean, with the names of their classes.
+pub fn walls() -> Vec<(Picture, Option<Picture>, Option<String>)> {
+    let wall = |(seed, cracked): (u64, bool)| {
+        let class = if cracked { "crack" } else { "clean" };
+        let (wall, mask) = synthetic_cracks::wall(seed, WALL, cracked);
+        let named = |kind: &str, image: image::RgbImage| {
+            Picture::from_image(format!("{kind} {}", seed + 1).into(), image.into())
+        };
+        let mask = cracked.then(|| named("mask", mask));
+        (named(class, wall), mask, Some(class.to_owned()))
+    };
+    let kinds = [true, false].into_iter();
+    let seeds = kinds.flat_map(|cracked| (0..WALLS).map(move |seed| (seed, cracked)));
+    seeds.map(wall).collect()
+}
+
+/// Sides of the crops of [`background`], as shares of the largest that fits, and their places.
+const CROPS: [(f32, [f32; 2]); 5] = [
+    (1.0, [0.5, 0.5]),
+    (0.7, [0.0, 0.0]),
+    (0.7, [1.0, 0.0]),
+    (0.7, [0.0, 1.0]),
+    (0.7, [1.0, 1.0]),
+];
+
+/// The photographs, from the first on, that [`background`] is cut from: those that the figures in
+/// docs/attribution.md were measured with.
+const COMPARED: usize = 18;
+
+/// Crops of bundled photographs, each also mirrored, for methods that compare a picture with many:
+/// 180 pictures `[3, h, w]` in [0, 1].
+pub fn background(size: [usize; 2]) -> Vec<Vec<f32>> {
+    let mut pictures = Vec::new();
+    for (picture, _) in all().into_iter().take(COMPARED) {
+        for (scale, at) in CROPS {
+            let image = picture.cropped(Crop { at, scale }, size);
+            let mirrored = image::imageops::flip_horizontal(&image);
+            pictures.extend(
+                [image, mirrored]
+                    .iter()
+                    .map(crate::data::picture::unit_planes),
+            );
+        }
+    }
+    pictures
+}
+
+macro_rules! sample {
+    ($name:literal) => {
+        (
+            $name,
+            include_bytes!(concat!("../../../assets/pictures/", $name)),
+        )
+    };
+}
+use sample;

@@ -1,0 +1,268 @@
+//! The numbers behind plots as CSV, maps and pictures as NumPy files.
+
+use std::path::{Path, PathBuf};
+
+use super::figure::Shot;
+use crate::attack::Attack;
+use crate::compute::{Attacked, Frame, Look, PLACES, Which, flips};
+use crate::error::{Error, Result};
+use crate::evaluate::top;
+use crate::files::write_atomically;
+use crate::session::{Row, State};
+use crate::synthesis::locked;
+
+/// Confidence against ε: one line for each finished attack, the picture itself at ε 0 included.
+///
+/// Columns: model, epsilon, class (the one left or aimed for), confidence (in it), predicted,
+/// predicted_confidence, linf, l2 (of the perturbation, in units of pixels in [0, 1]), inside_box,
+/// flipped.
+pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
+    let mut table = Table::new(&[
+        "model",
+        "epsilon",
+        "class",
+        "confidence",
+        "predicted",
+        "predicted_confidence",
+        "linf",
+        "l2",
+        "inside_box",
+        "flipped",
+    ]);
+    for (row, look) in shown(state, rows) {
+        let mut attacks: Vec<&Attacked> = row.sweep.iter().chain(&row.attacked).collect();
+        attacks.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
+        attacks.dedup_by_key(|attacked| attacked.epsilon.to_bits());
+        for attacked in attacks {
+            table.line(attack_line(&state.attack, look, attacked));
+        }
+    }
+    table.text()
+}
+
+fn attack_line(attack: &Attack, look: &Look, attacked: &Attacked) -> Vec<String> {
+    let class = match attack.goal {
+        crate::attack::Goal::Untargeted => look.label,
+        crate::attack::Goal::Targeted(class) => class,
+    };
+    let seen = &attacked.probabilities;
+    let predicted = top(seen);
+    let share = |class: usize| seen.get(class).copied().unwrap_or(0.0).to_string();
+    vec![
+        look.manifest.name.clone(),
+        attacked.epsilon.to_string(),
+        look.name(class).into(),
+        share(class),
+        look.name(predicted).into(),
+        share(predicted),
+        attacked.linf.to_string(),
+        attacked.l2.to_string(),
+        attacked.inside_box.to_string(),
+        flips(attack, look.label, seen).to_string(),
+    ]
+}
+
+/// Losses of the pictures being made: model, iteration, picture, loss; one line for each kept iterate
+/// and picture.
+pub fn losses_csv(state: &State, rows: &[Row]) -> String {
+    let mut table = Table::new(&["model", "iteration", "picture", "loss"]);
+    for (row, look) in shown(state, rows) {
+        let Some(made) = &row.made else { continue };
+        let history = locked(&made.history);
+        for kept in history.iter() {
+            for (picture, loss) in kept.losses.iter().enumerate() {
+                table.line(vec![
+                    look.manifest.name.clone(),
+                    kept.iteration.to_string(),
+                    (picture + 1).to_string(),
+                    loss.to_string(),
+                ]);
+            }
+        }
+    }
+    table.text()
+}
+
+/// Deletion and insertion curves of the maps: model, picture (input or attacked), epsilon, share (of
+/// the pixels), deletion, insertion.
+pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
+    let mut table = Table::new(&[
+        "model",
+        "picture",
+        "epsilon",
+        "share",
+        "deletion",
+        "insertion",
+    ]);
+    for (row, look) in shown(state, rows) {
+        for which in Which::ALL {
+            let map = row.explained[which as usize].as_ref();
+            let Some((map, curves)) = map.and_then(|map| Some((map, map.curves.get()?))) else {
+                continue;
+            };
+            let last = curves.deletion.len().saturating_sub(1).max(1) as f32;
+            let pairs = curves.deletion.iter().zip(&curves.insertion);
+            for (place, (deletion, insertion)) in pairs.enumerate() {
+                table.line(vec![
+                    look.manifest.name.clone(),
+                    name(which).into(),
+                    map.case.epsilon.to_string(),
+                    (place as f32 / last).to_string(),
+                    deletion.to_string(),
+                    insertion.to_string(),
+                ]);
+            }
+        }
+    }
+    table.text()
+}
+
+/// What critics say on the way to counterfactuals: model, share (of the way), class, confidence.
+pub fn way_csv(state: &State, rows: &[Row]) -> String {
+    let mut table = Table::new(&["model", "share", "class", "confidence"]);
+    for (row, look) in shown(state, rows) {
+        let Some(answer) = &row.contrasted else {
+            continue;
+        };
+        for (place, seen) in answer.way.iter().enumerate() {
+            for (class, confidence) in seen.iter().enumerate() {
+                table.line(vec![
+                    look.manifest.name.clone(),
+                    (place as f32 / (PLACES - 1) as f32).to_string(),
+                    look.name(class).into(),
+                    confidence.to_string(),
+                ]);
+            }
+        }
+    }
+    table.text()
+}
+
+/// NumPy's file format, version 1.0, of 32-bit floats in row-major order.
+pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let mut sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
+    if shape.len() > 1 {
+        sides.truncate(sides.len() - 2);
+    }
+    let about = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides}), }}");
+    // Magic, length and header together fill a multiple of 64 bytes and end with a line break.
+    let length = (about.len() + 11).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{about:<width$}\n", width = length - 1).into_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+/// Writes everything behind the figures of `shots` into a folder: a table for each plot that has
+/// points, and each picture and map as it is in memory, `[channels, height, width]`. Returns the
+/// files.
+///
+/// # Errors
+/// [`Error::Io`] naming a file.
+pub fn write(folder: &Path, shots: &[Shot]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for (index, shot) in shots.iter().enumerate() {
+        let (state, rows) = (&shot.state, shot.rows.as_slice());
+        let before = if shots.len() > 1 {
+            format!("{:02}-", index + 1)
+        } else {
+            String::new()
+        };
+        let mut put = |name: &str, bytes: &[u8]| {
+            let path = folder.join(format!("{before}{name}"));
+            write_atomically(&path, bytes)?;
+            files.push(path);
+            Ok::<(), Error>(())
+        };
+        for (name, table) in [
+            ("epsilon.csv", epsilon_csv(state, rows)),
+            ("losses.csv", losses_csv(state, rows)),
+            ("faithfulness.csv", faithfulness_csv(state, rows)),
+            ("way.csv", way_csv(state, rows)),
+        ] {
+            if table.lines().count() > 1 {
+                put(name, table.as_bytes())?;
+            }
+        }
+        for (place, row) in rows.iter().enumerate() {
+            for (name, shape, values) in arrays(row) {
+                let name = format!("row{}-{name}.npy", place + 1);
+                put(&name, &npy(&shape, values))?;
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// A named array: its shape and values.
+type Array<'a> = (&'static str, [usize; 3], &'a [f32]);
+
+fn planes<'a>(name: &'static str, frame: &'a Frame) -> Array<'a> {
+    let [h, w] = frame.size();
+    let values = frame.planes();
+    (name, [values.len() / (h * w).max(1), h, w], values)
+}
+
+/// A row's pictures and maps.
+fn arrays(row: &Row) -> Vec<Array<'_>> {
+    let mut found = Vec::new();
+    found.extend(row.look.iter().map(|look| planes("input", &look.input)));
+    let attacked = row.attacked.iter();
+    found.extend(attacked.map(|attacked| planes("attacked", &attacked.picture)));
+    let made = row.made.iter();
+    found.extend(made.map(|made| planes("synthesis", &made.picture)));
+    if let Some(answer) = &row.contrasted {
+        found.push(planes("counterfactual", &answer.made));
+        found.push(planes("way-back", &answer.back));
+        found.push(planes("change", answer.heat.frame()));
+    }
+    for which in Which::ALL {
+        if let Some(map) = &row.explained[which as usize] {
+            let [h, w] = map.attribution.size;
+            let name = match which {
+                Which::Input => "attribution",
+                Which::Attacked => "attribution-attacked",
+            };
+            let shape = [map.attribution.channels, h, w];
+            found.push((name, shape, &map.attribution.values));
+        }
+    }
+    found
+}
+
+fn name(which: Which) -> &'static str {
+    match which {
+        Which::Input => "input",
+        Which::Attacked => "attacked",
+    }
+}
+
+/// The rows on the screen that have looked.
+fn shown<'a>(state: &'a State, rows: &'a [Row]) -> impl Iterator<Item = (&'a Row, &'a Look)> {
+    let rows = rows.iter().enumerate();
+    let rows = rows.filter(|(index, _)| state.display.shows_row(*index));
+    rows.filter_map(|(_, row)| Some((row, row.look.as_ref()?)))
+}
+
+/// A table on its way to text.
+struct Table(csv::Writer<Vec<u8>>);
+
+impl Table {
+    fn new(heads: &[&str]) -> Self {
+        let mut table = Self(csv::Writer::from_writer(Vec::new()));
+        table.line(heads.iter().map(ToString::to_string).collect());
+        table
+    }
+
+    fn line(&mut self, fields: Vec<String>) {
+        self.0
+            .write_record(fields)
+            .expect("memory takes all, and every line has all fields");
+    }
+
+    fn text(self) -> String {
+        let bytes = self.0.into_inner().expect("memory takes all");
+        String::from_utf8(bytes).expect("it was made of text")
+    }
+}

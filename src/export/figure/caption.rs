@@ -1,0 +1,153 @@
+//! What stands below a figure: every setting behind it, in words.
+
+use super::cells::number;
+use super::{Figure, Shot};
+use crate::attack::{Attack, Goal};
+use crate::compute::{Channels, Look, Sign};
+use crate::data::Picture;
+use crate::session::{Column, State, TaskKind};
+
+/// One paragraph about the figure that shows `shots`, where attacks have these `epsilons`.
+pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
+    let Some(first) = shots.first() else {
+        return String::new();
+    };
+    let state = &first.state;
+    let columns = figure.columns(state);
+    let shows = |wanted: &[Column]| columns.iter().any(|column| wanted.contains(column));
+    let look = first.rows.iter().find_map(|row| row.look.as_ref());
+    let mut parts = vec![pictures(shots), models(figure, shots)];
+    if shows(&[
+        Column::Attacked,
+        Column::Perturbation,
+        Column::AttackedAttribution,
+    ]) || figure.curves
+    {
+        parts.push(attack(&state.attack, epsilons, look));
+    }
+    if columns.iter().any(|column| column.map().is_some()) {
+        parts.push(maps(state));
+    }
+    if shows(&[Column::Synthesis]) {
+        parts.push(synthesis(state, look));
+    }
+    if shows(&[Column::Counterfactual, Column::Change, Column::Return]) {
+        parts.push(contrasts(state, look));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(" ")
+}
+
+/// What a picture is called.
+pub fn picture_name(picture: &Picture) -> String {
+    let name = picture.path.file_name();
+    let name = name.unwrap_or(picture.path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn pictures(shots: &[Shot]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for entry in shots.iter().filter_map(|shot| shot.state.entry()) {
+        let name = picture_name(&entry.picture);
+        let truth = entry.truth.as_ref();
+        let name = truth.map_or(name.clone(), |truth| format!("{name} ({truth})"));
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("Picture: {one}."),
+        many => format!("Pictures: {}.", many.join(", ")),
+    }
+}
+
+fn models(figure: &Figure, shots: &[Shot]) -> String {
+    let rows = shots.first().map_or(&[][..], |shot| &shot.rows);
+    let shown = shots.first().map(|shot| figure.rows(&shot.state));
+    let shown = shown.unwrap_or_default().into_iter();
+    let looks = shown.filter_map(|row| rows.get(row)?.look.as_ref());
+    let names: Vec<&str> = looks.map(|look| look.manifest.name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("Model: {one}."),
+        many => format!("Models: {}.", many.join(", ")),
+    }
+}
+
+fn attack(attack: &Attack, epsilons: &str, look: Option<&Look>) -> String {
+    let mut text = format!("{} at ε {epsilons}", attack.kind());
+    match attack.step_size {
+        Some(step) => text += &format!(", steps of {}", number(step)),
+        None => text += ", steps of 2.5·ε/steps",
+    }
+    if let Goal::Targeted(class) = attack.goal {
+        text += &format!(", toward {}", named(look, class));
+    }
+    if attack.restarts > 1 {
+        text += &format!(", {} restarts", attack.restarts);
+    }
+    let start = if attack.random_start {
+        format!("random start, seed {}", attack.seed)
+    } else {
+        "from the picture itself".into()
+    };
+    format!("Attack: {text}, {start}.")
+}
+
+fn named(look: Option<&Look>, class: usize) -> String {
+    look.map_or_else(|| format!("class {class}"), |look| look.name(class).into())
+}
+
+fn maps(state: &State) -> String {
+    let style = &state.display.heat;
+    let signs = match style.sign {
+        Sign::Signed => "both signs",
+        Sign::Positive => "what speaks for the class",
+        Sign::Negative => "what speaks against the class",
+        Sign::Absolute => "magnitudes",
+    };
+    let channels = match style.channels {
+        Channels::Sum => "summed",
+        Channels::Mean => "averaged",
+    };
+    let scale = if style.locked {
+        "one scale"
+    } else {
+        "a scale for each map"
+    };
+    format!(
+        "Attribution of the {} by {}; {signs}, {channels} over channels, {scale}, clipped at percentile {}.",
+        format!("{:?}", state.explanation.question.score).to_lowercase(),
+        state.explanation,
+        number(style.percentile),
+    )
+}
+
+fn synthesis(state: &State, look: Option<&Look>) -> String {
+    let config = &state.studio.config;
+    let class = match config.task {
+        crate::synthesis::Task::Generate { class, .. } => format!(" ({})", named(look, class)),
+        _ => String::new(),
+    };
+    let kind = TaskKind::of(&config.task).name();
+    format!("{kind}: {config}{class}, seed {}.", config.seed)
+}
+
+fn contrasts(state: &State, look: Option<&Look>) -> String {
+    let target = state.contrasts.target;
+    let target = target.map_or_else(
+        || "the likeliest other class".into(),
+        |class| named(look, class),
+    );
+    let of = if state.contrasts.attacked {
+        "attacked picture"
+    } else {
+        "picture"
+    };
+    let along = match state.contrasts.along {
+        along if along < 1.0 => format!(", {:.0} % of the way", along * 100.0),
+        _ => String::new(),
+    };
+    format!("Counterfactual: the {of} turned into {target}{along}.")
+}

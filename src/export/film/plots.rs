@@ -1,0 +1,89 @@
+//! The curves of films.
+
+use crate::compute::{Contrasted, Look, PLACES, row_color};
+use crate::export::figure::{Curve, Plot, Shot};
+use crate::session::Row;
+
+/// What is brought down or up against iterations.
+pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plot {
+    let curves = known(shot, models).filter_map(|(model, row, look)| {
+        let made = row.made.as_ref()?;
+        Some(Curve {
+            name: look.manifest.name.clone(),
+            color: row_color(model),
+            dashed: false,
+            points: made.curve(),
+            mark: None,
+        })
+    });
+    let curves: Vec<Curve> = curves.collect();
+    let heights = curves.iter().flat_map(|curve| &curve.points);
+    let heights = heights
+        .map(|point| point[1])
+        .filter(|height| height.is_finite());
+    let (low, high) = heights.fold((f64::MAX, f64::MIN), |(low, high), height| {
+        (low.min(height), high.max(height))
+    });
+    let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
+    Plot {
+        across: "step".into(),
+        up: match shot.state.studio.kind() {
+            crate::session::TaskKind::Inversion => "distance",
+            crate::session::TaskKind::Generation => "score",
+            crate::session::TaskKind::Unit => "activation",
+        }
+        .into(),
+        x: [0.0, steps.max(1) as f64],
+        y: [low.min(0.0), high],
+        percent: false,
+        curves,
+        until: None,
+    }
+}
+
+/// What critics say on the way to counterfactuals: the class aimed for, and dashed the one left.
+pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
+    let mut curves = Vec::new();
+    for (model, row, look) in known(shot, models) {
+        let Some(answer) = row.contrasted.as_ref() else {
+            continue;
+        };
+        for (class, dashed) in [(answer.target, false), (answer.source, true)] {
+            curves.push(Curve {
+                name: format!("{}: {}", look.manifest.name, look.name(class)),
+                color: row_color(model),
+                dashed,
+                points: along(answer, class),
+                mark: None,
+            });
+        }
+    }
+    Plot {
+        across: "share of the way to the counterfactual".into(),
+        up: "confidence".into(),
+        x: [0.0, 1.0],
+        y: [0.0, 1.0],
+        percent: true,
+        curves,
+        until: None,
+    }
+}
+
+fn along(answer: &Contrasted, class: usize) -> Vec<[f64; 2]> {
+    let place = |(at, seen): (usize, &Vec<f32>)| {
+        let value = seen.get(class).copied().unwrap_or(0.0);
+        [at as f64 / (PLACES - 1) as f64, f64::from(value)]
+    };
+    answer.way.iter().enumerate().map(place).collect()
+}
+
+/// The rows that have looked.
+fn known<'a>(
+    shot: &'a Shot,
+    models: &'a [usize],
+) -> impl Iterator<Item = (usize, &'a Row, &'a Look)> {
+    models.iter().filter_map(|&model| {
+        let row = shot.rows.get(model)?;
+        Some((model, row, row.look.as_ref()?))
+    })
+}

@@ -1,0 +1,129 @@
+//! The window's computations without a window: everything that a [`State`] wants, to the end.
+//!
+//! What is asked and who computes it are the window's own ([`session::wanted`] and the engine's
+//! [`Explorer`]), so a picture written here is the one on the screen.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use burn::tensor::Device;
+
+use crate::compute::scheduler::Engine;
+use crate::compute::{Explorer, Lane, News};
+use crate::error::{Error, Result};
+use crate::session::{self, Column, Row, State};
+use crate::tasks::Watch;
+
+/// How often a cancellation is looked for while nothing happens.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// An engine that somebody waits for.
+pub struct Headless {
+    engine: Engine<Explorer>,
+    bell: Receiver<()>,
+    rows: Vec<Row>,
+}
+
+impl Headless {
+    /// Starts a thread that computes on `device`.
+    pub fn new(device: Device) -> Self {
+        let (ring, bell) = channel();
+        let wake = move || {
+            // Nobody listens any more while it ends.
+            let _ = ring.send(());
+        };
+        Self {
+            engine: Engine::spawn(move || Explorer::new(device), wake),
+            bell,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Computes all that `state` wants, pictures being made included: those that run go on to their
+    /// end. What is still known from the last time is not computed again. Attacks over the grid of ε
+    /// take longest and are left out unless their `curves` are wanted.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], and [`Error::Config`] with what went wrong in a lane.
+    pub fn settle(
+        &mut self,
+        state: &mut State,
+        curves: bool,
+        watch: &mut Watch,
+    ) -> Result<Vec<Row>> {
+        self.rows.resize_with(state.models.len(), Row::default);
+        // Nothing is drawn meanwhile.
+        state.studio.speed = None;
+        state.studio.running &= state.display.draws(Column::Synthesis);
+        loop {
+            let idle = self.engine.is_idle();
+            self.hear()?;
+            session::advance(state, &self.rows);
+            let mut wishes = session::wanted(state, &self.rows);
+            wishes.retain(|lane, _| curves || !matches!(lane, Lane::Sweep(_)));
+            let changed = self.engine.want(wishes);
+            for lane in &changed {
+                self.rows[lane.row()].forget(*lane);
+            }
+            if let Some(message) = trouble(state, &self.rows) {
+                return Err(Error::Config(message));
+            }
+            if idle && changed.is_empty() && self.engine.is_idle() {
+                state.studio.running = false;
+                return Ok(self.rows.clone());
+            }
+            watch.report(share(state, &self.rows))?;
+            // One ring is enough to look at everything.
+            let _ = self.bell.recv_timeout(PATIENCE);
+            while self.bell.try_recv().is_ok() {}
+        }
+    }
+
+    fn hear(&mut self) -> Result<()> {
+        for (lane, news) in self.engine.news() {
+            if let News::Lost(reason) = news {
+                return Err(Error::Device(reason));
+            }
+            self.rows[lane.row()].take(lane, news);
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong in a row that is shown, with the name of its model.
+fn trouble(state: &State, rows: &[Row]) -> Option<String> {
+    let mut shown = rows.iter().enumerate();
+    shown.find_map(|(index, row)| {
+        let lanes = row.errors.values();
+        let message = row.error.iter().chain(lanes).next()?;
+        let shown = state.display.shows_row(index);
+        shown.then(|| format!("{}: {message}", state.models[index]))
+    })
+}
+
+/// A guess at how much is done: what takes long says how far it is.
+fn share(state: &State, rows: &[Row]) -> f32 {
+    let maps = state.display.maps();
+    let all = state.studio.config.iterations.max(1) as f32;
+    let mut parts = Vec::new();
+    let shown = rows.iter().enumerate();
+    for (_, row) in shown.filter(|(index, _)| state.display.shows_row(*index)) {
+        let attack = row
+            .progress
+            .unwrap_or(f32::from(u8::from(row.attacked.is_some())));
+        parts.push(attack);
+        let map = |&which: &_| {
+            let map = row.explained[which as usize].as_ref();
+            map.map_or(0.0, |map| map.progress)
+        };
+        parts.extend(maps.iter().map(map));
+        if state.studio.running {
+            parts.push(
+                row.made
+                    .as_ref()
+                    .map_or(0.0, |made| made.steps as f32 / all),
+            );
+        }
+    }
+    parts.iter().sum::<f32>() / parts.len().max(1) as f32
+}

@@ -1,0 +1,312 @@
+//! What a person says of a model file: a small manifest in TOML.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::labels;
+use crate::error::{Error, Result};
+use crate::model::architecture::Architecture;
+use crate::model::graph::Activation;
+use crate::model::{Manifest, Normalizer, Stem};
+
+/// The standardisation, by name or in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NormalizerSource {
+    /// One of [`NORMALIZERS`].
+    Named(String),
+    /// In units of pixels in [0, 1].
+    Given(Normalizer),
+}
+
+/// The classes' names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LabelSource {
+    /// A known set (`cifar10`, `cifar100`, `imagenet`), a text file with a name on each line, or a
+    /// folder with a folder for each class.
+    Named(String),
+    /// In the order of the logits.
+    Given(Vec<String>),
+}
+
+/// The activation of networks whose tensors do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationName {
+    /// max(x, 0)
+    Relu,
+    /// x·sigmoid(x), which is called Swish too.
+    Silu,
+}
+
+impl From<ActivationName> for Activation {
+    fn from(name: ActivationName) -> Self {
+        match name {
+            ActivationName::Relu => Self::Relu,
+            ActivationName::Silu => Self::Silu,
+        }
+    }
+}
+
+/// Everything that a file may leave open. What is not said is looked for in the file, then assumed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Description {
+    /// The weights, beside the description unless the path is absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// What a person calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it must be recognised as, for instance `ResNet-50`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// The standardisation that belongs before the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalizer: Option<NormalizerSource>,
+    /// The classes' names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelSource>,
+    /// Height and width it was made for, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<[usize; 2]>,
+    /// How it was trained, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<String>,
+    /// How a residual network begins, where the size of its first kernel does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stem: Option<Stem>,
+    /// Activation of networks that normalise first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation: Option<ActivationName>,
+    /// Whether projections of such networks read what was not yet normalised, as some of RobustBench's
+    /// PreAct ResNets do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub raw_shortcut: bool,
+}
+
+/// One thing that a person says of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Saying {
+    /// The standardisation.
+    Normalizer(NormalizerSource),
+    /// The labels.
+    Labels(LabelSource),
+    /// Height and width.
+    Input([usize; 2]),
+}
+
+/// A description, and where the weights are.
+pub struct Described {
+    /// What was said.
+    pub description: Description,
+    /// The weights.
+    pub file: PathBuf,
+}
+
+/// Longest description, in bytes; a thousand long labels take a tenth of it.
+const LONGEST: u64 = 1 << 20;
+
+/// The standardisations that models usually have, by the names in descriptions.
+pub const NORMALIZERS: [(&str, Normalizer); 5] = [
+    ("imagenet", Normalizer::IMAGENET),
+    ("cifar10", Normalizer::CIFAR10),
+    ("cifar100", Normalizer::CIFAR100),
+    ("half", Normalizer::HALF),
+    ("none", Normalizer::NONE),
+];
+
+/// The standardisation of that name.
+///
+/// # Errors
+/// Lists the names there are.
+fn normalizer_of(name: &str) -> Result<Normalizer> {
+    let found = NORMALIZERS.iter().find(|(known, _)| *known == name);
+    let names = NORMALIZERS.map(|(name, _)| name).join(", ");
+    let unknown = || Error::Config(format!("no normaliser is called {name}; there are {names}"));
+    found.map(|(_, normalizer)| *normalizer).ok_or_else(unknown)
+}
+
+/// What a model of so many classes was probably standardised with.
+pub(super) fn usual_normalizer(classes: usize) -> (&'static str, Normalizer) {
+    let name = match classes {
+        10 => "cifar10",
+        100 => "cifar100",
+        _ => "imagenet",
+    };
+    let found = NORMALIZERS.iter().find(|(known, _)| *known == name);
+    *found.expect("the names above are in the table")
+}
+
+/// Whether a file is a description, by its name.
+pub(super) fn is_one(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension == "toml")
+}
+
+/// Whether a model's name is the text of a description rather than an id or a path.
+pub fn is_inline(name: &str) -> bool {
+    name.starts_with("file = ")
+}
+
+/// What was said so far of the model of that name; nothing of bundled ones.
+pub fn described(name: &str) -> Option<Description> {
+    if is_inline(name) {
+        return toml::from_str(name).ok();
+    }
+    let path = Path::new(name);
+    if !path.exists() {
+        return None;
+    }
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    if is_one(&path) {
+        let Described { description, file } = Description::read(&path).ok()?;
+        let file = Some(file);
+        return Some(Description {
+            file,
+            ..description
+        });
+    }
+    Some(Description {
+        file: Some(path),
+        ..Description::default()
+    })
+}
+
+/// What to call the model of that name before it is open.
+pub fn title(name: &str) -> String {
+    let described = is_inline(name).then(|| described(name)).flatten();
+    let path = described.and_then(|description| description.file);
+    let path = path.unwrap_or_else(|| name.into());
+    let file = path
+        .file_name()
+        .map(|file| file.to_string_lossy().into_owned());
+    file.unwrap_or_else(|| name.to_owned())
+}
+
+impl Description {
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// [`Error::Model`] says which line is wrong.
+    pub fn read(path: &Path) -> Result<Described> {
+        let reading = |error: std::io::Error| Error::io(path, "read", error);
+        let length = std::fs::metadata(path).map_err(reading)?.len();
+        if length > LONGEST {
+            return Err(Error::model(
+                path,
+                "it is too long for a description of a model",
+            ));
+        }
+        let text = std::fs::read_to_string(path).map_err(reading)?;
+        Self::parse(&text, path, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Reads the text of a description that is at `path`; files are looked for in `folder`.
+    ///
+    /// # Errors
+    /// As [`Description::read`].
+    pub fn parse(text: &str, path: &Path, folder: &Path) -> Result<Described> {
+        let description: Self = toml::from_str(text).map_err(|error| Error::model(path, error))?;
+        let file = description.file.as_ref();
+        let file =
+            file.ok_or_else(|| Error::model(path, "it does not say which file it describes"))?;
+        let file = folder.join(file);
+        if is_one(&file) {
+            return Err(Error::model(path, "it describes another description"));
+        }
+        Ok(Described {
+            file,
+            description: description.beside(folder),
+        })
+    }
+
+    /// The same, with the file or folder of its labels found from anywhere.
+    fn beside(mut self, folder: &Path) -> Self {
+        if let Some(LabelSource::Named(name)) = &mut self.labels
+            && labels::known(name).is_none()
+        {
+            *name = folder.join(&name).to_string_lossy().into_owned();
+        }
+        self
+    }
+
+    /// The same with one thing more, or another instead.
+    pub fn with(mut self, saying: Saying) -> Self {
+        match saying {
+            Saying::Normalizer(normalizer) => self.normalizer = Some(normalizer),
+            Saying::Labels(labels) => self.labels = Some(labels),
+            Saying::Input(input) => self.input = Some(input),
+        }
+        self
+    }
+
+    /// As text that [`Description::read`] understands.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("plain data")
+    }
+
+    /// The standardisation, if it was said.
+    fn normalizer(&self) -> Result<Option<Normalizer>> {
+        Ok(match &self.normalizer {
+            Some(NormalizerSource::Named(name)) => Some(normalizer_of(name)?),
+            Some(NormalizerSource::Given(given)) => Some(*given),
+            None => None,
+        })
+    }
+
+    /// The labels, if they were said.
+    fn labels(&self, path: &Path) -> Result<Option<Vec<String>>> {
+        Ok(match &self.labels {
+            Some(LabelSource::Named(name)) => Some(
+                labels::named(name)
+                    .map_err(|error| Error::model(path, format!("its labels: {error}")))?,
+            ),
+            Some(LabelSource::Given(given)) => Some(given.clone()),
+            None => None,
+        })
+    }
+
+    /// Refuses a network that is not what it was said to be.
+    fn check_architecture(&self, found: &Architecture, path: &Path) -> Result<()> {
+        let Some(said) = &self.architecture else {
+            return Ok(());
+        };
+        let plain = |text: &str| {
+            text.to_lowercase()
+                .replace(|c: char| !c.is_alphanumeric(), "")
+        };
+        if plain(&found.to_string()).starts_with(&plain(said)) {
+            return Ok(());
+        }
+        let reason = format!("it is said to be {said} and was recognised as {found}");
+        Err(Error::model(path, reason))
+    }
+
+    /// Puts what was said over what is known without it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the two contradict each other, or what was said is not there.
+    pub(super) fn put_over(&self, manifest: &mut Manifest, path: &Path) -> Result<()> {
+        self.check_architecture(&manifest.architecture, path)?;
+        if let Some(name) = &self.name {
+            manifest.name.clone_from(name);
+        }
+        if let Some(normalizer) = self.normalizer()? {
+            manifest.normalizer = normalizer;
+        }
+        if let Some(labels) = self.labels(path)? {
+            manifest.labels = labels;
+        }
+        if let Some(input) = self.input {
+            manifest.input = input;
+        }
+        if let Some(training) = &self.training {
+            manifest.training.clone_from(training);
+        }
+        let valid = manifest.validate();
+        valid.map_err(|error| Error::model(path, error))
+    }
+}

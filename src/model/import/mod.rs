@@ -1,0 +1,162 @@
+//! Models that other programs wrote: which network a file's tensors belong to, and all that a
+//! classifier needs besides.
+//!
+//! What the file does not say comes from a [`Description`], and what that does not say either is
+//! assumed, and said to be.
+
+mod description;
+mod layout;
+pub(in crate::model) mod onnx;
+mod preactivation;
+mod pytorch;
+mod resnet;
+mod tensors;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+pub use description::{
+    Described, Description, LabelSource, NORMALIZERS, NormalizerSource, Saying, described,
+    is_inline, title,
+};
+use tensors::TensorFile;
+pub(super) use tensors::start;
+
+use super::architecture::Architecture;
+use super::graph::Graph;
+use super::{Manifest, Normalizer, Weights};
+use crate::data::labels;
+use crate::error::{Error, Result};
+
+/// File name extensions of models, in lower case.
+pub const EXTENSIONS: [&str; 10] = [
+    "safetensors",
+    "pt",
+    "pth",
+    "ckpt",
+    "bin",
+    "pkl",
+    "tar",
+    "onnx",
+    "toml",
+    "model",
+];
+
+/// A model as its file has it, before it is on any device.
+pub enum Source {
+    /// A residual network; the manifest is attached.
+    Weights(Weights),
+    /// Anything else.
+    Graph(Box<Graph>, Manifest),
+}
+
+/// What was found out about a file: the network, and what its makers left beside it.
+pub(super) struct Found {
+    pub(super) architecture: Architecture,
+    pub(super) network: Network,
+    /// Side lengths it is usually fed.
+    pub(super) input: [usize; 2],
+    pub(super) normalizer: Option<Normalizer>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Tensors under torchvision's names, or a graph.
+pub(super) enum Network {
+    Tensors(Weights),
+    Graph(Box<Graph>),
+}
+
+/// Whether a file name looks like a model's.
+pub fn has_model_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_lowercase().as_str()))
+}
+
+/// Opens a model file of any kind: this program's own, safetensors, PyTorch, ONNX, or a description
+/// of one in TOML.
+///
+/// # Errors
+/// [`Error::Model`] names the file and what is wrong with it, or which layouts are known;
+/// [`Error::Tensors`] lists what is missing, extra and misshapen.
+pub fn open(path: &Path, device: &Device) -> Result<Source> {
+    if description::is_one(path) {
+        let Described { description, file } = Description::read(path)?;
+        return open_as(&file, &description, device);
+    }
+    open_as(path, &Description::default(), device)
+}
+
+/// As [`open`], for a description that is not in a file.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_inline(text: &str, device: &Device) -> Result<Source> {
+    let Described { description, file } =
+        Description::parse(text, Path::new("the model"), Path::new(""))?;
+    open_as(&file, &description, device)
+}
+
+/// As [`open`], with what a person says of the file.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as(path: &Path, description: &Description, device: &Device) -> Result<Source> {
+    let start = start(path)?;
+    let found = if onnx::is_onnx(path, &start) {
+        onnx::open(path, &start, description.input, device)?
+    } else {
+        match TensorFile::open(path, &start)? {
+            TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
+                return own(weights, description, path);
+            }
+            file => layout::recognise(&file, description, path, device)?,
+        }
+    };
+    let mut manifest = assumed(&found, description, path);
+    description.put_over(&mut manifest, path)?;
+    Ok(match found.network {
+        Network::Tensors(mut weights) => {
+            manifest.attach(&mut weights);
+            Source::Weights(weights)
+        }
+        Network::Graph(graph) => Source::Graph(graph, manifest),
+    })
+}
+
+/// One of this program's own files, with what a person says of it.
+fn own(mut weights: Weights, description: &Description, path: &Path) -> Result<Source> {
+    let manifest = Manifest::of(&weights);
+    let mut manifest = manifest.map_err(|reason| Error::model(path, reason))?;
+    description.put_over(&mut manifest, path)?;
+    manifest.attach(&mut weights);
+    Ok(Source::Weights(weights))
+}
+
+/// All that is known of a model, with notes of what is found in its file or assumed where nobody says
+/// it.
+fn assumed(found: &Found, description: &Description, path: &Path) -> Manifest {
+    let mut notes = found.notes.clone();
+    let classes = found.architecture.classes();
+    let (name, usual) = description::usual_normalizer(classes);
+    if description.normalizer.is_none() {
+        notes.push(match found.normalizer {
+            Some(_) => "its normaliser is in the file".into(),
+            None => format!("its normaliser is not in the file; {name} is assumed"),
+        });
+    }
+    let (labels, name) = labels::usual(classes);
+    if description.labels.is_none() {
+        notes.push(format!("its labels are not in the file; {name} is assumed"));
+    }
+    let stem = path.file_stem().unwrap_or_default();
+    Manifest {
+        name: stem.to_string_lossy().into_owned(),
+        architecture: found.architecture.clone(),
+        input: found.input,
+        normalizer: found.normalizer.unwrap_or(usual),
+        labels,
+        training: "not known".into(),
+        notes,
+    }
+}

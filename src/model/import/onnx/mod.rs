@@ -1,0 +1,118 @@
+//! Classifiers in ONNX files, as graphs of burn operations, so that gradients flow.
+//!
+//! The operators are those of the ResNet, VGG, MobileNet, EfficientNet, SqueezeNet and DenseNet
+//! families; anything else is refused by name. What follows from shapes and constants alone is computed
+//! once, on opening, for the size of picture that the model is opened for.
+
+mod arrays;
+mod attributes;
+mod constant_folding;
+mod import;
+mod operators;
+mod proto;
+mod shape_ops;
+mod size_limits;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use prost::Message;
+
+use super::{Found, Network};
+use crate::error::{Error, Result};
+use crate::model::architecture::Architecture;
+use proto::{ModelProto, TensorProto};
+
+/// Opsets whose operators are read as they are meant.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=25;
+
+/// Files beyond this are refused before they are read.
+const LONGEST: u64 = 4 << 30;
+
+/// Whether a file is to be read as ONNX: by its name, or by how such files begin (the version, then the
+/// name of a producer).
+pub(super) fn is_onnx(path: &Path, start: &[u8]) -> bool {
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension == "onnx");
+    named || matches!(start, [0x08, 1..=20, 0x12, ..])
+}
+
+/// Opens a classifier for pictures of a size, or of the size that it was made for.
+///
+/// # Errors
+/// [`Error::Model`] names the node that cannot be read, and why.
+pub(super) fn open(
+    path: &Path,
+    start: &[u8],
+    size: Option<[usize; 2]>,
+    device: &Device,
+) -> Result<Found> {
+    let refuse = |reason: String| refusal(path, reason);
+    let model = read(path, start)?;
+    let opset = model.opset_import.iter().find(|set| set.domain.is_empty());
+    let opset = opset.map_or(0, |set| set.version);
+    if !OPSETS.contains(&opset) {
+        let [low, high] = [OPSETS.start(), OPSETS.end()];
+        return Err(refuse(format!(
+            "its opset is {opset}; {low} to {high} are known"
+        )));
+    }
+    let graph = model
+        .graph
+        .ok_or_else(|| refuse("it holds no graph".into()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let producer = model.producer_name;
+    let imported = import::import(graph, opset, size, folder, device);
+    let (graph, summary, input) = imported.map_err(refuse)?;
+    let by = if producer.is_empty() {
+        String::new()
+    } else {
+        format!(" by {producer}")
+    };
+    Ok(Found {
+        architecture: Architecture::Graph(summary),
+        network: Network::Graph(Box::new(graph)),
+        input,
+        normalizer: None,
+        notes: vec![format!("an ONNX graph, opset {opset}, written{by}")],
+    })
+}
+
+fn refusal(path: &Path, reason: String) -> Error {
+    Error::model(path, format!("as an ONNX file: {reason}"))
+}
+
+/// The message that a file is, if it begins like one (with `start`) and takes no more room than it should.
+fn read(path: &Path, start: &[u8]) -> Result<ModelProto> {
+    require_model(path, start)?;
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
+    size_limits::require_room(&bytes).map_err(|reason| refusal(path, reason))?;
+    ModelProto::decode(bytes.as_slice()).map_err(|error| refusal(path, error.to_string()))
+}
+
+/// Refuses what is too long, or begins as no message does, before all of it is read.
+fn require_model(path: &Path, start: &[u8]) -> Result<()> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let length = std::fs::metadata(path).map_err(reading)?.len();
+    if length > LONGEST || !matches!(start.first(), Some(0x08 | 0x12 | 0x3a | 0x42)) {
+        return Err(Error::model(path, "it does not begin like an ONNX file"));
+    }
+    let mut file = std::fs::File::open(path).map_err(reading)?;
+    size_limits::require_outline(&mut file, length).map_err(|reason| Error::model(path, reason))
+}
+
+/// The files beside an ONNX file that hold numbers of it, as far as it can be read.
+pub(crate) fn beside(path: &Path) -> Vec<PathBuf> {
+    let model = super::start(path).and_then(|start| read(path, &start));
+    let graph = model.ok().and_then(|model| model.graph);
+    let tensors = graph.into_iter().flat_map(|graph| graph.initializer);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let location = |tensor: TensorProto| {
+        let place = tensor.elsewhere()?;
+        Some(folder.join(place.get("location")?))
+    };
+    let files: BTreeSet<PathBuf> = tensors.filter_map(location).collect();
+    files.into_iter().collect()
+}

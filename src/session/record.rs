@@ -1,0 +1,190 @@
+//! Everything on the screen, in a file: versioned JSON that a person can read.
+//!
+//! A session names its pictures and models by path and hash, so that a missing or changed file is
+//! noticed; pictures that have no file, such as pasted ones, are inside.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+use crate::data::{Crop, Origin, Picture};
+use crate::model::zoo;
+use crate::session::Missing;
+
+/// The version of the format that this program writes.
+pub const VERSION: u32 = 1;
+
+/// What a session file holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Session {
+    /// The version of the format; see [`VERSION`].
+    pub version: u32,
+    /// The program that wrote it.
+    #[serde(default)]
+    pub program: String,
+    /// The models, a row each.
+    pub models: Vec<ModelRecord>,
+    /// The library.
+    pub pictures: Vec<PictureRecord>,
+    /// The picture being explored.
+    #[serde(default)]
+    pub selected: Option<usize>,
+    /// The picture that a method compares with.
+    #[serde(default)]
+    pub reference: Option<FileRecord>,
+    /// The picture at which a synthesis begins.
+    #[serde(default)]
+    pub start: Option<FileRecord>,
+    /// All settings.
+    pub settings: State,
+}
+
+/// What a session is made from: cheap to clone, so that it can be written in another thread.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What is on the screen.
+    pub state: State,
+    /// Hashes of the models that were opened, by row.
+    pub hashes: Vec<Option<String>>,
+    /// Pictures of an earlier session that are to be found yet.
+    pub missing: Vec<Missing>,
+}
+
+/// A model of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Id of a bundled model, path of a file, or a description in TOML.
+    pub name: String,
+    /// BLAKE3 of the model, once it was opened; see [`crate::triage::Fingerprint::of_model`].
+    #[serde(default)]
+    pub hash: Option<String>,
+}
+
+/// A picture of a session's library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PictureRecord {
+    /// Where its pixels are.
+    #[serde(flatten)]
+    pub file: FileRecord,
+    /// The part that models see.
+    #[serde(default)]
+    pub crop: Crop,
+    /// Name of the true class, where known.
+    #[serde(default)]
+    pub truth: Option<String>,
+    /// What of it is damaged.
+    #[serde(default)]
+    pub mask: Option<FileRecord>,
+}
+
+/// A picture's pixels: where they are, or themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// The file, absolute; for a picture without one, what a person calls it.
+    pub path: PathBuf,
+    /// Where to look for it.
+    pub origin: Origin,
+    /// BLAKE3 of the file, or of the pixels.
+    pub hash: String,
+    /// The pixels as PNG in Base64, where there is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub png: Option<String>,
+}
+
+impl FileRecord {
+    fn of(picture: &Picture) -> Self {
+        let absolute = || std::path::absolute(&picture.path);
+        Self {
+            path: match picture.origin {
+                Origin::File => absolute().unwrap_or_else(|_| picture.path.clone()),
+                Origin::Bundled | Origin::Memory => picture.path.clone(),
+            },
+            origin: picture.origin,
+            hash: picture.hash.to_hex().to_string(),
+            png: (picture.origin == Origin::Memory).then(|| BASE64_STANDARD.encode(png(picture))),
+        }
+    }
+}
+
+/// The kept pixels as a PNG file.
+fn png(picture: &Picture) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    // Memory takes whatever is written, and a picture is never larger than a PNG may be.
+    let _ = picture.pixels.write_to(&mut bytes, image::ImageFormat::Png);
+    bytes.into_inner()
+}
+
+/// Where the picture at a place of the library is among all pictures, the missing ones with them; these
+/// are in the order of their places.
+fn place_among(at: usize, missing: &[Missing]) -> usize {
+    missing
+        .iter()
+        .fold(at, |at, missing| at + usize::from(missing.place <= at))
+}
+
+impl Session {
+    /// The session of what is on the screen.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot {
+            state,
+            hashes,
+            missing,
+        } = snapshot;
+        let models = state.models.iter().enumerate();
+        let record = |(row, name): (usize, &String)| ModelRecord {
+            name: name.clone(),
+            hash: hashes.get(row).cloned().flatten(),
+        };
+        let picture = |entry: &crate::session::Entry| PictureRecord {
+            file: FileRecord::of(&entry.picture),
+            crop: entry.crop,
+            truth: entry.truth.clone(),
+            mask: entry.mask.as_ref().map(FileRecord::of),
+        };
+        let mut settings = state.clone();
+        // A picture being made is made anew, as far as it is.
+        settings.studio.until = state.studio.done;
+        let mut pictures: Vec<_> = state.library.iter().map(picture).collect();
+        for missing in missing {
+            let place = missing.place.min(pictures.len());
+            pictures.insert(place, missing.record.clone());
+        }
+        Self {
+            version: VERSION,
+            program: format!("Epsiloscope {}", env!("CARGO_PKG_VERSION")),
+            models: models.map(record).collect(),
+            pictures,
+            selected: state.selected.map(|at| place_among(at, missing)),
+            reference: state.reference.as_ref().map(FileRecord::of),
+            start: state.studio.other.as_ref().map(FileRecord::of),
+            settings,
+        }
+    }
+
+    /// Puts files at other places: pictures and models that are in `folder` by their name and not where
+    /// they were.
+    pub fn relink(&mut self, folder: &Path) {
+        let pictures = self.pictures.iter_mut();
+        let records = pictures
+            .flat_map(|picture| std::iter::once(&mut picture.file).chain(picture.mask.as_mut()));
+        for record in records.chain(&mut self.reference).chain(&mut self.start) {
+            let there = record.path.file_name().map(|name| folder.join(name));
+            if let Some(there) = there.filter(|there| !record.path.exists() && there.is_file()) {
+                record.path = there;
+            }
+        }
+        let views = self.settings.views.iter_mut();
+        let viewed = views.flat_map(|view| &mut view.models);
+        let models = self.models.iter_mut().map(|model| &mut model.name);
+        for name in models.chain(viewed) {
+            let gone = zoo::path(name).filter(|path| !path.exists());
+            let there = gone.and_then(|path| Some(folder.join(path.file_name()?)));
+            if let Some(there) = there.filter(|there| there.is_file()) {
+                *name = there.to_string_lossy().into_owned();
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What follows from the state: what the engine should compute. Pure functions.
+
+use std::collections::BTreeMap;
+
+use super::results::Row;
+use super::state::State;
+use super::{contrast, synthesis};
+use crate::attack::Attack;
+use crate::attribution::{Background, Method};
+use crate::compute::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned};
+use crate::evaluate::top_two;
+
+/// What the engine should compute for what is on the screen, given what it has found so far.
+pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
+    let mut requests = BTreeMap::new();
+    if let Some(order) = state
+        .triage
+        .scanning
+        .as_ref()
+        .filter(|_| !state.triage.paused)
+    {
+        requests.insert(Lane::Scan, Request::Scan(order.clone()));
+    }
+    let Some(entry) = state.entry() else {
+        return requests;
+    };
+    for (row, model) in state.models.iter().enumerate() {
+        if !state.display.shows_row(row) {
+            continue;
+        }
+        let subject = Subject {
+            model: model.clone(),
+            picture: entry.picture.clone(),
+            crop: entry.crop,
+            truth: entry.truth.clone(),
+        };
+        // The sweep is the same for every ε.
+        let sweep = Attack {
+            epsilon: 0.0,
+            ..state.attack.clone()
+        };
+        requests.insert(Lane::Look(row), Request::Look(subject.clone()));
+        requests.insert(
+            Lane::Attack(row),
+            Request::Attack(subject.clone(), state.attack.clone()),
+        );
+        requests.insert(
+            Lane::Sweep(row),
+            Request::Sweep(subject, sweep, state.range()),
+        );
+    }
+    for (index, row) in shown(state, rows) {
+        if state.about == Some(index)
+            && let Some(Request::Look(subject)) = requests.get(&Lane::Look(index))
+        {
+            let request = Request::Preview(subject.clone());
+            requests.insert(Lane::Preview(index), request);
+        }
+        for which in state.display.maps() {
+            want_map(state, index, row, which, &mut requests);
+        }
+        if let Some(contrast) = contrast(state, index, row) {
+            let request = Request::Counterfactual(contrast);
+            requests.insert(Lane::Counterfactual(index), request);
+        }
+        synthesis::want(state, index, row, &mut requests);
+    }
+    requests
+}
+
+/// The rows on the screen with their places.
+fn shown<'a>(state: &'a State, rows: &'a [Row]) -> impl Iterator<Item = (usize, &'a Row)> {
+    let rows = rows.iter().enumerate();
+    rows.filter(|(index, _)| state.display.shows_row(*index))
+}
+
+fn want_map(
+    state: &State,
+    index: usize,
+    row: &Row,
+    which: Which,
+    requests: &mut BTreeMap<Lane, Request>,
+) {
+    let Some(case) = case(state, index, row, which) else {
+        return;
+    };
+    if let Some(explained) = row.finished_map(which, &case) {
+        if state.checks.curves && explained.curves.get().is_none() {
+            let request = Request::Curves(explained.clone());
+            requests.insert(Lane::Curves(which, index), request);
+        }
+        if state.checks.sanity && explained.sanity.get().is_none() {
+            let request = Request::Sanity(explained.clone());
+            requests.insert(Lane::Sanity(which, index), request);
+        }
+    }
+    requests.insert(Lane::Explain(which, index), Request::Explain(case));
+}
+
+/// What is to be explained: the picture that is on the screen, so while ε is dragged the map follows
+/// the nearest finished attack.
+pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case> {
+    let look = row.look.as_ref()?;
+    let (picture, probabilities, epsilon) = match which {
+        Which::Input => (&look.input, &look.probabilities, 0.0),
+        Which::Attacked => {
+            let attacked = row.nearest(state.attack.epsilon)?.attacked;
+            (&attacked.picture, &attacked.probabilities, attacked.epsilon)
+        }
+    };
+    let from_library = match &state.explanation.method {
+        Method::ExpectedGradients(config) => config.background == Background::Library,
+        _ => false,
+    };
+    let library = if from_library {
+        thinned(&state.library, BACKGROUND_MOST)
+    } else {
+        Vec::new()
+    };
+    Some(Case {
+        model: state.models.get(index)?.clone(),
+        picture: picture.clone(),
+        likeliest: top_two(probabilities),
+        label: look.label,
+        epsilon,
+        explanation: state.explanation.clone(),
+        reference: state.reference.clone(),
+        background: library
+            .into_iter()
+            .map(|entry| entry.picture.clone())
+            .collect(),
+    })
+}
+
+/// Whether every attack and every map that the window wants is there.
+pub fn complete(state: &State, rows: &[Row]) -> bool {
+    let has = |index: usize, row: &Row, which: Which| {
+        let case = case(state, index, row, which);
+        case.is_some_and(|case| row.finished_map(which, &case).is_some())
+    };
+    let maps = state.display.maps();
+    let answered = |index: usize, row: &Row| {
+        let asked = contrast(state, index, row);
+        let answer = row.contrasted.as_ref().map(|answer| &answer.contrast);
+        asked.is_none() || asked.as_ref() == answer
+    };
+    shown(state, rows).all(|(index, row)| {
+        let explained = maps.iter().all(|&which| has(index, row, which));
+        row.attacked.is_some() && explained && answered(index, row)
+    })
+}
+
+/// Where the colours of all maps on the screen end, if they share a scale: at the largest.
+pub fn shared_scale(state: &State, rows: &[Row]) -> Option<f32> {
+    let style = &state.display.heat;
+    let shown = state.display.maps().into_iter();
+    let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
+    // Values of another method are in another unit.
+    let current = maps
+        .flatten()
+        .filter(|explained| explained.case.explanation == state.explanation);
+    let scales = current.map(|explained| explained.heat.scale(style));
+    style.locked.then(|| scales.fold(0.0, f32::max))
+}

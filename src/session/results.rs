@@ -1,0 +1,260 @@
+//! What the engine has told the window so far, row by row.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::attack::Attack;
+use crate::attribution::{spearman, ssim};
+use crate::compute::{
+    Attacked, Case, Contrasted, Explained, Guess, Lane, Look, Made, News, Surveyed, Which,
+    flip_interval, flips,
+};
+
+/// The news of one model row that still hold.
+#[derive(Clone, Default)]
+pub struct Row {
+    /// What the model says of the picture.
+    pub look: Option<Look>,
+    /// The newest attack at a chosen ε.
+    pub attacked: Option<Attacked>,
+    /// Attacks over the grid of ε, by rising ε.
+    pub sweep: Vec<Attacked>,
+    /// Share of the attack under way that is done.
+    pub progress: Option<f32>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The newest map of each picture, by [`Which`]; it stays until a newer one replaces it.
+    pub explained: [Option<Arc<Explained>>; 2],
+    /// The picture being made, as far as it is.
+    pub made: Option<Box<Made>>,
+    /// The newest counterfactual; it stays until a newer one replaces it.
+    pub contrasted: Option<Arc<Contrasted>>,
+    /// What excites the model's units.
+    pub surveyed: Option<Arc<Surveyed>>,
+    /// What the model says of the picture after every usual normaliser.
+    pub preview: Option<Vec<Guess>>,
+    /// What went wrong in the lanes beyond looks and attacks.
+    pub errors: BTreeMap<Lane, String>,
+}
+
+/// An attack on the screen.
+pub struct Shown<'a> {
+    /// The attack.
+    pub attacked: &'a Attacked,
+    /// Whether it is at the very ε asked for, or at the nearest that is finished.
+    pub exact: bool,
+}
+
+impl Row {
+    /// Forgets what a changed wish makes stale.
+    pub fn forget(&mut self, lane: Lane) {
+        match lane {
+            Lane::Look(_) => {
+                // These may not depend on the picture.
+                *self = Self {
+                    made: self.made.take(),
+                    surveyed: self.surveyed.take(),
+                    ..Self::default()
+                }
+            }
+            Lane::Attack(_) => self.progress = Some(0.0),
+            Lane::Sweep(_) => {
+                self.sweep.clear();
+                self.attacked = None;
+                self.explained[Which::Attacked as usize] = None;
+                // That of the picture itself still holds.
+                self.contrasted = self
+                    .contrasted
+                    .take()
+                    .filter(|of| of.contrast.epsilon == 0.0);
+            }
+            Lane::Explain(..)
+            | Lane::Curves(..)
+            | Lane::Sanity(..)
+            | Lane::Counterfactual(_)
+            | Lane::Survey(_)
+            | Lane::Preview(_)
+            | Lane::Scan => {
+                self.errors.remove(&lane);
+                return;
+            }
+            // Its wish changes with every frame; its error goes when something works.
+            Lane::Synthesis(_) => return,
+        }
+        self.error = None;
+    }
+
+    /// Takes in a piece of news from a lane.
+    pub fn take(&mut self, lane: Lane, news: News) {
+        match news {
+            News::Explained(explained) => {
+                if let Lane::Explain(which, _) = lane {
+                    self.explained[which as usize] = Some(explained);
+                }
+            }
+            // The window itself answers these.
+            News::Checked | News::Scanned(_) | News::Scarce | News::Lost(_) => {}
+            News::Made(made) => {
+                self.errors.remove(&lane);
+                self.made = Some(made);
+            }
+            News::Contrasted(contrasted) => {
+                self.errors.remove(&lane);
+                self.contrasted = Some(contrasted);
+            }
+            News::Surveyed(surveyed) => self.surveyed = Some(surveyed),
+            News::Previewed(guesses) => self.preview = Some(guesses),
+            News::Failed(message)
+                if !matches!(lane, Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
+            {
+                self.errors.insert(lane, message);
+            }
+            News::Looked(look) => self.look = Some(look),
+            News::Progress(share) => self.progress = Some(share),
+            News::Attacked(attacked) => {
+                self.attacked = Some(attacked);
+                self.progress = None;
+            }
+            News::Swept(attacked) => {
+                self.sweep.extend(attacked);
+                self.sweep.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
+            }
+            News::Failed(message) => {
+                self.error = Some(message);
+                self.progress = None;
+            }
+        }
+    }
+
+    /// The finished attack whose ε is nearest to `epsilon`.
+    pub fn nearest(&self, epsilon: f32) -> Option<Shown<'_>> {
+        let distance = |attacked: &Attacked| (attacked.epsilon - epsilon).abs();
+        // The attack that was asked for comes first, so that it wins over an equal one of the sweep.
+        let finished = self.attacked.iter().chain(&self.sweep);
+        let attacked = finished.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        Some(Shown {
+            attacked,
+            exact: distance(attacked) < 1e-6,
+        })
+    }
+
+    /// Whether there is a map, finished or not, of the attack at this very ε.
+    pub fn maps_attack_at(&self, epsilon: f32) -> bool {
+        let map = self.explained[Which::Attacked as usize].as_ref();
+        map.is_some_and(|map| (map.case.epsilon - epsilon).abs() < 1e-6)
+    }
+
+    /// The finished map of this very case, if it is there.
+    pub fn finished_map(&self, which: Which, case: &Case) -> Option<&Arc<Explained>> {
+        let map = self.explained[which as usize].as_ref();
+        map.filter(|map| map.finished() && map.case == *case)
+    }
+
+    /// What went wrong with the map of a picture or with its checks.
+    pub fn map_error(&self, which: Which) -> Option<&String> {
+        self.error_of(|lane| match *lane {
+            Lane::Explain(of, _) | Lane::Curves(of, _) | Lane::Sanity(of, _) => of == which,
+            _ => false,
+        })
+    }
+
+    /// What went wrong with the counterfactual.
+    pub fn contrast_error(&self) -> Option<&String> {
+        self.error_of(|lane| matches!(lane, Lane::Counterfactual(_)))
+    }
+
+    /// What went wrong with the picture being made.
+    pub fn synthesis_error(&self) -> Option<&String> {
+        self.error_of(|lane| matches!(lane, Lane::Synthesis(_)))
+    }
+
+    fn error_of(&self, about: impl Fn(&Lane) -> bool) -> Option<&String> {
+        let mut errors = self.errors.iter();
+        errors.find(|(lane, _)| about(lane)).map(|(_, text)| text)
+    }
+
+    /// The smallest ε at which `attack` is known to succeed, and whether the very first does.
+    pub fn flip(&self, attack: &Attack) -> Option<f32> {
+        let label = self.look.as_ref()?.label;
+        let found = self.sweep.iter().map(|attacked| {
+            (
+                attacked.epsilon,
+                flips(attack, label, &attacked.probabilities),
+            )
+        });
+        let found: Vec<(f32, bool)> = found.collect();
+        match found.first() {
+            Some((epsilon, true)) => Some(*epsilon),
+            _ => flip_interval(&found).map(|(_, high)| high),
+        }
+    }
+
+    /// ε and the probability of “fake” by rising ε, for a model that knows that label.
+    pub fn fakeness(&self) -> Vec<[f64; 2]> {
+        if !self.look.as_ref().is_some_and(|look| look.has_generator) {
+            return Vec::new();
+        }
+        self.along(|probabilities| probabilities.last())
+    }
+
+    /// ε and confidence in the class that the attack leaves (or aims for), by rising ε.
+    pub fn curve(&self, attack: &Attack) -> Vec<[f64; 2]> {
+        let Some(look) = &self.look else {
+            return Vec::new();
+        };
+        let class = match attack.goal {
+            crate::attack::Goal::Untargeted => look.label,
+            crate::attack::Goal::Targeted(class) => class,
+        };
+        self.along(|probabilities| probabilities.get(class))
+    }
+
+    /// ε and one of the probabilities, by rising ε.
+    fn along(&self, which: impl Fn(&[f32]) -> Option<&f32>) -> Vec<[f64; 2]> {
+        let point = |attacked: &Attacked| {
+            let value = which(&attacked.probabilities).copied().unwrap_or(0.0);
+            [f64::from(attacked.epsilon), f64::from(value)]
+        };
+        self.sweep.iter().map(point).collect()
+    }
+}
+
+/// How alike two maps are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likeness {
+    /// Rank correlation of their pixels ([`spearman`]).
+    pub spearman: f32,
+    /// Structural similarity ([`ssim`]).
+    pub ssim: f32,
+}
+
+/// Likenesses computed lately, so that no frame computes one twice.
+#[derive(Default)]
+pub struct Likenesses(Vec<(Arc<Explained>, Arc<Explained>, Likeness)>);
+
+/// Pairs remembered: two of each map of a dozen models.
+const PAIRS: usize = 48;
+
+impl Likenesses {
+    /// How alike two finished maps of the same size and by the same method are.
+    pub fn of(&mut self, a: &Arc<Explained>, b: &Arc<Explained>) -> Option<Likeness> {
+        let same_method = a.case.explanation == b.case.explanation;
+        let same_size = a.attribution.size == b.attribution.size;
+        if !(a.finished() && b.finished() && same_method && same_size) {
+            return None;
+        }
+        let is_pair = |x, y| (x == a && y == b) || (x == b && y == a);
+        let known = self.0.iter().find(|(x, y, _)| is_pair(x, y));
+        if let Some((.., likeness)) = known {
+            return Some(*likeness);
+        }
+        let (x, y) = (a.heat.values(), b.heat.values());
+        let likeness = Likeness {
+            spearman: spearman(x, y),
+            ssim: ssim(x, y, a.attribution.size),
+        };
+        self.0.truncate(PAIRS - 1);
+        self.0.insert(0, (a.clone(), b.clone(), likeness));
+        Some(likeness)
+    }
+}

@@ -1,0 +1,69 @@
+//! Settings that come from a file may be anything; those that the window shows must be in range.
+
+use super::Display;
+use super::state::State;
+use crate::attack::Attack;
+use crate::compute::MOST_ROWS;
+
+/// Ends of the ε timelines, in units of pixels in [0, 1].
+const RANGE: [f32; 2] = [1e-4, 1e3];
+/// Steps that a picture being made is taken to again, at the most.
+const MOST_STEPS: usize = 100_000;
+
+/// `value` between `low` and `high`; `usual` if it is no number.
+fn within(value: &mut f32, low: f32, high: f32, usual: f32) {
+    *value = if value.is_nan() {
+        usual
+    } else {
+        value.clamp(low, high)
+    };
+}
+
+impl State {
+    /// Puts every setting that the window itself uses into its range. What computations use they check
+    /// themselves.
+    pub fn tame(&mut self) {
+        if self.attack.validate(usize::MAX).is_err() {
+            self.attack = Attack::default();
+        }
+        let usual = Self::default();
+        for (end, usual) in self.range.iter_mut().zip(usual.range) {
+            within(end, RANGE[0], RANGE[1], usual);
+        }
+        within(&mut self.contrasts.along, 0.0, 1.0, 1.0);
+        if let Some(threshold) = &mut self.contrasts.threshold {
+            within(threshold, 0.0, 1.0, 0.5);
+        }
+        let usual_side = usual.triage.side;
+        within(&mut self.triage.side, 32.0, 256.0, usual_side);
+        self.studio.units.truncate(MOST_ROWS);
+        self.studio.until = self.studio.until.min(MOST_STEPS);
+        for view in &mut self.views {
+            // Views within views are shown by nothing.
+            view.settings.views.clear();
+            view.settings.tame();
+        }
+        self.display.tame();
+        self.exports.tame();
+    }
+}
+
+impl Display {
+    fn tame(&mut self) {
+        let usual = Self::default();
+        for (at, usual) in self.centre.iter_mut().zip(usual.centre) {
+            within(at, 0.0, 1.0, usual);
+        }
+        within(&mut self.zoom, 1.0, Self::MOST_ZOOM, usual.zoom);
+        within(&mut self.gain, 1.0, 100.0, usual.gain);
+        if let Some(divider) = &mut self.divider {
+            within(divider, 0.0, 1.0, 0.5);
+        }
+        self.hidden.truncate(MOST_ROWS);
+        let heat = &mut self.heat;
+        within(&mut heat.percentile, 1.0, 100.0, usual.heat.percentile);
+        within(&mut heat.threshold, 0.0, 1.0, usual.heat.threshold);
+        within(&mut heat.opacity, 0.0, 1.0, usual.heat.opacity);
+        within(&mut heat.contour, 0.0, 100.0, usual.heat.contour);
+    }
+}
