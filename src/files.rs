@@ -24,8 +24,8 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// turns the order of letters round or hides them.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
+    for character in text.chars() {
+        match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
@@ -34,8 +34,8 @@ pub(crate) fn escaped(text: &str) -> String {
             '\u{FFFE}' | '\u{FFFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
                 safe.push('\u{FFFD}');
             }
-            letter if letter.is_control() => safe.push(' '),
-            letter => safe.push(letter),
+            character if character.is_control() => safe.push(' '),
+            character => safe.push(character),
         }
     }
     safe

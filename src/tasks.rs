@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, Result};
 
 /// How far a long work is: its progress is told, and it can be asked to stop.
-pub struct Watch<'a> {
+pub struct TaskProgress<'a> {
     /// Told the share that is done, in [0, 1], now and then.
     pub progress: &'a mut dyn FnMut(f32),
     /// Set from outside to stop.
     pub cancel: &'a AtomicBool,
 }
 
-impl Watch<'_> {
+impl TaskProgress<'_> {
     /// Tells that `share` of the work is done.
     ///
     /// # Errors
@@ -29,11 +29,11 @@ impl Watch<'_> {
     pub fn part<T>(
         &mut self,
         [begin, end]: [f32; 2],
-        work: impl FnOnce(&mut Watch) -> Result<T>,
+        work: impl FnOnce(&mut TaskProgress) -> Result<T>,
     ) -> Result<T> {
         let Self { progress, cancel } = self;
         let mut inner = |share: f32| progress(begin + share * (end - begin));
-        work(&mut Watch {
+        work(&mut TaskProgress {
             progress: &mut inner,
             cancel,
         })

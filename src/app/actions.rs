@@ -8,8 +8,8 @@ use super::App;
 use super::panels::Action;
 use crate::data::samples;
 use crate::export::figure::Figure;
-use crate::export::job::Work;
-use crate::model::import::{self, Saying};
+use crate::export::job::ExportJob;
+use crate::model::import::{self, DescriptionEdit};
 use crate::model::zoo;
 use crate::session::{Rescue, Row, has_session_name};
 use crate::triage::has_database_name;
@@ -60,13 +60,14 @@ impl App {
             Action::Recover(rescue) => self.dialogs.open_session(rescue.path),
             Action::Discard(rescue) => self.discard(&rescue),
             Action::FindMissing { folder } => {
-                self.dialogs.find_missing(self.desk.missing.clone(), folder);
+                self.dialogs
+                    .find_missing(self.sessions.missing.clone(), folder);
             }
-            Action::ForgetMissing => self.desk.missing.clear(),
+            Action::ForgetMissing => self.sessions.missing.clear(),
             Action::OpenExport(kind) => self.export.open(kind),
             Action::Export(work) => self.exporter.begin(*work, &self.state, &self.rows),
             Action::CopyFigure => {
-                let work = Work::Copy(Figure::default());
+                let work = ExportJob::Copy(Figure::default());
                 self.exporter.begin(work, &self.state, &self.rows);
             }
             Action::CancelExport => self.exporter.cancel(),
@@ -93,10 +94,10 @@ impl App {
     }
 
     fn discard(&mut self, rescue: &Rescue) {
-        if let Some(home) = &self.desk.home {
+        if let Some(home) = &self.sessions.home {
             home.discard(rescue);
         }
-        self.desk.rescues.retain(|other| other != rescue);
+        self.sessions.rescues.retain(|other| other != rescue);
     }
 
     fn remove(&mut self) {
@@ -163,7 +164,7 @@ impl App {
     }
 
     /// Opens a row's model anew with this said of it.
-    pub(super) fn describe(&mut self, row: usize, saying: Saying) {
+    pub(super) fn describe(&mut self, row: usize, saying: DescriptionEdit) {
         let name = self.state.models.get(row);
         if let Some(description) = name.and_then(|name| import::described(name)) {
             self.use_model(row, description.with(saying).to_toml());

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::panels::Takeaway;
-use crate::compute::Frame;
+use super::panels::SelectionExport;
+use crate::compute::GpuImage;
 use crate::data::{Picture, mask, picture};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::import::{self, Description};
-use crate::session::{self, Entry, Missing, Opened, Session, Snapshot, State};
+use crate::session::{self, LibraryEntry, Missing, OpenedSession, Session, Snapshot, State};
 use crate::triage::{Query, Table, report};
 
 /// What a dialog led to.
-pub enum Outcome {
+pub enum DialogOutcome {
     /// A folder of background pictures was chosen.
     Background(PathBuf),
     /// The true mask of a picture was chosen.
@@ -43,7 +43,7 @@ pub enum Outcome {
         /// The file.
         path: PathBuf,
         /// What is in it.
-        opened: Box<Result<Opened>>,
+        opened: Box<Result<OpenedSession>>,
     },
     /// The session was saved.
     Saved {
@@ -59,15 +59,15 @@ pub enum Outcome {
     /// A place for the database of a new scan was chosen.
     NewDatabase(PathBuf),
     /// Missing pictures were found.
-    Found(Vec<(Missing, Entry)>),
+    Found(Vec<(Missing, LibraryEntry)>),
     /// It did not work.
     Trouble(Error),
 }
 
 /// Opens dialogs and collects what comes of them.
 pub struct Dialogs {
-    sender: Sender<Outcome>,
-    receiver: Receiver<Outcome>,
+    sender: Sender<DialogOutcome>,
+    receiver: Receiver<DialogOutcome>,
     context: egui::Context,
 }
 
@@ -83,7 +83,7 @@ impl Dialogs {
     }
 
     /// What has come of the dialogs since the last call.
-    pub fn outcomes(&self) -> Vec<Outcome> {
+    pub fn outcomes(&self) -> Vec<DialogOutcome> {
         self.receiver.try_iter().collect()
     }
 
@@ -91,7 +91,7 @@ impl Dialogs {
     pub fn choose_background(&self) {
         self.work(|| {
             let dialog = rfd::FileDialog::new().set_title("Folder of background pictures");
-            dialog.pick_folder().map(Outcome::Background)
+            dialog.pick_folder().map(DialogOutcome::Background)
         });
     }
 
@@ -101,7 +101,12 @@ impl Dialogs {
             let dialog = rfd::FileDialog::new().set_title("Mask: white on black");
             let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
             let opened = mask::open(&dialog.pick_file()?, of.original);
-            Some(opened.map_or_else(Outcome::Trouble, |mask| Outcome::Mask { of, mask }))
+            Some(
+                opened.map_or_else(DialogOutcome::Trouble, |mask| DialogOutcome::Mask {
+                    of,
+                    mask,
+                }),
+            )
         });
     }
 
@@ -113,7 +118,7 @@ impl Dialogs {
                 .add_filter("Models", &import::EXTENSIONS)
                 .add_filter("All files", &["*"]);
             let path = dialog.pick_file()?;
-            Some(Outcome::Model { row, path })
+            Some(DialogOutcome::Model { row, path })
         });
     }
 
@@ -122,7 +127,7 @@ impl Dialogs {
         self.work(move || {
             let dialog = rfd::FileDialog::new().set_title("Labels: one on each line");
             let path = dialog.add_filter("Text", &["txt"]).pick_file()?;
-            Some(Outcome::Labels { row, path })
+            Some(DialogOutcome::Labels { row, path })
         });
     }
 
@@ -134,12 +139,12 @@ impl Dialogs {
                 .set_file_name("model.toml");
             let path = dialog.add_filter("TOML", &["toml"]).save_file()?;
             let written = write_atomically(&path, description.to_toml().as_bytes());
-            written.err().map(Outcome::Trouble)
+            written.err().map(DialogOutcome::Trouble)
         });
     }
 
     /// Asks where, and writes the picture as PNG.
-    pub fn save(&self, frame: Frame) {
+    pub fn save(&self, frame: GpuImage) {
         self.work(move || {
             let dialog = rfd::FileDialog::new()
                 .set_title("Save the attacked picture")
@@ -147,7 +152,7 @@ impl Dialogs {
             let path = dialog.add_filter("PNG", &["png"]).save_file()?;
             let image = picture::to_rgb(frame.planes(), frame.size());
             let error = image.save(&path).err()?;
-            Some(Outcome::Trouble(Error::io(&path, "write", error)))
+            Some(DialogOutcome::Trouble(Error::io(&path, "write", error)))
         });
     }
 
@@ -158,7 +163,7 @@ impl Dialogs {
             let dialog = dialog
                 .add_filter("Databases", &["db", "sqlite"])
                 .add_filter("All files", &["*"]);
-            dialog.pick_file().map(Outcome::Database)
+            dialog.pick_file().map(DialogOutcome::Database)
         });
     }
 
@@ -171,7 +176,7 @@ impl Dialogs {
             } else {
                 dialog.pick_file()
             };
-            chosen.map(Outcome::Source)
+            chosen.map(DialogOutcome::Source)
         });
     }
 
@@ -180,14 +185,14 @@ impl Dialogs {
         self.work(|| {
             let dialog = rfd::FileDialog::new().set_title("Keep the results in");
             let path = dialog.set_file_name("scans.db").save_file()?;
-            Some(Outcome::NewDatabase(path))
+            Some(DialogOutcome::NewDatabase(path))
         });
     }
 
     /// Asks where, and writes the selected pictures of a table.
     pub fn take_away(
         &self,
-        kind: Takeaway,
+        kind: SelectionExport,
         table: Arc<Table>,
         query: String,
         selection: Vec<usize>,
@@ -195,23 +200,23 @@ impl Dialogs {
         self.work(move || {
             let dialog = rfd::FileDialog::new();
             let written = match kind {
-                Takeaway::Csv => {
+                SelectionExport::Csv => {
                     let dialog = dialog.set_title("Table of the selection");
                     let path = dialog.set_file_name("selection.csv").save_file()?;
                     report::csv(&table, &selection, &path)
                 }
-                Takeaway::Pictures => {
+                SelectionExport::Pictures => {
                     let folder = dialog.set_title("Folder for the pictures").pick_folder()?;
                     report::copy(&table, &selection, &folder).map(drop)
                 }
-                Takeaway::Report => {
+                SelectionExport::Report => {
                     let dialog = dialog.set_title("Report of the selection");
                     let path = dialog.set_file_name("selection.html").save_file()?;
                     let query = Query::parse(&query, &table.vocabulary()).unwrap_or_default();
                     report::html(&table, &query, &selection, &path)
                 }
             };
-            written.err().map(Outcome::Trouble)
+            written.err().map(DialogOutcome::Trouble)
         });
     }
 
@@ -247,11 +252,11 @@ impl Dialogs {
                 })
             })?;
             Some(match session::write(&Session::of(&snapshot), &path) {
-                Ok(()) => Outcome::Saved {
+                Ok(()) => DialogOutcome::Saved {
                     path,
                     state: Box::new(snapshot.state),
                 },
-                Err(error) => Outcome::Trouble(error),
+                Err(error) => DialogOutcome::Trouble(error),
             })
         });
     }
@@ -271,13 +276,13 @@ impl Dialogs {
             let found = session::find_again(&missing, &place);
             if found.is_empty() {
                 let reason = "none of the missing pictures is there";
-                return Some(Outcome::Trouble(Error::data(&place, reason)));
+                return Some(DialogOutcome::Trouble(Error::data(&place, reason)));
             }
-            Some(Outcome::Found(found))
+            Some(DialogOutcome::Found(found))
         });
     }
 
-    fn work(&self, work: impl FnOnce() -> Option<Outcome> + Send + 'static) {
+    fn work(&self, work: impl FnOnce() -> Option<DialogOutcome> + Send + 'static) {
         let (sender, context) = (self.sender.clone(), self.context.clone());
         std::thread::spawn(move || {
             if let Some(outcome) = work() {
@@ -289,7 +294,7 @@ impl Dialogs {
     }
 }
 
-fn opened(path: PathBuf) -> Outcome {
+fn opened(path: PathBuf) -> DialogOutcome {
     let opened = Box::new(session::open(&path));
-    Outcome::Session { path, opened }
+    DialogOutcome::Session { path, opened }
 }

@@ -16,7 +16,7 @@ pub fn start() {
 
 /// What is measured while the window is open.
 #[derive(Default)]
-pub struct Vitals {
+pub struct FrameMetrics {
     drawn: bool,
     predicted: bool,
     /// CPU seconds of the window's thread for each frame drawn while the engine worked.
@@ -59,7 +59,7 @@ impl Waits {
     }
 }
 
-impl Vitals {
+impl FrameMetrics {
     /// A frame is being drawn; `seconds` is what the last one took of the window's thread.
     pub fn frame(&mut self, seconds: Option<f32>, busy: bool, page: Page) {
         first(&mut self.drawn, "first frame");
@@ -109,7 +109,7 @@ impl Vitals {
     }
 }
 
-impl Drop for Vitals {
+impl Drop for FrameMetrics {
     fn drop(&mut self) {
         let about = [
             (

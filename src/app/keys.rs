@@ -3,7 +3,7 @@
 use egui::{Context, Key, Modifiers};
 
 use super::panels::Action;
-use super::panels::export::Kind;
+use super::panels::export::ExportKind;
 use crate::session::{Column, Display, Page, State};
 
 /// Every key and what it does, as the help lists it.
@@ -140,8 +140,12 @@ fn files(ctx: &Context, actions: &mut Vec<Action>) {
             Key::S,
             Action::SaveSession { elsewhere: false },
         ),
-        (BOTH, Key::E, Action::OpenExport(Kind::Film)),
-        (Modifiers::COMMAND, Key::E, Action::OpenExport(Kind::Figure)),
+        (BOTH, Key::E, Action::OpenExport(ExportKind::Film)),
+        (
+            Modifiers::COMMAND,
+            Key::E,
+            Action::OpenExport(ExportKind::Figure),
+        ),
         (Modifiers::COMMAND, Key::O, Action::OpenFiles),
     ];
     take(ctx, shortcuts, actions);
@@ -208,7 +212,7 @@ fn explore(ctx: &Context, pressed: impl Fn(Key) -> bool, state: &mut State) {
         state.step_synthesis();
     }
     if pressed(Key::R) {
-        state.studio.reset();
+        state.synthesis.reset();
     }
 }
 

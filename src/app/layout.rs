@@ -4,7 +4,7 @@ use egui::{CentralPanel, Color32, Context, Panel};
 
 use super::{App, panels};
 use crate::app::panels::Action;
-use crate::session::{Bottom, Home, Page};
+use crate::session::{Bottom, DataFolder, Page};
 
 impl App {
     pub(super) fn panels(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
@@ -37,10 +37,10 @@ impl App {
                 let status = panels::menu::Status {
                     device: &self.device,
                     busy: self.engine.busy(),
-                    can_undo: self.desk.history.can_undo(),
-                    can_redo: self.desk.history.can_redo(),
-                    recent: &self.desk.recent,
-                    last: self.desk.home.as_ref().map(Home::last),
+                    can_undo: self.sessions.history.can_undo(),
+                    can_redo: self.sessions.history.can_redo(),
+                    recent: &self.sessions.recent,
+                    last: self.sessions.home.as_ref().map(DataFolder::last),
                 };
                 panels::menu::show(ui, &mut self.state, &status, &mut actions);
             });
@@ -128,7 +128,12 @@ impl App {
         }
         panels::model::show(context, &mut self.state, &self.rows, actions);
         panels::model::choose_row(context, &self.state, actions);
-        panels::sessions::show(context, &self.desk.rescues, &self.desk.missing, actions);
+        panels::sessions::show(
+            context,
+            &self.sessions.rescues,
+            &self.sessions.missing,
+            actions,
+        );
         panels::views::show(context, &mut self.views, &mut self.state, actions);
         panels::export::show(
             context,

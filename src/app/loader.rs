@@ -17,7 +17,7 @@ const MOST: usize = 10_000;
 const BUDGET: usize = 512 << 20;
 
 /// A picture of a scanned set.
-pub struct Wanted {
+pub struct LoadRequest {
     /// Its path; see [`data::Entry::at`].
     pub path: PathBuf,
     /// Its class, where that is known.
@@ -25,7 +25,7 @@ pub struct Wanted {
 }
 
 /// A picture that has been opened.
-pub struct Opened {
+pub struct LoadedFile {
     /// The picture.
     pub picture: Picture,
     /// Its true mask, if one was found beside it.
@@ -38,8 +38,8 @@ pub struct Opened {
 
 /// Where opened pictures arrive.
 pub struct Loader {
-    sender: Sender<Result<Opened>>,
-    receiver: Receiver<Result<Opened>>,
+    sender: Sender<Result<LoadedFile>>,
+    receiver: Receiver<Result<LoadedFile>>,
     context: egui::Context,
     /// Bytes of the pictures in the library, as last told.
     held: Arc<AtomicUsize>,
@@ -47,7 +47,7 @@ pub struct Loader {
 
 /// One opening: where its pictures go, and how much they may still take.
 struct Delivery {
-    sender: Sender<Result<Opened>>,
+    sender: Sender<Result<LoadedFile>>,
     context: egui::Context,
     held: Arc<AtomicUsize>,
     first: bool,
@@ -77,7 +77,7 @@ impl Loader {
     }
 
     /// Opens a picture of a scanned set, be it a file or a record of one.
-    pub fn open_entry(&self, wanted: Wanted) {
+    pub fn open_entry(&self, wanted: LoadRequest) {
         let mut delivery = self.delivery();
         std::thread::spawn(move || {
             let entry = data::Entry::at(wanted.path);
@@ -101,7 +101,7 @@ impl Loader {
     }
 
     /// The pictures and troubles that have arrived.
-    pub fn arrived(&self) -> Vec<Result<Opened>> {
+    pub fn arrived(&self) -> Vec<Result<LoadedFile>> {
         self.receiver.try_iter().collect()
     }
 
@@ -127,7 +127,7 @@ impl Loader {
 
 impl Delivery {
     fn send(&mut self, result: Result<Picture>, truth: Option<String>) {
-        let result = result.map(|picture| Opened {
+        let result = result.map(|picture| LoadedFile {
             // A mask that cannot be opened, or is of another size, is as good as none.
             mask: self
                 .masks

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 
-use super::dialogs::Outcome;
+use super::dialogs::DialogOutcome;
 use super::{App, panels, start_engine};
 use crate::attribution::{Background, Method};
-use crate::compute::{Lane, News};
+use crate::compute::{ComputeMessage, Lane};
 use crate::data::Picture;
 use crate::export::job::Done;
-use crate::model::import::{LabelSource, Saying, has_model_name};
+use crate::model::import::{DescriptionEdit, LabelSource, has_model_name};
 use crate::session::Row;
 
 /// When pictures did not fit into memory at once.
@@ -21,15 +21,15 @@ impl App {
         let mut made = false;
         for (lane, news) in self.engine.news() {
             match &news {
-                News::Looked(_) => self.vitals.prediction(),
-                News::Made(_) => made = true,
-                News::Scarce => self.messages.push(SCARCE.into()),
-                News::Scanned(progress) => self.scanned(*progress),
-                News::Failed(message) if lane == Lane::Scan => {
+                ComputeMessage::Predicted(_) => self.vitals.prediction(),
+                ComputeMessage::Synthesized(_) => made = true,
+                ComputeMessage::OutOfMemory => self.messages.push(SCARCE.into()),
+                ComputeMessage::Scanned(progress) => self.scanned(*progress),
+                ComputeMessage::Failed(message) if lane == Lane::Scan => {
                     self.messages.push(message.clone());
                     self.state.triage.scanning = None;
                 }
-                News::Lost(reason) => {
+                ComputeMessage::DeviceLost(reason) => {
                     self.compute_on_cpu(context, reason);
                     break;
                 }
@@ -40,8 +40,8 @@ impl App {
             }
         }
         if made {
-            let studio = &self.state.studio;
-            self.vitals.made(studio.running || studio.working);
+            let synthesis = &self.state.synthesis;
+            self.vitals.made(synthesis.running || synthesis.working);
         }
         self.vitals.shown(&self.rows, self.state.attack.epsilon);
         for result in self.loader.arrived() {
@@ -65,21 +65,21 @@ impl App {
         self.hear_exporter(context);
         for outcome in self.dialogs.outcomes() {
             match outcome {
-                Outcome::Mask { of, mask } => {
+                DialogOutcome::Mask { of, mask } => {
                     let mut entries = self.state.library.iter_mut();
                     if let Some(entry) = entries.find(|entry| entry.picture == of) {
                         entry.mask = Some(mask);
                     }
                 }
-                Outcome::Model { row, path } => {
+                DialogOutcome::Model { row, path } => {
                     self.use_model(row, path.to_string_lossy().into_owned());
                     self.state.about = Some(row);
                 }
-                Outcome::Labels { row, path } => {
+                DialogOutcome::Labels { row, path } => {
                     let labels = LabelSource::Named(path.to_string_lossy().into_owned());
-                    self.describe(row, Saying::Labels(labels));
+                    self.describe(row, DescriptionEdit::Labels(labels));
                 }
-                Outcome::Session { path, opened } => {
+                DialogOutcome::Session { path, opened } => {
                     self.leave_stage(context);
                     let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
                     self.show_session(path, *opened);
@@ -87,16 +87,16 @@ impl App {
                         self.act(context, panels::Action::Discard(rescue));
                     }
                 }
-                Outcome::Saved { path, state } => self.session_saved(path, *state),
-                Outcome::Database(path) => self.use_database(path),
-                Outcome::Source(path) => self.state.triage.source = Some(path),
-                Outcome::NewDatabase(path) => {
+                DialogOutcome::Saved { path, state } => self.session_saved(path, *state),
+                DialogOutcome::Database(path) => self.use_database(path),
+                DialogOutcome::Source(path) => self.state.triage.source = Some(path),
+                DialogOutcome::NewDatabase(path) => {
                     self.state.triage.database = Some(path);
                     self.start_scan();
                 }
-                Outcome::Found(found) => self.found_again(found),
-                Outcome::Trouble(error) => self.messages.push(error.to_string()),
-                Outcome::Background(folder) => {
+                DialogOutcome::Found(found) => self.found_again(found),
+                DialogOutcome::Trouble(error) => self.messages.push(error.to_string()),
+                DialogOutcome::Background(folder) => {
                     if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
                         config.background = Background::Folder(folder);
                     }

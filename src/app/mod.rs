@@ -20,18 +20,18 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use egui::ViewportCommand;
 
-use crate::compute::scheduler::Engine;
-use crate::compute::{Compute, Explorer, Lane, MOST_ROWS};
+use crate::compute::scheduler::Scheduler;
+use crate::compute::{Compute, ComputeWorker, Lane, MOST_ROWS};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
 use crate::model::{Manifest, zoo};
-use crate::session::{Home, Row, State, advance, complete};
-use crate::triage::reader::Archive;
+use crate::session::{DataFolder, Row, State, advance, complete};
+use crate::triage::reader::DatabaseReader;
 use dialogs::Dialogs;
-use frame_metrics::Vitals;
+use frame_metrics::FrameMetrics;
 use loader::Loader;
-use sessions::Desk;
+use sessions::SessionManager;
 use stage::Stage;
 
 /// Seconds that ε takes from one end of the timeline to the other.
@@ -41,28 +41,28 @@ const PLAY_SECONDS: f32 = 8.0;
 pub struct App {
     state: State,
     rows: Vec<Row>,
-    engine: Engine<Explorer>,
+    engine: Scheduler<ComputeWorker>,
     device: String,
     loader: Loader,
     dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
     exporter: Exporter,
-    export: panels::export::Settings,
+    export: panels::export::ExportSettings,
     /// Whether the list of views is open.
     views: bool,
     stage: Option<Stage>,
     /// The database that is open.
-    archive: Option<Archive>,
-    triage: panels::triage::Memory,
+    archive: Option<DatabaseReader>,
+    triage: panels::triage::TriageState,
     /// Of the first model that has looked at anything.
     manifest: Option<Arc<Manifest>>,
     hover: panels::tile::Hover,
-    grid: panels::grid::Memory,
+    grid: panels::grid::GridState,
     thumbnails: panels::library::Thumbnails,
     original: panels::crop::Original,
-    vitals: Vitals,
-    desk: Desk,
+    vitals: FrameMetrics,
+    sessions: SessionManager,
     /// Where to write a picture of the window once all is done, before closing it.
     screenshot: Option<PathBuf>,
 }
@@ -97,7 +97,7 @@ pub fn open_window(
         renderer::install(state);
         let mut app = App::new(&context.egui_ctx, compute, models, paths);
         // A picture of the window for a document is no work to keep.
-        if let Some(home) = Home::usual().filter(|_| screenshot.is_none()) {
+        if let Some(home) = DataFolder::usual().filter(|_| screenshot.is_none()) {
             app = app.at_home(&context.egui_ctx, home);
         }
         Ok(Box::new(App { screenshot, ..app }))
@@ -107,10 +107,10 @@ pub fn open_window(
 }
 
 /// Starts the thread that computes on `device`.
-fn start_engine(context: &egui::Context, device: Device) -> Engine<Explorer> {
+fn start_engine(context: &egui::Context, device: Device) -> Scheduler<ComputeWorker> {
     let wake = context.clone();
-    Engine::spawn(
-        move || Explorer::new(device),
+    Scheduler::spawn(
+        move || ComputeWorker::new(device),
         move || wake.request_repaint(),
     )
 }
@@ -127,7 +127,7 @@ impl App {
         let rows = vec![Row::default(); models.len()];
         let state = State::new(models);
         let mut app = Self {
-            desk: Desk::new(&state),
+            sessions: SessionManager::new(&state),
             state,
             rows,
             engine: start_engine(context, compute.device.clone()),
@@ -137,35 +137,35 @@ impl App {
             messages: Vec::new(),
             help: false,
             exporter: Exporter::new(compute.device.clone(), context.clone()),
-            export: panels::export::Settings::default(),
+            export: panels::export::ExportSettings::default(),
             views: false,
             stage: None,
             archive: None,
-            triage: panels::triage::Memory::new(Thumbnailer::new(None, {
+            triage: panels::triage::TriageState::new(Thumbnailer::new(None, {
                 let wake = context.clone();
                 move || wake.request_repaint()
             })),
             manifest: None,
             hover: None,
-            grid: panels::grid::Memory::default(),
+            grid: panels::grid::GridState::default(),
             thumbnails: panels::library::Thumbnails::default(),
             original: panels::crop::Original::default(),
-            vitals: Vitals::default(),
+            vitals: FrameMetrics::default(),
             screenshot: None,
         };
         app.add_samples();
         app.open_all(paths);
-        app.desk = Desk::new(&app.state);
+        app.sessions = SessionManager::new(&app.state);
         app
     }
 
     /// Keeps what is on the screen in `home`, so that no end of the program loses it.
-    pub fn at_home(mut self, context: &egui::Context, home: Home) -> Self {
+    pub fn at_home(mut self, context: &egui::Context, home: DataFolder) -> Self {
         let wake = context.clone();
         let cache = Some(home.thumbnails());
         let thumbnailer = Thumbnailer::new(cache, move || wake.request_repaint());
-        self.triage = panels::triage::Memory::new(thumbnailer);
-        self.desk.settle_in(home);
+        self.triage = panels::triage::TriageState::new(thumbnailer);
+        self.sessions.settle_in(home);
         self
     }
 
@@ -192,7 +192,7 @@ impl App {
             self.act(&context, action);
         }
         self.keep(&context);
-        self.wish();
+        self.submit_requests();
     }
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
@@ -225,7 +225,7 @@ impl App {
         context.request_repaint();
     }
 
-    fn wish(&mut self) {
+    fn submit_requests(&mut self) {
         for lane in self.engine.want(self.all_wanted()) {
             if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
                 self.vitals.attack_changed();

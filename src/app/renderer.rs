@@ -8,7 +8,7 @@ use bytemuck::Zeroable;
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
 use egui::PaintCallbackInfo;
 
-use crate::compute::{Compute, Frame, HeatStyle};
+use crate::compute::{Compute, GpuImage, HeatStyle};
 
 /// What a tile shows of its pictures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,9 +40,9 @@ pub struct Tile {
     /// Tells tiles apart from frame to frame.
     pub id: u64,
     /// The picture.
-    pub first: Frame,
+    pub first: GpuImage,
     /// What it is compared with; of the same size.
-    pub second: Frame,
+    pub second: GpuImage,
     /// How they are shown.
     pub mode: Mode,
     /// The visible part: left, top, right, bottom, in shares of the picture.
@@ -110,8 +110,8 @@ struct Prepared {
     uniforms: wgpu::Buffer,
     group: wgpu::BindGroup,
     /// The pictures that `group` binds.
-    first: Frame,
-    second: Frame,
+    first: GpuImage,
+    second: GpuImage,
 }
 
 /// The pipeline, and every tile on the screen.

@@ -9,17 +9,19 @@ use egui::ViewportCommand;
 
 use super::App;
 use crate::error::Result;
-use crate::session::{self, History, Home, Missing, Opened, Rescue, Row, Session, Snapshot, State};
+use crate::session::{
+    self, DataFolder, Missing, OpenedSession, Rescue, Row, Session, Snapshot, State, UndoHistory,
+};
 
 /// Seconds between two autosaves.
 const AUTOSAVE_EVERY: f64 = 3.0;
 
 /// What the window knows of the session on the screen.
-pub(super) struct Desk {
+pub(super) struct SessionManager {
     /// Where the program keeps its own files, if anywhere.
-    pub(super) home: Option<Home>,
+    pub(super) home: Option<DataFolder>,
     /// Undo and redo.
-    pub(super) history: History,
+    pub(super) history: UndoHistory,
     /// The file that the session was opened from or saved to.
     pub(super) file: Option<PathBuf>,
     /// Pictures of the session that are not there.
@@ -42,11 +44,11 @@ pub(super) struct Desk {
     title: String,
 }
 
-impl Desk {
+impl SessionManager {
     pub(super) fn new(state: &State) -> Self {
         Self {
             home: None,
-            history: History::new(state),
+            history: UndoHistory::new(state),
             file: None,
             missing: Vec::new(),
             documents: HashMap::new(),
@@ -62,7 +64,7 @@ impl Desk {
     }
 
     /// Keeps autosaves and recent sessions in `home`.
-    pub(super) fn settle_in(&mut self, home: Home) {
+    pub(super) fn settle_in(&mut self, home: DataFolder) {
         self.rescues = home.rescues();
         self.recent = home.recent();
         self.home = Some(home);
@@ -112,9 +114,9 @@ impl App {
         let busy = self.state.playing
             || context.input(|input| input.pointer.any_down())
             || context.egui_wants_keyboard_input();
-        self.desk.history.observe(&self.state, now, busy);
+        self.sessions.history.observe(&self.state, now, busy);
         self.check_models();
-        let (kept, when) = &self.desk.kept;
+        let (kept, when) = &self.sessions.kept;
         let rescued = when.is_infinite();
         if rescued || (now - when >= AUTOSAVE_EVERY && !kept.shows_same(&self.state)) {
             self.autosave(now);
@@ -123,9 +125,9 @@ impl App {
     }
 
     fn autosave(&mut self, now: f64) {
-        self.desk.kept = (self.state.clone(), now);
+        self.sessions.kept = (self.state.clone(), now);
         let snapshot = self.snapshot();
-        let Some(home) = &mut self.desk.home else {
+        let Some(home) = &mut self.sessions.home else {
             return;
         };
         let path = match home.autosave() {
@@ -133,11 +135,14 @@ impl App {
             Err(error) => {
                 self.messages
                     .push(format!("Nothing is saved by itself: {error}"));
-                self.desk.home = None;
+                self.sessions.home = None;
                 return;
             }
         };
-        let writer = self.desk.writer.get_or_insert_with(|| Writer::new(path));
+        let writer = self
+            .sessions
+            .writer
+            .get_or_insert_with(|| Writer::new(path));
         if let Some(outbox) = &writer.outbox {
             // A thread that is gone has said why.
             let _ = outbox.send(snapshot);
@@ -147,8 +152,8 @@ impl App {
     /// As the program ends by itself.
     pub(super) fn leave(&mut self) {
         self.autosave(f64::MAX);
-        self.desk.writer = None;
-        if let Some(home) = &mut self.desk.home {
+        self.sessions.writer = None;
+        if let Some(home) = &mut self.sessions.home {
             home.close();
         }
     }
@@ -163,18 +168,18 @@ impl App {
             let row = self.rows.get(index);
             let row = row.filter(|_| self.state.models.get(index) == Some(name));
             let known = row.and_then(|row| row.look.as_ref()?.hash.clone());
-            known.or_else(|| self.desk.expected.get(index).cloned().flatten())
+            known.or_else(|| self.sessions.expected.get(index).cloned().flatten())
         };
         Snapshot {
             hashes: state.models.iter().enumerate().map(hash).collect(),
             state: state.clone(),
-            missing: self.desk.missing.clone(),
+            missing: self.sessions.missing.clone(),
         }
     }
 
     /// Says so when a model is another one than when the session was saved.
     fn check_models(&mut self) {
-        for (row, expected) in self.rows.iter().zip(&mut self.desk.expected) {
+        for (row, expected) in self.rows.iter().zip(&mut self.sessions.expected) {
             let Some(look) = &row.look else { continue };
             if let Some(expected) = expected.take()
                 && look.hash.as_ref() != Some(&expected)
@@ -188,15 +193,15 @@ impl App {
     }
 
     fn entitle(&mut self, context: &egui::Context) {
-        let name = self.desk.file.as_deref().and_then(Path::file_stem);
-        let changed = !self.desk.saved.shows_same(&self.state);
+        let name = self.sessions.file.as_deref().and_then(Path::file_stem);
+        let changed = !self.sessions.saved.shows_same(&self.state);
         let title = match (name, changed) {
             (None, _) => "Epsiloscope".into(),
             (Some(name), false) => format!("{} · Epsiloscope", name.display()),
             (Some(name), true) => format!("{} (changed) · Epsiloscope", name.display()),
         };
-        if title != self.desk.title {
-            self.desk.title.clone_from(&title);
+        if title != self.sessions.title {
+            self.sessions.title.clone_from(&title);
             context.send_viewport_cmd(ViewportCommand::Title(title));
         }
     }
@@ -206,9 +211,9 @@ impl App {
         let models = self.state.models.clone();
         let document = self.state.document;
         if forth {
-            self.desk.history.redo(&mut self.state);
+            self.sessions.history.redo(&mut self.state);
         } else {
-            self.desk.history.undo(&mut self.state);
+            self.sessions.history.undo(&mut self.state);
         }
         self.turn_from(document);
         self.forget_rows(&models);
@@ -219,11 +224,11 @@ impl App {
         if document == self.state.document {
             return;
         }
-        let desk = &mut self.desk;
-        let left = (desk.file.take(), std::mem::take(&mut desk.missing));
-        desk.documents.insert(document, left);
-        let found = desk.documents.remove(&self.state.document);
-        (desk.file, desk.missing) = found.unwrap_or_default();
+        let sessions = &mut self.sessions;
+        let left = (sessions.file.take(), std::mem::take(&mut sessions.missing));
+        sessions.documents.insert(document, left);
+        let found = sessions.documents.remove(&self.state.document);
+        (sessions.file, sessions.missing) = found.unwrap_or_default();
     }
 
     /// Rows whose model is no longer that of `before` forget what it said.
@@ -239,70 +244,74 @@ impl App {
 
     /// Saves to the session's own file, or asks for one.
     pub(super) fn save_session(&self, elsewhere: bool) {
-        let known = self.desk.file.clone().filter(|_| !elsewhere);
+        let known = self.sessions.file.clone().filter(|_| !elsewhere);
         self.dialogs.save_session(known, self.snapshot());
     }
 
     /// The session was written to `path`, as `state` shows it.
     pub(super) fn session_saved(&mut self, path: PathBuf, state: State) {
         self.remember(&path);
-        self.desk.file = Some(path);
-        self.desk.saved = state;
+        self.sessions.file = Some(path);
+        self.sessions.saved = state;
     }
 
     fn remember(&mut self, path: &Path) {
-        if let Some(home) = &self.desk.home {
+        if let Some(home) = &self.sessions.home {
             home.remember(path);
-            self.desk.recent = home.recent();
+            self.sessions.recent = home.recent();
         }
     }
 
     /// Puts a session on the screen; what was there can be had back by undoing.
-    pub(super) fn show_session(&mut self, path: PathBuf, opened: Result<Opened>) {
+    pub(super) fn show_session(&mut self, path: PathBuf, opened: Result<OpenedSession>) {
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => return self.messages.push(error.to_string()),
         };
-        let troubles = opened.troubles.iter().map(ToString::to_string);
-        self.messages.extend(troubles);
-        let home = self.desk.home.as_ref();
+        let problems = opened.problems.iter().map(ToString::to_string);
+        self.messages.extend(problems);
+        let home = self.sessions.home.as_ref();
         let own = home.is_some_and(|home| path == home.last())
-            || self.desk.rescues.iter().any(|rescue| rescue.path == path);
+            || self
+                .sessions
+                .rescues
+                .iter()
+                .any(|rescue| rescue.path == path);
         let document = self.state.document;
         self.state = opened.state;
-        self.desk.opened += 1;
-        self.state.document = self.desk.opened;
+        self.sessions.opened += 1;
+        self.state.document = self.sessions.opened;
         self.turn_from(document);
-        self.desk.missing = opened.missing;
-        self.desk.expected = opened.hashes;
-        self.desk.saved = self.state.clone();
+        self.sessions.missing = opened.missing;
+        self.sessions.expected = opened.hashes;
+        self.sessions.saved = self.state.clone();
         // What was rescued is kept again at once.
-        self.desk.kept.1 = f64::NEG_INFINITY;
+        self.sessions.kept.1 = f64::NEG_INFINITY;
         // Pictures that were being made are taken as far as they were.
         self.rows.fill(Row::default());
         self.forget_rows(&[]);
-        self.desk.file = None;
+        self.sessions.file = None;
         if !own {
             self.remember(&path);
-            self.desk.file = Some(path);
+            self.sessions.file = Some(path);
         }
     }
 
     /// The rescue that this file is.
     pub(super) fn rescue_at(&self, path: &Path) -> Option<Rescue> {
-        let mut rescues = self.desk.rescues.iter();
+        let mut rescues = self.sessions.rescues.iter();
         rescues.find(|rescue| rescue.path == path).cloned()
     }
 
     /// Pictures that were missing and are found again go back to their places.
-    pub(super) fn found_again(&mut self, found: Vec<(Missing, crate::session::Entry)>) {
+    pub(super) fn found_again(&mut self, found: Vec<(Missing, crate::session::LibraryEntry)>) {
         for (missing, entry) in found {
-            let before = self.desk.missing.iter();
+            let before = self.sessions.missing.iter();
             let before = before.filter(|other| other.place < missing.place).count();
             let place = missing.place.saturating_sub(before);
             let place = place.min(self.state.library.len());
             self.state.library.insert(place, entry);
-            self.desk
+            self.sessions
                 .missing
                 .retain(|other| other.place != missing.place);
             self.state.selected = self

@@ -71,7 +71,7 @@ impl App {
         let prepared = |index: usize| {
             let mut state = self.state.clone();
             state.show_view(index);
-            state.studio.slot = slot(index);
+            state.synthesis.slot = slot(index);
             let rows = vec![Row::default(); state.models.len()];
             (state, rows)
         };
@@ -124,9 +124,9 @@ impl App {
         let ahead = self.stage.as_ref().and_then(|stage| stage.ahead.get(index));
         if let Some((ahead, _)) = ahead {
             // What was made ahead goes on.
-            let attempt = ahead.studio.attempt;
-            self.state.studio.slot = slot(index);
-            self.state.studio.attempt = attempt;
+            let attempt = ahead.synthesis.attempt;
+            self.state.synthesis.slot = slot(index);
+            self.state.synthesis.attempt = attempt;
         }
         let Some(rows) = self.ready(index) else {
             return;

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use super::App;
-use super::loader::Wanted;
-use super::panels::{self, Takeaway};
+use super::loader::LoadRequest;
+use super::panels::{self, SelectionExport};
 use crate::error::Error;
 use crate::session::{Page, Triage};
 use crate::triage::Progress;
-use crate::triage::reader::{self, Archive};
+use crate::triage::reader::{self, DatabaseReader};
 
 impl App {
     /// Opens the database that the state names, unless it is open; hears what it says.
     pub(super) fn hear_archive(&mut self, context: &egui::Context) {
         let wanted = &self.state.triage.database;
         let shown = self.state.page == Page::Triage;
-        let open = self.archive.as_ref().map(Archive::path);
+        let open = self.archive.as_ref().map(DatabaseReader::path);
         let turns = shown && wanted.as_deref() != open;
         let gone = wanted.as_ref().filter(|path| turns && !path.is_file());
         if let Some(path) = gone {
@@ -28,7 +28,7 @@ impl App {
         } else if turns {
             let wake = context.clone();
             self.archive = wanted.as_deref().map(|path| {
-                Archive::open(path, self.state.triage.chosen_scans(), move || {
+                DatabaseReader::open(path, self.state.triage.chosen_scans(), move || {
                     wake.request_repaint();
                 })
             });
@@ -40,12 +40,12 @@ impl App {
         for news in self
             .archive
             .iter()
-            .flat_map(Archive::news)
+            .flat_map(DatabaseReader::news)
             .collect::<Vec<_>>()
         {
             self.take_in(news);
         }
-        match self.archive.as_ref().and_then(Archive::drawn) {
+        match self.archive.as_ref().and_then(DatabaseReader::drawn) {
             Some(Ok(mapped)) => {
                 self.triage.mapping = false;
                 // It may be of a scan that is no longer shown.
@@ -62,9 +62,9 @@ impl App {
         self.triage.refresh(&self.state.triage);
     }
 
-    fn take_in(&mut self, news: reader::News) {
+    fn take_in(&mut self, news: reader::ReaderMessage) {
         match news {
-            reader::News::Contents(contents) => {
+            reader::ReaderMessage::Contents(contents) => {
                 let shown = self.triage.contents.scan;
                 if shown.is_some() && shown != contents.scan {
                     self.triage.forget();
@@ -72,8 +72,8 @@ impl App {
                 }
                 self.triage.contents = contents;
             }
-            reader::News::Trouble(error) => self.messages.push(error.to_string()),
-            reader::News::Closed(error) => {
+            reader::ReaderMessage::Trouble(error) => self.messages.push(error.to_string()),
+            reader::ReaderMessage::Closed(error) => {
                 self.messages.push(error.to_string());
                 self.archive = None;
                 self.state.triage.database = None;
@@ -82,7 +82,7 @@ impl App {
     }
 
     /// Asks something of the open database.
-    pub(super) fn ask(&self, request: impl FnOnce(&Archive)) {
+    pub(super) fn ask(&self, request: impl FnOnce(&DatabaseReader)) {
         if let Some(archive) = &self.archive {
             request(archive);
         }
@@ -148,7 +148,7 @@ impl App {
         let mut entries = self.state.library.iter();
         match entries.position(|entry| entry.picture.path == path) {
             Some(place) => self.state.selected = Some(place),
-            None => self.loader.open_entry(Wanted {
+            None => self.loader.open_entry(LoadRequest {
                 path,
                 truth: record.truth.map(|class| table.classes[class].clone()),
             }),
@@ -168,7 +168,7 @@ impl App {
     }
 
     /// Writes the selection to a file or folder that a person chooses.
-    pub(super) fn take_away(&self, kind: Takeaway) {
+    pub(super) fn take_away(&self, kind: SelectionExport) {
         let table = self.triage.contents.table.clone();
         let query = self.state.triage.query.clone();
         let selection = self.triage.selection.clone();

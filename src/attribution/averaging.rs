@@ -30,13 +30,13 @@ pub(super) struct Averaging {
     groups: usize,
     sum: Vec<f64>,
     squares: Vec<f64>,
-    comparison: Option<Comparison>,
+    comparison: Option<BaselineComparison>,
     gap: Option<f64>,
     evaluations: usize,
 }
 
 /// What the values should add up to, found out chunk by chunk.
-pub(super) struct Comparison {
+pub(super) struct BaselineComparison {
     picture: Vec<f32>,
     references: Arc<Vec<Vec<f32>>>,
     /// References whose score is part of `sum`.
@@ -44,7 +44,7 @@ pub(super) struct Comparison {
     sum: f64,
 }
 
-impl Comparison {
+impl BaselineComparison {
     /// Of the explained picture with all that it is compared with.
     pub(super) fn new(picture: &[f32], references: Arc<Vec<Vec<f32>>>) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Averaging {
         probe: Probe,
         count: usize,
         samples: impl Iterator<Item = Sample> + Send + 'static,
-        comparison: Option<Comparison>,
+        comparison: Option<BaselineComparison>,
     ) -> Self {
         let zeros = vec![0.0; probe.length()];
         Self {

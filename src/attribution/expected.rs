@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::averaging::{Averaging, Comparison, Sample};
+use super::averaging::{Averaging, BaselineComparison, Sample};
 use super::integrated::{between, difference};
 use super::probe::Probe;
 use crate::data::random::noise_rng;
@@ -56,7 +56,7 @@ impl ExpectedGradients {
                 "expected gradients need at least one background picture".into(),
             ));
         }
-        let comparison = Comparison::new(&input.pixels, references.clone());
+        let comparison = BaselineComparison::new(&input.pixels, references.clone());
         let (seed, pixels) = (self.seed, input.pixels.clone());
         let samples = (0..self.samples as u64).map(move |number| {
             let mut rng = noise_rng(seed, number);

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::averaging::{Averaging, Comparison, Sample};
+use super::averaging::{Averaging, BaselineComparison, Sample};
 use super::probe::Probe;
 use super::{Fill, Input, gauss_legendre, trapezoid};
 use crate::data::random::noise_rng;
@@ -99,7 +99,7 @@ impl IntegratedGradients {
             Rule::Trapezoid => trapezoid(self.steps),
             Rule::GaussLegendre => gauss_legendre(self.steps),
         });
-        let comparison = Comparison::new(&input.pixels, baselines.clone());
+        let comparison = BaselineComparison::new(&input.pixels, baselines.clone());
         let count = baselines.len() * nodes.len();
         let samples = PathSamples {
             picture: input.pixels.clone(),

@@ -4,27 +4,29 @@
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::data::random::noise_rng;
-use crate::model::import::Source;
-use crate::model::{CRITIC, Weights};
+use crate::model::import::ModelSource;
+use crate::model::{DISCRIMINATOR, Weights};
 
 /// What is randomised, from the output down; each stage includes the one before.
 pub const RANDOMISED: [&str; 3] = ["last layer", "last stage too", "all layers"];
 
 /// A model with kernels replaced by noise of the same mean and deviation; `stage` is an index into
 /// [`RANDOMISED`]. Biases and normalisation stay.
-pub fn randomised(source: &Source, stage: usize) -> Source {
+pub fn randomised(source: &ModelSource, stage: usize) -> ModelSource {
     match source {
-        Source::Weights(weights) => Source::Weights(randomised_weights(weights.clone(), stage)),
-        Source::Graph(graph, manifest) => {
+        ModelSource::Weights(weights) => {
+            ModelSource::Weights(randomised_weights(weights.clone(), stage))
+        }
+        ModelSource::Graph(graph, manifest) => {
             let noise = |number, values: &mut [f32]| scramble(values, number);
-            Source::Graph(Box::new(graph.reweighted(stage, noise)), manifest.clone())
+            ModelSource::Graph(Box::new(graph.reweighted(stage, noise)), manifest.clone())
         }
     }
 }
 
 fn randomised_weights(mut weights: Weights, stage: usize) -> Weights {
     // In a file that holds more than a classifier, its tensors begin with a word of their own.
-    let own = |name: &str| name.strip_prefix(CRITIC).unwrap_or(name).to_owned();
+    let own = |name: &str| name.strip_prefix(DISCRIMINATOR).unwrap_or(name).to_owned();
     let stages = weights.tensors.keys().filter_map(|name| {
         let name = own(name);
         let number = name.strip_prefix("layer")?.split('.').next()?;

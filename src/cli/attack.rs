@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::{AttackOptions, class_number, default_models, file_stem};
 use crate::attack::{Attack, Goal};
-use crate::compute::{Attacked, Backend, Compute, Look, attack_once, flipped_before, flips};
+use crate::compute::{
+    AttackResult, Backend, Compute, PredictionResult, attack_once, flipped_before, flips,
+};
 use crate::data::picture::to_rgb;
 use crate::error::{Error, Result};
 use crate::evaluate::top;
@@ -131,7 +133,7 @@ fn verdict(facts: &Facts) -> &'static str {
     }
 }
 
-fn facts(look: &Look, attacked: &Attacked, attack: Attack) -> Facts {
+fn facts(look: &PredictionResult, attacked: &AttackResult, attack: Attack) -> Facts {
     let labels = &look.manifest.labels;
     let confidences = |probabilities: &[f32]| {
         let pairs = labels.iter().zip(probabilities);

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::evaluate::predict;
 use crate::files::write_atomically;
 use crate::model::{Classifier, memory, tensor_values, zoo};
-use crate::session::Sight;
+use crate::session::TriageTab;
 use crate::synthesis::{Material, Run, Synthesis};
 use crate::train::{Preset, TrainConfig, Training};
 
@@ -115,17 +115,17 @@ impl Bench<'_> {
             "{count} pictures made and scanned in {:.0} s",
             begun.elapsed().as_secs_f32()
         );
-        let mut grid = library::Window::open(folder, &database, Sight::Grid)?;
+        let mut grid = library::Window::open(folder, &database, TriageTab::Grid)?;
         self.note("grid, wheel", grid.wheel());
         self.note("grid, a page down in every frame", grid.pages());
         self.note("grid, pointer", grid.moves(false));
         println!("{} MB of memory", memory::resident() / 1_000_000);
         drop(grid);
-        for (name, sight, pressed) in [
-            ("matrices, pointer", Sight::Matrices, false),
-            ("histograms, drag", Sight::Histograms, true),
+        for (name, tab, pressed) in [
+            ("matrices, pointer", TriageTab::Matrices, false),
+            ("histograms, drag", TriageTab::Histograms, true),
         ] {
-            let mut window = library::Window::open(folder, &database, sight)?;
+            let mut window = library::Window::open(folder, &database, tab)?;
             self.note(name, window.moves(pressed));
         }
         println!("{} MB of memory", memory::resident() / 1_000_000);

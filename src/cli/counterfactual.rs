@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use super::attack::save_png;
 use super::class_number;
-use crate::compute::{Backend, Compute, Contrast, Contrasted, Frame, HeatStyle, PLACES, contrast};
+use crate::compute::{
+    Backend, Compute, CounterfactualRequest, CounterfactualResult, GpuImage, HeatStyle, PLACES,
+    counterfactual,
+};
 use crate::counterfactual::{Counterfactual, Overlap, overlap};
 use crate::data::Picture;
 use crate::data::mask::{self, Finder, TrueMask};
@@ -49,7 +52,7 @@ struct Facts {
     labels: Vec<String>,
     source: String,
     target: String,
-    /// What the critic says, in the order of `labels`: of the picture, its counterfactual, its return.
+    /// What the discriminator says, in the order of `labels`: of the picture, its counterfactual, its return.
     seen: [Vec<f32>; 3],
     /// What the generator's head says of the picture.
     head: Vec<f32>,
@@ -66,19 +69,19 @@ impl CounterfactualArguments {
         let device = Compute::open(&self.backend)?.device;
         let weights = zoo::weights(&self.model, &device)?;
         let model = Counterfactual::new(&weights, Path::new(&self.model), &device)?;
-        let manifest = model.critic.manifest().clone();
+        let manifest = model.discriminator.manifest().clone();
         let picture = Picture::open(&self.picture)?;
         let cut = picture.cropped_whole(manifest.input);
         let target = self.target.as_ref();
-        let asked = Contrast {
+        let asked = CounterfactualRequest {
             model: self.model.clone(),
-            picture: Frame::from_planes(unit_planes(&cut), manifest.input),
+            picture: GpuImage::from_planes(unit_planes(&cut), manifest.input),
             epsilon: 0.0,
             target: target
-                .map(|name| class_number(&model.critic, name))
+                .map(|name| class_number(&model.discriminator, name))
                 .transpose()?,
         };
-        let answer = contrast(&model, asked)?;
+        let answer = counterfactual(&model, asked)?;
         let facts = self.write(&answer, &manifest.labels, manifest.name)?;
         let percent = |seen: &[f32]| {
             let words = facts.labels.iter().zip(seen);
@@ -111,7 +114,12 @@ impl CounterfactualArguments {
         Ok(())
     }
 
-    fn write(&self, answer: &Contrasted, labels: &[String], model: String) -> Result<Facts> {
+    fn write(
+        &self,
+        answer: &CounterfactualResult,
+        labels: &[String],
+        model: String,
+    ) -> Result<Facts> {
         let size = answer.made.size();
         let threshold = self.threshold.unwrap_or(answer.otsu);
         let change = answer.heat.values();
@@ -125,8 +133,7 @@ impl CounterfactualArguments {
         let area = change.len();
         let mut coloured = vec![0.0; 3 * area];
         for (at, &value) in change.iter().enumerate() {
-            let rgb =
-                [0, 1, 2].map(|channel| answer.contrast.picture.planes()[channel * area + at]);
+            let rgb = [0, 1, 2].map(|channel| answer.request.picture.planes()[channel * area + at]);
             for (channel, value) in style.color(rgb, value, scale).into_iter().enumerate() {
                 coloured[channel * area + at] = value;
             }
@@ -159,7 +166,7 @@ impl CounterfactualArguments {
     }
 
     /// Compares with the true mask, at its own resolution, if there is one.
-    fn overlap(&self, answer: &Contrasted, threshold: f32) -> Result<Option<Overlap>> {
+    fn overlap(&self, answer: &CounterfactualResult, threshold: f32) -> Result<Option<Overlap>> {
         let found = || Finder::default().find(&self.picture);
         let Some(path) = self.mask.clone().or_else(found) else {
             return Ok(None);

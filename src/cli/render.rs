@@ -20,7 +20,7 @@ use crate::export::headless::Headless;
 use crate::files::write_atomically;
 use crate::model::zoo;
 use crate::session::{self, Column, State, has_session_name};
-use crate::tasks::Watch;
+use crate::tasks::TaskProgress;
 use crate::triage::Fingerprint;
 
 /// Draw what the window shows, or would show of some pictures, into files.
@@ -145,7 +145,7 @@ impl RenderArguments {
         let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %");
         let bar = ProgressBar::new(1000).with_style(style.expect("a valid template"));
         let mut progress = |share: f32| bar.set_position((1000.0 * share) as u64);
-        let mut watch = Watch {
+        let mut watch = TaskProgress {
             progress: &mut progress,
             cancel: &cancel,
         };
@@ -193,8 +193,8 @@ impl RenderArguments {
         {
             let opened = session::open(path)?;
             // A figure with something missing would not be the one that was saved.
-            if let Some(trouble) = opened.troubles.first() {
-                return Err(Error::Config(trouble.to_string()));
+            if let Some(problem) = opened.problems.first() {
+                return Err(Error::Config(problem.to_string()));
             }
             for (name, hash) in opened.state.models.iter().zip(&opened.hashes) {
                 require_same(name, hash.as_deref())?;
@@ -205,7 +205,7 @@ impl RenderArguments {
         state.attack = self.attack.attack(Goal::Untargeted);
         let range = state.attack.epsilon.max(f32::MIN_POSITIVE);
         *state.range_mut() = range;
-        state.studio.running = self.columns.contains(&Column::Synthesis);
+        state.synthesis.running = self.columns.contains(&Column::Synthesis);
         for path in &self.inputs {
             state.add(Picture::open(path)?, self.truth.clone());
         }
@@ -301,7 +301,7 @@ impl RenderArguments {
         figure: &Figure,
         state: &State,
         engine: &mut Headless,
-        watch: &mut Watch,
+        watch: &mut TaskProgress,
     ) -> Result<()> {
         let tables = files
             .iter()

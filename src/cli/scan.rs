@@ -13,7 +13,7 @@ use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;
 use crate::triage::{
-    Database, Examined, FlipSearch, Matrix, Plan, Query, Scan, Step, Table, report,
+    ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
 
 /// Looks at every picture of SOURCE with every model, attacks it, and keeps what it finds in a file;
@@ -114,7 +114,7 @@ impl ScanArguments {
             let count = table.broken.len();
             println!("{count} cannot be opened; the first: {path}: {reason}");
         }
-        for matrix in Matrix::all(&table.part(&selected)) {
+        for matrix in ConfusionMatrix::all(&table.part(&selected)) {
             print(&matrix);
         }
         if let Some(path) = &self.csv {
@@ -140,9 +140,9 @@ fn go(scan: &mut Scan) -> Result<bool> {
     let bar: ProgressBar = super::evaluate::progress("Scanning", scan.progress().total);
     loop {
         match scan.step()? {
-            Step::Working => continue,
-            Step::Finished => break,
-            Step::Stored => bar.set_position(scan.progress().done as u64),
+            ScanStep::Working => continue,
+            ScanStep::Finished => break,
+            ScanStep::Stored => bar.set_position(scan.progress().done as u64),
         }
         if stop.load(Ordering::Relaxed) {
             bar.finish_and_clear();
@@ -159,7 +159,7 @@ fn go(scan: &mut Scan) -> Result<bool> {
 }
 
 /// A matrix in letters; columns are as wide as their names.
-fn print(matrix: &Matrix) {
+fn print(matrix: &ConfusionMatrix) {
     let (rows, columns) = (&matrix.rows, &matrix.columns);
     let width = rows
         .parts

@@ -69,7 +69,7 @@ pub struct NeuronArguments {
 
 /// Which defaults the settings have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Preset {
+pub(super) enum SynthesisPreset {
     /// Those of arXiv 2307.02500.
     Paper,
     /// Averaged, shrinking, smooth steps, whose result looks better sooner.
@@ -78,10 +78,10 @@ pub(super) enum Preset {
 
 /// The settings of a synthesis, each of which overrides the preset's.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Settings {
+pub(super) struct SynthesisFlags {
     /// Where the settings below come from if they are not given.
-    #[arg(long, value_enum, default_value_t = Preset::Paper)]
-    preset: Preset,
+    #[arg(long, value_enum, default_value_t = SynthesisPreset::Paper)]
+    preset: SynthesisPreset,
     /// Where the picture begins.
     #[arg(long, value_enum)]
     start: Option<Start>,
@@ -117,7 +117,7 @@ pub(super) struct Settings {
     seed: u64,
 }
 
-impl Settings {
+impl SynthesisFlags {
     /// The settings for `task`.
     pub(super) fn synthesis(&self, task: Task) -> Synthesis {
         let base = Synthesis {
@@ -125,8 +125,8 @@ impl Settings {
             ..Synthesis::paper_inversion()
         };
         let preset = match self.preset {
-            Preset::Paper => base.paper(),
-            Preset::Fast => base.fast(),
+            SynthesisPreset::Paper => base.paper(),
+            SynthesisPreset::Fast => base.fast(),
         };
         Synthesis {
             task: base.task,
@@ -156,7 +156,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
     #[command(flatten)]
-    settings: Settings,
+    settings: SynthesisFlags,
     /// The picture that `--start other` means.
     #[arg(long)]
     other: Option<PathBuf>,

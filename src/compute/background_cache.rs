@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::requests::Case;
+use super::requests::AttributionRequest;
 use crate::attribution::{Background, Method};
 use crate::data::Picture;
 use crate::data::picture::{has_picture_name, unit_planes};
@@ -19,7 +19,7 @@ pub type Pictures = Arc<Vec<Vec<f32>>>;
 
 /// The sets used last.
 #[derive(Default)]
-pub(super) struct Materials {
+pub(super) struct BackgroundCache {
     /// Source, the library's pictures if it is the source, and size.
     known: Vec<(Background, Vec<Picture>, [usize; 2], Pictures)>,
 }
@@ -27,9 +27,9 @@ pub(super) struct Materials {
 /// Sets kept.
 const REMEMBERED: usize = 4;
 
-impl Materials {
+impl BackgroundCache {
     /// What the case's method compares with; nothing for most methods.
-    pub(super) fn background(&mut self, case: &Case) -> Result<Pictures> {
+    pub(super) fn background(&mut self, case: &AttributionRequest) -> Result<Pictures> {
         let Method::ExpectedGradients(config) = &case.explanation.method else {
             return Ok(Pictures::default());
         };

@@ -2,20 +2,20 @@
 
 use burn::tensor::Tensor;
 
-use super::Frame;
-use super::requests::Attacked;
+use super::GpuImage;
+use super::requests::AttackResult;
 use crate::attack::{Attack, AttackRun};
 use crate::evaluate;
 use crate::model::{Classifier, tensor_values};
 
 /// The same picture attacked at several ε at once.
-pub(super) struct Batch {
+pub(super) struct AttackBatch {
     run: Option<AttackRun>,
     x: Tensor<4>,
     radii: Vec<f32>,
 }
 
-impl Batch {
+impl AttackBatch {
     pub(super) fn new(
         model: &Classifier,
         attack: &Attack,
@@ -47,7 +47,7 @@ impl Batch {
     }
 
     /// One gradient step; once all are done, the judged results.
-    pub(super) fn step(&mut self, model: &Classifier) -> Option<Vec<Attacked>> {
+    pub(super) fn step(&mut self, model: &Classifier) -> Option<Vec<AttackResult>> {
         let run = self.run.as_mut()?;
         if let Some(loss) = run.step(model) {
             // Reading keeps the device from running ahead, so that a newer wish is heard in time.
@@ -64,14 +64,14 @@ fn judge(
     x: &Tensor<4>,
     adversarial: Tensor<4>,
     radii: &[f32],
-) -> Vec<Attacked> {
+) -> Vec<AttackResult> {
     let judged = evaluate::judge(model, x, &adversarial);
-    let one = |(index, seen): (usize, evaluate::Seen)| {
+    let one = |(index, seen): (usize, evaluate::Prediction)| {
         let picture = adversarial.clone().narrow(0, index, 1);
-        Attacked {
+        AttackResult {
             epsilon: radii[index],
             inside_box: evaluate::inside_box(&picture),
-            picture: Frame::new(picture),
+            picture: GpuImage::new(picture),
             probabilities: seen.probabilities,
             linf: judged.linf[index],
             l2: judged.l2[index],

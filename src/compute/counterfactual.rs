@@ -1,9 +1,9 @@
-//! What a picture would be were it of another class, and what the critic says of the way there.
+//! What a picture would be were it of another class, and what the discriminator says of the way there.
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Frame, HeatMap};
+use super::{GpuImage, HeatMap};
 use crate::counterfactual::{Counterfactual, change, otsu};
 use crate::error::{Error, Result};
 use crate::evaluate::{probabilities, top};
@@ -15,11 +15,11 @@ pub const PLACES: usize = 17;
 
 /// A question to a model with a generator.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Contrast {
+pub struct CounterfactualRequest {
     /// Path of a file, or id of a bundled model.
     pub model: String,
     /// The very picture that is on the screen.
-    pub picture: Frame,
+    pub picture: GpuImage,
     /// ε of the attack behind it; 0 for the picture itself.
     pub epsilon: f32,
     /// The class to turn it into; without one, the likeliest that it is not.
@@ -27,45 +27,45 @@ pub struct Contrast {
 }
 
 /// The answer.
-pub struct Contrasted {
+pub struct CounterfactualResult {
     /// What was asked.
-    pub contrast: Contrast,
-    /// The class that the critic sees in the picture, “fake” not being one.
+    pub request: CounterfactualRequest,
+    /// The class that the discriminator sees in the picture, “fake” not being one.
     pub source: usize,
     /// The class that the picture was turned into.
     pub target: usize,
     /// G(x).
-    pub made: Frame,
+    pub made: GpuImage,
     /// G(G(x)), turned into `source` again.
-    pub back: Frame,
+    pub back: GpuImage,
     /// |x − G(x)|, the mean of the channels.
     pub heat: HeatMap,
     /// Otsu's threshold of it.
     pub otsu: f32,
-    /// What the critic says of x + s · (G(x) − x) for [`PLACES`] values of s in [0, 1].
+    /// What the discriminator says of x + s · (G(x) − x) for [`PLACES`] values of s in [0, 1].
     pub way: Vec<Vec<f32>>,
-    /// What the critic says of the picture's return.
+    /// What the discriminator says of the picture's return.
     pub seen_back: Vec<f32>,
     /// What the generator's own head says of the picture.
     pub head: Vec<f32>,
-    /// How far the counterfactual is from the picture; the critic gives the features.
+    /// How far the counterfactual is from the picture; the discriminator gives the features.
     pub distances: Distances,
 }
 
-impl PartialEq for Contrasted {
+impl PartialEq for CounterfactualResult {
     /// Answers are the same if they are one in memory.
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-impl std::fmt::Debug for Contrasted {
+impl std::fmt::Debug for CounterfactualResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Contrasted({:?})", self.contrast)
+        write!(f, "CounterfactualResult({:?})", self.request)
     }
 }
 
-impl Contrasted {
+impl CounterfactualResult {
     /// Mean |x − G(x)|.
     pub fn change(&self) -> f32 {
         let values = self.heat.values();
@@ -73,14 +73,14 @@ impl Contrasted {
     }
 
     /// The picture at the share `along` of the way, in [0, 1].
-    pub fn on_the_way(&self, along: f32) -> Frame {
-        let from = &self.contrast.picture;
+    pub fn on_the_way(&self, along: f32) -> GpuImage {
+        let from = &self.request.picture;
         let pair = from.planes().iter().zip(self.made.planes());
         let planes = pair.map(|(x, g)| x + along * (g - x)).collect();
-        Frame::from_planes(planes, from.size())
+        GpuImage::from_planes(planes, from.size())
     }
 
-    /// What the critic says at the share `at` of the way, in [0, 1]: between two places in proportion.
+    /// What the discriminator says at the share `at` of the way, in [0, 1]: between two places in proportion.
     pub fn seen(&self, at: f32) -> Vec<f32> {
         let place = at.clamp(0.0, 1.0) * (PLACES - 1) as f32;
         let (low, rest) = (place.floor() as usize, place.fract());
@@ -90,25 +90,28 @@ impl Contrasted {
     }
 }
 
-/// Answers `contrast`.
+/// Answers `request`.
 ///
 /// # Errors
 /// [`Error::Config`] when the target is no class of the model.
-pub fn contrast(model: &Counterfactual, contrast: Contrast) -> Result<Contrasted> {
+pub fn counterfactual(
+    model: &Counterfactual,
+    request: CounterfactualRequest,
+) -> Result<CounterfactualResult> {
     let classes = model.classes();
-    if contrast.target.is_some_and(|target| target >= classes) {
+    if request.target.is_some_and(|target| target >= classes) {
         let reason = format!(
             "{} has only {classes} classes",
-            model.critic.manifest().name
+            model.discriminator.manifest().name
         );
         return Err(Error::Config(reason));
     }
-    let size = contrast.picture.size();
-    let data = TensorData::new(contrast.picture.planes().to_vec(), [1, 3, size[0], size[1]]);
-    let x: Tensor<4> = Tensor::from_data(data, model.critic.device());
-    let before = probabilities(&model.critic, x.clone()).remove(0);
+    let size = request.picture.size();
+    let data = TensorData::new(request.picture.planes().to_vec(), [1, 3, size[0], size[1]]);
+    let x: Tensor<4> = Tensor::from_data(data, model.discriminator.device());
+    let before = probabilities(&model.discriminator, x.clone()).remove(0);
     let source = top(&before[..classes]);
-    let target = contrast.target.unwrap_or_else(|| {
+    let target = request.target.unwrap_or_else(|| {
         let others = (0..classes).filter(|&class| class != source);
         others
             .max_by(|&a, &b| before[a].total_cmp(&before[b]))
@@ -123,23 +126,28 @@ pub fn contrast(model: &Counterfactual, contrast: Contrast) -> Result<Contrasted
         .map(|share| x.clone() + step.clone() * share)
         .collect();
     let mut way = probabilities(
-        &model.critic,
+        &model.discriminator,
         Tensor::cat([way, vec![back.clone()]].concat(), 0),
     );
     let seen_back = way.pop().expect("the return");
     let values = tensor_values(change(x, made.clone()));
     let planes = tensor_values(made.clone());
-    Ok(Contrasted {
+    Ok(CounterfactualResult {
         source,
         target,
         otsu: otsu(&values),
         heat: HeatMap::new(values, size),
-        distances: distances(&model.critic, contrast.picture.planes(), &planes, size),
-        made: Frame::new(made),
-        back: Frame::new(back),
+        distances: distances(
+            &model.discriminator,
+            request.picture.planes(),
+            &planes,
+            size,
+        ),
+        made: GpuImage::new(made),
+        back: GpuImage::new(back),
         way,
         seen_back,
         head: tensor_values(softmax(translated.head, 1)),
-        contrast,
+        request,
     })
 }

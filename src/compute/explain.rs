@@ -3,17 +3,17 @@
 use std::sync::{Arc, OnceLock};
 
 use super::HeatMap;
-use super::requests::{Case, Explained, News};
+use super::requests::{AttributionRequest, AttributionResult, ComputeMessage};
 use super::scheduler::Step;
-use super::throttle::Pace;
+use super::throttle::Throttle;
 use crate::attribution::{
     CurvesRun, Explainer, Input, Question, RANDOMISED, randomised, spearman, start,
 };
 use crate::error::Result;
-use crate::model::import::Source;
+use crate::model::import::ModelSource;
 use crate::model::{Classifier, zoo};
 
-impl Case {
+impl AttributionRequest {
     /// The picture with what its method compares it with.
     pub(super) fn input(&self, background: Arc<Vec<Vec<f32>>>) -> Input {
         let size = self.picture.size();
@@ -36,21 +36,25 @@ impl Case {
 
 /// One map, refined chunk by chunk.
 pub struct ExplainJob {
-    case: Case,
+    case: AttributionRequest,
     model: Arc<Classifier>,
     explainer: Box<dyn Explainer>,
-    pace: Pace,
+    pace: Throttle,
 }
 
 impl ExplainJob {
-    pub(super) fn new(case: Case, model: Arc<Classifier>, input: &Input) -> Result<Self> {
+    pub(super) fn new(
+        case: AttributionRequest,
+        model: Arc<Classifier>,
+        input: &Input,
+    ) -> Result<Self> {
         case.explanation.validate(model.classes(), input.size)?;
         let explainer = start(&model, &case.explanation.method, case.target(), input)?;
         Ok(Self {
             case,
             model,
             explainer,
-            pace: Pace::default(),
+            pace: Throttle::default(),
         })
     }
 
@@ -61,7 +65,7 @@ impl ExplainJob {
 
     /// One chunk, and the map as far as it then is, if that is worth a frame: the first time, the
     /// last time, and at times in between.
-    pub(super) fn step(&mut self) -> Result<Option<Explained>> {
+    pub(super) fn step(&mut self) -> Result<Option<AttributionResult>> {
         let first = !self.has_begun();
         self.explainer.step(&self.model);
         let last = self.explainer.progress() >= 1.0;
@@ -70,7 +74,7 @@ impl ExplainJob {
         }
         let attribution = self.explainer.map().checked()?;
         let heat = HeatMap::new(attribution.pixels(), attribution.size);
-        Ok(Some(Explained {
+        Ok(Some(AttributionResult {
             case: self.case.clone(),
             attribution,
             heat,
@@ -83,13 +87,17 @@ impl ExplainJob {
 
 /// Deletion and insertion curves of a finished map.
 pub struct CurvesJob {
-    explained: Arc<Explained>,
+    explained: Arc<AttributionResult>,
     model: Arc<Classifier>,
     run: CurvesRun,
 }
 
 impl CurvesJob {
-    pub(super) fn new(explained: Arc<Explained>, model: Arc<Classifier>, input: &Input) -> Self {
+    pub(super) fn new(
+        explained: Arc<AttributionResult>,
+        model: Arc<Classifier>,
+        input: &Input,
+    ) -> Self {
         let target = explained.case.target();
         Self {
             run: CurvesRun::new(target, input, &explained.attribution),
@@ -98,7 +106,7 @@ impl CurvesJob {
         }
     }
 
-    pub(super) fn step(&mut self) -> Step<News> {
+    pub(super) fn step(&mut self) -> Step<ComputeMessage> {
         let Some(curves) = self.run.step(&self.model) else {
             return Step {
                 news: None,
@@ -108,7 +116,7 @@ impl CurvesJob {
         // Whoever comes first stores the same curves.
         let _ = self.explained.curves.set(curves);
         Step {
-            news: Some(News::Checked),
+            news: Some(ComputeMessage::Checked),
             done: true,
         }
     }
@@ -116,8 +124,8 @@ impl CurvesJob {
 
 /// The same map of ever more randomised models.
 pub struct SanityJob {
-    explained: Arc<Explained>,
-    source: Source,
+    explained: Arc<AttributionResult>,
+    source: ModelSource,
     input: Input,
     model: Arc<Classifier>,
     /// The stage under way: the randomised model, and its map.
@@ -127,8 +135,8 @@ pub struct SanityJob {
 
 impl SanityJob {
     pub(super) fn new(
-        explained: Arc<Explained>,
-        source: Source,
+        explained: Arc<AttributionResult>,
+        source: ModelSource,
         model: Arc<Classifier>,
         input: Input,
     ) -> Self {
@@ -143,7 +151,7 @@ impl SanityJob {
     }
 
     /// One chunk of a stage's map.
-    pub(super) fn step(&mut self) -> Result<Step<News>> {
+    pub(super) fn step(&mut self) -> Result<Step<ComputeMessage>> {
         let (model, explainer) = match &mut self.stage {
             Some(stage) => stage,
             None => self.stage.insert(begin(
@@ -167,7 +175,7 @@ impl SanityJob {
             let _ = self.explained.sanity.set(self.found.clone());
         }
         Ok(Step {
-            news: done.then_some(News::Checked),
+            news: done.then_some(ComputeMessage::Checked),
             done,
         })
     }
@@ -175,8 +183,8 @@ impl SanityJob {
 
 /// The same map of a model randomised up to `stage`.
 fn begin(
-    case: &Case,
-    source: &Source,
+    case: &AttributionRequest,
+    source: &ModelSource,
     stage: usize,
     model: &Classifier,
     input: &Input,

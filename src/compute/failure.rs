@@ -2,7 +2,7 @@
 
 /// Why a step panicked, as far as its message tells: neither burn nor wgpu hand over an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum DeviceFailure {
     /// The device had no room for so many pictures at once.
     Memory,
     /// The device is gone: a driver's reset, a timeout, a plug pulled.
@@ -11,7 +11,7 @@ pub enum Trouble {
     Other,
 }
 
-impl Trouble {
+impl DeviceFailure {
     /// Reads a panic's message.
     pub fn of(message: &str) -> Self {
         let message = message.to_lowercase();

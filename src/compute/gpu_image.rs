@@ -15,7 +15,7 @@ use crate::model::tensor_values;
 
 /// A picture that can be drawn: three planes of 32-bit floats, or one for a map.
 #[derive(Clone)]
-pub struct Frame(Arc<Inner>);
+pub struct GpuImage(Arc<Inner>);
 
 struct Inner {
     size: [usize; 2],
@@ -25,13 +25,13 @@ struct Inner {
 }
 
 /// Frames are the same if they share their memory.
-impl PartialEq for Frame {
+impl PartialEq for GpuImage {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl std::fmt::Debug for Frame {
+impl std::fmt::Debug for GpuImage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Frame({:?})", self.0.size)
     }
@@ -48,7 +48,7 @@ struct Shared {
     _tensor: Tensor<4>,
 }
 
-impl Frame {
+impl GpuImage {
     /// Takes the picture `[1, 3, h, w]`.
     ///
     /// Call it on the thread that computed the tensor. The values are also read back, for the

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use colorgrad::Gradient;
 use serde::{Deserialize, Serialize};
 
-use super::Frame;
+use super::GpuImage;
 
 /// Which values show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -238,7 +238,7 @@ impl HeatStyle {
 pub struct HeatMap(Arc<Inner>);
 
 struct Inner {
-    frame: Frame,
+    frame: GpuImage,
     /// Magnitudes in rising order, by [`Sign`].
     sorted: [OnceLock<Vec<f32>>; 4],
 }
@@ -247,13 +247,13 @@ impl HeatMap {
     /// Takes the sum over the channels of each pixel, row by row; `size` is height and width.
     pub fn new(pixels: Vec<f32>, size: [usize; 2]) -> Self {
         Self(Arc::new(Inner {
-            frame: Frame::from_planes(pixels, size),
+            frame: GpuImage::from_planes(pixels, size),
             sorted: std::array::from_fn(|_| OnceLock::new()),
         }))
     }
 
     /// The values as a frame of one plane.
-    pub fn frame(&self) -> &Frame {
+    pub fn frame(&self) -> &GpuImage {
         &self.0.frame
     }
 

@@ -21,18 +21,18 @@ mod unit_activations;
 mod worker;
 
 pub use background_cache::{BACKGROUND_MOST, Pictures, background, thinned};
-pub use counterfactual::{Contrast, Contrasted, PLACES, contrast};
+pub use counterfactual::{CounterfactualRequest, CounterfactualResult, PLACES, counterfactual};
 pub use device::{Backend, Compute};
-pub use failure::Trouble;
-pub use gpu_image::Frame;
+pub use failure::DeviceFailure;
+pub use gpu_image::GpuImage;
 pub use heat_map::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign, row_color, short};
-pub use preview::Guess;
+pub use preview::NormalizerPreview;
 pub use requests::{
-    Attacked, Case, Explained, Lane, Look, MOST_ROWS, News, Request, Subject, Which,
-    flipped_before, flips,
+    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
+    ModelInput, PictureSource, PredictionResult, Request, flipped_before, flips,
 };
-pub use scan::Order;
+pub use scan::ScanRequest;
 pub use sweep::flip_interval;
-pub use synthesis::{Brief, Examples, Made};
-pub use unit_activations::{SURVEYED_MOST, Survey, Surveyed};
-pub use worker::{Explorer, attack_once};
+pub use synthesis::{Examples, SynthesisRequest, SynthesisResult};
+pub use unit_activations::{SURVEYED_MOST, UnitActivations, UnitActivationsRequest};
+pub use worker::{ComputeWorker, attack_once};

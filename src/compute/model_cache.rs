@@ -8,36 +8,36 @@ use burn::tensor::Device;
 
 use crate::counterfactual::{Counterfactual, Generator};
 use crate::error::{Error, Result};
-use crate::model::import::Source;
+use crate::model::import::ModelSource;
 use crate::model::{Classifier, zoo};
 use crate::triage::Fingerprint;
 
 /// Models by name, each opened once.
 #[derive(Default)]
-pub(super) struct Shelf(HashMap<String, Opened>);
+pub(super) struct ModelCache(HashMap<String, CachedModel>);
 
 /// A model, with its generator if it has one.
 #[derive(Clone)]
-pub(super) struct Opened {
+pub(super) struct CachedModel {
     pub(super) classifier: Arc<Classifier>,
     pub(super) generator: Option<Arc<Generator>>,
     pub(super) fingerprint: Fingerprint,
 }
 
-impl Shelf {
+impl ModelCache {
     /// The model of that name, opened on `device` the first time.
-    pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<Opened> {
+    pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<CachedModel> {
         if let Some(opened) = self.0.get(name) {
             return Ok(opened.clone());
         }
         let (source, path) = (zoo::source(name, device)?, Path::new(name));
         let generator = match &source {
-            Source::Weights(weights) if Generator::is_in(weights) => {
+            ModelSource::Weights(weights) if Generator::is_in(weights) => {
                 Some(Arc::new(Generator::new(weights, path, device)?))
             }
             _ => None,
         };
-        let opened = Opened {
+        let opened = CachedModel {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),
             generator,
             fingerprint: Fingerprint::of_model(name, &source)?,
@@ -53,7 +53,7 @@ impl Shelf {
     }
 }
 
-impl Opened {
+impl CachedModel {
     /// Classifier and generator.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Opened {
             Error::Config(format!("{name} has no generator of counterfactuals"))
         })?;
         Ok(Counterfactual {
-            critic: classifier,
+            discriminator: classifier,
             generator,
         })
     }

@@ -9,7 +9,7 @@ use crate::model::{Classifier, Normalizer, tensor_values};
 
 /// One normaliser's answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
+pub struct NormalizerPreview {
     /// The normaliser.
     pub normalizer: Normalizer,
     /// What it is called, for instance `imagenet`.
@@ -21,7 +21,7 @@ pub struct Guess {
 }
 
 /// The answers for all of [`NORMALIZERS`] on a picture `[1, 3, h, w]`.
-pub(super) fn preview(model: &Classifier, x: &Tensor<4>) -> Vec<Guess> {
+pub(super) fn preview(model: &Classifier, x: &Tensor<4>) -> Vec<NormalizerPreview> {
     let own = model.manifest().normalizer;
     // The model's own normaliser undoes what is put before it.
     let instead = NORMALIZERS.map(|(_, other)| own.undo(other.apply(x.clone())));
@@ -30,7 +30,7 @@ pub(super) fn preview(model: &Classifier, x: &Tensor<4>) -> Vec<Guess> {
     let rows = probabilities.chunks_exact(model.classes());
     let guess = |((name, normalizer), row): ((&'static str, Normalizer), &[f32])| {
         let class = top(row);
-        Guess {
+        NormalizerPreview {
             normalizer,
             name,
             class,

@@ -4,13 +4,16 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, HeatMap};
+use super::{GpuImage, HeatMap};
 use crate::attack::Attack;
 use crate::attribution::{Attribution, Curves, Explanation};
-use crate::compute::{Brief, Contrast, Contrasted, Guess, Made, Order, Survey, Surveyed};
+use crate::compute::{
+    CounterfactualRequest, CounterfactualResult, NormalizerPreview, ScanRequest, SynthesisRequest,
+    SynthesisResult, UnitActivations, UnitActivationsRequest,
+};
 use crate::data::{Crop, Picture};
 use crate::evaluate::top;
-use crate::model::{Budget, Manifest};
+use crate::model::{BatchSize, Manifest};
 use crate::triage::Progress;
 
 /// Models side by side; rows beyond belong to views that are computed ahead.
@@ -20,39 +23,39 @@ pub const MOST_ROWS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// What a model says of the picture itself.
-    Look(usize),
+    Prediction(usize),
     /// The attack at the chosen ε.
     Attack(usize),
     /// Attacks over a grid of ε.
     Sweep(usize),
     /// The map of one of a row's pictures.
-    Explain(Which, usize),
+    Attribution(PictureSource, usize),
     /// Deletion and insertion curves of that map.
-    Curves(Which, usize),
+    Curves(PictureSource, usize),
     /// The randomisation check of that map.
-    Sanity(Which, usize),
+    Sanity(PictureSource, usize),
     /// The counterfactual of one of a row's pictures.
     Counterfactual(usize),
     /// The picture that a row makes.
     Synthesis(usize),
     /// Which pictures of the library excite which units.
-    Survey(usize),
+    UnitActivations(usize),
     /// What a row's model would say with other normalisers.
-    Preview(usize),
+    NormalizerPreview(usize),
     /// What models make of a whole set of pictures.
     Scan,
 }
 
 /// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Which {
+pub enum PictureSource {
     /// The adversarial picture.
     Attacked,
     /// The picture itself.
     Input,
 }
 
-impl Which {
+impl PictureSource {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Attacked, Self::Input];
 }
@@ -73,16 +76,16 @@ impl Lane {
 
     fn place(&mut self) -> Option<&mut usize> {
         match self {
-            Self::Look(row)
+            Self::Prediction(row)
             | Self::Attack(row)
             | Self::Sweep(row)
-            | Self::Explain(_, row)
+            | Self::Attribution(_, row)
             | Self::Curves(_, row)
             | Self::Sanity(_, row)
             | Self::Counterfactual(row)
             | Self::Synthesis(row)
-            | Self::Survey(row)
-            | Self::Preview(row) => Some(row),
+            | Self::UnitActivations(row)
+            | Self::NormalizerPreview(row) => Some(row),
             Self::Scan => None,
         }
     }
@@ -90,7 +93,7 @@ impl Lane {
 
 /// A picture before a model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Subject {
+pub struct ModelInput {
     /// Id of a bundled model or path of a file.
     pub model: String,
     /// What it looks at.
@@ -103,11 +106,11 @@ pub struct Subject {
 
 /// A picture as a model saw it, to be explained.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Case {
+pub struct AttributionRequest {
     /// Id of a bundled model or path of a file.
     pub model: String,
     /// The very picture that is on the screen.
-    pub picture: Frame,
+    pub picture: GpuImage,
     /// The two classes that the model finds likeliest in it.
     pub likeliest: [usize; 2],
     /// The class that an untargeted attack leaves: the true one, else the one predicted before.
@@ -122,9 +125,9 @@ pub struct Case {
     pub background: Vec<Picture>,
 }
 
-impl Case {
+impl AttributionRequest {
     /// The question that its map answers, in words.
-    pub fn asks(&self, look: &Look) -> String {
+    pub fn asks(&self, look: &PredictionResult) -> String {
         let target = self.target();
         match target.against {
             Some(other) => format!("Why {}, not {}?", look.name(target.class), look.name(other)),
@@ -134,9 +137,9 @@ impl Case {
 }
 
 /// A map of a case, finished or not.
-pub struct Explained {
+pub struct AttributionResult {
     /// What was asked.
-    pub case: Case,
+    pub case: AttributionRequest,
     /// The values and what is known of their quality.
     pub attribution: Attribution,
     /// The same, ready to be drawn.
@@ -150,7 +153,7 @@ pub struct Explained {
     pub sanity: OnceLock<Vec<f32>>,
 }
 
-impl Explained {
+impl AttributionResult {
     /// Whether nothing is left to refine.
     pub fn finished(&self) -> bool {
         self.progress >= 1.0
@@ -158,15 +161,15 @@ impl Explained {
 }
 
 /// Maps are the same if they are one in memory.
-impl PartialEq for Explained {
+impl PartialEq for AttributionResult {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 }
 
-impl std::fmt::Debug for Explained {
+impl std::fmt::Debug for AttributionResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Explained({:?}, {})", self.case, self.progress)
+        write!(f, "AttributionResult({:?}, {})", self.case, self.progress)
     }
 }
 
@@ -174,93 +177,93 @@ impl std::fmt::Debug for Explained {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Look at the picture.
-    Look(Subject),
+    Predict(ModelInput),
     /// Attack it.
-    Attack(Subject, Attack),
+    Attack(ModelInput, Attack),
     /// Attack it at a grid of ε up to this one; the attack's own ε does not count.
-    Sweep(Subject, Attack, f32),
+    Sweep(ModelInput, Attack, f32),
     /// Explain it.
-    Explain(Case),
+    Explain(AttributionRequest),
     /// Find out how faithful this finished map is.
-    Curves(Arc<Explained>),
+    Curves(Arc<AttributionResult>),
     /// Compare this finished map with those of randomised models.
-    Sanity(Arc<Explained>),
+    Sanity(Arc<AttributionResult>),
     /// Make it.
-    Synthesise {
+    Synthesize {
         /// What and how.
-        brief: Brief,
+        brief: SynthesisRequest,
         /// Steps that may be done by now.
         until: usize,
         /// Whether it stays there, so that the picture is worth a closer look.
         rests: bool,
     },
     /// Turn it into another class.
-    Counterfactual(Contrast),
+    Counterfactual(CounterfactualRequest),
     /// Look at these pictures.
-    Survey(Survey),
+    UnitActivations(UnitActivationsRequest),
     /// Look at the picture after every usual normaliser.
-    Preview(Subject),
+    PreviewNormalizers(ModelInput),
     /// Scan a set of pictures.
-    Scan(Order),
+    Scan(ScanRequest),
 }
 
 impl Request {
     /// The model that is asked.
     pub fn model(&self) -> &str {
         match self {
-            Self::Look(subject)
+            Self::Predict(subject)
             | Self::Attack(subject, _)
             | Self::Sweep(subject, ..)
-            | Self::Preview(subject) => &subject.model,
+            | Self::PreviewNormalizers(subject) => &subject.model,
             Self::Explain(case) => &case.model,
             Self::Curves(explained) | Self::Sanity(explained) => &explained.case.model,
-            Self::Synthesise { brief, .. } => &brief.model,
-            Self::Counterfactual(contrast) => &contrast.model,
-            Self::Survey(survey) => &survey.model,
+            Self::Synthesize { brief, .. } => &brief.model,
+            Self::Counterfactual(request) => &request.model,
+            Self::UnitActivations(survey) => &survey.model,
             Self::Scan(order) => order.plan.models.first().map_or("", String::as_str),
         }
     }
 }
 
 /// What the window is told.
-pub enum News {
+pub enum ComputeMessage {
     /// A model has looked at the picture.
-    Looked(Look),
+    Predicted(PredictionResult),
     /// A share of the attack is done, in [0, 1].
     Progress(f32),
     /// The attack at the chosen ε is done.
-    Attacked(Attacked),
+    Attacked(AttackResult),
     /// Some attacks of the sweep are done.
-    Swept(Vec<Attacked>),
+    Swept(Vec<AttackResult>),
     /// A map, as far as it is.
-    Explained(Arc<Explained>),
+    Explained(Arc<AttributionResult>),
     /// A check that was asked for is now part of its map.
     Checked,
     /// What a picture would be were it of another class.
-    Contrasted(Arc<Contrasted>),
+    Counterfactual(Arc<CounterfactualResult>),
     /// The picture being made, as far as it is.
-    Made(Box<Made>),
+    Synthesized(Box<SynthesisResult>),
     /// The library's pictures were looked at.
-    Surveyed(Arc<Surveyed>),
+    UnitActivations(Arc<UnitActivations>),
     /// What the model says after every usual normaliser.
-    Previewed(Vec<Guess>),
+    NormalizersPreviewed(Vec<NormalizerPreview>),
     /// It did not work; the message is for people.
     Failed(String),
     /// How far the scan is.
     Scanned(Progress),
     /// It did not fit into memory, and begins anew with fewer pictures at once.
-    Scarce,
+    OutOfMemory,
     /// The device is gone, and this is what it said.
-    Lost(String),
+    DeviceLost(String),
 }
 
 /// What a model says of a picture.
 #[derive(Clone)]
-pub struct Look {
+pub struct PredictionResult {
     /// The model that looked.
     pub manifest: Arc<Manifest>,
     /// The picture as the model sees it.
-    pub input: Frame,
+    pub input: GpuImage,
     /// Softmax over the classes.
     pub probabilities: Vec<f32>,
     /// The pooled representation R(x).
@@ -270,12 +273,12 @@ pub struct Look {
     /// Whether the model can turn pictures into other classes; its last label is then “fake”.
     pub has_generator: bool,
     /// How many pictures the model takes at once.
-    pub budget: Budget,
+    pub budget: BatchSize,
     /// BLAKE3 of the model; see [`crate::triage::Fingerprint::of_model`].
     pub hash: Option<String>,
 }
 
-impl Look {
+impl PredictionResult {
     /// The name of a class.
     pub fn name(&self, class: usize) -> &str {
         self.manifest.labels.get(class).map_or("?", String::as_str)
@@ -291,11 +294,11 @@ impl Look {
 
 /// What an attack did to a picture, judged by a fresh look.
 #[derive(Clone)]
-pub struct Attacked {
+pub struct AttackResult {
     /// The ε it was allowed.
     pub epsilon: f32,
     /// The adversarial picture.
-    pub picture: Frame,
+    pub picture: GpuImage,
     /// Softmax over the classes.
     pub probabilities: Vec<f32>,
     /// L∞ norm of the perturbation.
@@ -308,7 +311,7 @@ pub struct Attacked {
 
 /// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is
 /// seen as the target already.
-pub fn flipped_before(attack: &Attack, look: &Look) -> bool {
+pub fn flipped_before(attack: &Attack, look: &PredictionResult) -> bool {
     flips(attack, look.label, &look.probabilities)
 }
 

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use super::requests::News;
+use super::requests::ComputeMessage;
 use super::scheduler::Step;
-use super::throttle::Pace;
+use super::throttle::Throttle;
 use crate::error::Result;
 use crate::triage::{self, Database, Examined, Plan, Scan};
 
 /// What is to be scanned into which database.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct ScanRequest {
     /// What is to be found out.
     pub plan: Plan,
     /// Where it is kept.
@@ -20,13 +20,13 @@ pub struct Order {
 /// A scan under way.
 pub struct ScanJob {
     scan: Scan,
-    pace: Pace,
+    pace: Throttle,
 }
 
 impl ScanJob {
     /// Begins the scan, or takes it up where it was left. So few pictures go through the models together
     /// that a step is short.
-    pub(super) fn new(order: &Order, models: Vec<Examined>) -> Result<Self> {
+    pub(super) fn new(order: &ScanRequest, models: Vec<Examined>) -> Result<Self> {
         let database = Database::open(&order.database)?;
         let at_once = models
             .iter()
@@ -34,15 +34,15 @@ impl ScanJob {
         let at_once = at_once.min().unwrap_or(1);
         Ok(Self {
             scan: Scan::new(database, &order.plan, models, at_once)?,
-            pace: Pace::default(),
+            pace: Throttle::default(),
         })
     }
 
-    pub(super) fn step(&mut self) -> Result<Step<News>> {
-        let done = self.scan.step()? == triage::Step::Finished;
+    pub(super) fn step(&mut self) -> Result<Step<ComputeMessage>> {
+        let done = self.scan.step()? == triage::ScanStep::Finished;
         let told = done || self.pace.is_due();
         Ok(Step {
-            news: told.then(|| News::Scanned(self.scan.progress())),
+            news: told.then(|| ComputeMessage::Scanned(self.scan.progress())),
             done,
         })
     }

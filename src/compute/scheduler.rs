@@ -21,7 +21,7 @@ pub trait Worker {
     /// What is wanted in a lane; an equal request is not started again.
     type Request: PartialEq + Clone + Send + 'static;
     /// What the window is told.
-    type News: Send + 'static;
+    type Message: Send + 'static;
     /// A request under way.
     type Job;
 
@@ -34,10 +34,10 @@ pub trait Worker {
     fn start(&mut self, lane: &Self::Lane, request: &Self::Request) -> Self::Job;
 
     /// Does one short step.
-    fn step(&mut self, job: &mut Self::Job) -> Step<Self::News>;
+    fn step(&mut self, job: &mut Self::Job) -> Step<Self::Message>;
 
     /// What to tell when a step of `request` panicked, and what becomes of it.
-    fn failed(&mut self, request: &Self::Request, message: String) -> Failure<Self::News>;
+    fn failed(&mut self, request: &Self::Request, message: String) -> Failure<Self::Message>;
 }
 
 /// The answer to a step that panicked.
@@ -57,18 +57,18 @@ pub struct Step<N> {
 }
 
 /// What happened in a lane.
-struct Letter<W: Worker> {
+struct Message<W: Worker> {
     lane: W::Lane,
     /// The number of the wish it answers.
     number: u64,
-    news: Option<W::News>,
+    news: Option<W::Message>,
     /// Whether nothing is left to do.
     done: bool,
 }
 
 /// A request with its number.
 #[derive(Clone)]
-struct Wish<R> {
+struct Submission<R> {
     number: u64,
     request: R,
     /// Whether nothing of it is left to do.
@@ -76,48 +76,48 @@ struct Wish<R> {
 }
 
 /// All wishes by lane.
-type Wishes<W> = BTreeMap<<W as Worker>::Lane, Wish<<W as Worker>::Request>>;
+type Submissions<W> = BTreeMap<<W as Worker>::Lane, Submission<<W as Worker>::Request>>;
 /// All wishes with the number of the sending.
-type Mail<W> = (u64, Wishes<W>);
+type Batch<W> = (u64, Submissions<W>);
 
 /// The window's end of the engine.
-pub struct Engine<W: Worker> {
-    wishes: Wishes<W>,
+pub struct Scheduler<W: Worker> {
+    submissions: Submissions<W>,
     next_number: u64,
     sent: u64,
-    outbox: Option<Sender<Mail<W>>>,
-    inbox: Receiver<Letter<W>>,
+    outbox: Option<Sender<Batch<W>>>,
+    inbox: Receiver<Message<W>>,
     busy: Arc<AtomicUsize>,
     read: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<W: Worker + 'static> Engine<W> {
+impl<W: Worker + 'static> Scheduler<W> {
     /// Starts the thread; `build` makes the worker there, and `wake` is called after news.
     pub fn spawn(
         build: impl FnOnce() -> W + Send + 'static,
         wake: impl Fn() + Send + 'static,
     ) -> Self {
-        let (outbox, wishes) = channel();
-        let (letters, inbox) = channel();
+        let (sender, submissions) = channel();
+        let (messages, inbox) = channel();
         let busy = Arc::new(AtomicUsize::new(0));
         let read = Arc::new(AtomicU64::new(0));
-        let post = Post {
-            letters,
+        let outbox = Outbox {
+            messages,
             wake: Box::new(wake),
             unread: Cell::new(false),
             busy: busy.clone(),
             read: read.clone(),
         };
         let thread = std::thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || run(build(), &wishes, &post))
+            .name("scheduler".into())
+            .spawn(move || run(build(), &submissions, &outbox))
             .expect("the system can start a thread");
         Self {
-            wishes: BTreeMap::new(),
+            submissions: BTreeMap::new(),
             next_number: 0,
             sent: 0,
-            outbox: Some(outbox),
+            outbox: Some(sender),
             inbox,
             busy,
             read,
@@ -130,7 +130,7 @@ impl<W: Worker + 'static> Engine<W> {
         self.want_all_but(requests, &BTreeSet::new())
     }
 
-    /// As [`Engine::want`], but what is wanted in the lanes `known` is there already, for instance
+    /// As [`Scheduler::want`], but what is wanted in the lanes `known` is there already, for instance
     /// from another lane: nothing is computed there.
     pub fn want_all_but(
         &mut self,
@@ -138,26 +138,29 @@ impl<W: Worker + 'static> Engine<W> {
         known: &BTreeSet<W::Lane>,
     ) -> Vec<W::Lane> {
         let mut changed = Vec::new();
-        let mut wishes = BTreeMap::new();
+        let mut submissions = BTreeMap::new();
         for (lane, request) in requests {
-            let kept = self.wishes.get(&lane);
-            let wish = match kept.filter(|kept| kept.request == request) {
+            let kept = self.submissions.get(&lane);
+            let submission = match kept.filter(|kept| kept.request == request) {
                 Some(kept) => kept.clone(),
                 None => {
                     changed.push(lane.clone());
                     self.next_number += 1;
-                    Wish {
+                    Submission {
                         number: self.next_number,
                         request,
                         done: known.contains(&lane),
                     }
                 }
             };
-            wishes.insert(lane, wish);
+            submissions.insert(lane, submission);
         }
-        let removed = self.wishes.keys().any(|lane| !wishes.contains_key(lane));
+        let removed = self
+            .submissions
+            .keys()
+            .any(|lane| !submissions.contains_key(lane));
         if removed || !changed.is_empty() {
-            self.wishes = wishes;
+            self.submissions = submissions;
             self.send();
         }
         changed
@@ -165,19 +168,23 @@ impl<W: Worker + 'static> Engine<W> {
 
     /// Whether all that is wanted in a lane is done, and its news were read.
     pub fn has_finished(&self, lane: &W::Lane) -> bool {
-        self.wishes.get(lane).is_some_and(|wish| wish.done)
+        self.submissions
+            .get(lane)
+            .is_some_and(|submission| submission.done)
     }
 
     /// The news since the last call; what answers a stale wish is dropped.
-    pub fn news(&mut self) -> Vec<(W::Lane, W::News)> {
+    pub fn news(&mut self) -> Vec<(W::Lane, W::Message)> {
         let mut fresh = Vec::new();
-        for letter in self.inbox.try_iter() {
-            let wish = self.wishes.get_mut(&letter.lane);
-            let Some(wish) = wish.filter(|wish| wish.number == letter.number) else {
+        for message in self.inbox.try_iter() {
+            let submission = self.submissions.get_mut(&message.lane);
+            let Some(submission) =
+                submission.filter(|submission| submission.number == message.number)
+            else {
                 continue;
             };
-            wish.done |= letter.done;
-            fresh.extend(letter.news.map(|news| (letter.lane, news)));
+            submission.done |= message.done;
+            fresh.extend(message.news.map(|news| (message.lane, news)));
         }
         fresh
     }
@@ -197,12 +204,12 @@ impl<W: Worker + 'static> Engine<W> {
         if let Some(outbox) = &self.outbox {
             self.sent += 1;
             // An engine whose thread is gone has nothing to say; the window goes on.
-            let _ = outbox.send((self.sent, self.wishes.clone()));
+            let _ = outbox.send((self.sent, self.submissions.clone()));
         }
     }
 }
 
-impl<W: Worker> Drop for Engine<W> {
+impl<W: Worker> Drop for Scheduler<W> {
     fn drop(&mut self) {
         self.outbox = None;
         if let Some(thread) = self.thread.take() {
@@ -211,8 +218,8 @@ impl<W: Worker> Drop for Engine<W> {
     }
 }
 
-struct Post<W: Worker> {
-    letters: Sender<Letter<W>>,
+struct Outbox<W: Worker> {
+    messages: Sender<Message<W>>,
     wake: Box<dyn Fn() + Send>,
     /// Whether letters were sent since the window was last woken.
     unread: Cell<bool>,
@@ -221,11 +228,11 @@ struct Post<W: Worker> {
     read: Arc<AtomicU64>,
 }
 
-impl<W: Worker> Post<W> {
-    fn send(&self, lane: &W::Lane, number: u64, news: Option<W::News>, done: bool) {
+impl<W: Worker> Outbox<W> {
+    fn send(&self, lane: &W::Lane, number: u64, news: Option<W::Message>, done: bool) {
         let lane = lane.clone();
         // A window that is gone reads nothing; the engine ends soon.
-        let _ = self.letters.send(Letter {
+        let _ = self.messages.send(Message {
             lane,
             number,
             news,
@@ -249,37 +256,37 @@ struct Running<W: Worker> {
     job: Option<W::Job>,
 }
 
-fn run<W: Worker>(mut worker: W, mail: &Receiver<Mail<W>>, post: &Post<W>) {
+fn run<W: Worker>(mut worker: W, mail: &Receiver<Batch<W>>, outbox: &Outbox<W>) {
     let mut lanes: BTreeMap<W::Lane, Running<W>> = BTreeMap::new();
     loop {
-        let active = report_busy(&lanes, post);
-        let Some(wishes) = latest(mail, active == 0) else {
+        let active = report_busy(&lanes, outbox);
+        let Some(submissions) = latest(mail, active == 0) else {
             return;
         };
-        if let Some(wishes) = wishes {
-            adopt(&mut worker, &mut lanes, wishes, post);
+        if let Some(submissions) = submissions {
+            adopt(&mut worker, &mut lanes, submissions, outbox);
         }
         for lane in most_urgent::<W>(&lanes) {
-            step(&mut worker, &lane, &mut lanes, post);
+            step(&mut worker, &lane, &mut lanes, outbox);
             // A wish that arrived meanwhile counts from the very next step on.
             match latest(mail, false) {
                 None => return,
-                Some(Some(wishes)) => {
-                    adopt(&mut worker, &mut lanes, wishes, post);
+                Some(Some(submissions)) => {
+                    adopt(&mut worker, &mut lanes, submissions, outbox);
                     break;
                 }
                 Some(None) => {}
             }
         }
-        post.deliver();
+        outbox.deliver();
     }
 }
 
 /// Tells the window how many lanes are at work, and wakes it when that changed.
-fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, post: &Post<W>) -> usize {
+fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, outbox: &Outbox<W>) -> usize {
     let active = lanes.values().filter(|lane| lane.job.is_some()).count();
-    if post.busy.swap(active, Ordering::AcqRel) != active {
-        (post.wake)();
+    if outbox.busy.swap(active, Ordering::AcqRel) != active {
+        (outbox.wake)();
     }
     active
 }
@@ -314,42 +321,42 @@ fn latest<T>(mail: &Receiver<T>, wait: bool) -> Option<Option<T>> {
 fn adopt<W: Worker>(
     worker: &mut W,
     lanes: &mut BTreeMap<W::Lane, Running<W>>,
-    (mail, wishes): Mail<W>,
-    post: &Post<W>,
+    (mail, submissions): Batch<W>,
+    outbox: &Outbox<W>,
 ) {
     lanes.retain(|lane, running| {
-        wishes
+        submissions
             .get(lane)
-            .is_some_and(|wish| wish.number == running.number)
+            .is_some_and(|submission| submission.number == running.number)
     });
-    for (lane, wish) in wishes {
+    for (lane, submission) in submissions {
         if lanes.contains_key(&lane) {
             continue;
         }
-        let Wish {
+        let Submission {
             number,
             request,
             done,
-        } = wish;
+        } = submission;
         let mut running = Running {
             number,
             request,
             job: None,
         };
         if !done {
-            begin(worker, &lane, &mut running, post);
+            begin(worker, &lane, &mut running, outbox);
         }
         lanes.insert(lane, running);
     }
-    report_busy(lanes, post);
-    post.read.store(mail, Ordering::Release);
+    report_busy(lanes, outbox);
+    outbox.read.store(mail, Ordering::Release);
 }
 
 fn step<W: Worker>(
     worker: &mut W,
     lane: &W::Lane,
     lanes: &mut BTreeMap<W::Lane, Running<W>>,
-    post: &Post<W>,
+    outbox: &Outbox<W>,
 ) {
     let Some(running) = lanes.get_mut(lane) else {
         return;
@@ -361,27 +368,27 @@ fn step<W: Worker>(
                 running.job = None;
             }
             if step.done || step.news.is_some() {
-                post.send(lane, running.number, step.news, step.done);
+                outbox.send(lane, running.number, step.news, step.done);
             }
         }
         Err(message) => {
             running.job = None;
             let Failure { news, again } = worker.failed(&running.request, message);
-            post.send(lane, running.number, Some(news), !again);
+            outbox.send(lane, running.number, Some(news), !again);
             if again {
-                begin(worker, lane, running, post);
+                begin(worker, lane, running, outbox);
             }
         }
     }
 }
 
 /// Starts a lane's request.
-fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, post: &Post<W>) {
+fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, outbox: &Outbox<W>) {
     match guarded(|| worker.start(lane, &running.request)) {
         Ok(job) => running.job = Some(job),
         Err(message) => {
             let failure = worker.failed(&running.request, message);
-            post.send(lane, running.number, Some(failure.news), true);
+            outbox.send(lane, running.number, Some(failure.news), true);
         }
     }
 }

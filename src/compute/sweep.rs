@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::batch::Batch;
-use super::requests::{Attacked, News, flips};
+use super::batch::AttackBatch;
+use super::requests::{AttackResult, ComputeMessage, flips};
 use super::scheduler::Step;
 use crate::attack::Attack;
 use crate::model::Classifier;
@@ -27,7 +27,7 @@ pub struct SweepJob {
     most: f32,
     round: usize,
     waiting: VecDeque<Vec<f32>>,
-    batch: Option<Batch>,
+    batch: Option<AttackBatch>,
     /// ε and whether the prediction has left the class (or reached the target).
     found: Vec<(f32, bool)>,
 }
@@ -53,7 +53,7 @@ impl SweepJob {
         }
     }
 
-    pub(super) fn step(&mut self) -> Step<News> {
+    pub(super) fn step(&mut self) -> Step<ComputeMessage> {
         let Some(batch) = &mut self.batch else {
             return Step {
                 news: None,
@@ -68,14 +68,14 @@ impl SweepJob {
         };
         self.batch = None;
         let flipped =
-            |attacked: &Attacked| flips(&self.attack, self.label, &attacked.probabilities);
+            |attacked: &AttackResult| flips(&self.attack, self.label, &attacked.probabilities);
         self.found.extend(
             attacked
                 .iter()
                 .map(|attacked| (attacked.epsilon, flipped(attacked))),
         );
         Step {
-            news: Some(News::Swept(attacked)),
+            news: Some(ComputeMessage::Swept(attacked)),
             done: false,
         }
     }
@@ -90,7 +90,7 @@ impl SweepJob {
         let Some(radii) = self.waiting.pop_front() else {
             return false;
         };
-        self.batch = Some(Batch::new(
+        self.batch = Some(AttackBatch::new(
             &self.model,
             &self.attack,
             &self.x,

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::activation::softmax;
 
-use super::Frame;
-use super::requests::{MOST_ROWS, News};
+use super::GpuImage;
+use super::requests::{ComputeMessage, MOST_ROWS};
 use super::scheduler::Step;
-use super::throttle::Pace;
+use super::throttle::Throttle;
 use crate::data::picture::{montage, unit_planes};
 use crate::data::{Crop, Picture};
 use crate::error::Result;
@@ -26,7 +26,7 @@ const JUDGE: &str = "cifar10-robust";
 
 /// What a row is to make.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Brief {
+pub struct SynthesisRequest {
     /// The row, or in a presentation that of a view; a new brief replaces what it made before.
     pub row: usize,
     /// Id of a bundled model or path of a file.
@@ -34,7 +34,7 @@ pub struct Brief {
     /// How.
     pub config: Synthesis,
     /// The picture to invert or to begin at, where one is needed.
-    pub subject: Option<Frame>,
+    pub subject: Option<GpuImage>,
     /// The picture of [`Start::Other`], where it is needed.
     pub other: Option<Picture>,
     /// The pictures of each class to which the Gaussians are fitted, if not the bundled ones.
@@ -45,13 +45,13 @@ pub struct Brief {
 
 /// How far a picture is.
 #[derive(Clone)]
-pub struct Made {
+pub struct SynthesisResult {
     /// What was asked for.
-    pub brief: Brief,
+    pub brief: SynthesisRequest,
     /// Steps done.
     pub steps: usize,
     /// The picture; several stand in a grid.
-    pub picture: Frame,
+    pub picture: GpuImage,
     /// Height and width of one of them.
     pub size: [usize; 2],
     /// What the model sees in the first one: softmax over the classes.
@@ -67,7 +67,7 @@ pub struct Made {
 /// Points of a curve, at most and roughly.
 const POINTS: usize = 400;
 
-impl Made {
+impl SynthesisResult {
     /// Iterations and the mean over the pictures of what is brought down (distance) or up (score,
     /// activation).
     pub fn curve(&self) -> Vec<[f64; 2]> {
@@ -85,11 +85,11 @@ impl Made {
 
 /// A picture in the making; it outlives the job, so that a pause costs nothing.
 struct Live {
-    brief: Brief,
+    brief: SynthesisRequest,
     run: Run,
     model: Arc<Classifier>,
     judge: Arc<Classifier>,
-    pace: Pace,
+    pace: Throttle,
     /// When the steps counted for the rate began, and how many were done then.
     since: (Instant, usize),
     rate: f32,
@@ -97,7 +97,7 @@ struct Live {
 
 /// What each row makes.
 #[derive(Default)]
-pub(super) struct Studio {
+pub(super) struct SynthesisRuns {
     rows: BTreeMap<usize, Rc<RefCell<Live>>>,
     bundled: Option<Rc<Seeds>>,
     fitted: Option<Fitted>,
@@ -120,11 +120,11 @@ pub struct SynthesisJob {
     rests: bool,
 }
 
-impl Studio {
+impl SynthesisRuns {
     /// Goes on with what the row makes, or begins it. `open` finds models.
     pub(super) fn job(
         &mut self,
-        brief: Brief,
+        brief: SynthesisRequest,
         (until, rests): (usize, bool),
         mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
@@ -154,7 +154,7 @@ impl Studio {
 
     fn begin(
         &mut self,
-        brief: Brief,
+        brief: SynthesisRequest,
         model: Arc<Classifier>,
         judge: Arc<Classifier>,
     ) -> Result<Live> {
@@ -162,7 +162,7 @@ impl Studio {
         let other = brief.other.as_ref();
         let other = other.map(|picture| unit_planes(&picture.cropped(Crop::default(), size)));
         let seeds = self.seeds(&brief, &model.manifest().labels, size)?;
-        let subject = brief.subject.as_ref().map(Frame::planes);
+        let subject = brief.subject.as_ref().map(GpuImage::planes);
         let material = Material {
             current: subject,
             other: other.as_deref(),
@@ -175,7 +175,7 @@ impl Studio {
             run,
             model,
             judge,
-            pace: Pace::every(UPDATE),
+            pace: Throttle::every(UPDATE),
             since: (Instant::now(), 0),
             rate: 0.0,
         })
@@ -184,7 +184,7 @@ impl Studio {
     /// The class Gaussians, where the start is drawn from one.
     fn seeds(
         &mut self,
-        brief: &Brief,
+        brief: &SynthesisRequest,
         labels: &[String],
         size: [usize; 2],
     ) -> Result<Option<Rc<Seeds>>> {
@@ -222,7 +222,7 @@ impl SynthesisJob {
     ///
     /// # Errors
     /// As [`Run::step`].
-    pub(super) fn step(&mut self) -> Result<Step<News>> {
+    pub(super) fn step(&mut self) -> Result<Step<ComputeMessage>> {
         let live = &mut *self.live.borrow_mut();
         if live.run.done() < self.until {
             live.run.step(&live.model)?;
@@ -234,7 +234,7 @@ impl SynthesisJob {
         }
         let due = done || live.pace.is_due();
         Ok(Step {
-            news: due.then(|| News::Made(Box::new(live.made(resting)))),
+            news: due.then(|| ComputeMessage::Synthesized(Box::new(live.made(resting)))),
             done,
         })
     }
@@ -248,7 +248,7 @@ impl Live {
         }
     }
 
-    fn made(&mut self, resting: bool) -> Made {
+    fn made(&mut self, resting: bool) -> SynthesisResult {
         let (began, before) = self.since;
         let seconds = began.elapsed().as_secs_f32();
         let steps = self.run.done();
@@ -267,12 +267,12 @@ impl Live {
         let distances = subject
             .map(|subject| distances(&self.judge, &tensor_values(first), subject.planes(), size));
         let picture = if count == 1 {
-            Frame::new(pictures)
+            GpuImage::new(pictures)
         } else {
             let (planes, whole) = montage(&tensor_values(pictures), count, size);
-            Frame::from_planes(planes, whole)
+            GpuImage::from_planes(planes, whole)
         };
-        Made {
+        SynthesisResult {
             brief: self.brief.clone(),
             steps,
             picture,

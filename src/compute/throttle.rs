@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// When to tell of progress: every frame costs time that the work itself could use.
-pub(super) struct Pace {
+pub(super) struct Throttle {
     told: Instant,
     every: Duration,
 }
@@ -11,13 +11,13 @@ pub(super) struct Pace {
 /// Time between two pieces of news of one job.
 const PACE: Duration = Duration::from_millis(80);
 
-impl Default for Pace {
+impl Default for Throttle {
     fn default() -> Self {
         Self::every(PACE)
     }
 }
 
-impl Pace {
+impl Throttle {
     /// No more often than this.
     pub(super) fn every(every: Duration) -> Self {
         let told = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::requests::News;
+use super::requests::ComputeMessage;
 use super::scheduler::Step;
 use crate::data::picture::unit_planes;
 use crate::data::{Crop, Picture};
@@ -13,7 +13,7 @@ pub const SURVEYED_MOST: usize = 2000;
 
 /// Which units of a model the pictures of the library excite.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Survey {
+pub struct UnitActivationsRequest {
     /// Id of a bundled model or path of a file.
     pub model: String,
     /// The stage whose channels are the units; without one, the representation.
@@ -24,16 +24,16 @@ pub struct Survey {
 
 /// What a survey found.
 #[derive(Debug)]
-pub struct Surveyed {
+pub struct UnitActivations {
     /// What was asked.
-    pub survey: Survey,
+    pub survey: UnitActivationsRequest,
     /// The units' activations for each picture.
     pub activations: Vec<Vec<f32>>,
 }
 
 /// A survey under way, some pictures at a time.
-pub struct SurveyJob {
-    survey: Survey,
+pub struct UnitActivationsJob {
+    survey: UnitActivationsRequest,
     model: Arc<Classifier>,
     activations: Vec<Vec<f32>>,
 }
@@ -41,8 +41,8 @@ pub struct SurveyJob {
 /// Pictures of a survey looked at in one step.
 const AT_ONCE: usize = 16;
 
-impl SurveyJob {
-    pub(super) fn new(survey: Survey, model: Arc<Classifier>) -> Self {
+impl UnitActivationsJob {
+    pub(super) fn new(survey: UnitActivationsRequest, model: Arc<Classifier>) -> Self {
         Self {
             survey,
             model,
@@ -50,7 +50,7 @@ impl SurveyJob {
         }
     }
 
-    pub(super) fn step(&mut self) -> Step<News> {
+    pub(super) fn step(&mut self) -> Step<ComputeMessage> {
         let from = self.activations.len();
         let size = self.model.manifest().input;
         let some = self
@@ -68,7 +68,7 @@ impl SurveyJob {
         }
         let done = self.activations.len() >= self.survey.pictures.len();
         let news = done.then(|| {
-            News::Surveyed(Arc::new(Surveyed {
+            ComputeMessage::UnitActivations(Arc::new(UnitActivations {
                 survey: self.survey.clone(),
                 activations: std::mem::take(&mut self.activations),
             }))

@@ -7,21 +7,22 @@ use std::sync::Arc;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::background_cache::Materials;
-use super::batch::Batch;
+use super::background_cache::BackgroundCache;
+use super::batch::AttackBatch;
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
-use super::model_cache::Shelf;
+use super::model_cache::ModelCache;
 use super::preview::preview;
 use super::requests::{
-    Attacked, Case, Explained, Lane, Look, MOST_ROWS, News, Request, Subject, Which,
+    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
+    ModelInput, PictureSource, PredictionResult, Request,
 };
 use super::scan::ScanJob;
 use super::scheduler::{Failure, Step, Worker};
 use super::sweep::SweepJob;
-use super::synthesis::{Studio, SynthesisJob};
-use super::throttle::Pace;
-use super::unit_activations::SurveyJob;
-use super::{Contrast, Contrasted, Frame, Trouble};
+use super::synthesis::{SynthesisJob, SynthesisRuns};
+use super::throttle::Throttle;
+use super::unit_activations::UnitActivationsJob;
+use super::{CounterfactualRequest, CounterfactualResult, DeviceFailure, GpuImage};
 use crate::attack::Attack;
 use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
@@ -38,14 +39,14 @@ const REMEMBERED_VALUES: usize = 1 << 22;
 const LATER: u8 = 16;
 
 /// The engine's thread: models, and the attacks it remembers.
-pub struct Explorer {
+pub struct ComputeWorker {
     device: Device,
-    shelf: Shelf,
-    remembered: VecDeque<(Subject, Attack, Attacked)>,
-    explained: VecDeque<Arc<Explained>>,
-    contrasted: VecDeque<Arc<Contrasted>>,
-    materials: Materials,
-    studio: Studio,
+    models: ModelCache,
+    remembered: VecDeque<(ModelInput, Attack, AttackResult)>,
+    explained: VecDeque<Arc<AttributionResult>>,
+    counterfactual: VecDeque<Arc<CounterfactualResult>>,
+    backgrounds: BackgroundCache,
+    synthesis: SynthesisRuns,
 }
 
 /// A request under way.
@@ -65,45 +66,48 @@ pub enum Job {
     /// One picture being made.
     Synthesis(SynthesisJob),
     /// A look at the library.
-    Survey(SurveyJob),
+    Survey(UnitActivationsJob),
     /// A scan of a set of pictures.
     Scan(Box<ScanJob>),
 }
 
-impl Explorer {
+impl ComputeWorker {
     /// Computes on `device`.
     pub fn new(device: Device) -> Self {
         Self {
             device,
-            shelf: Shelf::default(),
+            models: ModelCache::default(),
             remembered: VecDeque::new(),
             explained: VecDeque::new(),
-            contrasted: VecDeque::new(),
-            materials: Materials::default(),
-            studio: Studio::default(),
+            counterfactual: VecDeque::new(),
+            backgrounds: BackgroundCache::default(),
+            synthesis: SynthesisRuns::default(),
         }
     }
 
     fn model(&mut self, name: &str) -> Result<Arc<Classifier>> {
-        Ok(self.shelf.get(name, &self.device)?.classifier)
+        Ok(self.models.get(name, &self.device)?.classifier)
     }
 
-    fn contrast(&mut self, contrast: Contrast) -> Result<Arc<Contrasted>> {
+    fn counterfactual(
+        &mut self,
+        request: CounterfactualRequest,
+    ) -> Result<Arc<CounterfactualResult>> {
         let known = self
-            .contrasted
+            .counterfactual
             .iter()
-            .find(|known| known.contrast == contrast);
+            .find(|known| known.request == request);
         if let Some(known) = known {
             return Ok(known.clone());
         }
-        let model = self.shelf.get(&contrast.model, &self.device)?.pair()?;
-        let contrasted = Arc::new(super::counterfactual::contrast(&model, contrast)?);
-        remember(&mut self.contrasted, contrasted.clone());
-        Ok(contrasted)
+        let model = self.models.get(&request.model, &self.device)?.pair()?;
+        let counterfactual = Arc::new(super::counterfactual::counterfactual(&model, request)?);
+        remember(&mut self.counterfactual, counterfactual.clone());
+        Ok(counterfactual)
     }
 
     /// The picture as its model sees it, `[1, 3, h, w]`.
-    fn pixels(&self, model: &Classifier, subject: &Subject) -> Tensor<4> {
+    fn pixels(&self, model: &Classifier, subject: &ModelInput) -> Tensor<4> {
         let size = model.manifest().input;
         let pixels = subject.picture.cropped(subject.crop, size);
         let values = crate::data::picture::unit_planes(&pixels);
@@ -112,7 +116,7 @@ impl Explorer {
     }
 
     /// The same, with what the model says of it and the class to leave.
-    fn look(&self, model: &Classifier, subject: &Subject) -> (Tensor<4>, Look) {
+    fn look(&self, model: &Classifier, subject: &ModelInput) -> (Tensor<4>, PredictionResult) {
         let x = self.pixels(model, subject);
         let features = model.features(x.clone());
         let representation = tensor_values(model.embed(features.clone()));
@@ -120,9 +124,9 @@ impl Explorer {
         let labels = &model.manifest().labels;
         let truth = subject.truth.as_ref();
         let known = truth.and_then(|truth| labels.iter().position(|label| label == truth));
-        let look = Look {
+        let look = PredictionResult {
             manifest: Arc::new(model.manifest().clone()),
-            input: Frame::new(x.clone()),
+            input: GpuImage::new(x.clone()),
             label: known.unwrap_or_else(|| top(&probabilities)),
             probabilities,
             representation,
@@ -133,16 +137,16 @@ impl Explorer {
         (x, look)
     }
 
-    fn prepare(&mut self, request: Request) -> Result<(Option<News>, Option<Job>)> {
+    fn prepare(&mut self, request: Request) -> Result<(Option<ComputeMessage>, Option<Job>)> {
         Ok(match request {
-            Request::Look(subject) => {
-                let opened = self.shelf.get(&subject.model, &self.device)?;
-                let look = Look {
+            Request::Predict(subject) => {
+                let opened = self.models.get(&subject.model, &self.device)?;
+                let look = PredictionResult {
                     has_generator: opened.generator.is_some(),
                     hash: Some(opened.fingerprint.to_string()),
                     ..self.look(&opened.classifier, &subject).1
                 };
-                (Some(News::Looked(look)), None)
+                (Some(ComputeMessage::Predicted(look)), None)
             }
             Request::Attack(subject, attack) => {
                 let model = self.model(&subject.model)?;
@@ -152,16 +156,16 @@ impl Explorer {
                     .iter()
                     .find(|(s, a, _)| *s == subject && *a == attack);
                 if let Some((_, _, attacked)) = known {
-                    return Ok((Some(News::Attacked(attacked.clone())), None));
+                    return Ok((Some(ComputeMessage::Attacked(attacked.clone())), None));
                 }
                 let (x, look) = self.look(&model, &subject);
-                let batch = Batch::new(&model, &attack, &x, look.label, &[attack.epsilon]);
+                let batch = AttackBatch::new(&model, &attack, &x, look.label, &[attack.epsilon]);
                 let job = AttackJob {
                     subject,
                     attack,
                     model,
                     batch,
-                    pace: Pace::default(),
+                    pace: Throttle::default(),
                 };
                 (None, Some(Job::Attack(Box::new(job))))
             }
@@ -186,29 +190,32 @@ impl Explorer {
                 let job = SanityJob::new(explained, source, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
             }
-            Request::Synthesise {
+            Request::Synthesize {
                 brief,
                 until,
                 rests,
             } => {
-                let mut studio = std::mem::take(&mut self.studio);
-                let job = studio.job(brief, (until, rests), |name| self.model(name));
-                self.studio = studio;
+                let mut synthesis = std::mem::take(&mut self.synthesis);
+                let job = synthesis.job(brief, (until, rests), |name| self.model(name));
+                self.synthesis = synthesis;
                 (None, Some(Job::Synthesis(job?)))
             }
-            Request::Counterfactual(contrast) => {
-                let contrasted = self.contrast(contrast)?;
-                (Some(News::Contrasted(contrasted)), None)
+            Request::Counterfactual(request) => {
+                let counterfactual = self.counterfactual(request)?;
+                (Some(ComputeMessage::Counterfactual(counterfactual)), None)
             }
-            Request::Preview(subject) => {
+            Request::PreviewNormalizers(subject) => {
                 let model = self.model(&subject.model)?;
                 let x = self.pixels(&model, &subject);
-                (Some(News::Previewed(preview(&model, &x))), None)
+                (
+                    Some(ComputeMessage::NormalizersPreviewed(preview(&model, &x))),
+                    None,
+                )
             }
             Request::Scan(order) => {
                 let names = order.plan.models.iter();
                 let models = names.map(|name| {
-                    let opened = self.shelf.get(name, &self.device)?;
+                    let opened = self.models.get(name, &self.device)?;
                     Ok(Examined {
                         fingerprint: opened.fingerprint,
                         classifier: opened.classifier,
@@ -218,21 +225,27 @@ impl Explorer {
                 let job = ScanJob::new(&order, models)?;
                 (None, Some(Job::Scan(Box::new(job))))
             }
-            Request::Survey(survey) => {
+            Request::UnitActivations(survey) => {
                 let model = self.model(&survey.model)?;
-                (None, Some(Job::Survey(SurveyJob::new(survey, model))))
+                (
+                    None,
+                    Some(Job::Survey(UnitActivationsJob::new(survey, model))),
+                )
             }
         })
     }
 
-    fn input(&mut self, case: &Case) -> Result<crate::attribution::Input> {
-        Ok(case.input(self.materials.background(case)?))
+    fn input(&mut self, case: &AttributionRequest) -> Result<crate::attribution::Input> {
+        Ok(case.input(self.backgrounds.background(case)?))
     }
 
-    fn prepare_map(&mut self, case: Case) -> Result<(Option<News>, Option<Job>)> {
+    fn prepare_map(
+        &mut self,
+        case: AttributionRequest,
+    ) -> Result<(Option<ComputeMessage>, Option<Job>)> {
         let known = self.explained.iter().find(|known| known.case == case);
         if let Some(known) = known {
-            return Ok((Some(News::Explained(known.clone())), None));
+            return Ok((Some(ComputeMessage::Explained(known.clone())), None));
         }
         let model = self.model(&case.model)?;
         let input = self.input(&case)?;
@@ -240,7 +253,7 @@ impl Explorer {
         Ok((None, Some(Job::Explain(Box::new(job)))))
     }
 
-    fn explain_step(&mut self, job: &mut ExplainJob) -> Result<Step<News>> {
+    fn explain_step(&mut self, job: &mut ExplainJob) -> Result<Step<ComputeMessage>> {
         let Some(explained) = job.step()?.map(Arc::new) else {
             return Ok(Step {
                 news: None,
@@ -250,20 +263,20 @@ impl Explorer {
         let done = explained.finished();
         if done {
             remember(&mut self.explained, explained.clone());
-            let values = |known: &Arc<Explained>| known.attribution.values.len();
+            let values = |known: &Arc<AttributionResult>| known.attribution.values.len();
             while self.explained.iter().map(values).sum::<usize>() > REMEMBERED_VALUES {
                 self.explained.pop_front();
             }
         }
         Ok(Step {
-            news: Some(News::Explained(explained)),
+            news: Some(ComputeMessage::Explained(explained)),
             done,
         })
     }
 
-    fn attack_step(&mut self, job: &mut AttackJob) -> Step<News> {
+    fn attack_step(&mut self, job: &mut AttackJob) -> Step<ComputeMessage> {
         let Some(mut attacked) = job.batch.step(&job.model) else {
-            let progress = || News::Progress(job.batch.progress());
+            let progress = || ComputeMessage::Progress(job.batch.progress());
             let news = job.pace.is_due().then(progress);
             return Step { news, done: false };
         };
@@ -271,16 +284,16 @@ impl Explorer {
         let finished = (job.subject.clone(), job.attack.clone(), attacked.clone());
         remember(&mut self.remembered, finished);
         Step {
-            news: Some(News::Attacked(attacked)),
+            news: Some(ComputeMessage::Attacked(attacked)),
             done: true,
         }
     }
 }
 
-impl Worker for Explorer {
+impl Worker for ComputeWorker {
     type Lane = Lane;
     type Request = Request;
-    type News = News;
+    type Message = ComputeMessage;
     type Job = Job;
 
     fn start(&mut self, _: &Lane, request: &Request) -> Job {
@@ -291,22 +304,22 @@ impl Worker for Explorer {
         let later = if lane.row() < MOST_ROWS { 0 } else { LATER };
         later
             + match (lane, job) {
-                (Lane::Look(_), _) => 0,
+                (Lane::Prediction(_), _) => 0,
                 (Lane::Attack(_), _) => 1,
                 // Something to see of everything first, then the whole timeline, then better maps.
-                (Lane::Explain(..), Job::Explain(job)) if job.has_begun() => 3,
+                (Lane::Attribution(..), Job::Explain(job)) if job.has_begun() => 3,
                 // While ε is dragged, this is of the nearest finished attack.
-                (Lane::Explain(Which::Attacked, _), _) => 1,
-                (Lane::Sweep(_) | Lane::Explain(..), _) => 2,
-                (Lane::Counterfactual(_) | Lane::Preview(_), _) => 1,
-                (Lane::Survey(_), _) => 2,
+                (Lane::Attribution(PictureSource::Attacked, _), _) => 1,
+                (Lane::Sweep(_) | Lane::Attribution(..), _) => 2,
+                (Lane::Counterfactual(_) | Lane::NormalizerPreview(_), _) => 1,
+                (Lane::UnitActivations(_), _) => 2,
                 (Lane::Scan, _) => LATER,
                 // What goes on for long shares the rest.
                 (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
             }
     }
 
-    fn step(&mut self, job: &mut Job) -> Step<News> {
+    fn step(&mut self, job: &mut Job) -> Step<ComputeMessage> {
         match job {
             Job::Prepare(request) => match self.prepare((**request).clone()) {
                 Ok((news, Some(next))) => {
@@ -329,28 +342,30 @@ impl Worker for Explorer {
         }
     }
 
-    fn failed(&mut self, request: &Request, message: String) -> Failure<News> {
+    fn failed(&mut self, request: &Request, message: String) -> Failure<ComputeMessage> {
         let told = |news| Failure { news, again: false };
-        match Trouble::of(&message) {
-            Trouble::Memory if self.shelf.halve(request.model()) => Failure {
-                news: News::Scarce,
+        match DeviceFailure::of(&message) {
+            DeviceFailure::Memory if self.models.halve(request.model()) => Failure {
+                news: ComputeMessage::OutOfMemory,
                 again: true,
             },
-            Trouble::Memory => {
+            DeviceFailure::Memory => {
                 let message = format!(
                     "There is too little memory for this, even for one picture at a time: {message}"
                 );
-                told(News::Failed(message))
+                told(ComputeMessage::Failed(message))
             }
-            Trouble::Device => told(News::Lost(message)),
-            Trouble::Other => told(News::Failed(format!("This computation failed: {message}"))),
+            DeviceFailure::Device => told(ComputeMessage::DeviceLost(message)),
+            DeviceFailure::Other => told(ComputeMessage::Failed(format!(
+                "This computation failed: {message}"
+            ))),
         }
     }
 }
 
-fn failure(error: &Error) -> Step<News> {
+fn failure(error: &Error) -> Step<ComputeMessage> {
     Step {
-        news: Some(News::Failed(error.to_string())),
+        news: Some(ComputeMessage::Failed(error.to_string())),
         done: true,
     }
 }
@@ -365,22 +380,22 @@ fn remember<T>(results: &mut VecDeque<T>, result: T) {
 
 /// One attack on one picture.
 pub struct AttackJob {
-    subject: Subject,
+    subject: ModelInput,
     attack: Attack,
     model: Arc<Classifier>,
-    batch: Batch,
-    pace: Pace,
+    batch: AttackBatch,
+    pace: Throttle,
 }
 
-/// Opens a picture for headless work: as [`Explorer`] would show it.
+/// Opens a picture for headless work: as [`ComputeWorker`] would show it.
 pub fn attack_once(
     model: &Arc<Classifier>,
     path: &Path,
     truth: Option<String>,
     attack: &Attack,
-) -> Result<(Look, Attacked)> {
-    let explorer = Explorer::new(model.device().clone());
-    let subject = Subject {
+) -> Result<(PredictionResult, AttackResult)> {
+    let explorer = ComputeWorker::new(model.device().clone());
+    let subject = ModelInput {
         model: model.manifest().name.clone(),
         picture: Picture::open(path)?,
         crop: Crop::default(),
@@ -388,7 +403,7 @@ pub fn attack_once(
     };
     attack.validate(model.classes())?;
     let (x, look) = explorer.look(model, &subject);
-    let mut batch = Batch::new(model, attack, &x, look.label, &[attack.epsilon]);
+    let mut batch = AttackBatch::new(model, attack, &x, look.label, &[attack.epsilon]);
     let attacked = loop {
         if let Some(mut attacked) = batch.step(model) {
             break attacked.remove(0);

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Manifest, Normalizer, UNet, UNetConfig, Weights};
 
-/// The beginning of the generator's tensors in a file; all others are the critic's.
+/// The beginning of the generator's tensors in a file; all others are the discriminator's.
 const PREFIX: &str = "generator.";
 const KEY: &str = "generator";
 /// Numbers that a file may claim without having them.
@@ -62,7 +62,7 @@ impl Generator {
     /// Reads the generator out of a file's weights; `path` is for messages.
     ///
     /// # Errors
-    /// [`Error::Model`] when there is none or it contradicts the critic's manifest,
+    /// [`Error::Model`] when there is none or it contradicts the discriminator's manifest,
     /// [`Error::Tensors`] when its tensors are not those of its shape.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         let wrong = |reason: String| Error::model(path, reason);
@@ -83,7 +83,7 @@ impl Generator {
             || config.classes + 1 != manifest.architecture.classes()
             || !fits
         {
-            return Err(wrong("its generator does not fit its critic".into()));
+            return Err(wrong("its generator does not fit its discriminator".into()));
         }
         if config.numbers() > weights.numbers().saturating_add(SLACK) {
             return Err(wrong(
@@ -123,10 +123,10 @@ impl Generator {
         weights.add_under(PREFIX, Weights::of(network).tensors);
     }
 
-    /// Its encoder and head as a classifier of the same classes as `critic` but “fake”.
-    pub fn head(&self, critic: &Manifest) -> Classifier {
-        let mut manifest = critic.clone();
-        manifest.name = format!("{}, generator's head", critic.name);
+    /// Its encoder and head as a classifier of the same classes as `discriminator` but “fake”.
+    pub fn head(&self, discriminator: &Manifest) -> Classifier {
+        let mut manifest = discriminator.clone();
+        manifest.name = format!("{}, generator's head", discriminator.name);
         manifest.labels.pop();
         let classes = manifest.architecture.classes();
         manifest.architecture = manifest

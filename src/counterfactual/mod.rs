@@ -1,9 +1,9 @@
 //! Counterfactuals (paper B, arXiv 2310.00761): a generator turns a picture into what it would be were
-//! it of another class, and the critic that it was trained against is classifier and discriminator in
+//! it of another class, and the discriminator that it was trained against is classifier and discriminator in
 //! one, with an output for every class and one more for “fake”.
 //!
-//! The critic is an ordinary [`Classifier`], so that attacks and attributions apply to it as to any
-//! other; its last label is [`FAKE`]. Critic and [`Generator`] share a file.
+//! The discriminator is an ordinary [`Classifier`], so that attacks and attributions apply to it as to any
+//! other; its last label is [`FAKE`]. Discriminator and [`Generator`] share a file.
 
 mod generator;
 mod saliency;
@@ -17,16 +17,16 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
-use crate::model::{CRITIC, Classifier, Manifest, Weights};
+use crate::model::{Classifier, DISCRIMINATOR, Manifest, Weights};
 
-/// The critic's label for generated pictures.
+/// The discriminator's label for generated pictures.
 pub const FAKE: &str = "fake";
 
-/// A critic and its generator.
+/// A discriminator and its generator.
 #[derive(Clone)]
 pub struct Counterfactual {
     /// Classes and “fake”.
-    pub critic: Arc<Classifier>,
+    pub discriminator: Arc<Classifier>,
     /// What it was trained against.
     pub generator: Arc<Generator>,
 }
@@ -38,12 +38,12 @@ impl Counterfactual {
     /// As [`Classifier::new`]; [`crate::error::Error::Model`] when there is no generator.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         Ok(Self {
-            critic: Arc::new(Classifier::new(weights, path, device)?),
+            discriminator: Arc::new(Classifier::new(weights, path, device)?),
             generator: Arc::new(Generator::new(weights, path, device)?),
         })
     }
 
-    /// The critic as a classifier that knows no “fake”: the same network without that output.
+    /// The discriminator as a classifier that knows no “fake”: the same network without that output.
     ///
     /// # Errors
     /// As [`Classifier::new`].
@@ -58,7 +58,7 @@ impl Counterfactual {
             .with_classes(classes.saturating_sub(1));
         manifest.attach(&mut weights);
         for name in ["fc.weight", "fc.bias"] {
-            if let Some(array) = weights.tensors.get_mut(&format!("{CRITIC}{name}"))
+            if let Some(array) = weights.tensors.get_mut(&format!("{DISCRIMINATOR}{name}"))
                 && let Some(outputs) = array.shape.first_mut().filter(|outputs| **outputs > 1)
             {
                 let each = array.values.len() / *outputs;

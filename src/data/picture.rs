@@ -77,7 +77,7 @@ impl Default for Crop {
 
 impl Crop {
     /// The same with numbers in their ranges, for one that came from a file.
-    pub fn tamed(self) -> Self {
+    pub fn sanitized(self) -> Self {
         let usual = Self::default();
         let number = |value: f32, usual: f32| if value.is_finite() { value } else { usual };
         Self {

@@ -108,7 +108,7 @@ pub fn probabilities(model: &Classifier, x: Tensor<4>) -> Vec<Vec<f32>> {
 
 /// What a model says of a picture.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct Prediction {
     /// The class with the largest logit.
     pub class: usize,
     /// Softmax over the outputs.
@@ -116,20 +116,23 @@ pub struct Seen {
 }
 
 /// What a model says of each picture `[n, 3, h, w]`.
-pub fn see(model: &Classifier, x: Tensor<4>) -> Vec<Seen> {
+pub fn see(model: &Classifier, x: Tensor<4>) -> Vec<Prediction> {
     seen_in(model.logits(x))
 }
 
 /// What logits `[n, k]` say.
-pub fn seen_in(logits: Tensor<2>) -> Vec<Seen> {
+pub fn seen_in(logits: Tensor<2>) -> Vec<Prediction> {
     let outputs = logits.dims()[1];
     let classes = largest(logits.clone());
     let values = tensor_values(softmax(logits, 1));
     let rows = values.chunks_exact(outputs);
-    let seen = classes.into_iter().zip(rows).map(|(class, row)| Seen {
-        class,
-        probabilities: row.to_vec(),
-    });
+    let seen = classes
+        .into_iter()
+        .zip(rows)
+        .map(|(class, row)| Prediction {
+            class,
+            probabilities: row.to_vec(),
+        });
     seen.collect()
 }
 
@@ -137,7 +140,7 @@ pub fn seen_in(logits: Tensor<2>) -> Vec<Seen> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// What the model says of each.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<Prediction>,
     /// L∞ norms of the perturbations.
     pub linf: Vec<f32>,
     /// L2 norms of the perturbations.
@@ -202,7 +205,7 @@ fn batch(
     let adversarial = attack.run(model, &x, &labels, &numbers);
     let after = judge(model, &x, &adversarial);
     for ((before, after), &label) in clean.iter().zip(&after.seen).zip(&labels) {
-        let reached = |seen: &Seen| attack.goal.is_reached(label, seen.class);
+        let reached = |seen: &Prediction| attack.goal.is_reached(label, seen.class);
         sums.right += usize::from(after.class == label);
         sums.candidates += usize::from(!reached(before));
         sums.moved += usize::from(!reached(before) && reached(after));

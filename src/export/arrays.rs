@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::figure::Shot;
 use crate::attack::Attack;
-use crate::compute::{Attacked, Frame, Look, PLACES, Which, flips};
+use crate::compute::{AttackResult, GpuImage, PLACES, PictureSource, PredictionResult, flips};
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::files::write_atomically;
@@ -30,7 +30,7 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
         "flipped",
     ]);
     for (row, look) in shown(state, rows) {
-        let mut attacks: Vec<&Attacked> = row.sweep.iter().chain(&row.attacked).collect();
+        let mut attacks: Vec<&AttackResult> = row.sweep.iter().chain(&row.attacked).collect();
         attacks.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
         attacks.dedup_by_key(|attacked| attacked.epsilon.to_bits());
         for attacked in attacks {
@@ -40,7 +40,7 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
     table.text()
 }
 
-fn attack_line(attack: &Attack, look: &Look, attacked: &Attacked) -> Vec<String> {
+fn attack_line(attack: &Attack, look: &PredictionResult, attacked: &AttackResult) -> Vec<String> {
     let class = match attack.goal {
         crate::attack::Goal::Untargeted => look.label,
         crate::attack::Goal::Targeted(class) => class,
@@ -95,7 +95,7 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
         "insertion",
     ]);
     for (row, look) in shown(state, rows) {
-        for which in Which::ALL {
+        for which in PictureSource::ALL {
             let map = row.explained[which as usize].as_ref();
             let Some((map, curves)) = map.and_then(|map| Some((map, map.curves.get()?))) else {
                 continue;
@@ -117,11 +117,11 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
     table.text()
 }
 
-/// What critics say on the way to counterfactuals: model, share (of the way), class, confidence.
+/// What discriminators say on the way to counterfactuals: model, share (of the way), class, confidence.
 pub fn way_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "share", "class", "confidence"]);
     for (row, look) in shown(state, rows) {
-        let Some(answer) = &row.contrasted else {
+        let Some(answer) = &row.counterfactual else {
             continue;
         };
         for (place, seen) in answer.way.iter().enumerate() {
@@ -198,7 +198,7 @@ pub fn write(folder: &Path, shots: &[Shot]) -> Result<Vec<PathBuf>> {
 /// A named array: its shape and values.
 type Array<'a> = (&'static str, [usize; 3], &'a [f32]);
 
-fn planes<'a>(name: &'static str, frame: &'a Frame) -> Array<'a> {
+fn planes<'a>(name: &'static str, frame: &'a GpuImage) -> Array<'a> {
     let [h, w] = frame.size();
     let values = frame.planes();
     (name, [values.len() / (h * w).max(1), h, w], values)
@@ -212,17 +212,17 @@ fn arrays(row: &Row) -> Vec<Array<'_>> {
     found.extend(attacked.map(|attacked| planes("attacked", &attacked.picture)));
     let made = row.made.iter();
     found.extend(made.map(|made| planes("synthesis", &made.picture)));
-    if let Some(answer) = &row.contrasted {
+    if let Some(answer) = &row.counterfactual {
         found.push(planes("counterfactual", &answer.made));
         found.push(planes("way-back", &answer.back));
         found.push(planes("change", answer.heat.frame()));
     }
-    for which in Which::ALL {
+    for which in PictureSource::ALL {
         if let Some(map) = &row.explained[which as usize] {
             let [h, w] = map.attribution.size;
             let name = match which {
-                Which::Input => "attribution",
-                Which::Attacked => "attribution-attacked",
+                PictureSource::Input => "attribution",
+                PictureSource::Attacked => "attribution-attacked",
             };
             let shape = [map.attribution.channels, h, w];
             found.push((name, shape, &map.attribution.values));
@@ -231,15 +231,18 @@ fn arrays(row: &Row) -> Vec<Array<'_>> {
     found
 }
 
-fn name(which: Which) -> &'static str {
+fn name(which: PictureSource) -> &'static str {
     match which {
-        Which::Input => "input",
-        Which::Attacked => "attacked",
+        PictureSource::Input => "input",
+        PictureSource::Attacked => "attacked",
     }
 }
 
 /// The rows on the screen that have looked.
-fn shown<'a>(state: &'a State, rows: &'a [Row]) -> impl Iterator<Item = (&'a Row, &'a Look)> {
+fn shown<'a>(
+    state: &'a State,
+    rows: &'a [Row],
+) -> impl Iterator<Item = (&'a Row, &'a PredictionResult)> {
     let rows = rows.iter().enumerate();
     let rows = rows.filter(|(index, _)| state.display.shows_row(*index));
     rows.filter_map(|(_, row)| Some((row, row.look.as_ref()?)))

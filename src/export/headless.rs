@@ -1,25 +1,25 @@
 //! The window's computations without a window: everything that a [`State`] wants, to the end.
 //!
 //! What is asked and who computes it are the window's own ([`session::wanted`] and the engine's
-//! [`Explorer`]), so a picture written here is the one on the screen.
+//! [`ComputeWorker`]), so a picture written here is the one on the screen.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use burn::tensor::Device;
 
-use crate::compute::scheduler::Engine;
-use crate::compute::{Explorer, Lane, News};
+use crate::compute::scheduler::Scheduler;
+use crate::compute::{ComputeMessage, ComputeWorker, Lane};
 use crate::error::{Error, Result};
 use crate::session::{self, Column, Row, State};
-use crate::tasks::Watch;
+use crate::tasks::TaskProgress;
 
 /// How often a cancellation is looked for while nothing happens.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// An engine that somebody waits for.
 pub struct Headless {
-    engine: Engine<Explorer>,
+    engine: Scheduler<ComputeWorker>,
     bell: Receiver<()>,
     rows: Vec<Row>,
 }
@@ -33,7 +33,7 @@ impl Headless {
             let _ = ring.send(());
         };
         Self {
-            engine: Engine::spawn(move || Explorer::new(device), wake),
+            engine: Scheduler::spawn(move || ComputeWorker::new(device), wake),
             bell,
             rows: Vec::new(),
         }
@@ -49,27 +49,27 @@ impl Headless {
         &mut self,
         state: &mut State,
         curves: bool,
-        watch: &mut Watch,
+        watch: &mut TaskProgress,
     ) -> Result<Vec<Row>> {
         self.rows.resize_with(state.models.len(), Row::default);
         // Nothing is drawn meanwhile.
-        state.studio.speed = None;
-        state.studio.running &= state.display.draws(Column::Synthesis);
+        state.synthesis.speed = None;
+        state.synthesis.running &= state.display.draws(Column::Synthesis);
         loop {
             let idle = self.engine.is_idle();
             self.hear()?;
             session::advance(state, &self.rows);
-            let mut wishes = session::wanted(state, &self.rows);
-            wishes.retain(|lane, _| curves || !matches!(lane, Lane::Sweep(_)));
-            let changed = self.engine.want(wishes);
+            let mut requests = session::wanted(state, &self.rows);
+            requests.retain(|lane, _| curves || !matches!(lane, Lane::Sweep(_)));
+            let changed = self.engine.want(requests);
             for lane in &changed {
                 self.rows[lane.row()].forget(*lane);
             }
-            if let Some(message) = trouble(state, &self.rows) {
+            if let Some(message) = problem(state, &self.rows) {
                 return Err(Error::Config(message));
             }
             if idle && changed.is_empty() && self.engine.is_idle() {
-                state.studio.running = false;
+                state.synthesis.running = false;
                 return Ok(self.rows.clone());
             }
             watch.report(share(state, &self.rows))?;
@@ -81,7 +81,7 @@ impl Headless {
 
     fn hear(&mut self) -> Result<()> {
         for (lane, news) in self.engine.news() {
-            if let News::Lost(reason) = news {
+            if let ComputeMessage::DeviceLost(reason) = news {
                 return Err(Error::Device(reason));
             }
             self.rows[lane.row()].take(lane, news);
@@ -91,7 +91,7 @@ impl Headless {
 }
 
 /// What went wrong in a row that is shown, with the name of its model.
-fn trouble(state: &State, rows: &[Row]) -> Option<String> {
+fn problem(state: &State, rows: &[Row]) -> Option<String> {
     let mut shown = rows.iter().enumerate();
     shown.find_map(|(index, row)| {
         let lanes = row.errors.values();
@@ -104,7 +104,7 @@ fn trouble(state: &State, rows: &[Row]) -> Option<String> {
 /// A guess at how much is done: what takes long says how far it is.
 fn share(state: &State, rows: &[Row]) -> f32 {
     let maps = state.display.maps();
-    let all = state.studio.config.iterations.max(1) as f32;
+    let all = state.synthesis.config.iterations.max(1) as f32;
     let mut parts = Vec::new();
     let shown = rows.iter().enumerate();
     for (_, row) in shown.filter(|(index, _)| state.display.shows_row(*index)) {
@@ -117,7 +117,7 @@ fn share(state: &State, rows: &[Row]) -> f32 {
             map.map_or(0.0, |map| map.progress)
         };
         parts.extend(maps.iter().map(map));
-        if state.studio.running {
+        if state.synthesis.running {
             parts.push(
                 row.made
                     .as_ref()

@@ -14,11 +14,11 @@ use super::film::{self, Film, Footage};
 use super::headless::Headless;
 use crate::error::{Error, Result};
 use crate::session::{Row, State};
-use crate::tasks::Watch;
+use crate::tasks::TaskProgress;
 
 /// What is to be made of what is on the screen.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Work {
+pub enum ExportJob {
     /// A figure for a file.
     Figure(Figure),
     /// A figure for the clipboard.
@@ -83,7 +83,7 @@ impl Exporter {
     }
 
     /// Begins a work on what is on the screen, unless one is under way. The path is asked for first.
-    pub fn begin(&mut self, work: Work, state: &State, rows: &[Row]) {
+    pub fn begin(&mut self, work: ExportJob, state: &State, rows: &[Row]) {
         if self.running.is_some() {
             return;
         }
@@ -104,7 +104,7 @@ impl Exporter {
                     context.request_repaint();
                 }
             };
-            let mut watch = Watch {
+            let mut watch = TaskProgress {
                 progress: &mut progress,
                 cancel: &cancel,
             };
@@ -140,21 +140,21 @@ impl Drop for Exporter {
 }
 
 fn finish(
-    work: Work,
+    work: ExportJob,
     state: &State,
     rows: &[Row],
     device: Device,
-    watch: &mut Watch,
+    watch: &mut TaskProgress,
 ) -> Result<Done> {
     let asked = match &work {
-        Work::Copy(_) => Some(PathBuf::new()),
+        ExportJob::Copy(_) => Some(PathBuf::new()),
         work => ask(work),
     };
     let Some(path) = asked else {
         return Ok(Done::Nothing);
     };
     match work {
-        Work::Film(film) => {
+        ExportJob::Film(film) => {
             let mut engine = Headless::new(device);
             // Computing takes longer than drawing where models are large, and the other way round.
             let footage = watch.part([0.0, 0.5], |watch| {
@@ -162,17 +162,17 @@ fn finish(
             })?;
             watch.part([0.5, 1.0], |watch| film::write(&footage, &path, watch))?;
         }
-        Work::Figure(figure) => {
+        ExportJob::Figure(figure) => {
             figure.require_cells(state)?;
             let shots = results(&figure, state, rows, device, watch)?;
             figure::write(&figure, &shots, &path)?;
         }
-        Work::Copy(figure) => {
+        ExportJob::Copy(figure) => {
             let shots = results(&figure, state, rows, device, watch)?;
             let page = page(&figure, &Sheet::new(&figure, &shots)?);
             return Ok(Done::Copied(raster(&page)?));
         }
-        Work::Numbers(figure) => {
+        ExportJob::Numbers(figure) => {
             figure.require_cells(state)?;
             let figure = Figure {
                 curves: true,
@@ -192,7 +192,7 @@ fn results(
     state: &State,
     rows: &[Row],
     device: Device,
-    watch: &mut Watch,
+    watch: &mut TaskProgress,
 ) -> Result<Vec<Shot>> {
     // Whether the whole curve is there is not known.
     let known = on_screen(figure, state, rows).filter(|_| !figure.curves);
@@ -203,18 +203,18 @@ fn results(
 }
 
 /// Asks where to write.
-fn ask(work: &Work) -> Option<PathBuf> {
+fn ask(work: &ExportJob) -> Option<PathBuf> {
     let dialog = rfd::FileDialog::new();
     match work {
-        Work::Numbers(_) => dialog.set_title("Folder for the numbers").pick_folder(),
-        Work::Film(_) => {
+        ExportJob::Numbers(_) => dialog.set_title("Folder for the numbers").pick_folder(),
+        ExportJob::Film(_) => {
             let dialog = dialog
                 .set_title("Export the film; a name without an ending is a folder of pictures")
                 .set_file_name("film.gif");
             let dialog = dialog.add_filter("Film", &["gif", "mp4"]);
             dialog.add_filter("Folder of pictures", &["*"]).save_file()
         }
-        Work::Figure(_) | Work::Copy(_) => {
+        ExportJob::Figure(_) | ExportJob::Copy(_) => {
             let dialog = dialog
                 .set_title("Export the figure")
                 .set_file_name("figure.png");

@@ -18,7 +18,7 @@ const SHARE: u64 = 2;
 /// What bounds a model's chunks: the time of one step, what did not fit, and on the CPU the memory
 /// there is (no graphics interface tells how much a GPU has). Clones share what was measured.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Inner>);
+pub struct BatchSize(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -32,7 +32,7 @@ struct Inner {
     most: AtomicUsize,
 }
 
-impl Budget {
+impl BatchSize {
     /// For a model whose input is `size`, height and width.
     pub fn new(size: [usize; 2], on_cpu: bool) -> Self {
         let pixels = if on_cpu { PIXELS_ON_CPU } else { PIXELS_ON_GPU };

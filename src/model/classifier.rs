@@ -4,11 +4,11 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::budget::Budget;
+use super::budget::BatchSize;
 use super::cpu::{Compiled, Pixels};
 use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
-use crate::model::{Cut, Network, gradient};
+use crate::model::{FeatureLayer, Network, gradient};
 
 /// A network with its normaliser and labels; pixels are in [0, 1] outside.
 ///
@@ -20,11 +20,12 @@ pub struct Classifier {
     /// The same network packed for the CPU, where it is several times faster.
     compiled: Option<Compiled>,
     device: Device,
-    budget: Budget,
+    budget: BatchSize,
 }
 
-/// The beginning of a classifier's tensors in a file that holds more than a classifier.
-pub const CRITIC: &str = "critic.";
+/// Begins the names of a discriminator's tensors in a file that also holds its generator; part of the
+/// file format, so that files and their content hashes stay what they are.
+pub const DISCRIMINATOR: &str = "critic.";
 
 /// Numbers that a manifest may claim without a file to show for it.
 const SLACK: usize = 1 << 20;
@@ -49,12 +50,12 @@ impl Classifier {
             return Err(Error::model(path, reason));
         }
         let mut network = ResNet::zeros(&shape, device);
-        // A critic of counterfactuals shares its file with its generator.
-        let critic = weights.under(CRITIC);
-        let part = if critic.tensors.is_empty() {
+        // A discriminator of counterfactuals shares its file with its generator.
+        let discriminator = weights.under(DISCRIMINATOR);
+        let part = if discriminator.tensors.is_empty() {
             weights
         } else {
-            &critic
+            &discriminator
         };
         part.fill(&mut network).map_err(|mismatch| Error::Tensors {
             path: path.into(),
@@ -69,7 +70,7 @@ impl Classifier {
         let network = network.fold();
         let on_cpu = *device == Device::flex();
         Self {
-            budget: Budget::new(manifest.input, on_cpu),
+            budget: BatchSize::new(manifest.input, on_cpu),
             compiled: on_cpu.then(|| Compiled::new(&network, &manifest.normalizer)),
             manifest,
             network: Box::new(network),
@@ -80,7 +81,7 @@ impl Classifier {
     /// Any frozen network; its shape is not taken from `manifest`.
     pub fn of(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
         Self {
-            budget: Budget::new(manifest.input, *device == Device::flex()),
+            budget: BatchSize::new(manifest.input, *device == Device::flex()),
             manifest,
             network,
             compiled: None,
@@ -104,7 +105,7 @@ impl Classifier {
     }
 
     /// How many pictures it takes at once.
-    pub fn budget(&self) -> &Budget {
+    pub fn budget(&self) -> &BatchSize {
         &self.budget
     }
 
@@ -120,11 +121,11 @@ impl Classifier {
 
     /// Last feature map `[n, c, h, w]` of pixels `[n, 3, h, w]` in [0, 1].
     pub fn features(&self, x: Tensor<4>) -> Tensor<4> {
-        self.features_at(x, Cut::LAST)
+        self.features_at(x, FeatureLayer::LAST)
     }
 
     /// The feature map `[n, c, h, w]` at `cut` of pixels.
-    pub fn features_at(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
+    pub fn features_at(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
         match &self.compiled {
             Some(compiled) if !x.is_autodiff() => {
                 let features = compiled.forward(&pixels(x), cut, false);
@@ -166,14 +167,14 @@ impl Classifier {
         x: &Tensor<4>,
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
-        self.gradient_at(x, Cut::LAST, loss)
+        self.gradient_at(x, FeatureLayer::LAST, loss)
     }
 
     /// As [`Classifier::gradient`], for a loss that looks at the feature map at `cut`.
     pub fn gradient_at(
         &self,
         x: &Tensor<4>,
-        cut: Cut,
+        cut: FeatureLayer,
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
         let x = x.clone().inner();
@@ -185,7 +186,7 @@ impl Classifier {
     fn gradient_of(
         &self,
         x: Tensor<4>,
-        cut: Cut,
+        cut: FeatureLayer,
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
         let Some(compiled) = &self.compiled else {

@@ -23,14 +23,14 @@ mod weights;
 pub mod zoo;
 
 pub use architecture::{Architecture, GraphSummary};
-pub use budget::Budget;
-pub use classifier::{CRITIC, Classifier};
+pub use budget::BatchSize;
+pub use classifier::{Classifier, DISCRIMINATOR};
 pub use config::{Block, ResNetConfig, Stem};
 pub use graph::Graph;
 pub(crate) use import::onnx::beside as numbers_beside;
 pub use layers::{Parameters, Pass, Role, Visitor};
 pub use manifest::Manifest;
-pub use network::{Cut, Network, gradient};
+pub use network::{FeatureLayer, Network, gradient};
 pub use normalizer::Normalizer;
 pub use resnet::ResNet;
 pub use unet::{Decoded, UNet, UNetConfig};

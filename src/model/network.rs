@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which feature map is meant, and how gradients come back from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cut {
+pub struct FeatureLayer {
     /// The stage whose output it is, 0 for the stem; without one, the last stage.
     pub stage: Option<usize>,
     /// Whether gradients pass the last ReLU before the cut as if it were not there: the "fake
@@ -13,7 +13,7 @@ pub struct Cut {
     pub fake_relu: bool,
 }
 
-impl Cut {
+impl FeatureLayer {
     /// The last feature map, with true gradients.
     pub const LAST: Self = Self {
         stage: None,
@@ -29,7 +29,7 @@ impl Cut {
 /// A network cut in three, so that attributions and inversions can stop at either cut.
 pub trait Network: Send + Sync {
     /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
-    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4>;
+    fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4>;
     /// Pooled representation `[n, d]` of a feature map.
     fn embed(&self, features: Tensor<4>) -> Tensor<2>;
     /// Logits `[n, k]` of a representation.

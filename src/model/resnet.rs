@@ -8,7 +8,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::config::{Block, ResNetConfig, Stem};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, rectified};
-use crate::model::network::{Cut, Network};
+use crate::model::network::{FeatureLayer, Network};
 
 /// Two or three convolutions around a shortcut.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl ResNet {
     }
 
     /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
-    fn features_in(&self, x: Tensor<4>, cut: Cut, pass: &mut Pass) -> Tensor<4> {
+    fn features_in(&self, x: Tensor<4>, cut: FeatureLayer, pass: &mut Pass) -> Tensor<4> {
         let stages = &self.stages[..cut.stages(self.stages.len())];
         let blocks = stages.iter().map(Vec::len).sum::<usize>();
         let fake_relu = cut.fake_relu && blocks == 0;
@@ -134,7 +134,7 @@ impl ResNet {
     /// Logits `[n, classes]` of normalised pixels with BatchNorm on batch statistics, which are
     /// collected in `statistics`. All but the last layer computes in the precision of `x`.
     pub fn train_forward(&self, x: Tensor<4>, statistics: &mut Vec<Tensor<1>>) -> Tensor<2> {
-        let features = self.features_in(x, Cut::LAST, &mut Pass::Training(statistics));
+        let features = self.features_in(x, FeatureLayer::LAST, &mut Pass::Training(statistics));
         self.logits(self.embed(features).cast(FloatDType::F32))
     }
 }
@@ -168,7 +168,7 @@ impl Parameters for ResNet {
 }
 
 impl Network for ResNet {
-    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
         self.features_in(x, cut, &mut Pass::Inference)
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, double_and_add};
 use crate::error::{Error, Result};
-use crate::model::network::{Cut, Network};
+use crate::model::network::{FeatureLayer, Network};
 
 /// The shape of a [`UNet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ fn conditioned(
 /// The encoder and the head: a classifier of their own. There is no cut before the bottleneck, and no
 /// fake ReLU.
 impl Network for UNet {
-    fn features(&self, x: Tensor<4>, _: Cut) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, _: FeatureLayer) -> Tensor<4> {
         self.encode(x).pop().expect("the last")
     }
 

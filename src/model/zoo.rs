@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::import::Source;
+use super::import::ModelSource;
 use super::{Classifier, Weights};
 use crate::error::{Error, Result};
 use crate::model::import;
@@ -51,7 +51,7 @@ pub const SETS: [Set; 3] = [
     },
     Set {
         name: "Cracks in concrete: ordinary and counterfactual",
-        about: "A classifier of cracked and clean walls, and a critic whose generator mends the walls",
+        about: "A classifier of cracked and clean walls, and a discriminator whose generator mends the walls",
         models: &["cracks-ordinary", "cracks-counterfactual"],
         turns: true,
     },
@@ -110,12 +110,12 @@ pub fn absolute(name: &str) -> String {
 ///
 /// # Errors
 /// As [`import::open`]; a name that is neither lists the bundled ids.
-pub fn source(name: &str, device: &Device) -> Result<Source> {
+pub fn source(name: &str, device: &Device) -> Result<ModelSource> {
     let path = Path::new(name);
     if let Some(bundled) = bundled(name) {
         let weights = Weights::from_bytes(bundled.bytes);
         return weights
-            .map(Source::Weights)
+            .map(ModelSource::Weights)
             .map_err(|reason| Error::model(path, reason));
     }
     if import::is_inline(name) {
@@ -137,8 +137,8 @@ pub fn source(name: &str, device: &Device) -> Result<Source> {
 /// As [`source`]; [`Error::Model`] for any other network.
 pub fn weights(name: &str, device: &Device) -> Result<Weights> {
     match source(name, device)? {
-        Source::Weights(weights) => Ok(weights),
-        Source::Graph(_, manifest) => {
+        ModelSource::Weights(weights) => Ok(weights),
+        ModelSource::Graph(_, manifest) => {
             let reason = format!(
                 "{} is no plain residual network, whose tensors are needed here",
                 manifest.architecture
@@ -160,10 +160,10 @@ pub fn open(name: &str, device: &Device) -> Result<Classifier> {
 ///
 /// # Errors
 /// As [`Classifier::new`].
-pub fn classifier(source: &Source, path: &Path, device: &Device) -> Result<Classifier> {
+pub fn classifier(source: &ModelSource, path: &Path, device: &Device) -> Result<Classifier> {
     match source {
-        Source::Weights(weights) => Classifier::new(weights, path, device),
-        Source::Graph(graph, manifest) => {
+        ModelSource::Weights(weights) => Classifier::new(weights, path, device),
+        ModelSource::Graph(graph, manifest) => {
             let network = Box::new((**graph).clone());
             Ok(Classifier::of(network, manifest.clone(), device))
         }

@@ -15,7 +15,7 @@ const REMEMBERED: usize = 10;
 
 /// The folder in which the program keeps what it needs next time.
 #[derive(Debug)]
-pub struct Home {
+pub struct DataFolder {
     folder: PathBuf,
     /// Held while this process runs, so that others know whose autosave is whose.
     lock: Option<(PathBuf, File)>,
@@ -28,7 +28,7 @@ pub struct Rescue {
     pub path: PathBuf,
 }
 
-impl Home {
+impl DataFolder {
     /// Where the system has programs keep their data, or the folder that `EPSILOSCOPE_HOME` names.
     /// Nothing where there is no such place.
     pub fn usual() -> Option<Self> {

@@ -6,7 +6,7 @@ use super::state::State;
 
 /// The window as it was when a person liked it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct View {
+pub struct Bookmark {
     /// What it is called; shown above it.
     pub name: String,
     /// What there is to say about it; shown below the name.
@@ -20,7 +20,7 @@ pub struct View {
     pub settings: State,
 }
 
-impl View {
+impl Bookmark {
     /// Whether the other one shows the same under the same name.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name
@@ -63,8 +63,8 @@ impl State {
         settings.playing = false;
         settings.presenting = None;
         // A picture being made is made again as far as it is.
-        settings.studio.until = self.studio.done;
-        self.views.push(View {
+        settings.synthesis.until = self.synthesis.done;
+        self.views.push(Bookmark {
             name: title.unwrap_or_else(|| format!("{number}")),
             note: String::new(),
             picture: self
@@ -83,7 +83,10 @@ impl State {
         let picture = view.picture.as_deref();
         let mut entries = self.library.iter();
         let place = entries.position(|entry| Some(entry.picture.hash.to_hex().as_str()) == picture);
-        let (until, cursor) = (view.settings.studio.until, view.settings.studio.cursor);
+        let (until, cursor) = (
+            view.settings.synthesis.until,
+            view.settings.synthesis.cursor,
+        );
         let views = std::mem::take(&mut self.views);
         self.take_settings(Self {
             library: self.library.clone(),
@@ -97,8 +100,8 @@ impl State {
             ..view.settings
         });
         self.selected = place.or(self.selected);
-        self.studio.running = false;
-        self.studio.until = until;
-        self.studio.cursor = cursor;
+        self.synthesis.running = false;
+        self.synthesis.until = until;
+        self.synthesis.cursor = cursor;
     }
 }

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::results::Row;
 use super::state::State;
 use super::{Bottom, Column};
-use crate::compute::{Blend, Channels, Contrast, Contrasted, HeatStyle, Palette, Sign, Which};
+use crate::compute::{
+    Blend, Channels, CounterfactualRequest, CounterfactualResult, HeatStyle, Palette,
+    PictureSource, Sign,
+};
 use crate::counterfactual::{Overlap, overlap};
 use crate::data::mask;
 
@@ -21,7 +24,7 @@ pub enum Showing {
 
 /// Everything about counterfactuals that a person can change.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Contrasts {
+pub struct CounterfactualSettings {
     /// Which of a row's pictures is turned into another class.
     pub attacked: bool,
     /// The class; without one, the likeliest that the picture is not.
@@ -34,7 +37,7 @@ pub struct Contrasts {
     pub showing: Showing,
 }
 
-impl Default for Contrasts {
+impl Default for CounterfactualSettings {
     fn default() -> Self {
         Self {
             attacked: false,
@@ -46,24 +49,28 @@ impl Default for Contrasts {
     }
 }
 
-impl Contrasts {
+impl CounterfactualSettings {
     /// The picture it is about.
-    pub fn which(&self) -> Which {
+    pub fn which(&self) -> PictureSource {
         if self.attacked {
-            Which::Attacked
+            PictureSource::Attacked
         } else {
-            Which::Input
+            PictureSource::Input
         }
     }
 
     /// Where the mask of an answer begins.
-    pub fn threshold_of(&self, answer: &Contrasted) -> f32 {
+    pub fn threshold_of(&self, answer: &CounterfactualResult) -> f32 {
         self.threshold.unwrap_or(answer.otsu)
     }
 }
 
 /// What a row's model is to be asked, if anything of it is on the screen and it has a generator.
-pub fn contrast(state: &State, index: usize, row: &Row) -> Option<Contrast> {
+pub fn counterfactual_request(
+    state: &State,
+    index: usize,
+    row: &Row,
+) -> Option<CounterfactualRequest> {
     const SHOWING: [Column; 3] = [Column::Counterfactual, Column::Change, Column::Return];
     let columns = state.display.columns();
     let drawn = SHOWING.iter().any(|column| columns.contains(column));
@@ -71,41 +78,50 @@ pub fn contrast(state: &State, index: usize, row: &Row) -> Option<Contrast> {
     if !drawn && state.display.bottom != Bottom::Counterfactual {
         return None;
     }
-    let (picture, epsilon) = match state.contrasts.which() {
-        Which::Input => (&look.input, 0.0),
-        Which::Attacked => {
+    let (picture, epsilon) = match state.counterfactual.which() {
+        PictureSource::Input => (&look.input, 0.0),
+        PictureSource::Attacked => {
             let attacked = row.nearest(state.attack.epsilon)?.attacked;
             (&attacked.picture, attacked.epsilon)
         }
     };
     // The last label of such a model is “fake”.
     let classes = look.manifest.labels.len() - 1;
-    Some(Contrast {
+    Some(CounterfactualRequest {
         model: state.models.get(index)?.clone(),
         picture: picture.clone(),
         epsilon,
-        target: state.contrasts.target.filter(|&target| target < classes),
+        target: state
+            .counterfactual
+            .target
+            .filter(|&target| target < classes),
     })
 }
 
 /// The true mask of the open picture as the model of `answer` would see it.
-pub fn truth(state: &State, answer: &Contrasted) -> Option<Vec<bool>> {
+pub fn truth(state: &State, answer: &CounterfactualResult) -> Option<Vec<bool>> {
     let entry = state.entry()?;
-    let size = answer.contrast.picture.size();
+    let size = answer.request.picture.size();
     Some(mask::seen(entry.mask.as_ref()?, entry.crop, size))
 }
 
 /// The mask of an answer.
-pub fn masked(contrasts: &Contrasts, answer: &Contrasted) -> impl Iterator<Item = bool> {
-    let threshold = contrasts.threshold_of(answer);
+pub fn masked(
+    counterfactual: &CounterfactualSettings,
+    answer: &CounterfactualResult,
+) -> impl Iterator<Item = bool> {
+    let threshold = counterfactual.threshold_of(answer);
     let values = answer.heat.values().iter();
     values.map(move |&value| value > threshold)
 }
 
 /// How well the mask of an answer covers the true one, if that is known.
-pub fn score(state: &State, answer: &Contrasted) -> Option<Overlap> {
+pub fn score(state: &State, answer: &CounterfactualResult) -> Option<Overlap> {
     let truth = truth(state, answer)?;
-    Some(overlap(masked(&state.contrasts, answer), truth.into_iter()))
+    Some(overlap(
+        masked(&state.counterfactual, answer),
+        truth.into_iter(),
+    ))
 }
 
 /// How masks are drawn: red what they have, blue what they miss.
@@ -123,8 +139,8 @@ pub const MASK: HeatStyle = HeatStyle {
 
 /// The mask of an answer as a map: 1 where it is right (or where nothing is known), a third where it
 /// is wrong, −1 for what it misses.
-pub fn mask_values(state: &State, answer: &Contrasted) -> Vec<f32> {
-    let mask = masked(&state.contrasts, answer);
+pub fn mask_values(state: &State, answer: &CounterfactualResult) -> Vec<f32> {
+    let mask = masked(&state.counterfactual, answer);
     let value = |pair: (bool, bool)| match pair {
         (true, true) => 1.0,
         (true, false) => 0.33,

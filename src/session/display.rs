@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{HeatStyle, Which};
+use crate::compute::{HeatStyle, PictureSource};
 
 /// A column of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -57,10 +57,10 @@ impl Column {
     }
 
     /// The picture whose map it shows, if it shows one.
-    pub fn map(self) -> Option<Which> {
+    pub fn map(self) -> Option<PictureSource> {
         match self {
-            Self::Attribution => Some(Which::Input),
-            Self::AttackedAttribution => Some(Which::Attacked),
+            Self::Attribution => Some(PictureSource::Input),
+            Self::AttackedAttribution => Some(PictureSource::Attacked),
             _ => None,
         }
     }
@@ -76,7 +76,7 @@ pub enum Bottom {
     Synthesis,
     /// The representation of the open picture, unit by unit.
     Units,
-    /// What the critics say on the way to the counterfactuals.
+    /// What the discriminators say on the way to the counterfactuals.
     Counterfactual,
 }
 
@@ -210,7 +210,7 @@ impl Display {
     }
 
     /// The pictures whose maps are to be drawn.
-    pub fn maps(&self) -> Vec<Which> {
+    pub fn maps(&self) -> Vec<PictureSource> {
         let columns = self.columns().into_iter();
         columns.filter_map(Column::map).collect()
     }

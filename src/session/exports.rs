@@ -17,7 +17,7 @@ pub struct Exports {
 
 impl Exports {
     /// Puts those back to the usual that make no figure or film.
-    pub(super) fn tame(&mut self) {
+    pub(super) fn sanitize(&mut self) {
         if self.figure.validate().is_err() {
             self.figure = Figure::default();
         }

@@ -67,7 +67,7 @@ fn parse(text: &str) -> Result<Session, String> {
             "it has {rows} models; 1 to {MOST_ROWS} are possible"
         ));
     }
-    session.settings.tame();
+    session.settings.sanitize();
     Ok(session)
 }
 

@@ -7,7 +7,7 @@ use crate::data::{Crop, Picture};
 
 /// A picture in the library strip.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct LibraryEntry {
     /// The pixels.
     pub picture: Picture,
     /// The part that models see.
@@ -21,18 +21,18 @@ pub struct Entry {
 /// The pictures in their order. Copies share them until one is changed, so that a history of states
 /// costs nothing; libraries are the same if they share their pictures.
 #[derive(Clone, Debug, Default)]
-pub struct Library(Arc<Vec<Entry>>);
+pub struct Library(Arc<Vec<LibraryEntry>>);
 
 impl Deref for Library {
-    type Target = Vec<Entry>;
+    type Target = Vec<LibraryEntry>;
 
-    fn deref(&self) -> &Vec<Entry> {
+    fn deref(&self) -> &Vec<LibraryEntry> {
         &self.0
     }
 }
 
 impl DerefMut for Library {
-    fn deref_mut(&mut self) -> &mut Vec<Entry> {
+    fn deref_mut(&mut self) -> &mut Vec<LibraryEntry> {
         Arc::make_mut(&mut self.0)
     }
 }

@@ -18,18 +18,21 @@ mod synthesis;
 mod triage;
 mod undo;
 
-pub use autosave::{Home, Rescue};
-pub use bookmarks::{Presenting, View};
-pub use counterfactual::{Contrasts, MASK, Showing, contrast, mask_values, masked, score, truth};
+pub use autosave::{DataFolder, Rescue};
+pub use bookmarks::{Bookmark, Presenting};
+pub use counterfactual::{
+    CounterfactualSettings, MASK, Showing, counterfactual_request, mask_values, masked, score,
+    truth,
+};
 pub use display::{Bottom, Column, Display};
 pub use exports::Exports;
 pub use file::{EXTENSION, has_session_name, read, write};
-pub use library::{Entry, Library};
-pub use opening::{Missing, Opened, Trouble, find_again, open};
+pub use library::{Library, LibraryEntry};
+pub use opening::{Missing, OpenedSession, OpeningProblem, find_again, open};
 pub use record::{FileRecord, ModelRecord, PictureRecord, Session, Snapshot, VERSION};
 pub use requests::{case, complete, shared_scale, wanted};
 pub use results::{Likeness, Likenesses, Row, Shown};
 pub use state::{Checks, State};
-pub use synthesis::{Against, SeedSource, Studio, TaskKind, advance};
-pub use triage::{Page, Sight, Triage};
-pub use undo::History;
+pub use synthesis::{Against, SeedSource, SynthesisSettings, TaskKind, advance};
+pub use triage::{Page, Triage, TriageTab};
+pub use undo::UndoHistory;

@@ -8,18 +8,18 @@ use rayon::prelude::*;
 
 use super::record::{FileRecord, PictureRecord, Session};
 use super::state::State;
-use super::{Entry, read};
+use super::{LibraryEntry, read};
 use crate::data::{Origin, Picture, samples};
 use crate::error::{Error, Result};
 
 /// A session as it could be restored.
-pub struct Opened {
+pub struct OpenedSession {
     /// What is to be on the screen.
     pub state: State,
     /// The hash that each row's model had.
     pub hashes: Vec<Option<String>>,
     /// Pictures that are not as they were.
-    pub troubles: Vec<Trouble>,
+    pub problems: Vec<OpeningProblem>,
     /// Pictures that are not there; kept for the next time that the session is saved.
     pub missing: Vec<Missing>,
 }
@@ -35,14 +35,14 @@ pub struct Missing {
 
 /// What is wrong with a file of a session.
 #[derive(Clone, Debug)]
-pub enum Trouble {
+pub enum OpeningProblem {
     /// It is gone, or cannot be opened.
     Missing(Error),
     /// It is another one than when the session was saved.
     Changed(PathBuf),
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for OpeningProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing(error) => write!(f, "{error}"),
@@ -59,8 +59,8 @@ impl std::fmt::Display for Trouble {
 /// beside the session file.
 ///
 /// # Errors
-/// As [`read`]; a picture that cannot be opened is no error but one of the [`Opened::troubles`].
-pub fn open(path: &Path) -> Result<Opened> {
+/// As [`read`]; a picture that cannot be opened is no error but one of the [`OpenedSession::problems`].
+pub fn open(path: &Path) -> Result<OpenedSession> {
     let mut session = read(path)?;
     if let Some(folder) = path.parent() {
         session.relink(folder);
@@ -69,26 +69,26 @@ pub fn open(path: &Path) -> Result<Opened> {
 }
 
 /// Opens the pictures of a session.
-fn restore(session: Session) -> Opened {
-    let mut troubles = Vec::new();
+fn restore(session: Session) -> OpenedSession {
+    let mut problems = Vec::new();
     let mut missing = Vec::new();
     let pictures: Vec<_> = session.pictures.par_iter().map(entry).collect();
     let mut state = session.settings;
     for (place, (found, record)) in pictures.into_iter().zip(session.pictures).enumerate() {
-        let (entry, mut trouble) = found;
-        troubles.append(&mut trouble);
+        let (entry, mut problem) = found;
+        problems.append(&mut problem);
         match entry {
             Some(entry) => state.library.push(entry),
             None => missing.push(Missing { place, record }),
         }
     }
     let mut single = |record: Option<FileRecord>| {
-        let (picture, trouble) = picture(&record?);
-        troubles.extend(trouble);
+        let (picture, problem) = picture(&record?);
+        problems.extend(problem);
         picture
     };
     state.reference = single(session.reference);
-    state.studio.other = single(session.start);
+    state.synthesis.other = single(session.start);
     // The selection stays with its picture.
     let at = session.selected.unwrap_or(0);
     let gone = missing.iter().filter(|missing| missing.place < at);
@@ -97,17 +97,17 @@ fn restore(session: Session) -> Opened {
     let models = session.models.into_iter();
     let hashes;
     (state.models, hashes) = models.map(|model| (model.name, model.hash)).unzip();
-    Opened {
+    OpenedSession {
         state,
         hashes,
-        troubles,
+        problems,
         missing,
     }
 }
 
 /// Looks for missing pictures at `place`: a folder that holds them by their names, or the file that the
 /// one and only of them is now.
-pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, Entry)> {
+pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, LibraryEntry)> {
     let look = |missing: &Missing| {
         let mut record = missing.record.clone();
         record.file.path = if place.is_dir() {
@@ -122,30 +122,30 @@ pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, Entry)> {
 }
 
 /// A picture of the library with its mask, and what is wrong with either.
-fn entry(record: &PictureRecord) -> (Option<Entry>, Vec<Trouble>) {
-    let (found, trouble) = picture(&record.file);
-    let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
+fn entry(record: &PictureRecord) -> (Option<LibraryEntry>, Vec<OpeningProblem>) {
+    let (found, problem) = picture(&record.file);
+    let mut problems: Vec<OpeningProblem> = problem.into_iter().collect();
     let mask = record.mask.as_ref().and_then(|mask| {
-        let (found, trouble) = picture(mask);
-        troubles.extend(trouble);
+        let (found, problem) = picture(mask);
+        problems.extend(problem);
         found
     });
-    let entry = found.map(|found| Entry {
+    let entry = found.map(|found| LibraryEntry {
         mask: mask.filter(|mask| mask.original == found.original),
         picture: found,
-        crop: record.crop.tamed(),
+        crop: record.crop.sanitized(),
         truth: record.truth.clone(),
     });
-    (entry, troubles)
+    (entry, problems)
 }
 
 /// A picture, and what is wrong with it.
-fn picture(record: &FileRecord) -> (Option<Picture>, Option<Trouble>) {
+fn picture(record: &FileRecord) -> (Option<Picture>, Option<OpeningProblem>) {
     match pixels(record) {
-        Err(error) => (None, Some(Trouble::Missing(error))),
+        Err(error) => (None, Some(OpeningProblem::Missing(error))),
         Ok(picture) => {
             let same = picture.hash.to_hex().as_str() == record.hash;
-            let changed = || Trouble::Changed(record.path.clone());
+            let changed = || OpeningProblem::Changed(record.path.clone());
             (Some(picture), (!same).then(changed))
         }
     }

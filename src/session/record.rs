@@ -138,7 +138,7 @@ impl Session {
             name: name.clone(),
             hash: hashes.get(row).cloned().flatten(),
         };
-        let picture = |entry: &crate::session::Entry| PictureRecord {
+        let picture = |entry: &crate::session::LibraryEntry| PictureRecord {
             file: FileRecord::of(&entry.picture),
             crop: entry.crop,
             truth: entry.truth.clone(),
@@ -146,7 +146,7 @@ impl Session {
         };
         let mut settings = state.clone();
         // A picture being made is made anew, as far as it is.
-        settings.studio.until = state.studio.done;
+        settings.synthesis.until = state.synthesis.done;
         let mut pictures: Vec<_> = state.library.iter().map(picture).collect();
         for missing in missing {
             let place = missing.place.min(pictures.len());
@@ -159,7 +159,7 @@ impl Session {
             pictures,
             selected: state.selected.map(|at| place_among(at, missing)),
             reference: state.reference.as_ref().map(FileRecord::of),
-            start: state.studio.other.as_ref().map(FileRecord::of),
+            start: state.synthesis.other.as_ref().map(FileRecord::of),
             settings,
         }
     }

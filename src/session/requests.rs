@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::results::Row;
 use super::state::State;
-use super::{contrast, synthesis};
+use super::{counterfactual_request, synthesis};
 use crate::attack::Attack;
 use crate::attribution::{Background, Method};
-use crate::compute::{BACKGROUND_MOST, Case, Lane, Request, Subject, Which, thinned};
+use crate::compute::{
+    AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Request, thinned,
+};
 use crate::evaluate::top_two;
 
 /// What the engine should compute for what is on the screen, given what it has found so far.
@@ -28,7 +30,7 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         if !state.display.shows_row(row) {
             continue;
         }
-        let subject = Subject {
+        let subject = ModelInput {
             model: model.clone(),
             picture: entry.picture.clone(),
             crop: entry.crop,
@@ -39,7 +41,7 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
             epsilon: 0.0,
             ..state.attack.clone()
         };
-        requests.insert(Lane::Look(row), Request::Look(subject.clone()));
+        requests.insert(Lane::Prediction(row), Request::Predict(subject.clone()));
         requests.insert(
             Lane::Attack(row),
             Request::Attack(subject.clone(), state.attack.clone()),
@@ -51,16 +53,16 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     }
     for (index, row) in shown(state, rows) {
         if state.about == Some(index)
-            && let Some(Request::Look(subject)) = requests.get(&Lane::Look(index))
+            && let Some(Request::Predict(subject)) = requests.get(&Lane::Prediction(index))
         {
-            let request = Request::Preview(subject.clone());
-            requests.insert(Lane::Preview(index), request);
+            let request = Request::PreviewNormalizers(subject.clone());
+            requests.insert(Lane::NormalizerPreview(index), request);
         }
         for which in state.display.maps() {
             want_map(state, index, row, which, &mut requests);
         }
-        if let Some(contrast) = contrast(state, index, row) {
-            let request = Request::Counterfactual(contrast);
+        if let Some(request) = counterfactual_request(state, index, row) {
+            let request = Request::Counterfactual(request);
             requests.insert(Lane::Counterfactual(index), request);
         }
         synthesis::want(state, index, row, &mut requests);
@@ -78,7 +80,7 @@ fn want_map(
     state: &State,
     index: usize,
     row: &Row,
-    which: Which,
+    which: PictureSource,
     requests: &mut BTreeMap<Lane, Request>,
 ) {
     let Some(case) = case(state, index, row, which) else {
@@ -94,16 +96,21 @@ fn want_map(
             requests.insert(Lane::Sanity(which, index), request);
         }
     }
-    requests.insert(Lane::Explain(which, index), Request::Explain(case));
+    requests.insert(Lane::Attribution(which, index), Request::Explain(case));
 }
 
 /// What is to be explained: the picture that is on the screen, so while ε is dragged the map follows
 /// the nearest finished attack.
-pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case> {
+pub fn case(
+    state: &State,
+    index: usize,
+    row: &Row,
+    which: PictureSource,
+) -> Option<AttributionRequest> {
     let look = row.look.as_ref()?;
     let (picture, probabilities, epsilon) = match which {
-        Which::Input => (&look.input, &look.probabilities, 0.0),
-        Which::Attacked => {
+        PictureSource::Input => (&look.input, &look.probabilities, 0.0),
+        PictureSource::Attacked => {
             let attacked = row.nearest(state.attack.epsilon)?.attacked;
             (&attacked.picture, &attacked.probabilities, attacked.epsilon)
         }
@@ -117,7 +124,7 @@ pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case
     } else {
         Vec::new()
     };
-    Some(Case {
+    Some(AttributionRequest {
         model: state.models.get(index)?.clone(),
         picture: picture.clone(),
         likeliest: top_two(probabilities),
@@ -134,14 +141,14 @@ pub fn case(state: &State, index: usize, row: &Row, which: Which) -> Option<Case
 
 /// Whether every attack and every map that the window wants is there.
 pub fn complete(state: &State, rows: &[Row]) -> bool {
-    let has = |index: usize, row: &Row, which: Which| {
+    let has = |index: usize, row: &Row, which: PictureSource| {
         let case = case(state, index, row, which);
         case.is_some_and(|case| row.finished_map(which, &case).is_some())
     };
     let maps = state.display.maps();
     let answered = |index: usize, row: &Row| {
-        let asked = contrast(state, index, row);
-        let answer = row.contrasted.as_ref().map(|answer| &answer.contrast);
+        let asked = counterfactual_request(state, index, row);
+        let answer = row.counterfactual.as_ref().map(|answer| &answer.request);
         asked.is_none() || asked.as_ref() == answer
     };
     shown(state, rows).all(|(index, row)| {

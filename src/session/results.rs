@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
 use crate::compute::{
-    Attacked, Case, Contrasted, Explained, Guess, Lane, Look, Made, News, Surveyed, Which,
+    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, CounterfactualResult,
+    Lane, NormalizerPreview, PictureSource, PredictionResult, SynthesisResult, UnitActivations,
     flip_interval, flips,
 };
 
@@ -14,25 +15,25 @@ use crate::compute::{
 #[derive(Clone, Default)]
 pub struct Row {
     /// What the model says of the picture.
-    pub look: Option<Look>,
+    pub look: Option<PredictionResult>,
     /// The newest attack at a chosen ε.
-    pub attacked: Option<Attacked>,
+    pub attacked: Option<AttackResult>,
     /// Attacks over the grid of ε, by rising ε.
-    pub sweep: Vec<Attacked>,
+    pub sweep: Vec<AttackResult>,
     /// Share of the attack under way that is done.
     pub progress: Option<f32>,
     /// What went wrong.
     pub error: Option<String>,
-    /// The newest map of each picture, by [`Which`]; it stays until a newer one replaces it.
-    pub explained: [Option<Arc<Explained>>; 2],
+    /// The newest map of each picture, by [`PictureSource`]; it stays until a newer one replaces it.
+    pub explained: [Option<Arc<AttributionResult>>; 2],
     /// The picture being made, as far as it is.
-    pub made: Option<Box<Made>>,
+    pub made: Option<Box<SynthesisResult>>,
     /// The newest counterfactual; it stays until a newer one replaces it.
-    pub contrasted: Option<Arc<Contrasted>>,
+    pub counterfactual: Option<Arc<CounterfactualResult>>,
     /// What excites the model's units.
-    pub surveyed: Option<Arc<Surveyed>>,
+    pub surveyed: Option<Arc<UnitActivations>>,
     /// What the model says of the picture after every usual normaliser.
-    pub preview: Option<Vec<Guess>>,
+    pub preview: Option<Vec<NormalizerPreview>>,
     /// What went wrong in the lanes beyond looks and attacks.
     pub errors: BTreeMap<Lane, String>,
 }
@@ -40,7 +41,7 @@ pub struct Row {
 /// An attack on the screen.
 pub struct Shown<'a> {
     /// The attack.
-    pub attacked: &'a Attacked,
+    pub attacked: &'a AttackResult,
     /// Whether it is at the very ε asked for, or at the nearest that is finished.
     pub exact: bool,
 }
@@ -49,7 +50,7 @@ impl Row {
     /// Forgets what a changed wish makes stale.
     pub fn forget(&mut self, lane: Lane) {
         match lane {
-            Lane::Look(_) => {
+            Lane::Prediction(_) => {
                 // These may not depend on the picture.
                 *self = Self {
                     made: self.made.take(),
@@ -61,19 +62,19 @@ impl Row {
             Lane::Sweep(_) => {
                 self.sweep.clear();
                 self.attacked = None;
-                self.explained[Which::Attacked as usize] = None;
+                self.explained[PictureSource::Attacked as usize] = None;
                 // That of the picture itself still holds.
-                self.contrasted = self
-                    .contrasted
+                self.counterfactual = self
+                    .counterfactual
                     .take()
-                    .filter(|of| of.contrast.epsilon == 0.0);
+                    .filter(|of| of.request.epsilon == 0.0);
             }
-            Lane::Explain(..)
+            Lane::Attribution(..)
             | Lane::Curves(..)
             | Lane::Sanity(..)
             | Lane::Counterfactual(_)
-            | Lane::Survey(_)
-            | Lane::Preview(_)
+            | Lane::UnitActivations(_)
+            | Lane::NormalizerPreview(_)
             | Lane::Scan => {
                 self.errors.remove(&lane);
                 return;
@@ -85,41 +86,44 @@ impl Row {
     }
 
     /// Takes in a piece of news from a lane.
-    pub fn take(&mut self, lane: Lane, news: News) {
+    pub fn take(&mut self, lane: Lane, news: ComputeMessage) {
         match news {
-            News::Explained(explained) => {
-                if let Lane::Explain(which, _) = lane {
+            ComputeMessage::Explained(explained) => {
+                if let Lane::Attribution(which, _) = lane {
                     self.explained[which as usize] = Some(explained);
                 }
             }
             // The window itself answers these.
-            News::Checked | News::Scanned(_) | News::Scarce | News::Lost(_) => {}
-            News::Made(made) => {
+            ComputeMessage::Checked
+            | ComputeMessage::Scanned(_)
+            | ComputeMessage::OutOfMemory
+            | ComputeMessage::DeviceLost(_) => {}
+            ComputeMessage::Synthesized(made) => {
                 self.errors.remove(&lane);
                 self.made = Some(made);
             }
-            News::Contrasted(contrasted) => {
+            ComputeMessage::Counterfactual(counterfactual) => {
                 self.errors.remove(&lane);
-                self.contrasted = Some(contrasted);
+                self.counterfactual = Some(counterfactual);
             }
-            News::Surveyed(surveyed) => self.surveyed = Some(surveyed),
-            News::Previewed(guesses) => self.preview = Some(guesses),
-            News::Failed(message)
-                if !matches!(lane, Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
+            ComputeMessage::UnitActivations(surveyed) => self.surveyed = Some(surveyed),
+            ComputeMessage::NormalizersPreviewed(guesses) => self.preview = Some(guesses),
+            ComputeMessage::Failed(message)
+                if !matches!(lane, Lane::Prediction(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
             {
                 self.errors.insert(lane, message);
             }
-            News::Looked(look) => self.look = Some(look),
-            News::Progress(share) => self.progress = Some(share),
-            News::Attacked(attacked) => {
+            ComputeMessage::Predicted(look) => self.look = Some(look),
+            ComputeMessage::Progress(share) => self.progress = Some(share),
+            ComputeMessage::Attacked(attacked) => {
                 self.attacked = Some(attacked);
                 self.progress = None;
             }
-            News::Swept(attacked) => {
+            ComputeMessage::Swept(attacked) => {
                 self.sweep.extend(attacked);
                 self.sweep.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
             }
-            News::Failed(message) => {
+            ComputeMessage::Failed(message) => {
                 self.error = Some(message);
                 self.progress = None;
             }
@@ -128,7 +132,7 @@ impl Row {
 
     /// The finished attack whose ε is nearest to `epsilon`.
     pub fn nearest(&self, epsilon: f32) -> Option<Shown<'_>> {
-        let distance = |attacked: &Attacked| (attacked.epsilon - epsilon).abs();
+        let distance = |attacked: &AttackResult| (attacked.epsilon - epsilon).abs();
         // The attack that was asked for comes first, so that it wins over an equal one of the sweep.
         let finished = self.attacked.iter().chain(&self.sweep);
         let attacked = finished.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
@@ -140,26 +144,30 @@ impl Row {
 
     /// Whether there is a map, finished or not, of the attack at this very ε.
     pub fn maps_attack_at(&self, epsilon: f32) -> bool {
-        let map = self.explained[Which::Attacked as usize].as_ref();
+        let map = self.explained[PictureSource::Attacked as usize].as_ref();
         map.is_some_and(|map| (map.case.epsilon - epsilon).abs() < 1e-6)
     }
 
     /// The finished map of this very case, if it is there.
-    pub fn finished_map(&self, which: Which, case: &Case) -> Option<&Arc<Explained>> {
+    pub fn finished_map(
+        &self,
+        which: PictureSource,
+        case: &AttributionRequest,
+    ) -> Option<&Arc<AttributionResult>> {
         let map = self.explained[which as usize].as_ref();
         map.filter(|map| map.finished() && map.case == *case)
     }
 
     /// What went wrong with the map of a picture or with its checks.
-    pub fn map_error(&self, which: Which) -> Option<&String> {
+    pub fn map_error(&self, which: PictureSource) -> Option<&String> {
         self.error_of(|lane| match *lane {
-            Lane::Explain(of, _) | Lane::Curves(of, _) | Lane::Sanity(of, _) => of == which,
+            Lane::Attribution(of, _) | Lane::Curves(of, _) | Lane::Sanity(of, _) => of == which,
             _ => false,
         })
     }
 
     /// What went wrong with the counterfactual.
-    pub fn contrast_error(&self) -> Option<&String> {
+    pub fn counterfactual_error(&self) -> Option<&String> {
         self.error_of(|lane| matches!(lane, Lane::Counterfactual(_)))
     }
 
@@ -211,7 +219,7 @@ impl Row {
 
     /// ε and one of the probabilities, by rising ε.
     fn along(&self, which: impl Fn(&[f32]) -> Option<&f32>) -> Vec<[f64; 2]> {
-        let point = |attacked: &Attacked| {
+        let point = |attacked: &AttackResult| {
             let value = which(&attacked.probabilities).copied().unwrap_or(0.0);
             [f64::from(attacked.epsilon), f64::from(value)]
         };
@@ -230,14 +238,18 @@ pub struct Likeness {
 
 /// Likenesses computed lately, so that no frame computes one twice.
 #[derive(Default)]
-pub struct Likenesses(Vec<(Arc<Explained>, Arc<Explained>, Likeness)>);
+pub struct Likenesses(Vec<(Arc<AttributionResult>, Arc<AttributionResult>, Likeness)>);
 
 /// Pairs remembered: two of each map of a dozen models.
 const PAIRS: usize = 48;
 
 impl Likenesses {
     /// How alike two finished maps of the same size and by the same method are.
-    pub fn of(&mut self, a: &Arc<Explained>, b: &Arc<Explained>) -> Option<Likeness> {
+    pub fn of(
+        &mut self,
+        a: &Arc<AttributionResult>,
+        b: &Arc<AttributionResult>,
+    ) -> Option<Likeness> {
         let same_method = a.case.explanation == b.case.explanation;
         let same_size = a.attribution.size == b.attribution.size;
         if !(a.finished() && b.finished() && same_method && same_size) {

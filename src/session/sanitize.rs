@@ -22,7 +22,7 @@ fn within(value: &mut f32, low: f32, high: f32, usual: f32) {
 impl State {
     /// Puts every setting that the window itself uses into its range. What computations use they check
     /// themselves.
-    pub fn tame(&mut self) {
+    pub fn sanitize(&mut self) {
         if self.attack.validate(usize::MAX).is_err() {
             self.attack = Attack::default();
         }
@@ -30,26 +30,26 @@ impl State {
         for (end, usual) in self.range.iter_mut().zip(usual.range) {
             within(end, RANGE[0], RANGE[1], usual);
         }
-        within(&mut self.contrasts.along, 0.0, 1.0, 1.0);
-        if let Some(threshold) = &mut self.contrasts.threshold {
+        within(&mut self.counterfactual.along, 0.0, 1.0, 1.0);
+        if let Some(threshold) = &mut self.counterfactual.threshold {
             within(threshold, 0.0, 1.0, 0.5);
         }
         let usual_side = usual.triage.side;
         within(&mut self.triage.side, 32.0, 256.0, usual_side);
-        self.studio.units.truncate(MOST_ROWS);
-        self.studio.until = self.studio.until.min(MOST_STEPS);
+        self.synthesis.units.truncate(MOST_ROWS);
+        self.synthesis.until = self.synthesis.until.min(MOST_STEPS);
         for view in &mut self.views {
             // Views within views are shown by nothing.
             view.settings.views.clear();
-            view.settings.tame();
+            view.settings.sanitize();
         }
-        self.display.tame();
-        self.exports.tame();
+        self.display.sanitize();
+        self.exports.sanitize();
     }
 }
 
 impl Display {
-    fn tame(&mut self) {
+    fn sanitize(&mut self) {
         let usual = Self::default();
         for (at, usual) in self.centre.iter_mut().zip(usual.centre) {
             within(at, 0.0, 1.0, usual);

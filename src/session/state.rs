@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bottom, Column, Contrasts, Display, Entry, Exports, Library, Page, Presenting, Studio, Triage,
-    View,
+    Bookmark, Bottom, Column, CounterfactualSettings, Display, Exports, Library, LibraryEntry,
+    Page, Presenting, SynthesisSettings, Triage,
 };
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
@@ -45,9 +45,11 @@ pub struct State {
     /// The checks of finished maps that are wanted.
     pub checks: Checks,
     /// The pictures that the models make.
-    pub studio: Studio,
+    #[serde(alias = "studio")]
+    pub synthesis: SynthesisSettings,
     /// What the pictures would be were they of another class.
-    pub contrasts: Contrasts,
+    #[serde(alias = "contrasts")]
+    pub counterfactual: CounterfactualSettings,
     /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
     pub range: [f32; 2],
     /// The row whose model's facts are open.
@@ -57,7 +59,7 @@ pub struct State {
     #[serde(skip)]
     pub arriving: Option<PathBuf>,
     /// Views prepared for a presentation, in their order.
-    pub views: Vec<View>,
+    pub views: Vec<Bookmark>,
     /// What fills the window.
     pub page: Page,
     /// How a scan is looked through.
@@ -94,8 +96,8 @@ impl State {
             explanation: Explanation::default(),
             reference: None,
             checks: Checks::default(),
-            studio: Studio::default(),
-            contrasts: Contrasts::default(),
+            synthesis: SynthesisSettings::default(),
+            counterfactual: CounterfactualSettings::default(),
             range: [16.0 / 255.0, 2.0],
             about: None,
             arriving: None,
@@ -111,12 +113,12 @@ impl State {
     }
 
     /// The picture being explored.
-    pub fn entry(&self) -> Option<&Entry> {
+    pub fn entry(&self) -> Option<&LibraryEntry> {
         self.library.get(self.selected?)
     }
 
     /// The same, to be changed. Every call may copy the library; use it when something changes.
-    pub fn entry_mut(&mut self) -> Option<&mut Entry> {
+    pub fn entry_mut(&mut self) -> Option<&mut LibraryEntry> {
         self.library.get_mut(self.selected?)
     }
 
@@ -147,7 +149,7 @@ impl State {
         truth: Option<String>,
         mask: Option<Picture>,
     ) {
-        self.library.push(Entry {
+        self.library.push(LibraryEntry {
             picture,
             crop: Crop::default(),
             truth,
@@ -159,12 +161,12 @@ impl State {
     /// Takes over everything that a person sets from another state. What runs begins anew if its
     /// settings changed.
     pub(super) fn take_settings(&mut self, other: Self) {
-        let (attempt, selected) = (self.studio.attempt, self.selected);
-        let restarts = !self.studio.same_settings(&other.studio);
-        let studio = if restarts {
-            other.studio
+        let (attempt, selected) = (self.synthesis.attempt, self.selected);
+        let restarts = !self.synthesis.same_settings(&other.synthesis);
+        let synthesis = if restarts {
+            other.synthesis
         } else {
-            std::mem::take(&mut self.studio)
+            std::mem::take(&mut self.synthesis)
         };
         *self = Self {
             page: self.page,
@@ -172,12 +174,12 @@ impl State {
             about: self.about,
             arriving: self.arriving.take(),
             playing: false,
-            studio,
+            synthesis,
             ..other
         };
-        self.studio.attempt = attempt;
+        self.synthesis.attempt = attempt;
         if restarts {
-            self.studio.reset();
+            self.synthesis.reset();
         }
         let last = self.library.len().checked_sub(1);
         self.selected = last.map(|last| selected.unwrap_or(0).min(last));
@@ -190,8 +192,8 @@ impl State {
         }
         self.attack.goal = Goal::Untargeted;
         self.explanation.question = Question::default();
-        self.contrasts.target = None;
-        self.studio.forget_classes();
+        self.counterfactual.target = None;
+        self.synthesis.forget_classes();
     }
 
     /// Shows counterfactuals beside what they are made from and what explains them.

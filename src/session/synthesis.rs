@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::results::Row;
 use super::state::State;
 use super::{Bottom, Column};
-use crate::compute::{Brief, Lane, Request, SURVEYED_MOST, Survey, Which, thinned};
+use crate::compute::{
+    Lane, PictureSource, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest, thinned,
+};
 use crate::data::Picture;
 use crate::synthesis::{Start, Synthesis, Task, Unit};
 
@@ -103,11 +105,11 @@ pub enum Against {
 /// Everything about the pictures being made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Studio {
+pub struct SynthesisSettings {
     /// What is made and how; the unit is each row's own.
     pub config: Synthesis,
     /// Which of a row's pictures is inverted or begun at.
-    pub which: Which,
+    pub which: PictureSource,
     /// The picture of [`Start::Other`].
     #[serde(skip)]
     pub other: Option<Picture>,
@@ -142,11 +144,11 @@ pub struct Studio {
     pub against: Against,
 }
 
-impl Default for Studio {
+impl Default for SynthesisSettings {
     fn default() -> Self {
         Self {
             config: TaskKind::Inversion.preset(),
-            which: Which::Input,
+            which: PictureSource::Input,
             other: None,
             seeds: SeedSource::default(),
             units: Vec::new(),
@@ -165,7 +167,7 @@ impl Default for Studio {
     }
 }
 
-impl Studio {
+impl SynthesisSettings {
     /// Begins anew at the next opportunity, running or not as before.
     pub fn reset(&mut self) {
         self.attempt = self.attempt.wrapping_add(1);
@@ -188,7 +190,14 @@ impl Studio {
 
     /// Whether the same is to be made in the same way, however far it is.
     pub(super) fn same_settings(&self, other: &Self) -> bool {
-        let settings = |studio: &Self| (studio.which, studio.seeds, studio.speed, studio.against);
+        let settings = |synthesis: &Self| {
+            (
+                synthesis.which,
+                synthesis.seeds,
+                synthesis.speed,
+                synthesis.against,
+            )
+        };
         settings(self) == settings(other)
             && self.config == other.config
             && self.other == other.other
@@ -240,23 +249,23 @@ impl Studio {
 impl State {
     /// Starts or stops making pictures, where they can be seen.
     pub fn toggle_synthesis(&mut self) {
-        if self.studio.running || self.studio.working {
-            self.studio.pause();
+        if self.synthesis.running || self.synthesis.working {
+            self.synthesis.pause();
             return;
         }
-        if self.studio.done >= self.studio.config.iterations {
-            self.studio.reset();
+        if self.synthesis.done >= self.synthesis.config.iterations {
+            self.synthesis.reset();
         }
-        self.studio.running = true;
-        self.studio.cursor = None;
+        self.synthesis.running = true;
+        self.synthesis.cursor = None;
         self.show_synthesis();
     }
 
     /// One more step, and then a pause.
     pub fn step_synthesis(&mut self) {
-        self.studio.pause();
-        self.studio.until += 1;
-        self.studio.cursor = None;
+        self.synthesis.pause();
+        self.synthesis.until += 1;
+        self.synthesis.cursor = None;
         self.show_synthesis();
     }
 
@@ -270,13 +279,13 @@ impl State {
 
     /// Chooses the unit of a row, and makes its picture.
     pub fn choose_unit(&mut self, row: usize, unit: usize) {
-        let studio = &mut self.studio;
-        studio.choose(TaskKind::Unit);
+        let synthesis = &mut self.synthesis;
+        synthesis.choose(TaskKind::Unit);
         let rows = self.models.len().max(row + 1);
-        studio.units.resize(rows, 0);
-        studio.units[row] = unit;
-        studio.reset();
-        studio.running = true;
+        synthesis.units.resize(rows, 0);
+        synthesis.units[row] = unit;
+        synthesis.reset();
+        synthesis.running = true;
         self.display.shown[Column::Synthesis as usize] = true;
     }
 }
@@ -289,21 +298,23 @@ pub fn advance(state: &mut State, rows: &[Row]) {
     // A row that cannot go on does not keep the others waiting.
     let able = made.filter(|(_, row)| row.synthesis_error().is_none());
     let steps: Vec<usize> = able.map(|(index, row)| steps(state, index, row)).collect();
-    let studio = &mut state.studio;
-    let all = studio.config.iterations;
+    let synthesis = &mut state.synthesis;
+    let all = synthesis.config.iterations;
     let slowest = steps.iter().copied().min().unwrap_or(all);
-    studio.done = steps.iter().copied().max().unwrap_or(0);
-    studio.working = slowest < studio.until;
-    if !studio.running {
+    synthesis.done = steps.iter().copied().max().unwrap_or(0);
+    synthesis.working = slowest < synthesis.until;
+    if !synthesis.running {
         return;
     }
-    match studio.speed {
-        None => studio.until = all,
-        Some(speed) if slowest >= studio.until => studio.until = (studio.until + speed).min(all),
+    match synthesis.speed {
+        None => synthesis.until = all,
+        Some(speed) if slowest >= synthesis.until => {
+            synthesis.until = (synthesis.until + speed).min(all)
+        }
         Some(_) => {}
     }
     if slowest >= all {
-        studio.running = false;
+        synthesis.running = false;
     }
 }
 
@@ -320,56 +331,59 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
     if state.display.draws(Column::Synthesis)
         && let Some(brief) = brief(state, index, row)
     {
-        let request = Request::Synthesise {
+        let request = Request::Synthesize {
             brief,
-            until: state.studio.until,
-            rests: !state.studio.running,
+            until: state.synthesis.until,
+            rests: !state.synthesis.running,
         };
         requests.insert(Lane::Synthesis(index), request);
     }
     if state.display.bottom == Bottom::Units && row.look.is_some() {
         let library = thinned(&state.library, SURVEYED_MOST).into_iter();
-        let survey = Survey {
+        let survey = UnitActivationsRequest {
             model: state.models[index].clone(),
-            stage: state.studio.stage(),
+            stage: state.synthesis.stage(),
             pictures: library
                 .map(|entry| (entry.picture.clone(), entry.crop))
                 .collect(),
         };
-        requests.insert(Lane::Survey(index), Request::Survey(survey));
+        requests.insert(
+            Lane::UnitActivations(index),
+            Request::UnitActivations(survey),
+        );
     }
 }
 
 /// What a row is to make of the pictures on the screen.
-fn brief(state: &State, index: usize, row: &Row) -> Option<Brief> {
-    let studio = &state.studio;
-    let config = studio.config_of(index);
+fn brief(state: &State, index: usize, row: &Row) -> Option<SynthesisRequest> {
+    let synthesis = &state.synthesis;
+    let config = synthesis.config_of(index);
     let look = row.look.as_ref()?;
     // What does not enter must not start it anew when it changes.
     let inverts = TaskKind::of(&config.task) == TaskKind::Inversion;
     let subject = if !inverts && config.start != Start::Current {
         None
-    } else if studio.which == Which::Input {
+    } else if synthesis.which == PictureSource::Input {
         Some(look.input.clone())
     } else {
         let shown = row.nearest(state.attack.epsilon)?;
         Some(shown.attacked.picture.clone())
     };
-    let fits = config.start == Start::ClassGaussian && studio.seeds == SeedSource::Library;
+    let fits = config.start == Start::ClassGaussian && synthesis.seeds == SeedSource::Library;
     let known = state.library.iter().filter_map(|entry| {
         let class = entry.truth.clone()?;
         Some((class, entry.picture.clone(), entry.crop))
     });
-    Some(Brief {
-        row: studio.slot + index,
+    Some(SynthesisRequest {
+        row: synthesis.slot + index,
         model: state.models.get(index)?.clone(),
         subject,
-        other: studio
+        other: synthesis
             .other
             .clone()
             .filter(|_| config.start == Start::Other),
         library: fits.then(|| known.collect()),
         config,
-        attempt: studio.attempt,
+        attempt: synthesis.attempt,
     })
 }

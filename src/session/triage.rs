@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::Order;
+use crate::compute::ScanRequest;
 use crate::triage::reader::Chosen;
 
 /// What fills the window.
@@ -19,7 +19,7 @@ pub enum Page {
 
 /// The ways to look at a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sight {
+pub enum TriageTab {
     /// The selected pictures.
     #[default]
     Grid,
@@ -31,7 +31,7 @@ pub enum Sight {
     Map,
 }
 
-impl Sight {
+impl TriageTab {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Grid, Self::Matrices, Self::Histograms, Self::Map];
 
@@ -59,10 +59,11 @@ pub struct Triage {
     /// Which pictures, in which order: the text of a [`crate::triage::Query`].
     pub query: String,
     /// How they are looked at.
-    pub sight: Sight,
+    #[serde(alias = "sight")]
+    pub tab: TriageTab,
     /// Side of a thumbnail, in points.
     pub side: f32,
-    /// Which of [`crate::triage::Matrix::all`] is shown.
+    /// Which of [`crate::triage::ConfusionMatrix::all`] is shown.
     pub matrix: usize,
     /// Which number's histogram is shown, of those that the models have.
     pub histogram: usize,
@@ -80,7 +81,7 @@ pub struct Triage {
     pub flips: bool,
     /// The scan under way.
     #[serde(skip)]
-    pub scanning: Option<Order>,
+    pub scanning: Option<ScanRequest>,
     /// Whether it pauses.
     #[serde(skip)]
     pub paused: bool,
@@ -105,7 +106,7 @@ impl Default for Triage {
             scan: None,
             beside: None,
             query: String::new(),
-            sight: Sight::default(),
+            tab: TriageTab::default(),
             side: 72.0,
             matrix: 0,
             histogram: 0,

@@ -11,7 +11,7 @@ const SETTLED: f64 = 0.4;
 
 /// The states before and after the present one.
 #[derive(Debug)]
-pub struct History {
+pub struct UndoHistory {
     past: Vec<State>,
     future: Vec<State>,
     /// The last state that was settled.
@@ -21,7 +21,7 @@ pub struct History {
     since: f64,
 }
 
-impl History {
+impl UndoHistory {
     /// Begins with `state`.
     pub fn new(state: &State) -> Self {
         Self {
@@ -110,11 +110,11 @@ impl State {
             && self.explanation == other.explanation
             && self.reference == other.reference
             && self.checks == other.checks
-            && self.contrasts == other.contrasts
+            && self.counterfactual == other.counterfactual
             && self.range == other.range
             && self.display == other.display
             && self.exports == other.exports
-            && self.studio.same_settings(&other.studio)
+            && self.synthesis.same_settings(&other.synthesis)
             && self.views.len() == other.views.len()
             && std::iter::zip(&self.views, &other.views).all(|(a, b)| a.is_same(b))
     }
@@ -123,8 +123,8 @@ impl State {
     pub fn shows_same(&self, other: &Self) -> bool {
         self.same_settings(other)
             && self.selected == other.selected
-            && self.studio.done == other.studio.done
-            && self.studio.cursor == other.studio.cursor
+            && self.synthesis.done == other.synthesis.done
+            && self.synthesis.cursor == other.synthesis.cursor
             && self.page == other.page
             && self.triage == other.triage
     }

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 
 use crate::attribution::structural_similarity;
-use crate::model::{Classifier, Cut, tensor_values};
+use crate::model::{Classifier, FeatureLayer, tensor_values};
 
 /// Distances of two pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -42,9 +42,9 @@ pub fn perceptual(judge: &Classifier, a: &Tensor<4>, b: &Tensor<4>) -> f32 {
     let stages = judge.manifest().architecture.stages();
     let pair = Tensor::cat(vec![a.clone(), b.clone()], 0);
     let distance = |stage: usize| {
-        let cut = Cut {
+        let cut = FeatureLayer {
             stage: Some(stage),
-            ..Cut::LAST
+            ..FeatureLayer::LAST
         };
         let maps = judge.features_at(pair.clone(), cut);
         let length = maps.clone().square().sum_dim(1).sqrt();
@@ -61,7 +61,10 @@ pub fn activations(model: &Classifier, stage: Option<usize>, pictures: Vec<f32>)
     let [h, w] = model.manifest().input;
     let count = pictures.len() / (3 * h * w);
     let x = Tensor::from_data(TensorData::new(pictures, [count, 3, h, w]), model.device());
-    let cut = Cut { stage, ..Cut::LAST };
+    let cut = FeatureLayer {
+        stage,
+        ..FeatureLayer::LAST
+    };
     let features = model.features_at(x, cut);
     let units = match stage {
         None => model.embed(features),

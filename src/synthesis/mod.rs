@@ -15,7 +15,7 @@ mod start;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::{Classifier, Cut};
+use crate::model::{Classifier, FeatureLayer};
 
 pub use distance::{Distances, activations, distances, perceptual};
 pub use gaussian::{Gaussian, frechet};
@@ -228,8 +228,8 @@ impl Synthesis {
     }
 
     /// The stage at which the network is cut.
-    pub fn cut(&self) -> Cut {
-        Cut {
+    pub fn cut(&self) -> FeatureLayer {
+        FeatureLayer {
             stage: match self.task {
                 Task::Invert { stage } => stage,
                 Task::Generate { .. } => None,

@@ -5,7 +5,7 @@ use burn::tensor::activation::log_softmax;
 
 use super::{Aim, Synthesis, Task};
 use crate::attack::Objective;
-use crate::model::{Classifier, Cut, tensor_values};
+use crate::model::{Classifier, FeatureLayer, tensor_values};
 
 /// What is read off the network.
 enum Reading {
@@ -30,14 +30,14 @@ struct Target {
 /// The objective of a synthesis.
 pub(super) struct Aimed<'a> {
     model: &'a Classifier,
-    cut: Cut,
-    reading: &'a Goal,
+    cut: FeatureLayer,
+    reading: &'a SynthesisGoal,
 }
 
 /// What of an objective lasts longer than a borrow of the model.
-pub(super) struct Goal(Reading);
+pub(super) struct SynthesisGoal(Reading);
 
-impl Goal {
+impl SynthesisGoal {
     /// `target`: the pictures `[n, 3, h, w]` to be inverted, or one for all, where they are.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Goal {
 }
 
 /// What a feature map means: the pooled representation, or all values of an earlier map.
-fn representation(model: &Classifier, cut: Cut, features: Tensor<4>) -> Tensor<2> {
+fn representation(model: &Classifier, cut: FeatureLayer, features: Tensor<4>) -> Tensor<2> {
     match cut.stage {
         None => model.embed(features),
         Some(_) => features.flatten(1, 3),

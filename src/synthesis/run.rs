@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 
 use super::history::{Kept, SharedHistory, locked};
-use super::objective::{Goal, variation_gradient};
+use super::objective::{SynthesisGoal, variation_gradient};
 use super::spectrum::Spectrum;
 use super::start::{Material, start};
 use super::{Synthesis, Task};
@@ -16,7 +16,7 @@ use crate::model::{Classifier, tensor_values};
 /// A synthesis under way.
 pub struct Run {
     config: Synthesis,
-    goal: Goal,
+    goal: SynthesisGoal,
     spectrum: Option<Spectrum>,
     descent: Descent,
     done: usize,
@@ -42,7 +42,7 @@ impl Run {
             Tensor::from_data(TensorData::new(picture.to_vec(), shape), device)
         };
         let target = material.target.map(tensor);
-        let goal = Goal::new(config, model, target.as_ref()).map_err(Error::Config)?;
+        let goal = SynthesisGoal::new(config, model, target.as_ref()).map_err(Error::Config)?;
         let labels = &model.manifest().labels;
         let start = start(config, labels, material, size, device)?;
         let ball = Ball::new(Norm::L2, &[config.radius], device);

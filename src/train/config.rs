@@ -62,14 +62,14 @@ impl Preset {
     }
 
     /// The network.
-    fn architecture(self) -> Architecture {
+    fn architecture(self) -> TrainArchitecture {
         let (stem, widths): (Stem, &[usize]) = match (self.is_paper(), self.input()) {
             (true, _) => (Stem::Cifar, &[64, 128, 256, 512]),
             (false, 32) => (Stem::CifarHalf, &[48, 96, 192]),
             (false, 64) => (Stem::CifarHalf, &[48, 96, 192, 384]),
             (false, _) => (Stem::Quarter, &[48, 96, 192, 384]),
         };
-        Architecture {
+        TrainArchitecture {
             stem,
             block: Block::Basic,
             widths: widths.to_vec(),
@@ -121,7 +121,7 @@ impl EpsilonSchedule {
 
 /// The network without its class count, which comes from the data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Architecture {
+pub struct TrainArchitecture {
     /// How the network begins.
     pub stem: Stem,
     /// The repeated block.
@@ -132,7 +132,7 @@ pub struct Architecture {
     pub blocks: Vec<usize>,
 }
 
-impl Architecture {
+impl TrainArchitecture {
     /// One of the published depths; see [`ResNetConfig::of_depth`].
     pub fn of_depth(depth: usize, stem: Stem, width: Option<usize>) -> Result<Self> {
         let ResNetConfig {
@@ -170,7 +170,7 @@ pub struct TrainConfig {
     /// The data set's folder.
     pub data: PathBuf,
     /// The network.
-    pub architecture: Architecture,
+    pub architecture: TrainArchitecture,
     /// Height and width of the pictures, in pixels.
     pub input: [usize; 2],
     /// The standardisation inside the model.

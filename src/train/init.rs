@@ -157,7 +157,7 @@ impl Visitor for Init {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Block, Cut, Network, tensor_values};
+    use crate::model::{Block, FeatureLayer, Network, tensor_values};
 
     #[test]
     fn a_quarter_stem_sees_what_a_half_stem_sees_of_halved_pictures() {
@@ -185,8 +185,8 @@ mod tests {
         let x = Tensor::<4>::from_data(TensorData::new(picture, [1, 3, 16, 24]), &device);
         let halved = x.clone().reshape([1, 3, 8, 2, 12, 2]);
         let halved = halved.mean_dim(3).mean_dim(5).reshape([1, 3, 8, 12]);
-        let large = tensor_values(large.features(x, Cut::LAST));
-        let small = tensor_values(small.features(halved, Cut::LAST));
+        let large = tensor_values(large.features(x, FeatureLayer::LAST));
+        let small = tensor_values(small.features(halved, FeatureLayer::LAST));
         assert_eq!(large.len(), small.len());
         for (large, small) in large.iter().zip(&small) {
             assert!((large - small).abs() < 1e-5, "{large} and {small}");

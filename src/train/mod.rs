@@ -16,6 +16,6 @@ mod session;
 mod sgd;
 mod statistics;
 
-pub use config::{Architecture, EpsilonSchedule, Preset, TrainConfig};
+pub use config::{EpsilonSchedule, Preset, TrainArchitecture, TrainConfig};
 pub use schedule::{Schedule, ScheduleKind};
 pub use session::{CHECKPOINT, Interrupt, Outcome, Training, train};

@@ -3,18 +3,18 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::database::Database;
-use super::gather::{Gathered, Item};
+use super::gather::{Gathered, GatheredItem};
 use super::plan::{Bracket, FlipSearch, Plan, family, noise};
 use super::scan::Examined;
-use super::store::{Aim, Findings, Hit, Key, Look};
+use super::store::{Findings, Hit, Key, StoredAttack, StoredPrediction};
 use crate::attack::{Attack, AttackRun};
 use crate::counterfactual::FAKE;
 use crate::error::Result;
-use crate::evaluate::{self, Seen};
+use crate::evaluate::{self, Prediction};
 use crate::model::{Classifier, tensor_values};
 
 /// A plan with its models and the numbers that the database knows it by.
-pub(super) struct Orders {
+pub(super) struct ScanPlan {
     pub(super) models: Vec<(Examined, i64)>,
     /// Each height and width that a model wants.
     pub(super) sizes: Vec<[usize; 2]>,
@@ -24,12 +24,12 @@ pub(super) struct Orders {
 }
 
 /// A picture before a model: what is known, and what is to be found out.
-pub(super) struct Case {
+pub(super) struct ScanItem {
     key: Key,
-    aim: Aim,
+    aim: StoredAttack,
     /// Its class as the model counts, where it is known.
     truth: Option<usize>,
-    look: Option<Look>,
+    look: Option<StoredPrediction>,
     wants_look: bool,
     wants_attack: bool,
     /// As far as the flip is known; nothing if that is not asked for.
@@ -37,14 +37,14 @@ pub(super) struct Case {
     wants_flip: bool,
 }
 
-impl Case {
+impl ScanItem {
     /// Whether anything is to be found out.
     pub(super) fn is_open(&self) -> bool {
         self.wants_look || self.wants_attack || self.wants_flip
     }
 }
 
-impl Orders {
+impl ScanPlan {
     pub(super) fn new(database: &Database, plan: &Plan, models: Vec<Examined>) -> Result<Self> {
         let mut sizes = Vec::new();
         let mut numbered = Vec::new();
@@ -79,7 +79,7 @@ impl Orders {
         picture: i64,
         label: Option<&str>,
         number: u64,
-    ) -> Result<Vec<Case>> {
+    ) -> Result<Vec<ScanItem>> {
         let models = self.models.iter();
         let cases = models.map(|(examined, model)| {
             let key = Key {
@@ -98,23 +98,23 @@ impl Orders {
         key: Key,
         label: Option<&str>,
         number: u64,
-    ) -> Result<Case> {
+    ) -> Result<ScanItem> {
         let labels = &model.manifest().labels;
         let truth = label.and_then(|label| labels.iter().position(|known| known == label));
         let look = database.look(key, model.classes())?;
         let drawn = self.attack.as_ref();
-        let aim = Aim {
+        let aim = StoredAttack {
             attack: 0,
             label: truth.or(look.map(|look| look.class)).unwrap_or_default(),
             noise: drawn.map_or(0, |(attack, _)| noise(attack, number)),
         };
         let is_represented = |aim| Ok(!self.map || database.is_represented(key, aim)?);
-        let mut case = Case {
+        let mut case = ScanItem {
             key,
             aim,
             truth,
             look,
-            wants_look: look.is_none() || !is_represented(Aim::default())?,
+            wants_look: look.is_none() || !is_represented(StoredAttack::default())?,
             wants_attack: drawn.is_some(),
             bracket: None,
             wants_flip: self.search.is_some(),
@@ -140,7 +140,7 @@ impl Orders {
 /// What is done with a batch by a model, in this order.
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
-    Look,
+    Predict,
     Attack,
     Flip,
 }
@@ -156,20 +156,20 @@ struct Running {
 }
 
 /// Pictures on their way.
-pub(super) struct Batch {
-    items: Vec<Item>,
+pub(super) struct ScanBatch {
+    items: Vec<GatheredItem>,
     model: usize,
     stage: Stage,
     running: Option<Running>,
     pub(super) findings: Findings,
 }
 
-impl Batch {
+impl ScanBatch {
     pub(super) fn new(gathered: Gathered) -> Self {
         Self {
             items: gathered.items,
             model: 0,
-            stage: Stage::Look,
+            stage: Stage::Predict,
             running: None,
             findings: Findings {
                 entries: gathered.entries,
@@ -180,12 +180,12 @@ impl Batch {
 
     /// How many pictures something was left to find out of.
     pub(super) fn open(&self) -> usize {
-        let open = |item: &&Item| item.cases.iter().any(Case::is_open);
+        let open = |item: &&GatheredItem| item.cases.iter().any(ScanItem::is_open);
         self.items.iter().filter(open).count()
     }
 
     /// At the most one pass forward and one back over the pictures. Whether more is to be done.
-    pub(super) fn step(&mut self, orders: &Orders) -> bool {
+    pub(super) fn step(&mut self, orders: &ScanPlan) -> bool {
         let Some((examined, _)) = orders.models.get(self.model) else {
             return false;
         };
@@ -200,7 +200,7 @@ impl Batch {
             return true;
         }
         match self.stage {
-            Stage::Look => {
+            Stage::Predict => {
                 self.look(orders, model);
                 self.stage = Stage::Attack;
             }
@@ -213,21 +213,21 @@ impl Batch {
                 if self.running.is_none() {
                     self.keep_brackets(orders);
                     self.model += 1;
-                    self.stage = Stage::Look;
+                    self.stage = Stage::Predict;
                 }
             }
         }
         true
     }
 
-    fn rows(&self, wants: impl Fn(&Case) -> bool) -> Vec<usize> {
+    fn rows(&self, wants: impl Fn(&ScanItem) -> bool) -> Vec<usize> {
         let items = self.items.iter().enumerate();
         let wanting = items.filter(|(_, item)| wants(&item.cases[self.model]));
         wanting.map(|(row, _)| row).collect()
     }
 
     /// The pictures `[n, 3, h, w]` of those rows.
-    fn tensor(&self, orders: &Orders, model: &Classifier, rows: &[usize]) -> Tensor<4> {
+    fn tensor(&self, orders: &ScanPlan, model: &Classifier, rows: &[usize]) -> Tensor<4> {
         let size = model.manifest().input;
         let place = orders.sizes.iter().position(|&known| known == size);
         let place = place.expect("every model's size is there");
@@ -237,17 +237,17 @@ impl Batch {
         Tensor::from_data(TensorData::new(values, shape), model.device())
     }
 
-    fn look(&mut self, orders: &Orders, model: &Classifier) {
+    fn look(&mut self, orders: &ScanPlan, model: &Classifier) {
         let rows = self.rows(|case| case.wants_look);
         if rows.is_empty() {
             return;
         }
         let features = model.features(self.tensor(orders, model, &rows));
         if orders.map {
-            let aims = vec![Aim::default(); rows.len()];
+            let aims = vec![StoredAttack::default(); rows.len()];
             self.represent(&rows, &aims, model.embed(features.clone()));
         }
-        let fakeness = |seen: &Seen| {
+        let fakeness = |seen: &Prediction| {
             let knows = model
                 .manifest()
                 .labels
@@ -258,7 +258,7 @@ impl Batch {
         let seen = evaluate::seen_in(model.logits_of(features));
         for (row, seen) in rows.into_iter().zip(seen) {
             let case = &mut self.items[row].cases[self.model];
-            let look = Look {
+            let look = StoredPrediction {
                 class: seen.class,
                 confidence: seen.probabilities[seen.class],
                 fakeness: fakeness(&seen),
@@ -269,7 +269,7 @@ impl Batch {
         }
     }
 
-    fn represent(&mut self, rows: &[usize], aims: &[Aim], embedding: Tensor<2>) {
+    fn represent(&mut self, rows: &[usize], aims: &[StoredAttack], embedding: Tensor<2>) {
         let [_, width] = embedding.dims();
         let values = tensor_values(embedding);
         for ((&row, aim), values) in rows.iter().zip(aims).zip(values.chunks_exact(width)) {
@@ -280,14 +280,14 @@ impl Batch {
         }
     }
 
-    fn attack(&self, orders: &Orders, model: &Classifier) -> Option<Running> {
+    fn attack(&self, orders: &ScanPlan, model: &Classifier) -> Option<Running> {
         let (attack, _) = orders.attack.as_ref()?;
         let rows = self.rows(|case| case.wants_attack);
         self.start(orders, model, rows, &[attack.epsilon])
     }
 
     /// Attacks every picture whose bracket is too wide at the ε that narrows it.
-    fn try_radii(&mut self, orders: &Orders, model: &Classifier) -> Option<Running> {
+    fn try_radii(&mut self, orders: &ScanPlan, model: &Classifier) -> Option<Running> {
         let (search, _) = orders.search?;
         let goal = orders.attack.as_ref()?.0.goal;
         let (mut rows, mut radii) = (Vec::new(), Vec::new());
@@ -315,7 +315,7 @@ impl Batch {
 
     fn start(
         &self,
-        orders: &Orders,
+        orders: &ScanPlan,
         model: &Classifier,
         rows: Vec<usize>,
         radii: &[f32],
@@ -338,7 +338,7 @@ impl Batch {
         })
     }
 
-    fn judge(&mut self, orders: &Orders, model: &Classifier, running: Running) {
+    fn judge(&mut self, orders: &ScanPlan, model: &Classifier, running: Running) {
         let Running {
             rows,
             x,
@@ -361,7 +361,7 @@ impl Batch {
             return;
         }
         let case = |row: usize| &self.items[row].cases[self.model];
-        let aims: Vec<Aim> = rows.iter().map(|&row| case(row).aim.of(*number)).collect();
+        let aims: Vec<StoredAttack> = rows.iter().map(|&row| case(row).aim.of(*number)).collect();
         for (index, (&row, seen)) in rows.iter().zip(&judged.seen).enumerate() {
             let hit = Hit {
                 class: seen.class,
@@ -376,7 +376,7 @@ impl Batch {
         }
     }
 
-    fn keep_brackets(&mut self, orders: &Orders) {
+    fn keep_brackets(&mut self, orders: &ScanPlan) {
         let Some((_, attack)) = orders.search else {
             return;
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::plan::MOST_MODELS;
-use super::table::{Attacked, Record, Side, Subject, Table};
+use super::table::{Record, ScanAttackResult, ScannedModel, Side, Table};
 
 impl Table {
     /// This table with what `other` found of the same pictures beside it: its models come after this
@@ -15,14 +15,18 @@ impl Table {
         let more = more.min(other.subjects.len());
         let attack = other.plan.as_ref().and_then(|plan| plan.attack.as_ref());
         let attack = attack.map_or("clean".into(), ToString::to_string);
-        let subjects = other.subjects.iter().take(more).map(|subject| Subject {
-            name: format!("{} ({attack})", subject.name),
-            classes: subject
-                .classes
-                .iter()
-                .map(|&class| classes[class])
-                .collect(),
-        });
+        let subjects = other
+            .subjects
+            .iter()
+            .take(more)
+            .map(|subject| ScannedModel {
+                name: format!("{} ({attack})", subject.name),
+                classes: subject
+                    .classes
+                    .iter()
+                    .map(|&class| classes[class])
+                    .collect(),
+            });
         self.subjects.extend(subjects);
         let found: HashMap<i64, &Record> = other
             .records
@@ -49,7 +53,7 @@ impl Table {
 fn renumbered(side: Side, classes: &[usize]) -> Side {
     Side {
         class: classes[side.class],
-        attacked: side.attacked.map(|attacked| Attacked {
+        attacked: side.attacked.map(|attacked| ScanAttackResult {
             class: classes[attacked.class],
             ..attacked
         }),

@@ -81,7 +81,7 @@ impl Database {
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        question(&self.connection).map_err(|error| schema::trouble(&self.path, &error))
+        question(&self.connection).map_err(|error| schema::explained_error(&self.path, &error))
     }
 
     pub(super) fn one<T>(
@@ -120,7 +120,7 @@ impl Database {
             transaction.commit()?;
             Ok(result)
         };
-        all().map_err(|error| schema::trouble(&self.path, &error))
+        all().map_err(|error| schema::explained_error(&self.path, &error))
     }
 
     /// The model of that content; what it is called is brought up to date.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::import::{self, Source};
+use crate::model::import::{self, ModelSource};
 use crate::model::{Manifest, Weights, numbers_beside};
 
 /// The BLAKE3 hash of some content.
@@ -22,17 +22,17 @@ impl Fingerprint {
     ///
     /// # Errors
     /// [`Error::Model`] without a valid manifest, [`Error::Io`] when a file cannot be read again.
-    pub fn of_model(name: &str, source: &Source) -> Result<Self> {
+    pub fn of_model(name: &str, source: &ModelSource) -> Result<Self> {
         let path = Path::new(name);
         let mut hasher = blake3::Hasher::new();
         match source {
-            Source::Weights(weights) => {
+            ModelSource::Weights(weights) => {
                 let manifest = Manifest::of(weights);
                 let manifest = manifest.map_err(|reason| Error::model(path, reason))?;
                 say(&mut hasher, &manifest);
                 numbers(&mut hasher, weights);
             }
-            Source::Graph(_, manifest) => {
+            ModelSource::Graph(_, manifest) => {
                 say(&mut hasher, manifest);
                 let described = import::described(name).and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::batch::{Case, Orders};
+use super::batch::{ScanItem, ScanPlan};
 use super::database::Database;
 use super::fingerprint::Fingerprint;
 use super::store::EntryRow;
@@ -12,23 +12,23 @@ use crate::data::{Entry, Listing};
 use crate::error::{Error, Result};
 
 /// A picture that can be opened.
-pub(super) struct Item {
-    /// Planes of bytes at each of [`Orders::sizes`]; none if everything is known.
+pub(super) struct GatheredItem {
+    /// Planes of bytes at each of [`ScanPlan::sizes`]; none if everything is known.
     pub(super) planes: Vec<Vec<u8>>,
     /// What is known and what is left to find out, model by model.
-    pub(super) cases: Vec<Case>,
+    pub(super) cases: Vec<ScanItem>,
 }
 
 /// What a stretch of a source holds.
 pub(super) struct Gathered {
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<GatheredItem>,
     pub(super) entries: Vec<EntryRow>,
     /// How many pictures up to here can be opened.
     pub(super) number: u64,
 }
 
 /// A picture on its way.
-struct Sight<'a> {
+struct PendingPicture<'a> {
     entry: &'a Entry,
     content: Fingerprint,
     /// Its number in the database, if it has been there before.
@@ -38,10 +38,10 @@ struct Sight<'a> {
     /// Planes at every size; none before they are asked for.
     planes: Vec<Vec<u8>>,
     original: [u32; 2],
-    cases: Vec<Case>,
+    cases: Vec<ScanItem>,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> PendingPicture<'a> {
     fn new(entry: &'a Entry) -> Result<Self> {
         if entry.path.to_str().is_none() {
             return Err(Error::data(&entry.path, "its name is no Unicode text"));
@@ -100,7 +100,7 @@ impl Gathered {
         &mut self,
         database: &mut Database,
         listing: &Listing,
-        orders: &Orders,
+        orders: &ScanPlan,
         position: usize,
         at_once: usize,
     ) -> Result<bool> {
@@ -108,39 +108,46 @@ impl Gathered {
         let wanted = (at_once - self.items.len()).min(PIECE);
         let entries = &listing.entries[from..];
         let entries = &entries[..wanted.min(entries.len())];
-        let mut sights: Vec<Result<Sight>> = entries.par_iter().map(Sight::new).collect();
-        identify(database, &mut sights, &orders.sizes)?;
-        for sight in sights.iter_mut().flatten() {
-            let label = sight
+        let mut pending: Vec<Result<PendingPicture>> =
+            entries.par_iter().map(PendingPicture::new).collect();
+        identify(database, &mut pending, &orders.sizes)?;
+        for picture in pending.iter_mut().flatten() {
+            let label = picture
                 .entry
                 .label
                 .map(|label| listing.classes[label].as_str());
-            sight.number = self.number;
-            sight.cases = orders.cases(database, sight.picture, label, sight.number)?;
+            picture.number = self.number;
+            picture.cases = orders.cases(database, picture.picture, label, picture.number)?;
             self.number += 1;
         }
-        each(&mut sights, |sight| {
-            let known = !sight.cases.iter().any(Case::is_open);
-            if known || !sight.planes.is_empty() {
+        each(&mut pending, |picture| {
+            let known = !picture.cases.iter().any(ScanItem::is_open);
+            if known || !picture.planes.is_empty() {
                 return Ok(());
             }
-            sight.open(&orders.sizes)
+            picture.open(&orders.sizes)
         });
-        for ((index, sight), entry) in sights.into_iter().enumerate().zip(entries) {
+        for ((index, picture), entry) in pending.into_iter().enumerate().zip(entries) {
             let label = entry.label.map(|label| listing.classes[label].clone());
-            self.add(from + index, &entry.path, label, sight);
+            self.add(from + index, &entry.path, label, picture);
         }
         let ended = from + entries.len() == listing.entries.len();
         Ok(ended || self.items.len() == at_once)
     }
 
-    fn add(&mut self, position: usize, path: &Path, label: Option<String>, sight: Result<Sight>) {
-        let found = sight.map(|sight| {
-            self.items.push(Item {
-                planes: sight.planes,
-                cases: sight.cases,
+    fn add(
+        &mut self,
+        position: usize,
+        path: &Path,
+        label: Option<String>,
+        picture: Result<PendingPicture>,
+    ) {
+        let found = picture.map(|picture| {
+            self.items.push(GatheredItem {
+                planes: picture.planes,
+                cases: picture.cases,
             });
-            (sight.picture, sight.number)
+            (picture.picture, picture.number)
         });
         self.entries.push(EntryRow {
             position,
@@ -154,31 +161,32 @@ impl Gathered {
 /// Numbers the pictures as the database does; those that it does not know are opened first.
 fn identify(
     database: &mut Database,
-    sights: &mut [Result<Sight>],
+    pending: &mut [Result<PendingPicture>],
     sizes: &[[usize; 2]],
 ) -> Result<()> {
-    for sight in sights.iter_mut().flatten() {
-        sight.known = database.picture(sight.content)?;
+    for picture in pending.iter_mut().flatten() {
+        picture.known = database.picture(picture.content)?;
     }
-    each(sights, |sight| match sight.known {
+    each(pending, |picture| match picture.known {
         Some(_) => Ok(()),
-        None => sight.open(sizes),
+        None => picture.open(sizes),
     });
-    let new = sights
+    let new = pending
         .iter()
         .flatten()
-        .filter(|sight| sight.known.is_none());
-    let new: Vec<(Fingerprint, [u32; 2])> =
-        new.map(|sight| (sight.content, sight.original)).collect();
+        .filter(|picture| picture.known.is_none());
+    let new: Vec<(Fingerprint, [u32; 2])> = new
+        .map(|picture| (picture.content, picture.original))
+        .collect();
     let ids = if new.is_empty() {
         Vec::new()
     } else {
         database.add_pictures(&new)?
     };
     let mut ids = ids.into_iter();
-    for sight in sights.iter_mut().flatten() {
-        let id = sight.known.or_else(|| ids.next());
-        sight.picture = id.expect("every new picture got a number");
+    for picture in pending.iter_mut().flatten() {
+        let id = picture.known.or_else(|| ids.next());
+        picture.picture = id.expect("every new picture got a number");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::database::Database;
-use super::store::Aim;
+use super::store::StoredAttack;
 use super::table::Table;
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ impl Database {
             let Some((key, aim)) = table.attacked_as(side, record) else {
                 continue;
             };
-            let Some(clean) = self.halves(key, Aim::default())? else {
+            let Some(clean) = self.halves(key, StoredAttack::default())? else {
                 continue;
             };
             let attacked = self.halves(key, aim)?;

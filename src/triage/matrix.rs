@@ -5,7 +5,7 @@ use super::table::{Record, Table};
 
 /// How many pictures are which and which.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
+pub struct ConfusionMatrix {
     /// What it counts.
     pub title: String,
     /// What its rows differ in.
@@ -25,7 +25,7 @@ pub struct Axis {
     pub parts: Vec<(String, Filter)>,
 }
 
-impl Matrix {
+impl ConfusionMatrix {
     /// Counts records, of each of which it is known in which part of either axis it is, if in any.
     fn of(title: String, [rows, columns]: [Placed; 2]) -> Self {
         let (rows, row_of) = rows;

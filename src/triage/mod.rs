@@ -3,7 +3,7 @@
 //! A [`Scan`] looks at every picture of a source with every model, attacks it and searches the ε at
 //! which it flips; what it finds goes to a [`Database`] under the picture's, the model's and the
 //! attack's fingerprints, so that nothing is computed twice. A [`Table`] is what one scan found, in
-//! memory: a [`Query`] selects and orders it, a [`Matrix`] and a
+//! memory: a [`Query`] selects and orders it, a [`ConfusionMatrix`] and a
 //! [`Histogram`] count it, [`report`] takes it elsewhere.
 
 mod batch;
@@ -26,8 +26,8 @@ mod table;
 pub use database::{Database, ScanRow, has_database_name};
 pub use fingerprint::Fingerprint;
 pub use histogram::Histogram;
-pub use matrix::{Axis, Matrix};
+pub use matrix::{Axis, ConfusionMatrix};
 pub use plan::{Bracket, FlipSearch, Plan};
 pub use query::Query;
-pub use scan::{Examined, Progress, Scan, Step};
-pub use table::{Attacked, Record, Side, Subject, Table};
+pub use scan::{Examined, Progress, Scan, ScanStep};
+pub use table::{Record, ScanAttackResult, ScannedModel, Side, Table};

@@ -48,7 +48,7 @@ pub struct Mapped {
 }
 
 /// What the thread tells.
-pub enum News {
+pub enum ReaderMessage {
     /// What is known now.
     Contents(Contents),
     /// Something could not be done; the database stays open.
@@ -58,38 +58,38 @@ pub enum News {
 }
 
 /// What the window asks for.
-enum Letter {
+enum ReaderReply {
     Choose(Chosen),
     Tag(Vec<i64>, String, bool),
     Save(String, Option<String>),
 }
 
 /// The window's end of an open database; dropping it closes the file.
-pub struct Archive {
+pub struct DatabaseReader {
     path: PathBuf,
     chosen: Chosen,
-    outbox: Sender<Letter>,
-    inbox: Receiver<News>,
+    outbox: Sender<ReaderReply>,
+    inbox: Receiver<ReaderMessage>,
     wake: Arc<dyn Fn() + Send + Sync>,
     maps: (Sender<Result<Mapped>>, Receiver<Result<Mapped>>),
 }
 
-impl Archive {
+impl DatabaseReader {
     /// Opens a database in the background and reads the chosen scans; `wake` is called after news.
     pub fn open(path: &Path, chosen: Chosen, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let waker = wake.clone();
-        let (outbox, letters) = channel();
+        let (outbox, messages) = channel();
         let (news, inbox) = channel();
         let file = path.to_owned();
         std::thread::spawn(move || {
-            let tell = |told: News| {
+            let tell = |told: ReaderMessage| {
                 let heard = news.send(told).is_ok();
                 waker();
                 heard
             };
-            if let Err(error) = serve(&file, chosen, &letters, &tell) {
-                tell(News::Closed(error));
+            if let Err(error) = serve(&file, chosen, &messages, &tell) {
+                tell(ReaderMessage::Closed(error));
             }
         });
         Self {
@@ -126,7 +126,7 @@ impl Archive {
     }
 
     /// What the thread has told since the last call.
-    pub fn news(&self) -> Vec<News> {
+    pub fn news(&self) -> Vec<ReaderMessage> {
         self.inbox.try_iter().collect()
     }
 
@@ -134,23 +134,23 @@ impl Archive {
     pub fn choose(&mut self, chosen: Chosen) {
         if chosen != self.chosen {
             self.chosen = chosen;
-            self.send(Letter::Choose(chosen));
+            self.send(ReaderReply::Choose(chosen));
         }
     }
 
     /// Puts a tag on pictures, or takes it off.
     pub fn tag(&self, pictures: Vec<i64>, tag: &str, on: bool) {
-        self.send(Letter::Tag(pictures, tag.into(), on));
+        self.send(ReaderReply::Tag(pictures, tag.into(), on));
     }
 
     /// Saves a query under a name, or without one forgets the name.
     pub fn save_view(&self, name: &str, query: Option<&str>) {
-        self.send(Letter::Save(name.into(), query.map(str::to_owned)));
+        self.send(ReaderReply::Save(name.into(), query.map(str::to_owned)));
     }
 
-    fn send(&self, letter: Letter) {
+    fn send(&self, message: ReaderReply) {
         // A thread that is gone has said why.
-        let _ = self.outbox.send(letter);
+        let _ = self.outbox.send(message);
     }
 }
 
@@ -159,36 +159,36 @@ impl Archive {
 fn serve(
     path: &Path,
     chosen: Chosen,
-    letters: &Receiver<Letter>,
-    tell: &dyn Fn(News) -> bool,
+    messages: &Receiver<ReaderReply>,
+    tell: &dyn Fn(ReaderMessage) -> bool,
 ) -> Result<()> {
-    let mut desk = Desk {
+    let mut thread = ReaderThread {
         database: Database::open(path)?,
         contents: Contents::default(),
         chosen,
         own: Table::default(),
         other: None,
     };
-    desk.contents.views = desk.database.views()?;
-    desk.read()?;
-    let mut heard = tell(News::Contents(desk.contents.clone()));
+    thread.contents.views = thread.database.views()?;
+    thread.read()?;
+    let mut heard = tell(ReaderMessage::Contents(thread.contents.clone()));
     while heard {
-        let letter = match letters.recv_timeout(EVERY) {
-            Ok(letter) => Some(letter),
+        let message = match messages.recv_timeout(EVERY) {
+            Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        heard = match desk.answer(letter) {
-            Ok(true) => tell(News::Contents(desk.contents.clone())),
+        heard = match thread.answer(message) {
+            Ok(true) => tell(ReaderMessage::Contents(thread.contents.clone())),
             Ok(false) => true,
-            Err(error) => tell(News::Trouble(error)),
+            Err(error) => tell(ReaderMessage::Trouble(error)),
         };
     }
     Ok(())
 }
 
 /// An open database with what was read of it.
-struct Desk {
+struct ReaderThread {
     database: Database,
     contents: Contents,
     chosen: Chosen,
@@ -197,19 +197,19 @@ struct Desk {
     other: Option<Table>,
 }
 
-impl Desk {
+impl ReaderThread {
     /// Does what a letter asks, or without one looks for news. Whether the contents are others now.
-    fn answer(&mut self, letter: Option<Letter>) -> Result<bool> {
-        match letter {
-            Some(Letter::Choose(chosen)) => {
+    fn answer(&mut self, message: Option<ReaderReply>) -> Result<bool> {
+        match message {
+            Some(ReaderReply::Choose(chosen)) => {
                 self.chosen = chosen;
                 self.read()?;
             }
-            Some(Letter::Tag(pictures, tag, on)) => {
+            Some(ReaderReply::Tag(pictures, tag, on)) => {
                 self.database.tag(&pictures, &tag, on)?;
                 self.extend()?;
             }
-            Some(Letter::Save(name, query)) => {
+            Some(ReaderReply::Save(name, query)) => {
                 self.database.save_view(&name, query.as_deref())?;
                 self.contents.views = self.database.views()?;
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
-use super::batch::{Batch, Orders};
+use super::batch::{ScanBatch, ScanPlan};
 use super::database::Database;
 use super::fingerprint::Fingerprint;
 use super::gather::Gathered;
@@ -41,7 +41,7 @@ impl Examined {
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ScanStep {
     /// Within a batch; a scan dropped here does that batch again.
     Working,
     /// A batch is in the database.
@@ -88,13 +88,13 @@ pub struct Scan {
     database: Database,
     id: i64,
     listing: Listing,
-    orders: Orders,
+    orders: ScanPlan,
     tolerance: f32,
     at_once: usize,
     /// Pictures so far that can be opened.
     number: u64,
     gathered: Option<Gathered>,
-    batch: Option<Batch>,
+    batch: Option<ScanBatch>,
     progress: Progress,
 }
 
@@ -119,7 +119,7 @@ impl Scan {
             .collect();
         plan.validate(&classes)?;
         let listing = Listing::open(&plan.source, Split::Test)?;
-        let orders = Orders::new(&database, plan, models)?;
+        let orders = ScanPlan::new(&database, plan, models)?;
         let ids: Vec<i64> = orders.models.iter().map(|(_, id)| *id).collect();
         let total = listing.entries.len();
         Ok(Self {
@@ -168,28 +168,28 @@ impl Scan {
     ///
     /// # Errors
     /// Those of the database; pictures that cannot be opened are noted there and passed over.
-    pub fn step(&mut self) -> Result<Step> {
+    pub fn step(&mut self) -> Result<ScanStep> {
         let begun = Instant::now();
         let Some(batch) = &mut self.batch else {
             if self.progress.done == self.progress.total {
                 self.database.finish(self.id)?;
-                return Ok(Step::Finished);
+                return Ok(ScanStep::Finished);
             }
             let Some(gathered) = self.gather(begun)? else {
-                return Ok(Step::Working);
+                return Ok(ScanStep::Working);
             };
             self.number = gathered.number;
-            let batch = Batch::new(gathered);
+            let batch = ScanBatch::new(gathered);
             if batch.open() > 0 {
                 self.progress.worked += begun.elapsed();
             }
             self.batch = Some(batch);
-            return Ok(Step::Working);
+            return Ok(ScanStep::Working);
         };
         let open = batch.open();
         if open > 0 && batch.step(&self.orders) {
             self.progress.worked += begun.elapsed();
-            return Ok(Step::Working);
+            return Ok(ScanStep::Working);
         }
         self.database
             .store(self.id, self.tolerance, &batch.findings)?;
@@ -199,7 +199,7 @@ impl Scan {
         self.progress.broken += entries.len() - sound;
         self.progress.known += sound - open;
         self.batch = None;
-        Ok(Step::Stored)
+        Ok(ScanStep::Stored)
     }
 
     /// Reads on for a moment; the pictures of the next batch, once all are there.

@@ -29,7 +29,7 @@ const CHECK: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An error of the library about a file.
-pub(super) fn trouble(path: &Path, error: &rusqlite::Error) -> Error {
+pub(super) fn explained_error(path: &Path, error: &rusqlite::Error) -> Error {
     Error::data(path, format!("the database says: {error}"))
 }
 
@@ -54,7 +54,7 @@ fn open_as(path: &Path, steps: &[&str]) -> Result<Connection> {
         return Err(Error::data(path, "it is no database of scanned pictures"));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let explain = |error: rusqlite::Error| trouble(path, &error);
+    let explain = |error: rusqlite::Error| explained_error(path, &error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
     guard(&connection).map_err(explain)?;
     let version = check(&mut connection, path, steps)?;
@@ -83,7 +83,7 @@ fn guard(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Whether the file is one of ours, whole, and of which version.
 fn check(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<usize> {
-    let explain = |error: rusqlite::Error| trouble(path, &error);
+    let explain = |error: rusqlite::Error| explained_error(path, &error);
     let number = |name: &str| -> Result<i32> {
         let value = connection.pragma_query_value(None, name, |row| row.get(0));
         value.map_err(explain)

@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// What a model says of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Look {
+pub(super) struct StoredPrediction {
     pub(super) class: usize,
     /// Its probability.
     pub(super) confidence: f32,
@@ -20,7 +20,7 @@ pub(super) struct Look {
 
 /// What the result of an attack depends on besides the picture's content and the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Aim {
+pub(super) struct StoredAttack {
     /// Of the attack, in the database.
     pub(super) attack: i64,
     /// The class to leave, as the model counts.
@@ -29,7 +29,7 @@ pub(super) struct Aim {
     pub(super) noise: u64,
 }
 
-impl Aim {
+impl StoredAttack {
     /// The same with another attack.
     pub(super) fn of(self, attack: i64) -> Self {
         Self { attack, ..self }
@@ -64,17 +64,17 @@ pub(super) struct EntryRow {
 /// What a batch found, to be kept as a whole.
 #[derive(Default)]
 pub(super) struct Findings {
-    pub(super) looks: Vec<(Key, Look)>,
-    pub(super) hits: Vec<(Key, Aim, Hit)>,
-    pub(super) brackets: Vec<(Key, Aim, Bracket)>,
-    pub(super) representations: Vec<(Key, Aim, Vec<f32>)>,
+    pub(super) looks: Vec<(Key, StoredPrediction)>,
+    pub(super) hits: Vec<(Key, StoredAttack, Hit)>,
+    pub(super) brackets: Vec<(Key, StoredAttack, Bracket)>,
+    pub(super) representations: Vec<(Key, StoredAttack, Vec<f32>)>,
     pub(super) entries: Vec<EntryRow>,
 }
 
 /// The SQL that reads the result of an attack; parameters are those of [`aimed`].
 const AIMED: &str = "picture = ? AND model = ? AND attack = ? AND label = ? AND noise = ?";
 
-fn aimed(key: Key, aim: Aim) -> [i64; 5] {
+fn aimed(key: Key, aim: StoredAttack) -> [i64; 5] {
     let (label, noise) = (aim.label as i64, aim.noise as i64);
     [key.picture, key.model, aim.attack, label, noise]
 }
@@ -100,10 +100,10 @@ impl Database {
     }
 
     /// What the model said of the picture, if it is one of its `classes`.
-    pub(super) fn look(&self, key: Key, classes: usize) -> Result<Option<Look>> {
+    pub(super) fn look(&self, key: Key, classes: usize) -> Result<Option<StoredPrediction>> {
         let sql = "SELECT class, confidence, fakeness FROM looks WHERE picture = ? AND model = ?";
         let look = self.one(sql, [key.picture, key.model], |row| {
-            Ok(Look {
+            Ok(StoredPrediction {
                 class: row.get(0)?,
                 confidence: row.get(1)?,
                 fakeness: row.get(2)?,
@@ -113,7 +113,7 @@ impl Database {
     }
 
     /// What the attack did, if that led to one of the model's `classes`.
-    pub(super) fn hit(&self, key: Key, aim: Aim, classes: usize) -> Result<Option<Hit>> {
+    pub(super) fn hit(&self, key: Key, aim: StoredAttack, classes: usize) -> Result<Option<Hit>> {
         let sql = format!("SELECT class, confidence, linf, l2 FROM attacked WHERE {AIMED}");
         let hit = self.one(&sql, aimed(key, aim), |row| {
             Ok(Hit {
@@ -127,14 +127,14 @@ impl Database {
     }
 
     /// Whether the representation is kept of the picture, or of what an attack made of it.
-    pub(super) fn is_represented(&self, key: Key, aim: Aim) -> Result<bool> {
+    pub(super) fn is_represented(&self, key: Key, aim: StoredAttack) -> Result<bool> {
         let sql = format!("SELECT 1 FROM representations WHERE {AIMED}");
         let found = self.one(&sql, aimed(key, aim), |_| Ok(()))?;
         Ok(found.is_some())
     }
 
     /// The representation of a picture, or of what an attack made of it, if all of it are numbers.
-    pub(super) fn halves(&self, key: Key, aim: Aim) -> Result<Option<Vec<f32>>> {
+    pub(super) fn halves(&self, key: Key, aim: StoredAttack) -> Result<Option<Vec<f32>>> {
         let sql = format!("SELECT halves FROM representations WHERE {AIMED}");
         let bytes: Option<Vec<u8>> = self.one(&sql, aimed(key, aim), |row| row.get(0))?;
         let values = bytes.map(|bytes| -> Vec<f32> {
@@ -149,7 +149,7 @@ impl Database {
     }
 
     /// Between which ε the picture flips, as far as that is known.
-    pub(super) fn bracket(&self, key: Key, aim: Aim) -> Result<Option<Bracket>> {
+    pub(super) fn bracket(&self, key: Key, aim: StoredAttack) -> Result<Option<Bracket>> {
         let sql = format!("SELECT low, high FROM flips WHERE {AIMED}");
         self.one(&sql, aimed(key, aim), |row| {
             Ok(Bracket {
@@ -173,7 +173,7 @@ fn results(transaction: &Transaction, found: &Findings) -> rusqlite::Result<()> 
     let mut add =
         transaction.prepare_cached("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?)")?;
     for (key, look) in &found.looks {
-        let Look {
+        let StoredPrediction {
             class,
             confidence,
             fakeness,
@@ -227,9 +227,9 @@ fn entries(transaction: &Transaction, scan: i64, found: &Findings) -> rusqlite::
     let sql = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)";
     let mut add = transaction.prepare_cached(sql)?;
     for entry in &found.entries {
-        let (picture, number, trouble) = match &entry.found {
+        let (picture, number, reason) = match &entry.found {
             Ok((picture, number)) => (Some(picture), Some(*number as i64), None),
-            Err(trouble) => (None, None, Some(trouble)),
+            Err(reason) => (None, None, Some(reason)),
         };
         add.execute(params![
             scan,
@@ -238,7 +238,7 @@ fn entries(transaction: &Transaction, scan: i64, found: &Findings) -> rusqlite::
             entry.label,
             picture,
             number,
-            trouble
+            reason
         ])?;
     }
     Ok(())

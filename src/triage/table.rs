@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::database::Database;
 use super::plan::{Bracket, Plan, family, noise};
-use super::store::{Aim, Key};
+use super::store::{Key, StoredAttack};
 use crate::error::{Error, Result};
 
 /// Most classes of a model.
@@ -16,19 +16,19 @@ pub struct Table {
     /// What the scan was to find out.
     pub plan: Option<Plan>,
     /// The models, in the plan's order.
-    pub subjects: Vec<Subject>,
+    pub subjects: Vec<ScannedModel>,
     /// All classes of the models, and those of the source that no model knows.
     pub classes: Vec<String>,
     /// The pictures that could be opened, in the source's order.
     pub records: Vec<Record>,
     /// Paths of those that could not, and why.
     pub broken: Vec<(String, String)>,
-    pub(super) origin: Origin,
+    pub(super) origin: TableOrigin,
 }
 
 /// Where in the database a table comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Origin {
+pub(super) struct TableOrigin {
     scan: i64,
     /// Pictures of the source.
     total: usize,
@@ -43,7 +43,7 @@ pub(super) struct Origin {
 
 /// A model of a table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Subject {
+pub struct ScannedModel {
     /// What a person calls it.
     pub name: String,
     /// Its classes, as numbers of [`Table::classes`].
@@ -79,14 +79,14 @@ pub struct Side {
     /// Probability of “fake”, of models that know it.
     pub fakeness: Option<f32>,
     /// What the attack did.
-    pub attacked: Option<Attacked>,
+    pub attacked: Option<ScanAttackResult>,
     /// Between which ε it flips.
     pub flip: Option<Bracket>,
 }
 
 /// What an attack did to a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Attacked {
+pub struct ScanAttackResult {
     /// The class predicted by a fresh look.
     pub class: usize,
     /// Its probability.
@@ -110,10 +110,10 @@ impl Database {
         let found = self.scans()?.into_iter().find(|row| row.id == scan);
         let row = found.ok_or_else(|| Error::data(self.path(), "it has no such scan"))?;
         let mut table = Table {
-            origin: Origin {
+            origin: TableOrigin {
                 scan,
                 total: row.total,
-                ..Origin::default()
+                ..TableOrigin::default()
             },
             ..Table::default()
         };
@@ -121,7 +121,7 @@ impl Database {
             let (name, labels) = self.named(model)?;
             let classes = labels.into_iter().map(|label| table.number(label));
             let classes = classes.collect();
-            table.subjects.push(Subject { name, classes });
+            table.subjects.push(ScannedModel { name, classes });
             table.origin.models.push(model);
         }
         if let Some(attack) = &row.plan.attack {
@@ -145,15 +145,15 @@ impl Database {
                 path: row.get(0)?,
                 label: row.get(1)?,
                 found: row.get::<_, Option<i64>>(2)?.zip(row.get(3)?),
-                trouble: row.get(4)?,
+                reason: row.get(4)?,
             })
         })?;
         table.origin.entries += entries.len();
         for entry in entries {
             let truth = entry.label.map(|label| table.number(label));
             let Some((picture, number)) = entry.found else {
-                let trouble = entry.trouble.unwrap_or_default();
-                table.broken.push((entry.path, trouble));
+                let reason = entry.reason.unwrap_or_default();
+                table.broken.push((entry.path, reason));
                 continue;
             };
             let sides = (0..table.subjects.len())
@@ -213,14 +213,14 @@ impl Database {
             return Ok(Some(side));
         };
         let label = label.unwrap_or(look.class);
-        let aim = Aim {
+        let aim = StoredAttack {
             attack: table.origin.attack,
             label,
             noise: noise(attack, number),
         };
         let reached = |class| attack.goal.is_reached(label, class);
         let hit = self.hit(key, aim, subject.classes.len())?;
-        side.attacked = hit.map(|hit| Attacked {
+        side.attacked = hit.map(|hit| ScanAttackResult {
             class: subject.classes[hit.class],
             confidence: hit.confidence,
             right: right(hit.class),
@@ -250,7 +250,7 @@ struct Entry {
     path: String,
     label: Option<String>,
     found: Option<(i64, u64)>,
-    trouble: Option<String>,
+    reason: Option<String>,
 }
 
 impl Table {
@@ -268,12 +268,12 @@ impl Table {
     }
 
     /// The letter of a model in queries.
-    pub fn letter(side: usize) -> char {
+    pub fn model_label(side: usize) -> char {
         (b'a' + side as u8) as char
     }
 
     /// Under what the attack of a model on a picture was kept, if there was one.
-    pub(super) fn attacked_as(&self, side: usize, record: &Record) -> Option<(Key, Aim)> {
+    pub(super) fn attacked_as(&self, side: usize, record: &Record) -> Option<(Key, StoredAttack)> {
         let subject = &self.subjects[side];
         let known = |class: usize| subject.classes.iter().position(|&known| known == class);
         let predicted = record.sides[side]?.class;
@@ -282,7 +282,7 @@ impl Table {
             model: *self.origin.models.get(side)?,
         };
         let attack = self.plan.as_ref().and_then(|plan| plan.attack.as_ref());
-        let aim = Aim {
+        let aim = StoredAttack {
             attack: self.origin.attack,
             label: record.truth.and_then(known).or(known(predicted))?,
             noise: attack.map_or(0, |attack| noise(attack, record.number)),

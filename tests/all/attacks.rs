@@ -4,7 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use epsiloscope::attack::{Attack, AttackRun, Ball, Goal, Norm};
 use epsiloscope::evaluate::predict;
-use epsiloscope::model::{Classifier, Cut, Network, ResNet, Weights};
+use epsiloscope::model::{Classifier, FeatureLayer, Network, ResNet, Weights};
 
 use crate::common::{
     bits, check_inside, largest_difference, message, random_pictures, tiny_classifier,
@@ -226,7 +226,7 @@ fn check_inert(mut network: ResNet) {
     let before = all(&mut network);
     for seed in 0..100 {
         let x = random_pictures(2, 8, seed).autodiff().require_grad();
-        let logits = network.logits(network.embed(network.features(x.clone(), Cut::LAST)));
+        let logits = network.logits(network.embed(network.features(x.clone(), FeatureLayer::LAST)));
         let gradient = x.grad_remove(&mut logits.square().sum().backward());
         assert!(
             values(gradient.expect("a gradient"))

@@ -9,8 +9,8 @@ use epsiloscope::attribution::{
     Method, Occlusion, PartitionShap, Rule, Score, Target, box_blur, explain, gauss_legendre, gini,
     randomised, spearman, ssim, trapezoid,
 };
-use epsiloscope::model::import::Source;
-use epsiloscope::model::{Classifier, Cut, Network, zoo};
+use epsiloscope::model::import::ModelSource;
+use epsiloscope::model::{Classifier, FeatureLayer, Network, zoo};
 
 use crate::common::{largest_difference, message, tiny_classifier, tiny_manifest, values};
 
@@ -24,7 +24,7 @@ struct Sum {
 }
 
 impl Network for Sum {
-    fn features(&self, x: Tensor<4>, _: Cut) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, _: FeatureLayer) -> Tensor<4> {
         x
     }
 
@@ -284,8 +284,8 @@ fn curves_meet_at_the_picture() {
 fn randomising_goes_from_the_output_down() {
     let weights = zoo::weights("cifar10-robust", &Device::flex()).expect("a bundled model");
     let changed = |stage| -> Vec<String> {
-        let source = Source::Weights(weights.clone());
-        let Source::Weights(random) = randomised(&source, stage) else {
+        let source = ModelSource::Weights(weights.clone());
+        let ModelSource::Weights(random) = randomised(&source, stage) else {
             panic!("weights stay weights")
         };
         let tensors = weights.tensors.iter();
@@ -309,16 +309,16 @@ fn graphs_are_randomised_from_the_output_down_too() {
     let device = Device::flex();
     let path = Path::new("tests/fixtures/foreign/onnx_resnet.onnx");
     let source = zoo::source(&path.to_string_lossy(), &device).expect("a fixture");
-    let open = |source: &Source| zoo::classifier(source, path, &device).expect("a classifier");
+    let open = |source: &ModelSource| zoo::classifier(source, path, &device).expect("a classifier");
     let own = open(&source);
     let [h, w] = own.manifest().input;
     let x = Tensor::from_data(
         TensorData::new(vec![0.4_f32; 3 * h * w], [1, 3, h, w]),
         &device,
     );
-    let middle = Cut {
+    let middle = FeatureLayer {
         stage: Some(1),
-        ..Cut::LAST
+        ..FeatureLayer::LAST
     };
     let seen = |model: &Classifier| {
         [

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use epsiloscope::data::random::noise_rng;
 use epsiloscope::error::Result;
-use epsiloscope::model::import::{self, Source};
+use epsiloscope::model::import::{self, ModelSource};
 use epsiloscope::model::zoo;
 use rand::{Rng, RngExt};
 use tempfile::tempdir;
@@ -38,7 +38,7 @@ fn fixtures(extensions: &[&str]) -> Vec<PathBuf> {
 fn open(path: &Path) -> Result<()> {
     let device = Device::flex();
     let source = import::open(path, &device)?;
-    if let Source::Weights(_) = &source {
+    if let ModelSource::Weights(_) = &source {
         zoo::classifier(&source, path, &device)?;
     }
     Ok(())

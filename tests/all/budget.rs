@@ -1,18 +1,18 @@
 //! How many pictures models take at once, and what failures mean.
 
-use epsiloscope::compute::Trouble;
-use epsiloscope::model::Budget;
+use epsiloscope::compute::DeviceFailure;
+use epsiloscope::model::BatchSize;
 
 #[test]
 fn chunks_are_short_steps() {
-    assert_eq!(Budget::new([32, 32], true).at_once(), 8);
-    assert_eq!(Budget::new([224, 224], true).at_once(), 1);
+    assert_eq!(BatchSize::new([32, 32], true).at_once(), 8);
+    assert_eq!(BatchSize::new([224, 224], true).at_once(), 1);
     assert!(
-        Budget::new([224, 224], false).at_once() > 1,
+        BatchSize::new([224, 224], false).at_once() > 1,
         "a GPU takes more"
     );
     assert_eq!(
-        Budget::new([8, 8], false).at_once(),
+        BatchSize::new([8, 8], false).at_once(),
         64,
         "more gain nothing"
     );
@@ -20,7 +20,7 @@ fn chunks_are_short_steps() {
 
 #[test]
 fn chunks_fit_into_the_memory_there_is() {
-    let budget = Budget::new([32, 32], true);
+    let budget = BatchSize::new([32, 32], true);
     budget.note(1 << 20);
     assert_eq!(budget.at_once(), 8, "a megabyte a picture fits everywhere");
     let free = budget.free().expect("it was looked up");
@@ -37,33 +37,33 @@ fn chunks_fit_into_the_memory_there_is() {
 
 #[test]
 fn what_did_not_fit_is_halved_down_to_one() {
-    let budget = Budget::new([32, 32], true);
+    let budget = BatchSize::new([32, 32], true);
     let left: Vec<(bool, usize)> = (0..4).map(|_| (budget.halve(), budget.at_once())).collect();
     assert_eq!(left, [(true, 4), (true, 2), (true, 1), (false, 1)]);
 }
 
 #[test]
 fn failures_are_told_apart_by_what_burn_and_wgpu_say() {
-    for (message, trouble) in [
+    for (message, problem) in [
         (
             "out of device memory allocating 99 bytes\nbacktrace",
-            Trouble::Memory,
+            DeviceFailure::Memory,
         ),
-        ("wgpu error: Out of Memory", Trouble::Memory),
+        ("wgpu error: Out of Memory", DeviceFailure::Memory),
         (
             "An out-of-memory error happened during launch",
-            Trouble::Memory,
+            DeviceFailure::Memory,
         ),
         (
             "The device is poisoned\nCaused by:\n  Unknown: reset",
-            Trouble::Device,
+            DeviceFailure::Device,
         ),
         (
             "wgpu error: Validation Error: Device is lost",
-            Trouble::Device,
+            DeviceFailure::Device,
         ),
-        ("index out of bounds", Trouble::Other),
+        ("index out of bounds", DeviceFailure::Other),
     ] {
-        assert_eq!(Trouble::of(message), trouble, "{message}");
+        assert_eq!(DeviceFailure::of(message), problem, "{message}");
     }
 }

@@ -12,7 +12,9 @@ use epsiloscope::error::Result;
 use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
 };
-use epsiloscope::train::{Architecture, Interrupt, Outcome, Schedule, ScheduleKind, TrainConfig};
+use epsiloscope::train::{
+    Interrupt, Outcome, Schedule, ScheduleKind, TrainArchitecture, TrainConfig,
+};
 use image::{Rgb, RgbImage};
 use proptest::test_runner::{Config, RngSeed};
 use rand::RngExt;
@@ -193,7 +195,7 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
     TrainConfig {
         name: "tiny".into(),
         data: data.into(),
-        architecture: Architecture {
+        architecture: TrainArchitecture {
             stem,
             block,
             widths,

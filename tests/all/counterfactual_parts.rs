@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::counterfactual::{Counterfactual, Generator, one_hot, otsu, overlap, translate};
 use epsiloscope::data::samples::synthetic_cracks::wall;
 use epsiloscope::model::{
-    CRITIC, Manifest, Normalizer, Parameters, Precision, Role, UNet, UNetConfig, Visitor, Weights,
+    DISCRIMINATOR, Manifest, Normalizer, Parameters, Precision, Role, UNet, UNetConfig, Visitor,
+    Weights,
 };
 use epsiloscope::train::counterfactual::losses;
 use rand::RngExt;
@@ -123,10 +124,10 @@ fn network() -> UNet {
     network
 }
 
-/// A file with a critic of two classes and “fake”, and a generator.
+/// A file with a discriminator of two classes and “fake”, and a generator.
 fn file() -> Weights {
     let mut weights = Weights::default();
-    weights.add_under(CRITIC, Weights::of(&mut tiny_network(3, 1)).tensors);
+    weights.add_under(DISCRIMINATOR, Weights::of(&mut tiny_network(3, 1)).tensors);
     Generator::attach(&mut network(), &mut weights);
     tiny_manifest(3).attach(&mut weights);
     weights
@@ -167,7 +168,7 @@ fn a_zero_last_layer_changes_nothing_and_classes_matter_otherwise() {
 }
 
 #[test]
-fn a_file_holds_both_and_its_critic_is_an_ordinary_classifier() {
+fn a_file_holds_both_and_its_discriminator_is_an_ordinary_classifier() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("pair.safetensors");
     file().write(&path, Precision::Single).expect("written");
@@ -175,7 +176,7 @@ fn a_file_holds_both_and_its_critic_is_an_ordinary_classifier() {
     assert_eq!(weights, file());
     let pair = open(&weights).unwrap_or_else(|error| panic!("{error}"));
     let x = tensor(&[0.3; 3 * 64], [1, 3, 8, 8]);
-    let all = values(pair.critic.logits(x.clone()));
+    let all = values(pair.discriminator.logits(x.clone()));
     let classes = Counterfactual::classes_only(&weights, &path, &Device::flex());
     let classes = classes.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(classes.classes(), 2);

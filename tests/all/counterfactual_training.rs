@@ -1,4 +1,4 @@
-//! Whole trainings of a critic and its generator on made-up walls: what they are worth, when they
+//! Whole trainings of a discriminator and its generator on made-up walls: what they are worth, when they
 //! refuse, and that they go on where they stopped.
 
 use std::fs;
@@ -15,7 +15,8 @@ use epsiloscope::error::Result;
 use epsiloscope::evaluate::predict;
 use epsiloscope::model::Weights;
 use epsiloscope::train::counterfactual::{
-    Checkpoint, CounterfactualConfig, LossWeights, Position, judge, train_counterfactual,
+    CounterfactualCheckpoint, CounterfactualConfig, CounterfactualPosition, LossWeights, judge,
+    train_counterfactual,
 };
 use epsiloscope::train::{Interrupt, Outcome, Schedule, ScheduleKind};
 use tempfile::{TempDir, tempdir};
@@ -27,11 +28,11 @@ pub(crate) const SIDE: u32 = 32;
 /// Small networks, few epochs, and changes that cost little: a crack is soon mended.
 fn toy(data: &Path) -> CounterfactualConfig {
     let usual = CounterfactualConfig::textures(data.into());
-    let mut critic = usual.critic.clone();
-    (critic.widths, critic.blocks) = (vec![8, 16], vec![1, 1]);
+    let mut discriminator = usual.discriminator.clone();
+    (discriminator.widths, discriminator.blocks) = (vec![8, 16], vec![1, 1]);
     let epochs = 15;
     CounterfactualConfig {
-        critic,
+        discriminator,
         width: 8,
         levels: 2,
         input: [SIDE as usize; 2],
@@ -83,7 +84,7 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
     run(&config, &out, false, false).unwrap_or_else(|error| panic!("{error}"));
     let model = opened(&out);
     let test = Dataset::open(folder.path(), Split::Test, config.input).expect("walls");
-    let judged = judge(&model.critic, &model.generator, &test);
+    let judged = judge(&model.discriminator, &model.generator, &test);
     assert!(judged.balanced_accuracy > 0.75, "{judged:?}");
 
     let (mut flipped, mut found, mut chance, mut count) = (0.0, 0.0, 0.0, 0.0);
@@ -100,7 +101,7 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
         let truth = seen(&mask, Crop::default(), config.input);
         let x = test.tensor(&[index], &Device::flex());
         let made = model.generator.translate(x.clone(), &[0]).picture;
-        flipped += f32::from(u8::from(predict(&model.critic, made.clone()) == [0]));
+        flipped += f32::from(u8::from(predict(&model.discriminator, made.clone()) == [0]));
         let changes = values(change(x, made));
         let threshold = otsu(&changes);
         let mask: Vec<bool> = changes.iter().map(|&value| value > threshold).collect();
@@ -116,7 +117,7 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
     let [flipped, found, chance] = [flipped, found, chance].map(|sum: f32| sum / count);
     assert!(
         flipped > 0.6,
-        "{flipped} of the cracks are mended to the critic's eye"
+        "{flipped} of the cracks are mended to the discriminator's eye"
     );
     assert!(
         found > 0.2 && found > 2.5 * chance,
@@ -149,13 +150,14 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     let began = Instant::now();
     run(&config, &whole, false, false).unwrap_or_else(|error| panic!("{error}"));
     let an_epoch = began.elapsed() / 5;
-    let mut caught = Position::default();
+    let mut caught = CounterfactualPosition::default();
     // Where it is caught is up to the machine: a few tries, until both networks have begun to learn.
     for attempt in 1..8 {
         let out = folder.path().join(format!("attempt {attempt}"));
         let outcome = train_for_a_while(&config, &out, an_epoch.mul_f64(0.4 * f64::from(attempt)));
         if let Outcome::Interrupted(path) = outcome {
-            let checkpoint = Checkpoint::read(&path).unwrap_or_else(|error| panic!("{error}"));
+            let checkpoint =
+                CounterfactualCheckpoint::read(&path).unwrap_or_else(|error| panic!("{error}"));
             caught = checkpoint.position().clone();
             run(&config, &out, true, false).unwrap_or_else(|error| panic!("{error}"));
         }
@@ -170,7 +172,9 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     assert!(caught.step > 0, "it was never caught inside an epoch");
     let lines = fs::read_to_string(whole.join("metrics.csv")).expect("metrics");
     assert_eq!(lines.lines().count(), 6);
-    assert!(lines.starts_with("epoch,rate,critic_real,critic_fake,fool,cycle,identity,sparsity"));
+    assert!(lines.starts_with(
+        "epoch,rate,discriminator_real,discriminator_fake,fool,cycle,identity,sparsity"
+    ));
     assert!(whole.join("sheet-003.png").exists());
 }
 

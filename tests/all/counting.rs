@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use epsiloscope::compute::scheduler::{Engine, Failure, Step, Worker};
+use epsiloscope::compute::scheduler::{Failure, Scheduler, Step, Worker};
 
 /// Longer than anything here takes, however busy the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ pub(crate) enum Event {
 pub(crate) use Event::{Started, Stepping};
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum News {
+pub(crate) enum Message {
     /// Of this request so many steps are left.
     Left(i64, i64),
     Failed(String),
@@ -51,7 +51,7 @@ impl Worker for Counter {
     /// Tens are the urgency.
     type Lane = u32;
     type Request = i64;
-    type News = News;
+    type Message = Message;
     type Job = Job;
 
     fn urgency(lane: &u32, _: &Self::Job) -> u8 {
@@ -68,23 +68,23 @@ impl Worker for Counter {
         }
     }
 
-    fn step(&mut self, job: &mut Job) -> Step<News> {
+    fn step(&mut self, job: &mut Job) -> Step<Message> {
         let _ = self.events.send(Stepping(job.lane, job.request));
         // Once the test has let go of the other end, steps run by themselves.
         let _ = self.leave.recv();
         assert!(job.request > 0, "bad step {}", job.request);
         job.left -= 1;
         Step {
-            news: Some(News::Left(job.request, job.left)),
+            news: Some(Message::Left(job.request, job.left)),
             done: job.left == 0,
         }
     }
 
-    fn failed(&mut self, &request: &i64, message: String) -> Failure<News> {
+    fn failed(&mut self, &request: &i64, message: String) -> Failure<Message> {
         let again = request == SECOND_CHANCE && self.chances > 0;
         self.chances -= u32::from(again);
         Failure {
-            news: News::Failed(message),
+            news: Message::Failed(message),
             again,
         }
     }
@@ -102,7 +102,7 @@ pub(crate) struct Bench {
     pub(crate) events: Receiver<Event>,
     pub(crate) gone: Arc<AtomicBool>,
     pub(crate) woken: Arc<AtomicUsize>,
-    pub(crate) engine: Engine<Counter>,
+    pub(crate) engine: Scheduler<Counter>,
 }
 
 impl Bench {
@@ -123,7 +123,7 @@ impl Bench {
         let wake = move || {
             its_woken.fetch_add(1, Ordering::SeqCst);
         };
-        let engine = Engine::spawn(build, wake);
+        let engine = Scheduler::spawn(build, wake);
         Self {
             leave: Some(leave),
             events,
@@ -133,9 +133,9 @@ impl Bench {
         }
     }
 
-    pub(crate) fn want(&mut self, wishes: &[(u32, i64)]) -> Vec<u32> {
+    pub(crate) fn want(&mut self, submissions: &[(u32, i64)]) -> Vec<u32> {
         self.engine
-            .want(wishes.iter().copied().collect::<BTreeMap<u32, i64>>())
+            .want(submissions.iter().copied().collect::<BTreeMap<u32, i64>>())
     }
 
     /// Waits for the next events.
@@ -171,7 +171,7 @@ impl Bench {
 
     /// Collects news until there are `count`.
     #[track_caller]
-    pub(crate) fn news(&mut self, count: usize) -> Vec<(u32, News)> {
+    pub(crate) fn news(&mut self, count: usize) -> Vec<(u32, Message)> {
         let mut news = Vec::new();
         wait_until(|| {
             news.extend(self.engine.news());

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 
 use crate::counting::{
-    BAD_START, Bench, News, PATIENCE, SECOND_CHANCE, Started, Stepping, wait_until,
+    BAD_START, Bench, Message, PATIENCE, SECOND_CHANCE, Started, Stepping, wait_until,
 };
 
 #[test]
@@ -20,7 +20,7 @@ fn a_newer_wish_replaces_a_stale_one_within_one_step() {
     // The stale wish's last news are in the box by now, and are dropped.
     assert!(bench.engine.news().is_empty());
     bench.then([Stepping(0, 7)]);
-    assert_eq!(bench.engine.news(), [(0, News::Left(7, 6))]);
+    assert_eq!(bench.engine.news(), [(0, Message::Left(7, 6))]);
     assert!(
         bench.woken.load(Ordering::SeqCst) > 0,
         "the window is told of news"
@@ -44,16 +44,16 @@ fn unchanged_wishes_go_on_and_finished_ones_rest() {
     bench.let_go();
     assert!(bench.settle().is_empty());
     let done = [
-        (0, News::Left(3, 2)),
-        (0, News::Left(3, 1)),
-        (0, News::Left(3, 0)),
-        (1, News::Left(1, 0)),
+        (0, Message::Left(3, 2)),
+        (0, Message::Left(3, 1)),
+        (0, Message::Left(3, 0)),
+        (1, Message::Left(1, 0)),
     ];
     assert_eq!(bench.news(4), done);
     // What is done is not done again for being wanted still.
     assert_eq!(bench.want(&[(0, 3), (1, 1), (2, 1)]), [2]);
     bench.expect([Started(2, 1), Stepping(2, 1)]);
-    assert_eq!(bench.news(1), [(2, News::Left(1, 0))]);
+    assert_eq!(bench.news(1), [(2, Message::Left(1, 0))]);
     assert!(bench.settle().is_empty());
 }
 
@@ -90,7 +90,7 @@ fn news_of_an_earlier_wish_are_dropped_though_it_is_wanted_again() {
     bench.then([Started(0, 5), Stepping(0, 5)]);
     assert!(bench.engine.news().is_empty());
     bench.then([Stepping(0, 5)]);
-    assert_eq!(bench.engine.news(), [(0, News::Left(5, 4))]);
+    assert_eq!(bench.engine.news(), [(0, Message::Left(5, 4))]);
 }
 
 #[test]
@@ -144,18 +144,18 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     };
     for (lane, text) in [(0, "bad start"), (1, "bad step -3")] {
         let found = of(lane);
-        let [News::Failed(message)] = &found[..] else {
+        let [Message::Failed(message)] = &found[..] else {
             panic!("{found:?} of lane {lane}")
         };
         assert!(message.contains(text), "{message}");
     }
-    assert_eq!(of(2), [&News::Left(2, 1), &News::Left(2, 0)]);
+    assert_eq!(of(2), [&Message::Left(2, 1), &Message::Left(2, 0)]);
     bench.settle();
     // A failed wish rests while it stays the same; another one in its place is tried.
     assert_eq!(bench.want(&[(0, BAD_START), (1, 1), (2, 2)]), [1]);
-    assert_eq!(bench.news(1), [(1, News::Left(1, 0))]);
+    assert_eq!(bench.news(1), [(1, Message::Left(1, 0))]);
     assert_eq!(bench.want(&[(0, 1), (1, 1), (2, 2)]), [0]);
-    assert_eq!(bench.news(1), [(0, News::Left(1, 0))]);
+    assert_eq!(bench.news(1), [(0, Message::Left(1, 0))]);
     assert_eq!(
         bench.settle(),
         [Started(1, 1), Stepping(1, 1), Started(0, 1), Stepping(0, 1)]
@@ -168,7 +168,10 @@ fn a_failed_request_begins_anew_if_the_worker_says_so() {
     bench.let_go();
     bench.want(&[(0, SECOND_CHANCE)]);
     let news = bench.news(3);
-    assert!(news.iter().all(|(_, news)| matches!(news, News::Failed(_))));
+    assert!(
+        news.iter()
+            .all(|(_, news)| matches!(news, Message::Failed(_)))
+    );
     let once = || [Started(0, SECOND_CHANCE), Stepping(0, SECOND_CHANCE)];
     let events = bench.settle();
     assert_eq!(
@@ -223,7 +226,7 @@ fn what_is_known_from_elsewhere_is_not_computed() {
     let changed = bench.engine.want_all_but(requests, &BTreeSet::from([0]));
     assert_eq!(changed, [0, 1]);
     assert!(bench.engine.has_finished(&0));
-    assert_eq!(bench.news(1), [(1, News::Left(1, 0))]);
+    assert_eq!(bench.news(1), [(1, Message::Left(1, 0))]);
     assert_eq!(bench.settle(), [Started(1, 1), Stepping(1, 1)]);
     assert!(bench.want(&[(0, 2), (1, 1)]).is_empty(), "it stays known");
     assert!(bench.settle().is_empty());

@@ -8,17 +8,18 @@ use epsiloscope::compute::attack_once;
 use epsiloscope::data::picture::to_rgb;
 use epsiloscope::error::Error;
 use epsiloscope::export::figure::{
-    Cell, Figure, Item, Page, Sheet, Shot, Size, Spread, on_screen, page, png, raster, svg,
+    Cell, Figure, FigurePage, PageItem, Sheet, Shot, Size, Spread, on_screen, page, png, raster,
+    svg,
 };
 use epsiloscope::export::headless::Headless;
 use epsiloscope::model::zoo;
 use epsiloscope::session::{self, Column, Session, Snapshot, State, complete};
-use epsiloscope::tasks::Watch;
+use epsiloscope::tasks::TaskProgress;
 use resvg::usvg::{Node, Options, Tree};
 
 use crate::screens::{row, shots};
 
-fn drawn(figure: &Figure, shots: &[Shot]) -> Page {
+fn drawn(figure: &Figure, shots: &[Shot]) -> FigurePage {
     let sheet = Sheet::new(figure, shots).unwrap_or_else(|error| panic!("{error}"));
     page(figure, &sheet)
 }
@@ -35,9 +36,13 @@ fn figure() -> Figure {
 }
 
 /// Pictures and text, which must not lie on one another.
-fn solid(page: &Page) -> Vec<[f32; 4]> {
-    let solid = |item: &&Item| matches!(item, Item::Words(_) | Item::Picture { .. });
-    page.items.iter().filter(solid).map(Item::bounds).collect()
+fn solid(page: &FigurePage) -> Vec<[f32; 4]> {
+    let solid = |item: &&PageItem| matches!(item, PageItem::Words(_) | PageItem::Picture { .. });
+    page.items
+        .iter()
+        .filter(solid)
+        .map(PageItem::bounds)
+        .collect()
 }
 
 fn overlap(a: &[f32; 4], b: &[f32; 4]) -> bool {
@@ -206,10 +211,10 @@ fn a_sheet_drawn_twice_is_the_same_file() {
     assert_eq!([image.width(), image.height()], first.pixels());
     assert_eq!(image.width(), 900);
     // The pictures are in it, pixel by pixel, and so is text.
-    let Some(Item::Picture { image: cell, area }) = first
+    let Some(PageItem::Picture { image: cell, area }) = first
         .items
         .iter()
-        .find(|item| matches!(item, Item::Picture { .. }))
+        .find(|item| matches!(item, PageItem::Picture { .. }))
     else {
         panic!("a picture is on the page");
     };
@@ -303,7 +308,7 @@ fn without_a_window_the_same_is_computed() {
     let mut shares = Vec::new();
     let mut progress = |share| shares.push(share);
     let (cancel, stop) = (AtomicBool::new(false), AtomicBool::new(true));
-    let mut watch = Watch {
+    let mut watch = TaskProgress {
         progress: &mut progress,
         cancel: &cancel,
     };
@@ -321,7 +326,7 @@ fn without_a_window_the_same_is_computed() {
     assert_eq!(seen.probabilities, look.probabilities);
 
     // The window's own results, complete, make the same file without computing.
-    let screen = figure.wishes(&wanted);
+    let screen = figure.requests(&wanted);
     let window = on_screen(&figure, &screen, rows).expect("all is there");
     let bytes = |shots: &[Shot]| png(&drawn(&figure, shots)).expect("a picture");
     assert!(bytes(&window) == bytes(&shots));
@@ -339,7 +344,7 @@ fn without_a_window_the_same_is_computed() {
     };
     session::write(&Session::of(&snapshot), &file).expect("a session");
     let opened = session::open(&file).expect("the same session");
-    assert!(opened.troubles.is_empty());
+    assert!(opened.problems.is_empty());
     let mut other = Headless::new(Device::flex());
     let again = epsiloscope::export::figure::shots(&figure, &opened.state, &mut other, &mut watch);
     assert!(bytes(&again.expect("results")) == bytes(&shots));

@@ -7,7 +7,7 @@ use epsiloscope::error::{Error, Result};
 use epsiloscope::export::figure::{Figure, Shot, Size};
 use epsiloscope::export::film::{Film, Footage, Format, Motion, gif, mp4, pictures, write};
 use epsiloscope::session::Column;
-use epsiloscope::tasks::Watch;
+use epsiloscope::tasks::TaskProgress;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 
@@ -44,10 +44,10 @@ fn sweep() -> Footage {
 }
 
 /// Runs `work`, told to stop once this share is done.
-fn watched(until: f32, work: impl FnOnce(&mut Watch) -> Result<()>) -> Result<()> {
+fn watched(until: f32, work: impl FnOnce(&mut TaskProgress) -> Result<()>) -> Result<()> {
     let cancel = AtomicBool::new(false);
     let mut progress = |share| cancel.store(share >= until, Ordering::Relaxed);
-    work(&mut Watch {
+    work(&mut TaskProgress {
         progress: &mut progress,
         cancel: &cancel,
     })

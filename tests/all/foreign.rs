@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::model::import::{Description, NormalizerSource, Source, open_as};
+use epsiloscope::model::import::{Description, ModelSource, NormalizerSource, open_as};
 use epsiloscope::model::{Classifier, Normalizer, gradient, zoo};
 
 use crate::parity_checks::Values;
@@ -209,7 +209,7 @@ fn what_is_not_said_is_assumed_and_said_to_be() {
         "{}",
         notes(&model)
     );
-    let Ok(Source::Weights(_)) = open_as(
+    let Ok(ModelSource::Weights(_)) = open_as(
         &path("resnet18.pth"),
         &Description::default(),
         &Device::flex(),

@@ -1,14 +1,14 @@
 //! Undo and redo.
 
 use epsiloscope::data::samples;
-use epsiloscope::session::{History, State};
+use epsiloscope::session::{State, UndoHistory};
 
-fn start() -> (State, History) {
+fn start() -> (State, UndoHistory) {
     let mut state = State::new(vec!["a".into(), "b".into()]);
     for (picture, truth) in samples::all().into_iter().take(3) {
         state.add(picture, truth);
     }
-    let history = History::new(&state);
+    let history = UndoHistory::new(&state);
     (state, history)
 }
 
@@ -77,25 +77,25 @@ fn removed_pictures_and_replaced_models_come_back() {
 fn what_comes_and_goes_by_itself_is_no_change() {
     let (mut state, mut history) = start();
     state.selected = Some(0);
-    state.studio.until = 7;
-    state.studio.running = true;
+    state.synthesis.until = 7;
+    state.synthesis.running = true;
     state.about = Some(1);
     history.observe(&state, 1.0, false);
     history.observe(&state, 2.0, false);
     assert!(!history.can_undo());
     state.display.gain = 50.0;
     history.observe(&state, 3.0, false);
-    state.studio.until = 9;
+    state.synthesis.until = 9;
     history.undo(&mut state);
-    assert_eq!(state.studio.until, 9, "an optimisation goes on");
-    assert!(state.studio.running);
+    assert_eq!(state.synthesis.until, 9, "an optimisation goes on");
+    assert!(state.synthesis.running);
     // Other settings of it begin it anew, at the same pace.
-    let attempt = state.studio.attempt;
-    state.studio.config.step *= 2.0;
+    let attempt = state.synthesis.attempt;
+    state.synthesis.config.step *= 2.0;
     history.observe(&state, 4.0, false);
     history.undo(&mut state);
-    assert_eq!(state.studio.until, 0);
-    assert_ne!(state.studio.attempt, attempt);
+    assert_eq!(state.synthesis.until, 0);
+    assert_ne!(state.synthesis.attempt, attempt);
 }
 
 #[test]
@@ -103,16 +103,16 @@ fn a_view_brings_everything_back_but_the_library() {
     let (mut state, mut history) = start();
     state.selected = Some(2);
     state.attack.epsilon = 0.75;
-    state.studio.done = 40;
-    state.studio.until = 40;
+    state.synthesis.done = 40;
+    state.synthesis.until = 40;
     state.add_view();
     let prepared = state.clone();
     state.selected = Some(0);
     state.attack.epsilon = 0.1;
     state.models[1] = "c".into();
     state.display.gain = 70.0;
-    state.studio.config.step *= 2.0;
-    state.studio.running = true;
+    state.synthesis.config.step *= 2.0;
+    state.synthesis.running = true;
     state.library.remove(1);
     state.show_view(0);
     assert_eq!(
@@ -124,8 +124,11 @@ fn a_view_brings_everything_back_but_the_library() {
     assert_eq!(state.models, prepared.models);
     assert_eq!(state.attack, prepared.attack);
     assert_eq!(state.display, prepared.display);
-    assert_eq!(state.studio.config, prepared.studio.config);
-    assert_eq!((state.studio.until, state.studio.running), (40, false));
+    assert_eq!(state.synthesis.config, prepared.synthesis.config);
+    assert_eq!(
+        (state.synthesis.until, state.synthesis.running),
+        (40, false)
+    );
     assert_eq!(state.views.len(), 1);
     history.observe(&state, 1.0, false);
     history.undo(&mut state);

@@ -42,7 +42,7 @@ mod triage_report; // tables, pictures, pages, matrices
 mod triage_scan; // counts, resumption, brackets, lists
 mod triage_window; // scans that the window orders
 
-mod wishes; // what the window asks of the engine
+mod requests; // what the window asks of the engine
 
 mod export; // tables and arrays, read back
 mod figure; // layout, SVG, PNG, what is computed without a window

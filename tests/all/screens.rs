@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use epsiloscope::compute::{Attacked, Brief, Frame, Lane, Look, Made, News};
+use epsiloscope::compute::{
+    AttackResult, ComputeMessage, GpuImage, Lane, PredictionResult, SynthesisRequest,
+    SynthesisResult,
+};
 use epsiloscope::data::Picture;
 use epsiloscope::export::figure::{Figure, Shot};
-use epsiloscope::model::Budget;
+use epsiloscope::model::BatchSize;
 use epsiloscope::session::{Column, Row, State};
 use epsiloscope::synthesis::{History, Kept};
 
@@ -14,8 +17,8 @@ use crate::common::tiny_manifest;
 
 pub(crate) const SIZE: [usize; 2] = [8, 8];
 
-fn frame(value: f32) -> Frame {
-    Frame::from_planes(vec![value; 3 * 64], SIZE)
+fn frame(value: f32) -> GpuImage {
+    GpuImage::from_planes(vec![value; 3 * 64], SIZE)
 }
 
 /// A state of these models with an open picture.
@@ -26,8 +29,8 @@ pub(crate) fn state(models: usize) -> State {
     state
 }
 
-pub(crate) fn attacked(epsilon: f32) -> Attacked {
-    Attacked {
+pub(crate) fn attacked(epsilon: f32) -> AttackResult {
+    AttackResult {
         epsilon,
         picture: frame(0.5 + 0.1 * epsilon),
         probabilities: vec![1.0 - epsilon, epsilon],
@@ -43,7 +46,7 @@ pub(crate) fn row(name: &str, labels: [&str; 2], epsilon: f32) -> Row {
     let mut manifest = tiny_manifest(2);
     manifest.name = name.into();
     manifest.labels = labels.map(str::to_owned).to_vec();
-    let look = Look {
+    let look = PredictionResult {
         manifest: Arc::new(manifest),
         input: frame(0.5),
         probabilities: vec![0.9, 0.1],
@@ -51,16 +54,16 @@ pub(crate) fn row(name: &str, labels: [&str; 2], epsilon: f32) -> Row {
         label: 0,
         has_generator: false,
         hash: None,
-        budget: Budget::new(SIZE, true),
+        budget: BatchSize::new(SIZE, true),
     };
-    row.take(Lane::Look(0), News::Looked(look));
-    row.take(Lane::Attack(0), News::Attacked(attacked(epsilon)));
+    row.take(Lane::Prediction(0), ComputeMessage::Predicted(look));
+    row.take(Lane::Attack(0), ComputeMessage::Attacked(attacked(epsilon)));
     row
 }
 
 /// What two models found at these ε.
 pub(crate) fn shots(figure: &Figure, epsilons: &[f32]) -> Vec<Shot> {
-    let mut state = figure.wishes(&state(2));
+    let mut state = figure.requests(&state(2));
     let shot = |&epsilon: &f32| {
         state.attack.epsilon = epsilon;
         let rows = ["Standard", "Robust"].map(|name| row(name, ["bird", "cat"], epsilon));
@@ -86,11 +89,11 @@ pub(crate) fn made(figure: &Figure) -> Vec<Shot> {
                 pixels: vec![10 * iteration as u8; 3 * 64].into(),
             });
         }
-        row.made = Some(Box::new(Made {
-            brief: Brief {
+        row.made = Some(Box::new(SynthesisResult {
+            brief: SynthesisRequest {
                 row: index,
                 model: state.models[index].clone(),
-                config: state.studio.config.clone(),
+                config: state.synthesis.config.clone(),
                 subject: None,
                 other: None,
                 library: None,

@@ -7,7 +7,7 @@ use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::random::noise_rng;
 use epsiloscope::data::{Crop, Picture, samples};
 use epsiloscope::error::Result;
-use epsiloscope::session::{self, Home, Opened, Session, Snapshot, State, VERSION};
+use epsiloscope::session::{self, DataFolder, OpenedSession, Session, Snapshot, State, VERSION};
 use rand::RngExt;
 use tempfile::tempdir;
 
@@ -41,8 +41,8 @@ fn state(folder: &Path) -> State {
     state.attack.seed = u64::MAX;
     state.display.gain = 33.0;
     state.display.divider = Some(0.3);
-    state.studio.units = vec![3, 5];
-    state.studio.done = 12;
+    state.synthesis.units = vec![3, 5];
+    state.synthesis.done = 12;
     state
 }
 
@@ -59,7 +59,7 @@ fn text(snapshot: &Snapshot) -> String {
     serde_json::to_string_pretty(&Session::of(snapshot)).expect("text")
 }
 
-fn open(path: &Path) -> Opened {
+fn open(path: &Path) -> OpenedSession {
     session::open(path).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -69,24 +69,24 @@ fn what_was_on_the_screen_comes_back() {
     let before = snapshot(&state(folder.path()));
     let path = folder.path().join("a session.epsiloscope");
     session::write(&Session::of(&before), &path).unwrap_or_else(|error| panic!("{error}"));
-    let Opened {
+    let OpenedSession {
         mut state,
         hashes,
-        troubles,
+        problems,
         missing,
     } = open(&path);
-    assert!(troubles.is_empty() && missing.is_empty(), "{troubles:?}");
+    assert!(problems.is_empty() && missing.is_empty(), "{problems:?}");
     assert_eq!(hashes, before.hashes);
     for (found, known) in state.library.iter().zip(before.state.library.iter()) {
         assert_eq!(found.picture.pixels, known.picture.pixels);
         assert_eq!((found.crop, &found.truth), (known.crop, &known.truth));
     }
     assert_eq!(
-        state.studio.until, 12,
+        state.synthesis.until, 12,
         "the picture being made is made again so far"
     );
     // Saved again it is the same file, once that picture is made.
-    state.studio.done = state.studio.until;
+    state.synthesis.done = state.synthesis.until;
     let again = Snapshot {
         state,
         hashes,
@@ -110,12 +110,12 @@ fn missing_and_changed_pictures_are_named_and_can_be_found_again() {
     let moved = elsewhere.path().join(file.file_name().expect("a name"));
     fs::rename(&file, &moved).expect("it can be moved");
     let opened = open(&path);
-    let [trouble] = &opened.troubles[..] else {
-        panic!("{:?}", opened.troubles)
+    let [problem] = &opened.problems[..] else {
+        panic!("{:?}", opened.problems)
     };
     assert!(
-        trouble.to_string().contains(&file.display().to_string()),
-        "{trouble}"
+        problem.to_string().contains(&file.display().to_string()),
+        "{problem}"
     );
     assert_eq!(opened.state.library.len(), 2);
     assert_eq!(
@@ -146,9 +146,9 @@ fn missing_and_changed_pictures_are_named_and_can_be_found_again() {
     let opened = open(&path);
     assert!(opened.missing.is_empty());
     assert!(
-        opened.troubles[0].to_string().contains("has changed"),
+        opened.problems[0].to_string().contains("has changed"),
         "{:?}",
-        opened.troubles
+        opened.problems
     );
 }
 
@@ -291,7 +291,7 @@ fn models_that_moved_with_their_session_are_found_beside_it() {
 fn what_a_crash_leaves_behind_is_offered_and_what_ends_by_itself_is_not() {
     let folder = tempdir().expect("a folder");
     let session = Session::of(&snapshot(&state(folder.path())));
-    let home = || Home::at(folder.path().join("home"));
+    let home = || DataFolder::at(folder.path().join("home"));
     let mut running = home();
     let path = running.autosave().unwrap_or_else(|error| panic!("{error}"));
     session::write(&session, &path).unwrap_or_else(|error| panic!("{error}"));
@@ -320,7 +320,7 @@ fn what_a_crash_leaves_behind_is_offered_and_what_ends_by_itself_is_not() {
 #[test]
 fn recent_sessions_are_few_and_newest_first() {
     let folder = tempdir().expect("a folder");
-    let home = Home::at(folder.path().into());
+    let home = DataFolder::at(folder.path().into());
     for number in [1, 2, 3, 2].into_iter().chain(10..20) {
         home.remember(Path::new(&format!("{number}")));
         if number == 2 {

@@ -1,7 +1,7 @@
 //! Pictures that a model makes: on functions with a known answer, and where nothing can be made.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::model::{Classifier, Cut, Network, Parameters, ResNet, Role, Visitor};
+use epsiloscope::model::{Classifier, FeatureLayer, Network, Parameters, ResNet, Role, Visitor};
 use epsiloscope::synthesis::{Aim, Material, Run, Start, Synthesis, Task, Unit};
 
 use crate::common::{
@@ -20,7 +20,7 @@ struct Linear {
 }
 
 impl Network for Linear {
-    fn features(&self, x: Tensor<4>, _: Cut) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, _: FeatureLayer) -> Tensor<4> {
         x
     }
 

@@ -1,7 +1,7 @@
 //! What syntheses are made of: cuts, class Gaussians, kept iterates, distances.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::model::{Classifier, Cut, Weights, gradient};
+use epsiloscope::model::{Classifier, FeatureLayer, Weights, gradient};
 use epsiloscope::synthesis::{Gaussian, History, Kept, Seeds, distances, frechet};
 
 use crate::common::{
@@ -85,7 +85,7 @@ fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
     for stage in [None, Some(0), Some(1), Some(2)] {
         let mut gradients = Vec::new();
         for fake_relu in [false, true] {
-            let cut = Cut { stage, fake_relu };
+            let cut = FeatureLayer { stage, fake_relu };
             let map = values(packed.features_at(x.clone(), cut));
             assert!(largest_difference(&map, &values(plain.features_at(x.clone(), cut))) < 1e-4);
             // A loss that weighs every value differently.

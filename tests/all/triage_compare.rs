@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use epsiloscope::app::panels::triage::Memory;
+use epsiloscope::app::panels::triage::TriageState;
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::thumbnails::Thumbnailer;
 use epsiloscope::session::Triage;
 use epsiloscope::triage::query::{Moment, NumberColumn};
 use epsiloscope::triage::{
-    Database, Examined, Fingerprint, Histogram, Matrix, Plan, Query, Scan, Step, Table,
+    ConfusionMatrix, Database, Examined, Fingerprint, Histogram, Plan, Query, Scan, ScanStep, Table,
 };
 use tempfile::tempdir;
 
@@ -31,7 +31,7 @@ fn scan(database: &Path, source: PathBuf, seed: u64, attack: Option<Attack>) -> 
     };
     let database = Database::open(database).expect("a database");
     let mut scan = Scan::new(database, &plan, vec![model], 4).expect("a scan");
-    while scan.step().expect("a step") != Step::Finished {}
+    while scan.step().expect("a step") != ScanStep::Finished {}
     let id = scan.id();
     scan.into_database().table(id).expect("its results")
 }
@@ -74,7 +74,7 @@ fn another_scan_stands_beside_where_it_saw_the_same_pictures() {
     }
     let query = Query::parse("a.pred != b.pred or a.pred = b.pred", &both.vocabulary());
     assert_eq!(query.expect("both have letters").select(&both).len(), 3);
-    let outcomes = Matrix::outcomes(&both, [0, 1]);
+    let outcomes = ConfusionMatrix::outcomes(&both, [0, 1]);
     // One picture of the list has no known class there, but in the folder's scan it has.
     assert!(outcomes.total() >= 2 && outcomes.rows.parts.len() == 4);
     assert_eq!(outcomes.columns.parts.len(), 2, "one scan did not attack");
@@ -89,7 +89,7 @@ fn a_selection_never_outlives_its_table() {
     let few = folder.path().join("few");
     write_pictures(&few, BLUE, 2, 8, 6);
     let database = folder.path().join("scans.db");
-    let mut memory = Memory::new(Thumbnailer::new(None, || {}));
+    let mut memory = TriageState::new(Thumbnailer::new(None, || {}));
     let triage = Triage {
         query: "path ~ set".into(),
         ..Triage::default()

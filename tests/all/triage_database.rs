@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use epsiloscope::attack::Attack;
 use epsiloscope::error::Result;
-use epsiloscope::triage::{Database, Examined, Fingerprint, Plan, Query, Scan, Step};
+use epsiloscope::triage::{Database, Examined, Fingerprint, Plan, Query, Scan, ScanStep};
 use rand::RngExt;
 use tempfile::tempdir;
 
@@ -20,7 +20,7 @@ fn read(path: &Path) -> Result<usize> {
     for row in database.scans()? {
         let table = database.table(row.id)?;
         Query::default().select(&table);
-        epsiloscope::triage::Matrix::all(&table);
+        epsiloscope::triage::ConfusionMatrix::all(&table);
         records += table.records.len();
     }
     Ok(records)
@@ -45,7 +45,7 @@ fn write(folder: &Path) -> Vec<u8> {
     };
     let database = Database::open(&path).expect("a database");
     let mut scan = Scan::new(database, &plan, vec![model], 16).expect("a scan");
-    while scan.step().expect("a step") != Step::Finished {}
+    while scan.step().expect("a step") != ScanStep::Finished {}
     drop(scan);
     assert_eq!(read(&path).expect("sound"), 12);
     fs::read(&path).expect("the file is there")

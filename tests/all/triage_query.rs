@@ -1,8 +1,8 @@
 //! Laws of the query language.
 
 use epsiloscope::triage::query::{
-    ClassColumn, ClassValue, Comparison, Filter, Flag, Moment, NumberColumn, Query, Sort, SortBy,
-    Vocabulary,
+    ClassColumn, ClassValue, ComparisonOperator, Filter, Flag, Moment, NumberColumn, Query, Sort,
+    SortBy, Vocabulary,
 };
 use proptest::prelude::*;
 
@@ -44,12 +44,12 @@ fn leaf() -> impl Strategy<Value = Filter> {
         class().prop_map(ClassValue::Column),
     ];
     let comparison = prop::sample::select(vec![
-        Comparison::Less,
-        Comparison::AtMost,
-        Comparison::Greater,
-        Comparison::AtLeast,
-        Comparison::Equal,
-        Comparison::Unequal,
+        ComparisonOperator::Less,
+        ComparisonOperator::AtMost,
+        ComparisonOperator::Greater,
+        ComparisonOperator::AtLeast,
+        ComparisonOperator::Equal,
+        ComparisonOperator::Unequal,
     ]);
     let number = any::<f32>().prop_filter("a number", |number| number.is_finite());
     prop_oneof![
@@ -121,7 +121,11 @@ fn what_people_write_is_understood() {
         parse("a.right and not b.attacked.right"),
         both(vec![right.clone(), lost])
     );
-    let small = Filter::Number(NumberColumn::Flip(0), Comparison::AtMost, 8.0 / 255.0);
+    let small = Filter::Number(
+        NumberColumn::Flip(0),
+        ComparisonOperator::AtMost,
+        8.0 / 255.0,
+    );
     assert_eq!(parse("a.flip ≤ 8/255"), small.clone().into());
     // “and” binds closer than “or”.
     let loose = parse("disagree or a.right and a.flip <= 8/255");

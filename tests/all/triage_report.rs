@@ -9,8 +9,8 @@ use epsiloscope::attack::Attack;
 use epsiloscope::model::Classifier;
 use epsiloscope::triage::query::{Flag, Moment};
 use epsiloscope::triage::{
-    Attacked, Database, Examined, Fingerprint, Matrix, Plan, Query, Record, Scan, Side, Step,
-    Subject, Table, report,
+    ConfusionMatrix, Database, Examined, Fingerprint, Plan, Query, Record, Scan, ScanAttackResult,
+    ScanStep, ScannedModel, Side, Table, report,
 };
 use tempfile::tempdir;
 
@@ -47,7 +47,7 @@ fn hostile(folder: &Path) -> Table {
     };
     let database = Database::open(&folder.join("hostile.db")).expect("a database");
     let mut scan = Scan::new(database, &plan, models.to_vec(), 64).expect("a scan");
-    while scan.step().expect("a step") != Step::Finished {}
+    while scan.step().expect("a step") != ScanStep::Finished {}
     let id = scan.id();
     let mut database = scan.into_database();
     let table = database.table(id).expect("its results");
@@ -85,7 +85,7 @@ fn pages_hold_nothing_but_text_and_pictures() {
     assert_eq!(pictures, page.matches("<figure>").count());
     assert!(pictures > 5);
     let tables = page.matches("<table>").count();
-    assert_eq!(tables, Matrix::all(&table).len());
+    assert_eq!(tables, ConfusionMatrix::all(&table).len());
 }
 
 #[test]
@@ -108,19 +108,19 @@ fn tables_read_back() {
         assert_eq!(cell("path"), record.path);
         assert_eq!(cell("true"), table.class(record.truth));
         assert_eq!(cell("tags"), record.tags.join(" "));
-        for (side, letter) in record.sides.iter().zip('a'..) {
+        for (side, character) in record.sides.iter().zip('a'..) {
             let side = side.expect("a result");
             let hit = side.attacked.expect("attacked");
             assert_eq!(
-                cell(&format!("{letter}.pred")),
+                cell(&format!("{character}.pred")),
                 table.class(Some(side.class))
             );
-            assert_eq!(cell(&format!("{letter}.l2")).parse(), Ok(hit.l2));
+            assert_eq!(cell(&format!("{character}.l2")).parse(), Ok(hit.l2));
             assert_eq!(
-                cell(&format!("{letter}.attacked.success")).parse(),
+                cell(&format!("{character}.attacked.success")).parse(),
                 Ok(hit.success)
             );
-            assert_eq!(cell(&format!("{letter}.flip")), "");
+            assert_eq!(cell(&format!("{character}.flip")), "");
         }
     }
     assert_eq!(rows[1].get(names.len() - 1), Some("<u>tag"));
@@ -156,7 +156,7 @@ fn made_up() -> Table {
         map: false,
     });
     table.classes = ["cat", "dog", "cow"].map(str::to_owned).to_vec();
-    let subject = |name: &str| Subject {
+    let subject = |name: &str| ScannedModel {
         name: name.into(),
         classes: vec![0, 1, 2],
     };
@@ -172,7 +172,7 @@ fn made_up() -> Table {
                 right: right(class),
                 fakeness: None,
                 flip: None,
-                attacked: (index % 13 != side).then(|| Attacked {
+                attacked: (index % 13 != side).then(|| ScanAttackResult {
                     class: after,
                     confidence: 0.5,
                     right: right(after),
@@ -198,7 +198,7 @@ fn made_up() -> Table {
 #[test]
 fn every_cell_is_its_query() {
     let table = made_up();
-    let matrices = Matrix::all(&table);
+    let matrices = ConfusionMatrix::all(&table);
     assert_eq!(matrices.len(), 6);
     for matrix in &matrices {
         for (row, counts) in matrix.counts.iter().enumerate() {

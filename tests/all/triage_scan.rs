@@ -9,10 +9,11 @@ use burn::tensor::{Device, Tensor};
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::{Dataset, Split};
 use epsiloscope::evaluate;
-use epsiloscope::model::{Classifier, Cut, Network, ResNet};
+use epsiloscope::model::{Classifier, FeatureLayer, Network, ResNet};
 use epsiloscope::triage::query::Moment;
 use epsiloscope::triage::{
-    Database, Examined, Fingerprint, FlipSearch, Matrix, Plan, Query, Scan, Step, Table, report,
+    ConfusionMatrix, Database, Examined, Fingerprint, FlipSearch, Plan, Query, Scan, ScanStep,
+    Table, report,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -25,7 +26,7 @@ use crate::common::{
 struct Counting(ResNet, Arc<AtomicUsize>);
 
 impl Network for Counting {
-    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
         self.1.fetch_add(x.dims()[0], Ordering::Relaxed);
         self.0.features(x, cut)
     }
@@ -95,7 +96,7 @@ fn models() -> (Vec<Examined>, Arc<AtomicUsize>) {
 }
 
 fn finish(mut scan: Scan) -> Table {
-    while scan.step().expect("a step") != Step::Finished {}
+    while scan.step().expect("a step") != ScanStep::Finished {}
     let id = scan.id();
     scan.into_database().table(id).expect("its results")
 }
@@ -132,7 +133,7 @@ fn counts_are_those_of_evaluate() {
         let data = Dataset::open(&set.source(), Split::Test, [8, 8]).expect("a data set");
         for (moment, attack) in [(Moment::Clean, None), (Moment::Attacked, attack.as_ref())] {
             let report = evaluate::evaluate(model, &data, attack, |_| true);
-            let matrix = Matrix::confusion(&table, side, moment);
+            let matrix = ConfusionMatrix::confusion(&table, side, moment);
             let right: usize = matrix
                 .rows
                 .parts
@@ -183,9 +184,9 @@ fn a_scan_dropped_at_any_step_does_nothing_twice() {
         let end = loop {
             let earlier = scan.progress();
             match scan.step().expect("a step") {
-                Step::Finished => break true,
+                ScanStep::Finished => break true,
                 // Batches of which all is known are passed over.
-                Step::Stored => {
+                ScanStep::Stored => {
                     let sound = scan.progress().done - scan.progress().broken;
                     let before = earlier.done - earlier.broken;
                     worked |= scan.progress().known - earlier.known < sound - before;
@@ -193,7 +194,7 @@ fn a_scan_dropped_at_any_step_does_nothing_twice() {
                         break false;
                     }
                 }
-                Step::Working => {}
+                ScanStep::Working => {}
             }
         };
         if end {
@@ -205,9 +206,9 @@ fn a_scan_dropped_at_any_step_does_nothing_twice() {
     assert_eq!(count.swap(0, Ordering::Relaxed), work);
     // Dropped in the middle of a batch: that batch alone is done again.
     let mut scan = set.scan("dropped.db", &set.plan(), &models);
-    while scan.step().expect("a step") != Step::Stored {}
+    while scan.step().expect("a step") != ScanStep::Stored {}
     for _ in 0..9 {
-        assert_eq!(scan.step().expect("a step"), Step::Working);
+        assert_eq!(scan.step().expect("a step"), ScanStep::Working);
     }
     drop(scan);
     assert_eq!(finish(set.scan("dropped.db", &set.plan(), &models)), whole);
@@ -218,7 +219,7 @@ fn a_scan_dropped_at_any_step_does_nothing_twice() {
     );
     // Once more, and all is known.
     let mut scan = set.scan("dropped.db", &set.plan(), &models);
-    while scan.step().expect("a step") != Step::Finished {}
+    while scan.step().expect("a step") != ScanStep::Finished {}
     assert_eq!((scan.progress().known, scan.progress().broken), (13, 1));
     assert_eq!(count.load(Ordering::Relaxed), 0);
 }
@@ -371,13 +372,13 @@ fn tags_views_and_names_are_kept() {
 
 #[test]
 fn another_normaliser_is_another_model() {
-    use epsiloscope::model::import::Source;
+    use epsiloscope::model::import::ModelSource;
     use epsiloscope::model::{Normalizer, Weights};
     let mut network = tiny_network(2, 1);
     let mut weights = Weights::of(&mut network);
     let mut fingerprint = |manifest: &epsiloscope::model::Manifest| {
         manifest.attach(&mut weights);
-        let source = Source::Weights(weights.clone());
+        let source = ModelSource::Weights(weights.clone());
         Fingerprint::of_model("tiny", &source).expect("a fingerprint")
     };
     let manifest = tiny_manifest(2);
@@ -390,6 +391,6 @@ fn another_normaliser_is_another_model() {
     manifest.attach(&mut weights);
     let array = weights.tensors.values_mut().next().expect("a tensor");
     array.values[0] += 1.0;
-    let changed = Fingerprint::of_model("tiny", &Source::Weights(weights.clone()));
+    let changed = Fingerprint::of_model("tiny", &ModelSource::Weights(weights.clone()));
     assert_ne!(changed.expect("a fingerprint"), first);
 }

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use epsiloscope::compute::scheduler::Engine;
-use epsiloscope::compute::{Explorer, Lane, News, Order, Request};
+use epsiloscope::compute::scheduler::Scheduler;
+use epsiloscope::compute::{ComputeMessage, ComputeWorker, Lane, Request, ScanRequest};
 use epsiloscope::session::{Row, wanted};
 use epsiloscope::triage::{Database, Plan};
 use tempfile::tempdir;
 
 use crate::common::write_two_colours;
 use crate::counting::wait_until;
-use crate::wishes::state;
+use crate::requests::state;
 
 #[test]
 fn a_scan_goes_on_in_the_background_until_it_pauses() {
     let folder = tempdir().expect("a folder");
     write_two_colours(folder.path(), 0, 2);
-    let order = Order {
+    let order = ScanRequest {
         plan: Plan {
             source: folder.path().into(),
             models: vec!["cifar10-robust".into()],
@@ -35,14 +35,14 @@ fn a_scan_goes_on_in_the_background_until_it_pauses() {
     assert_eq!(request, Some(Request::Scan(order.clone())));
 
     let device = burn::tensor::Device::flex();
-    let mut engine = Engine::spawn(move || Explorer::new(device), || {});
+    let mut engine = Scheduler::spawn(move || ComputeWorker::new(device), || {});
     engine.want(BTreeMap::from([(Lane::Scan, Request::Scan(order.clone()))]));
     let mut last = None;
     wait_until(|| {
         for (_, news) in engine.news() {
             match news {
-                News::Scanned(progress) => last = Some(progress),
-                News::Failed(message) => panic!("{message}"),
+                ComputeMessage::Scanned(progress) => last = Some(progress),
+                ComputeMessage::Failed(message) => panic!("{message}"),
                 _ => panic!("other news"),
             }
         }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use epsiloscope::compute::scheduler::Engine;
-use epsiloscope::compute::{Backend, Compute, Explorer, Lane, News, Request, Subject};
+use epsiloscope::compute::scheduler::Scheduler;
+use epsiloscope::compute::{
+    Backend, Compute, ComputeMessage, ComputeWorker, Lane, ModelInput, Request,
+};
 use epsiloscope::data::{Crop, samples};
 
 /// Longer than a look takes on software Vulkan.
@@ -14,27 +16,30 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn is_told(_: &Compute) {
     let own = Compute::open(&Backend::Adapter(String::new())).unwrap_or_else(|e| panic!("{e}"));
     let device = own.device.clone();
-    let mut engine = Engine::spawn(move || Explorer::new(device), || {});
+    let mut engine = Scheduler::spawn(move || ComputeWorker::new(device), || {});
     let looked = look(&mut engine, 0);
-    assert!(matches!(looked, News::Looked(_)));
+    assert!(matches!(looked, ComputeMessage::Predicted(_)));
     own.graphics.expect("a graphics device").device.destroy();
     match look(&mut engine, 1) {
-        News::Lost(_) => {}
-        News::Failed(message) => panic!("it was taken for another failure: {message}"),
+        ComputeMessage::DeviceLost(_) => {}
+        ComputeMessage::Failed(message) => panic!("it was taken for another failure: {message}"),
         _ => panic!("a lost device cannot look"),
     }
 }
 
 /// The news of a look at the bundled picture `number`.
-fn look(engine: &mut Engine<Explorer>, number: usize) -> News {
+fn look(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMessage {
     let (picture, truth) = samples::all().swap_remove(number);
-    let subject = Subject {
+    let subject = ModelInput {
         model: "cifar10-standard".into(),
         picture,
         crop: Crop::default(),
         truth,
     };
-    engine.want(BTreeMap::from([(Lane::Look(0), Request::Look(subject))]));
+    engine.want(BTreeMap::from([(
+        Lane::Prediction(0),
+        Request::Predict(subject),
+    )]));
     let started = Instant::now();
     loop {
         if let Some((_, news)) = engine.news().pop() {

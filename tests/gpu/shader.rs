@@ -7,7 +7,7 @@ use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup, WgpuSetupExisti
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state};
 use epsiloscope::app::renderer::{self, Mode, Tile};
-use epsiloscope::compute::{Blend, Compute, Frame, HeatMap, HeatStyle, Palette, Sign};
+use epsiloscope::compute::{Blend, Compute, GpuImage, HeatMap, HeatStyle, Palette, Sign};
 
 const SIDE: f32 = 64.0;
 
@@ -79,7 +79,7 @@ fn assert_pixels(
     }
 }
 
-fn tile(first: Frame, second: Frame, mode: Mode) -> Tile {
+fn tile(first: GpuImage, second: GpuImage, mode: Mode) -> Tile {
     Tile {
         id: 0,
         first,
@@ -94,7 +94,7 @@ fn tile(first: Frame, second: Frame, mode: Mode) -> Tile {
 pub fn pictures_and_differences(gpu: &Compute) {
     let size = [8, 8];
     let (a, b) = (gradient_planes(size, 0.0), gradient_planes(size, 0.1));
-    let frame = |planes: &[f32]| Frame::from_planes(planes.to_vec(), size);
+    let frame = |planes: &[f32]| GpuImage::from_planes(planes.to_vec(), size);
     let at = |x: usize, y: usize, channel: usize| (channel * 8 + y) * 8 + x;
     let picture = draw(
         gpu,
@@ -118,7 +118,7 @@ pub fn shared_memory(gpu: &Compute) {
     let both: Tensor<4> = Tensor::from_data(TensorData::new(planes, [2, 3, 8, 8]), &gpu.device);
     for index in 0..2 {
         let one = both.clone().narrow(0, index, 1).clamp(0.0, 0.9);
-        let frame = Frame::new(one);
+        let frame = GpuImage::new(one);
         assert!(frame.is_shared(), "picture {index} was copied");
         let drawn = draw(
             gpu,
@@ -132,7 +132,7 @@ pub fn shared_memory(gpu: &Compute) {
 pub fn zoom_and_divider(gpu: &Compute) {
     let size = [8, 8];
     let (a, b) = (gradient_planes(size, 0.0), gradient_planes(size, 2.0));
-    let frame = |planes: &[f32]| Frame::from_planes(planes.to_vec(), size);
+    let frame = |planes: &[f32]| GpuImage::from_planes(planes.to_vec(), size);
     let at = |x: usize, y: usize, channel: usize| (channel * 8 + y) * 8 + x;
     let divided = draw(
         gpu,
@@ -161,7 +161,7 @@ pub fn heat_maps(gpu: &Compute) {
     let picture = gradient_planes(size, 0.0);
     let values: Vec<f32> = (0..64).map(|at| (at as f32 * 0.9).sin()).collect();
     let map = HeatMap::new(values.clone(), size);
-    let frame = Frame::from_planes(picture, size);
+    let frame = GpuImage::from_planes(picture, size);
     for sign in Sign::ALL {
         for (blend, palette) in [
             (Blend::Grey, Palette::RedBlue),

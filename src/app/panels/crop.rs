@@ -7,7 +7,7 @@ use egui::{
 
 use crate::app::theme;
 use crate::data::{Crop, Picture};
-use crate::session::Entry;
+use crate::session::LibraryEntry;
 
 /// Longest side of the texture of the whole picture, in pixels.
 const TEXTURE: u32 = 512;
@@ -33,7 +33,7 @@ impl Original {
 }
 
 /// Edits the crop of `entry` for models whose input has height and width `input`.
-pub fn show(ui: &mut Ui, entry: &mut Entry, input: [usize; 2], original: &mut Original) {
+pub fn show(ui: &mut Ui, entry: &mut LibraryEntry, input: [usize; 2], original: &mut Original) {
     let [w, h] = [
         entry.picture.pixels.width() as f32,
         entry.picture.pixels.height() as f32,

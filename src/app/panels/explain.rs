@@ -9,7 +9,7 @@ use crate::attribution::{
     Background, Baseline, ClassChoice, ExpectedGradients, Fill, IntegratedGradients, Masker,
     Method, Question, Rule, Score,
 };
-use crate::session::{Entry, State};
+use crate::session::{LibraryEntry, State};
 
 /// Draws the settings; `labels` are the classes and `side` the model's smaller input side.
 pub fn show(
@@ -303,7 +303,11 @@ fn fill(ui: &mut Ui, fill: &mut Fill, side: usize) {
     });
 }
 
-pub(super) fn reference(ui: &mut Ui, chosen: &mut Option<crate::data::Picture>, library: &[Entry]) {
+pub(super) fn reference(
+    ui: &mut Ui,
+    chosen: &mut Option<crate::data::Picture>,
+    library: &[LibraryEntry],
+) {
     ui.horizontal(|ui| {
         ui.label("Other picture");
         let name = |picture: &crate::data::Picture| crate::app::theme::file_name(&picture.path);

@@ -7,12 +7,12 @@ use crate::app::theme;
 use crate::cli::parse_epsilon;
 use crate::export::figure::{Figure, Size, Spread};
 use crate::export::film::{Motion, ffmpeg};
-use crate::export::job::Work;
+use crate::export::job::ExportJob;
 use crate::session::{Column, State};
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ExportKind {
     /// A figure.
     Figure,
     /// A film.
@@ -21,9 +21,9 @@ pub enum Kind {
 
 /// What the window keeps from frame to frame.
 #[derive(Default)]
-pub struct Settings {
+pub struct ExportSettings {
     /// What it is open for.
-    pub open: Option<Kind>,
+    pub open: Option<ExportKind>,
     /// Whether MP4 films can be written.
     mp4: bool,
     /// What came of the last work.
@@ -32,9 +32,9 @@ pub struct Settings {
     epsilons: String,
 }
 
-impl Settings {
+impl ExportSettings {
     /// Opens the window.
-    pub fn open(&mut self, kind: Kind) {
+    pub fn open(&mut self, kind: ExportKind) {
         self.open = Some(kind);
         self.said.clear();
         self.mp4 = ffmpeg().is_some();
@@ -42,17 +42,17 @@ impl Settings {
 }
 
 /// The figure, or that of the film's frames.
-fn arranged(state: &mut State, kind: Kind) -> &mut Figure {
+fn arranged(state: &mut State, kind: ExportKind) -> &mut Figure {
     match kind {
-        Kind::Figure => &mut state.exports.figure,
-        Kind::Film => &mut state.exports.film.figure,
+        ExportKind::Figure => &mut state.exports.figure,
+        ExportKind::Film => &mut state.exports.film.figure,
     }
 }
 
 /// Draws the window, if it is open; `progress` is that of the work under way.
 pub fn show(
     ctx: &Context,
-    settings: &mut Settings,
+    settings: &mut ExportSettings,
     state: &mut State,
     progress: Option<f32>,
     actions: &mut Vec<Action>,
@@ -61,8 +61,8 @@ pub fn show(
         return alone(ctx, progress, actions);
     };
     let title = match kind {
-        Kind::Figure => "Export figure",
-        Kind::Film => "Export film",
+        ExportKind::Figure => "Export figure",
+        ExportKind::Film => "Export film",
     };
     let mut open = true;
     Window::new(title)
@@ -73,7 +73,7 @@ pub fn show(
         .collapsible(false)
         .show(ctx, |ui| {
             contents(ui, state, kind);
-            if kind == Kind::Film {
+            if kind == ExportKind::Film {
                 ui.separator();
                 motion(ui, state, settings.mp4);
             } else {
@@ -104,7 +104,7 @@ fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
 }
 
 /// Pictures, rows and columns; until they are changed here, those on the screen.
-fn contents(ui: &mut Ui, state: &mut State, kind: Kind) {
+fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
     let models = state.models.iter();
     let titles: Vec<String> = models
         .map(|name| crate::model::import::title(name))
@@ -113,7 +113,7 @@ fn contents(ui: &mut Ui, state: &mut State, kind: Kind) {
     let (mut rows, mut columns) = (figure.rows(state), figure.columns(state));
     let pictures = state.library.len();
     let chosen = arranged(state, kind);
-    if kind == Kind::Figure && pictures > 1 {
+    if kind == ExportKind::Figure && pictures > 1 {
         let all = &mut chosen.whole_library;
         ui.checkbox(all, format!("All {pictures} pictures of the library"))
             .on_hover_text("One below the other; else the open one alone");
@@ -162,7 +162,7 @@ fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) -> 
     changed
 }
 
-fn epsilons(ui: &mut Ui, settings: &mut Settings, figure: &mut Figure) {
+fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure) {
     // Undoing and sessions change them too.
     if parsed(&settings.epsilons).is_ok_and(|written| written != figure.epsilons) {
         let epsilons = figure.epsilons.iter().map(ToString::to_string);
@@ -313,24 +313,30 @@ fn working(ui: &mut Ui, share: f32, actions: &mut Vec<Action>) {
     });
 }
 
-fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions: &mut Vec<Action>) {
+fn buttons(
+    ui: &mut Ui,
+    settings: &ExportSettings,
+    state: &State,
+    kind: ExportKind,
+    actions: &mut Vec<Action>,
+) {
     let (figure, film) = (&state.exports.figure, &state.exports.film);
     let validity = match kind {
-        Kind::Figure => figure.validate(),
-        Kind::Film => film.validate(),
+        ExportKind::Figure => figure.validate(),
+        ExportKind::Film => film.validate(),
     };
     let validity = validity.and_then(|()| match kind {
-        Kind::Figure => figure.require_cells(state),
-        Kind::Film => Ok(()),
+        ExportKind::Figure => figure.require_cells(state),
+        ExportKind::Film => Ok(()),
     });
     let able = state.entry().is_some() && validity.is_ok();
     let works = match kind {
-        Kind::Figure => vec![
-            ("Export…", Work::Figure(figure.clone())),
-            ("Copy", Work::Copy(figure.clone())),
-            ("Numbers…", Work::Numbers(figure.clone())),
+        ExportKind::Figure => vec![
+            ("Export…", ExportJob::Figure(figure.clone())),
+            ("Copy", ExportJob::Copy(figure.clone())),
+            ("Numbers…", ExportJob::Numbers(figure.clone())),
         ],
-        Kind::Film => vec![("Export…", Work::Film(film.clone()))],
+        ExportKind::Film => vec![("Export…", ExportJob::Film(film.clone()))],
     };
     ui.horizontal(|ui| {
         for (name, work) in works {
@@ -342,8 +348,8 @@ fn buttons(ui: &mut Ui, settings: &Settings, state: &State, kind: Kind, actions:
             Ok(()) if !settings.said.is_empty() => ui.label(theme::weak(&settings.said)),
             Err(error) => ui.label(theme::error(ui, error.to_string())),
             Ok(()) => ui.label(theme::weak(match kind {
-                Kind::Figure => "PNG or SVG, by the file's ending",
-                Kind::Film => "GIF, MP4 or a folder, by the ending",
+                ExportKind::Figure => "PNG or SVG, by the file's ending",
+                ExportKind::Film => "GIF, MP4 or a folder, by the ending",
             })),
         };
     });

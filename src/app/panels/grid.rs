@@ -10,7 +10,7 @@ use super::{
 };
 use crate::app::renderer::Mode;
 use crate::app::theme;
-use crate::compute::{Explained, Frame, Look, Which};
+use crate::compute::{AttributionResult, GpuImage, PictureSource, PredictionResult};
 use crate::session::{Column, Likenesses, Row, Shown, State, case, shared_scale};
 
 /// Height of the column titles, in points.
@@ -22,7 +22,7 @@ const ON_STAGE: f32 = 2.0 * top_classes::BAR + 4.0;
 /// What all cells share while a frame is drawn.
 struct Sheet<'a> {
     rows: &'a [Row],
-    memory: &'a mut Memory,
+    memory: &'a mut GridState,
     /// Side of a tile, in points.
     side: f32,
     /// Points left over below a tile and its strip.
@@ -34,7 +34,7 @@ struct Sheet<'a> {
 
 /// What the grid keeps from frame to frame.
 #[derive(Default)]
-pub struct Memory {
+pub struct GridState {
     /// How alike maps are.
     likenesses: Likenesses,
     /// Iterates on the screen.
@@ -48,7 +48,7 @@ pub fn show(
     ui: &mut Ui,
     state: &mut State,
     rows: &[Row],
-    memory: &mut Memory,
+    memory: &mut GridState,
     hover: &mut Hover,
     actions: &mut Vec<Action>,
 ) {
@@ -176,10 +176,10 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
             shown.as_ref().map_or_else(String::new, which),
         ),
         Column::Perturbation => ("Perturbation".into(), format!("×{:.1}", state.display.gain)),
-        Column::Attribution => map_title(state, index, row, Which::Input),
-        Column::AttackedAttribution => map_title(state, index, row, Which::Attacked),
+        Column::Attribution => map_title(state, index, row, PictureSource::Input),
+        Column::AttackedAttribution => map_title(state, index, row, PictureSource::Attacked),
         Column::Synthesis => (
-            state.studio.kind().name().into(),
+            state.synthesis.kind().name().into(),
             synthesis_cell::note(state, row.look.as_ref(), index),
         ),
         Column::Counterfactual | Column::Change | Column::Return => (
@@ -194,15 +194,15 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
 }
 
 /// Which class a map is about, of which picture, and whether it is what is wanted.
-fn map_title(state: &State, index: usize, row: &Row, which: Which) -> (String, String) {
+fn map_title(state: &State, index: usize, row: &Row, which: PictureSource) -> (String, String) {
     let explained = row.explained[which as usize].as_ref();
     let (Some(explained), Some(look)) = (explained, &row.look) else {
         return ("Attribution".into(), String::new());
     };
     let title = explained.case.asks(look);
     let mut note = match which {
-        Which::Input => String::new(),
-        Which::Attacked => format!("at ε {:.3}", explained.case.epsilon),
+        PictureSource::Input => String::new(),
+        PictureSource::Attacked => format!("at ε {:.3}", explained.case.epsilon),
     };
     if case(state, index, row, which).as_ref() != Some(&explained.case) {
         note += " (old)";
@@ -214,7 +214,7 @@ fn map_cell(
     ui: &mut Ui,
     state: &mut State,
     index: usize,
-    which: Which,
+    which: PictureSource,
     sheet: &mut Sheet,
 ) -> Hover {
     let row = &sheet.rows[index];
@@ -262,23 +262,23 @@ fn map_cell(
 fn likenesses(
     sheet: &mut Sheet,
     index: usize,
-    which: Which,
+    which: PictureSource,
 ) -> Vec<(String, crate::session::Likeness)> {
     let rows = sheet.rows;
-    let map = |row: usize, which: Which| rows.get(row)?.explained[which as usize].as_ref();
+    let map = |row: usize, which: PictureSource| rows.get(row)?.explained[which as usize].as_ref();
     let Some(own) = map(index, which) else {
         return Vec::new();
     };
     let (other, name) = match which {
-        Which::Input => (Which::Attacked, "attacked"),
-        Which::Attacked => (Which::Input, "input"),
+        PictureSource::Input => (PictureSource::Attacked, "attacked"),
+        PictureSource::Attacked => (PictureSource::Input, "input"),
     };
     // The first row is compared with the second, every other one with the first.
     let reference = usize::from(index == 0);
     let model = rows.get(reference).and_then(|row| row.look.as_ref());
     let model = model.map_or_else(String::new, |look| short_name(&look.manifest.name));
     // Two models are compared at one ε.
-    let same_epsilon = |map: &&Arc<Explained>| map.case.epsilon == own.case.epsilon;
+    let same_epsilon = |map: &&Arc<AttributionResult>| map.case.epsilon == own.case.epsilon;
     let neighbour = map(reference, which).filter(same_epsilon);
     let pairs = [(map(index, other), name.into()), (neighbour, model)];
     pairs
@@ -309,8 +309,8 @@ fn content<'a>(
     index: usize,
     column: Column,
     state: &State,
-    input: &'a Frame,
-    attacked: &'a Frame,
+    input: &'a GpuImage,
+    attacked: &'a GpuImage,
 ) -> Content<'a> {
     let divided = column == Column::Attacked;
     let split = state.display.divider.filter(|_| divided).unwrap_or(0.0);
@@ -332,7 +332,7 @@ fn content<'a>(
 }
 
 /// What is true of the attack on the screen, whatever was asked for.
-fn facts(ui: &mut Ui, state: &State, look: &Look, shown: &Shown) {
+fn facts(ui: &mut Ui, state: &State, look: &PredictionResult, shown: &Shown) {
     let attacked = shown.attacked;
     ui.spacing_mut().item_spacing.y = 1.0;
     ui.label(theme::weak(format!(

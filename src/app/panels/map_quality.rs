@@ -7,7 +7,7 @@ use egui_plot::{Line, Plot, PlotPoints};
 
 use crate::app::theme;
 use crate::attribution::{Curves, RANDOMISED};
-use crate::compute::{Explained, HeatStyle, short};
+use crate::compute::{AttributionResult, HeatStyle, short};
 use crate::session::Likeness;
 
 /// Height of the colour bar with its numbers, in points.
@@ -22,7 +22,7 @@ const LINE: f32 = 14.0;
 /// What stands under a map.
 pub struct Strip<'a> {
     /// The map.
-    pub explained: &'a Arc<Explained>,
+    pub explained: &'a Arc<AttributionResult>,
     /// Where its colours end.
     pub scale: f32,
     /// What it is compared with, in words, and how alike they are.
@@ -75,7 +75,7 @@ fn line(ui: &mut Ui, text: &str) -> egui::Response {
 }
 
 /// Completeness and sampling error, as far as they are known.
-fn quality(explained: &Explained) -> String {
+fn quality(explained: &AttributionResult) -> String {
     let mut parts = Vec::new();
     if !explained.finished() {
         parts.push(format!("{:.0} %", explained.progress * 100.0));
@@ -144,7 +144,7 @@ fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
 }
 
 /// The areas, and the curves where there is room for them.
-fn show_curves(ui: &mut Ui, room: egui::Vec2, explained: &Explained, curves: &Curves) {
+fn show_curves(ui: &mut Ui, room: egui::Vec2, explained: &AttributionResult, curves: &Curves) {
     if room.y >= *CURVES.start() {
         let size = vec2(room.x, room.y.min(*CURVES.end()));
         draw_curves(ui, size, explained, curves);
@@ -166,7 +166,7 @@ fn show_curves(ui: &mut Ui, room: egui::Vec2, explained: &Explained, curves: &Cu
     });
 }
 
-fn draw_curves(ui: &mut Ui, size: egui::Vec2, explained: &Explained, curves: &Curves) {
+fn draw_curves(ui: &mut Ui, size: egui::Vec2, explained: &AttributionResult, curves: &Curves) {
     let points = |curve: &[f32]| -> Vec<[f64; 2]> {
         let last = curve.len().saturating_sub(1).max(1) as f64;
         let point = |(at, &value): (usize, &f32)| [at as f64 / last, f64::from(value)];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::Action;
-use super::export::Kind;
+use super::export::ExportKind;
 use crate::app::theme;
 use crate::model::zoo::SETS;
 use crate::session::{Column, Page, State};
@@ -97,8 +97,8 @@ fn file(ui: &mut Ui, state: &State, status: &Status, actions: &mut Vec<Action>) 
 
 fn export(ui: &mut Ui, enabled: bool, actions: &mut Vec<Action>) {
     for (text, action) in [
-        ("Figure…   Ctrl+E", Action::OpenExport(Kind::Figure)),
-        ("Film…   Ctrl+Shift+E", Action::OpenExport(Kind::Film)),
+        ("Figure…   Ctrl+E", Action::OpenExport(ExportKind::Figure)),
+        ("Film…   Ctrl+Shift+E", Action::OpenExport(ExportKind::Film)),
         ("Copy figure   C", Action::CopyFigure),
     ] {
         if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
@@ -216,7 +216,7 @@ fn run(ui: &mut Ui, state: &mut State) {
         state.playing = !state.playing;
         ui.close();
     }
-    let active = state.studio.running || state.studio.working;
+    let active = state.synthesis.running || state.synthesis.working;
     let text = if active {
         "Pause synthesis   P"
     } else {

@@ -29,14 +29,14 @@ pub mod views;
 
 use std::path::PathBuf;
 
-use crate::export::job::Work;
-use crate::model::import::Saying;
+use crate::export::job::ExportJob;
+use crate::model::import::DescriptionEdit;
 use crate::session::Rescue;
 use crate::triage::map::Layout;
 
 /// What becomes of a selection of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takeaway {
+pub enum SelectionExport {
     /// A table of what was found.
     Csv,
     /// The pictures themselves.
@@ -75,7 +75,7 @@ pub enum Action {
     /// Open no model after all.
     RefuseModel,
     /// Open a row's model with this said of it.
-    Describe(usize, Saying),
+    Describe(usize, DescriptionEdit),
     /// Ask for a file with the labels of a row's model.
     ChooseLabels(usize),
     /// Write what was said of a row's model to a file.
@@ -100,7 +100,7 @@ pub enum Action {
     /// Save a query under a name, or without one forget the name.
     SaveQuery(String, Option<String>),
     /// Write the selection of a scan somewhere.
-    TakeAway(Takeaway),
+    TakeAway(SelectionExport),
     /// Show or hide the list of views.
     Views,
     /// Put a view on the screen.
@@ -136,9 +136,9 @@ pub enum Action {
     /// Go on without the missing pictures.
     ForgetMissing,
     /// Open the window for figures or films.
-    OpenExport(export::Kind),
+    OpenExport(export::ExportKind),
     /// Make a figure or film of what is on the screen.
-    Export(Box<Work>),
+    Export(Box<ExportJob>),
     /// Put a figure of what is on the screen on the clipboard.
     CopyFigure,
     /// Stop making it.

@@ -4,9 +4,9 @@ use egui::{ComboBox, Context, Grid, Ui, Window};
 
 use super::Action;
 use crate::app::theme;
-use crate::compute::Look;
-use crate::model::import::{self, LabelSource, NormalizerSource, Saying};
-use crate::model::{Budget, zoo};
+use crate::compute::PredictionResult;
+use crate::model::import::{self, DescriptionEdit, LabelSource, NormalizerSource};
+use crate::model::{BatchSize, zoo};
 use crate::session::{Row, State};
 
 /// Sets of labels that are known by name.
@@ -43,7 +43,7 @@ pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Ac
 }
 
 /// What a gradient takes and how many pictures are computed at once.
-fn memory(budget: &Budget) -> String {
+fn memory(budget: &BatchSize) -> String {
     let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
     let at_once = match budget.at_once() {
         1 => "one picture at a time".into(),
@@ -66,7 +66,7 @@ fn facts(
     ui: &mut Ui,
     state: &State,
     index: usize,
-    (row, look): (&Row, &Look),
+    (row, look): (&Row, &PredictionResult),
     actions: &mut Vec<Action>,
 ) {
     let manifest = &look.manifest;
@@ -103,9 +103,9 @@ fn facts(
         return;
     }
     ui.separator();
-    let mut say = |saying: Saying| actions.push(Action::Describe(index, saying));
+    let mut say = |saying: DescriptionEdit| actions.push(Action::Describe(index, saying));
     if let Some(normalizer) = normalizers(ui, row, look) {
-        say(Saying::Normalizer(normalizer));
+        say(DescriptionEdit::Normalizer(normalizer));
     }
     let mut asks = false;
     ui.horizontal(|ui| {
@@ -117,7 +117,7 @@ fn facts(
             .show_ui(ui, |ui| {
                 for (id, title) in LABELS {
                     if ui.button(title).clicked() {
-                        say(Saying::Labels(LabelSource::Named(id.into())));
+                        say(DescriptionEdit::Labels(LabelSource::Named(id.into())));
                         ui.close();
                     }
                 }
@@ -138,7 +138,7 @@ fn facts(
             .on_hover_text("Height and width that the pictures are cut to");
         let done = response.drag_stopped() || response.lost_focus() || response.clicked();
         if done && side != manifest.input[0] {
-            say(Saying::Input([side; 2]));
+            say(DescriptionEdit::Input([side; 2]));
         }
     });
     if asks {
@@ -155,7 +155,7 @@ fn facts(
 
 /// Every usual normaliser with what the model says of the open picture after it; the one that was
 /// chosen now.
-fn normalizers(ui: &mut Ui, row: &Row, look: &Look) -> Option<NormalizerSource> {
+fn normalizers(ui: &mut Ui, row: &Row, look: &PredictionResult) -> Option<NormalizerSource> {
     ui.label("Normaliser, and what the model then says of the open picture");
     let own = look.manifest.normalizer;
     let Some(guesses) = &row.preview else {

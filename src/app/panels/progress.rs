@@ -17,7 +17,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         cursor(ui, state);
         save(ui, rows, actions);
     });
-    let quantity = match &state.studio.config.task {
+    let quantity = match &state.synthesis.config.task {
         Task::Invert { .. } => "relative distance",
         Task::Generate {
             aim: Aim::Logit, ..
@@ -25,7 +25,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         Task::Generate { .. } => "log-probability",
         Task::Neuron(_) => "activation",
     };
-    let last = state.studio.config.iterations as f64;
+    let last = state.synthesis.config.iterations as f64;
     let plot = bottom_panel::plot(ui, "progress").y_axis_label(quantity);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=last);
@@ -36,7 +36,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
                 plot.line(line.color(theme::row_color(index)).width(2.0));
             }
         }
-        let at = state.studio.cursor.unwrap_or(state.studio.done) as f64;
+        let at = state.synthesis.cursor.unwrap_or(state.synthesis.done) as f64;
         let color = plot.ctx().global_style().visuals.strong_text_color();
         plot.add(
             VLine::new("shown", at)
@@ -44,7 +44,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
                 .width(2.0)
                 .allow_hover(false),
         );
-        if let Against::Iterate(pinned) = state.studio.against {
+        if let Against::Iterate(pinned) = state.synthesis.against {
             let line = VLine::new("pinned", pinned as f64).color(color);
             plot.add(line.style(egui_plot::LineStyle::dotted_dense()));
         }
@@ -52,8 +52,8 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     });
     let held = response.response.dragged() || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {
-        let at = point.x.clamp(0.0, state.studio.done as f64);
-        state.studio.cursor = Some(at.round() as usize);
+        let at = point.x.clamp(0.0, state.synthesis.done as f64);
+        state.synthesis.cursor = Some(at.round() as usize);
     }
     response
         .response
@@ -61,7 +61,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
 }
 
 fn buttons(ui: &mut Ui, state: &mut State) {
-    let active = state.studio.running || state.studio.working;
+    let active = state.synthesis.running || state.synthesis.working;
     let text = if active { "Pause" } else { "Play" };
     if ui
         .button(text)
@@ -74,7 +74,7 @@ fn buttons(ui: &mut Ui, state: &mut State) {
         state.step_synthesis();
     }
     if ui.button("Reset").on_hover_text("Begin anew (R)").clicked() {
-        state.studio.reset();
+        state.synthesis.reset();
     }
 }
 
@@ -84,7 +84,7 @@ fn speed(ui: &mut Ui, state: &mut State) {
         Some(1) => "1 step a frame".to_owned(),
         Some(steps) => format!("{steps} steps a frame"),
     };
-    let speed = &mut state.studio.speed;
+    let speed = &mut state.synthesis.speed;
     ComboBox::from_id_salt("speed")
         .selected_text(name(*speed))
         .show_ui(ui, |ui| {
@@ -95,26 +95,26 @@ fn speed(ui: &mut Ui, state: &mut State) {
 }
 
 fn cursor(ui: &mut Ui, state: &mut State) {
-    let studio = &mut state.studio;
+    let synthesis = &mut state.synthesis;
     ui.label(theme::weak(format!(
         "step {} of {}",
-        studio.cursor.unwrap_or(studio.done),
-        studio.config.iterations
+        synthesis.cursor.unwrap_or(synthesis.done),
+        synthesis.config.iterations
     )));
-    if let Some(at) = studio.cursor {
+    if let Some(at) = synthesis.cursor {
         if ui
             .small_button("Newest")
             .on_hover_text("Show the newest iterate again")
             .clicked()
         {
-            studio.cursor = None;
+            synthesis.cursor = None;
         }
         if ui
             .small_button("Pin")
             .on_hover_text("Compare this iterate with others: it stands left of the divider")
             .clicked()
         {
-            studio.against = Against::Iterate(at);
+            synthesis.against = Against::Iterate(at);
             state.display.divider = Some(0.5);
         }
     }
@@ -122,11 +122,11 @@ fn cursor(ui: &mut Ui, state: &mut State) {
         ui.label(theme::weak("left of the divider"));
         let mut choices = vec![(Against::Picture, "picture".to_owned())];
         choices.push((Against::Start, "start".into()));
-        if let Against::Iterate(pinned) = studio.against {
-            choices.push((studio.against, format!("step {pinned}")));
+        if let Against::Iterate(pinned) = synthesis.against {
+            choices.push((synthesis.against, format!("step {pinned}")));
         }
         for (choice, name) in choices {
-            ui.selectable_value(&mut studio.against, choice, name);
+            ui.selectable_value(&mut synthesis.against, choice, name);
         }
     }
 }

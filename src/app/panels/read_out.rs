@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use crate::compute::Which;
+use crate::compute::PictureSource;
 use crate::session::{Row, State};
 
 /// Draws the values at column and row `[x, y]`.
@@ -43,7 +43,7 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
 }
 
 fn attributions(state: &State, row: &Row, at: usize) -> String {
-    let value = |which: Which| {
+    let value = |which: PictureSource| {
         let explained = row.explained[which as usize].as_ref()?;
         if explained.case.explanation != state.explanation {
             return None;
@@ -55,7 +55,7 @@ fn attributions(state: &State, row: &Row, at: usize) -> String {
             .number(sum, explained.attribution.channels);
         Some(format!("{value:+.2e}"))
     };
-    match [Which::Input, Which::Attacked].map(value) {
+    match [PictureSource::Input, PictureSource::Attacked].map(value) {
         [None, None] => String::new(),
         [input, attacked] => format!(
             "\n  attribution {}, attacked {}",

@@ -4,7 +4,7 @@ use egui::{Align, Layout, RichText, Ui};
 
 use super::Action;
 use crate::app::theme;
-use crate::compute::{Look, flipped_before, flips};
+use crate::compute::{PredictionResult, flipped_before, flips};
 use crate::model::import;
 use crate::session::{Row, State};
 
@@ -51,7 +51,7 @@ fn tools(ui: &mut Ui, index: usize, row: &Row, actions: &mut Vec<Action>) {
 }
 
 /// The model's name and what it says.
-fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &Look)) {
+fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &PredictionResult)) {
     let name = RichText::new(&look.manifest.name)
         .strong()
         .color(theme::row_text(ui, index));
@@ -102,7 +102,7 @@ fn waiting(ui: &mut Ui, model: &str, row: &Row) {
     }
 }
 
-fn verdict(ui: &Ui, state: &State, look: &Look, attacked: &[f32]) -> RichText {
+fn verdict(ui: &Ui, state: &State, look: &PredictionResult, attacked: &[f32]) -> RichText {
     if flipped_before(&state.attack, look) {
         RichText::new("(wrong without any attack)").weak()
     } else if flips(&state.attack, look.label, attacked) {

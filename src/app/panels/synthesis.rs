@@ -3,25 +3,25 @@
 use egui::{ComboBox, DragValue, Ui};
 
 use super::explain::{number, reference, seed};
-use crate::compute::Which;
-use crate::session::{SeedSource, State, Studio, TaskKind};
+use crate::compute::PictureSource;
+use crate::session::{SeedSource, State, SynthesisSettings, TaskKind};
 use crate::synthesis::{Aim, MOST_PICTURES, Start, Synthesis, Task};
 
 /// Draws the settings; `labels` are the classes and `stages` their count in the first row's model.
 pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
     ui.horizontal(|ui| {
         for kind in TaskKind::ALL {
-            let chosen = state.studio.kind() == kind;
+            let chosen = state.synthesis.kind() == kind;
             let response = ui.selectable_label(chosen, kind.name());
             if response.on_hover_text(kind.about()).clicked() {
-                state.studio.choose(kind);
+                state.synthesis.choose(kind);
                 state.show_synthesis();
             }
         }
     });
     let rows = state.models.len();
-    let studio = &mut state.studio;
-    ui.horizontal_wrapped(|ui| match &mut studio.config.task {
+    let synthesis = &mut state.synthesis;
+    ui.horizontal_wrapped(|ui| match &mut synthesis.config.task {
         Task::Invert { stage } => {
             ui.label("Match");
             choose_stage(ui, stage, stages);
@@ -30,19 +30,19 @@ pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
         Task::Neuron(unit) => {
             ui.label("Unit of");
             choose_stage(ui, &mut unit.stage, stages);
-            studio.units.resize(rows, 0);
-            for unit in &mut studio.units {
+            synthesis.units.resize(rows, 0);
+            for unit in &mut synthesis.units {
                 ui.add(DragValue::new(unit).speed(0.1))
                     .on_hover_text("The unit of each row; click a bar in the tab Units below");
             }
         }
     });
-    start(ui, studio, &state.library);
-    presets(ui, &mut studio.config);
-    steps(ui, &mut studio.config);
-    smoothing(ui, &mut studio.config);
+    start(ui, synthesis, &state.library);
+    presets(ui, &mut synthesis.config);
+    steps(ui, &mut synthesis.config);
+    smoothing(ui, &mut synthesis.config);
     ui.horizontal(|ui| {
-        let config = &mut studio.config;
+        let config = &mut synthesis.config;
         let hint = "Pictures made at once, each from its own draw of the start";
         number(ui, "Pictures", &mut config.count, 1..=MOST_PICTURES, hint);
         seed(ui, &mut config.seed);
@@ -84,10 +84,10 @@ fn generation(ui: &mut Ui, class: &mut usize, aim: &mut Aim, labels: &[String]) 
         .on_hover_text("Raise its log-probability: lower the cross-entropy");
 }
 
-fn start(ui: &mut Ui, studio: &mut Studio, library: &[crate::session::Entry]) {
+fn start(ui: &mut Ui, synthesis: &mut SynthesisSettings, library: &[crate::session::LibraryEntry]) {
     ui.horizontal(|ui| {
         ui.label("From");
-        let start = &mut studio.config.start;
+        let start = &mut synthesis.config.start;
         ComboBox::from_id_salt("start")
             .selected_text(start.name())
             .show_ui(ui, |ui| {
@@ -97,22 +97,25 @@ fn start(ui: &mut Ui, studio: &mut Studio, library: &[crate::session::Entry]) {
             })
             .response
             .on_hover_text("Where the picture begins");
-        if studio.config.start == Start::ClassGaussian {
-            ui.selectable_value(&mut studio.seeds, SeedSource::Bundled, "CIFAR-10")
+        if synthesis.config.start == Start::ClassGaussian {
+            ui.selectable_value(&mut synthesis.seeds, SeedSource::Bundled, "CIFAR-10")
                 .on_hover_text("Gaussians over 8×8 pictures of each CIFAR-10 class");
-            ui.selectable_value(&mut studio.seeds, SeedSource::Library, "library")
+            ui.selectable_value(&mut synthesis.seeds, SeedSource::Library, "library")
                 .on_hover_text("Fitted to the pictures of the library whose true class is given");
         }
     });
-    if studio.config.start == Start::Other {
-        reference(ui, &mut studio.other, library);
+    if synthesis.config.start == Start::Other {
+        reference(ui, &mut synthesis.other, library);
     }
-    let inverts = studio.kind() == TaskKind::Inversion;
-    if inverts || studio.config.start == Start::Current {
+    let inverts = synthesis.kind() == TaskKind::Inversion;
+    if inverts || synthesis.config.start == Start::Current {
         ui.horizontal(|ui| {
             ui.label(if inverts { "Target" } else { "Picture" });
-            for (which, name) in [(Which::Input, "input"), (Which::Attacked, "attacked")] {
-                ui.selectable_value(&mut studio.which, which, name);
+            for (which, name) in [
+                (PictureSource::Input, "input"),
+                (PictureSource::Attacked, "attacked"),
+            ] {
+                ui.selectable_value(&mut synthesis.which, which, name);
             }
         });
     }

@@ -8,7 +8,7 @@ use super::tile::{self, Content, Hover};
 use super::top_classes;
 use crate::app::renderer::Mode;
 use crate::app::theme;
-use crate::compute::{Frame, Look, Made};
+use crate::compute::{GpuImage, PredictionResult, SynthesisResult};
 use crate::data::picture::montage;
 use crate::session::{Against, Row, State, TaskKind};
 use crate::synthesis::{Kept, SharedHistory, locked};
@@ -20,17 +20,17 @@ pub const HEIGHT: f32 = top_classes::HEIGHT + LINES * 15.0;
 
 /// Kept iterates that are or were just on the screen, ready to be drawn.
 #[derive(Default)]
-pub struct Stills(Vec<(SharedHistory, usize, Frame)>);
+pub struct Stills(Vec<(SharedHistory, usize, GpuImage)>);
 
 /// A few for each of a handful of rows.
 const STILLS: usize = 16;
 
 impl Stills {
     /// The iterate that is kept for `iteration`, and which one that is.
-    fn get(&mut self, made: &Made, iteration: usize) -> Option<(usize, Frame)> {
+    fn get(&mut self, made: &SynthesisResult, iteration: usize) -> Option<(usize, GpuImage)> {
         let history = locked(&made.history);
         let kept = history.at(iteration)?;
-        let same = |(of, at, _): &&(SharedHistory, usize, Frame)| {
+        let same = |(of, at, _): &&(SharedHistory, usize, GpuImage)| {
             Arc::ptr_eq(of, &made.history) && *at == kept.iteration
         };
         if let Some((_, at, frame)) = self.0.iter().find(same) {
@@ -38,7 +38,7 @@ impl Stills {
         }
         let count = made.brief.config.count;
         let (planes, size) = montage(&kept.unit_planes(), count, made.size);
-        let frame = Frame::from_planes(planes, size);
+        let frame = GpuImage::from_planes(planes, size);
         self.0.truncate(STILLS - 1);
         let entry = (made.history.clone(), kept.iteration, frame.clone());
         self.0.insert(0, entry);
@@ -47,8 +47,8 @@ impl Stills {
 }
 
 /// What the title says besides the kind of picture.
-pub fn note(state: &State, look: Option<&Look>, index: usize) -> String {
-    let config = state.studio.config_of(index);
+pub fn note(state: &State, look: Option<&PredictionResult>, index: usize) -> String {
+    let config = state.synthesis.config_of(index);
     let of = match config.task {
         crate::synthesis::Task::Generate { class, .. } => {
             let labels = look.map(|look| &look.manifest.labels);
@@ -82,13 +82,13 @@ pub fn cell(
         return None;
     };
     let look = row.look.as_ref()?;
-    let still = state.studio.cursor.filter(|&at| at < made.steps);
+    let still = state.synthesis.cursor.filter(|&at| at < made.steps);
     let still = still.and_then(|at| stills.get(made, at));
     let (steps, first) = match still {
         Some((steps, frame)) => (steps, frame),
         None => (made.steps, made.picture.clone()),
     };
-    let second = match state.studio.against {
+    let second = match state.synthesis.against {
         // A grid of pictures has nothing to stand beside but another grid.
         Against::Picture if made.brief.config.count > 1 => stills.get(made, 0),
         Against::Picture => None,
@@ -123,7 +123,7 @@ pub fn cell(
     over.filter(|_| made.brief.config.count == 1)
 }
 
-fn facts(ui: &mut Ui, made: &Made, steps: usize) {
+fn facts(ui: &mut Ui, made: &SynthesisResult, steps: usize) {
     let loss = locked(&made.history)
         .at(steps)
         .map_or(f32::NAN, Kept::mean_loss);

@@ -4,7 +4,7 @@ use eframe::egui_wgpu::Callback;
 use egui::{Color32, CursorIcon, Rect, Response, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
 use crate::app::renderer::{Mode, Tile};
-use crate::compute::Frame;
+use crate::compute::GpuImage;
 use crate::session::Display;
 
 /// The pixel under the pointer, shared by all tiles.
@@ -15,9 +15,9 @@ pub struct Content<'a> {
     /// Unlike any other tile's.
     pub id: u64,
     /// The picture.
-    pub first: &'a Frame,
+    pub first: &'a GpuImage,
     /// What it is compared with.
-    pub second: &'a Frame,
+    pub second: &'a GpuImage,
     /// How.
     pub mode: Mode,
     /// Whether the divider can be dragged here.

@@ -5,7 +5,7 @@ use egui::{Align2, Color32, FontId, Rect, Sense, Ui, pos2, vec2};
 use super::bottom_panel;
 use super::library::Thumbnails;
 use crate::app::theme;
-use crate::compute::Surveyed;
+use crate::compute::UnitActivations;
 use crate::session::{Row, State, TaskKind};
 
 /// Pictures shown of those that excite a unit most, and least.
@@ -52,7 +52,8 @@ fn strip(
     let width = (ui.available_width() - extremes).max(80.0);
     ui.horizontal(|ui| {
         let (area, response) = ui.allocate_exact_size(vec2(width, height), Sense::click());
-        let chosen = (state.studio.kind() == TaskKind::Unit).then(|| state.studio.unit(index));
+        let chosen =
+            (state.synthesis.kind() == TaskKind::Unit).then(|| state.synthesis.unit(index));
         bars(ui, area, &values, index, chosen);
         let under = response.hover_pos().map(|at| {
             let share = ((at.x - area.left()) / area.width()).clamp(0.0, 0.999_9);
@@ -119,7 +120,13 @@ fn bars(ui: &Ui, area: Rect, values: &[f32], row: usize, chosen: Option<usize>) 
 }
 
 /// The pictures that excite `unit` most, then those that do least.
-fn gallery(ui: &mut Ui, surveyed: &Surveyed, unit: usize, side: f32, thumbnails: &mut Thumbnails) {
+fn gallery(
+    ui: &mut Ui,
+    surveyed: &UnitActivations,
+    unit: usize,
+    side: f32,
+    thumbnails: &mut Thumbnails,
+) {
     let activation = |index: &usize| surveyed.activations[*index].get(unit).copied();
     let mut order: Vec<usize> = (0..surveyed.activations.len())
         .filter(|index| activation(index).is_some())

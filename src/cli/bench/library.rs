@@ -16,9 +16,9 @@ use crate::cli::default_models;
 use crate::compute::{Backend, Compute};
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
-use crate::session::{self, Home, Page, Session, Sight, Snapshot, State};
-use crate::train::{Architecture, Preset, TrainConfig, Training};
-use crate::triage::{Database, Examined, Fingerprint, Plan, Scan, Step};
+use crate::session::{self, DataFolder, Page, Session, Snapshot, State, TriageTab};
+use crate::train::{Preset, TrainArchitecture, TrainConfig, Training};
+use crate::triage::{Database, Examined, Fingerprint, Plan, Scan, ScanStep};
 
 /// Side of a picture.
 const SIDE: u32 = 32;
@@ -62,7 +62,7 @@ pub(super) fn make(folder: &Path, count: usize) -> Result<PathBuf> {
     let path = folder.join("library.db");
     let models = vec![untrained(0)?, untrained(1)?];
     let mut scan = Scan::new(Database::open(&path)?, &plan, models, 256)?;
-    while scan.step()? != Step::Finished {}
+    while scan.step()? != ScanStep::Finished {}
     Ok(path)
 }
 
@@ -79,7 +79,7 @@ fn picture(number: usize) -> RgbImage {
 fn untrained(seed: u64) -> Result<Examined> {
     let usual = TrainConfig::preset(Preset::FastStandard, PathBuf::new());
     let config = TrainConfig {
-        architecture: Architecture {
+        architecture: TrainArchitecture {
             widths: vec![4, 8],
             blocks: vec![1, 1],
             ..usual.architecture
@@ -108,11 +108,11 @@ impl Window {
     ///
     /// # Errors
     /// When a session cannot be written to `folder`, or the library is not read in two minutes.
-    pub(super) fn open(folder: &Path, database: &Path, sight: Sight) -> Result<Self> {
+    pub(super) fn open(folder: &Path, database: &Path, tab: TriageTab) -> Result<Self> {
         let mut state = State::new(default_models());
         state.page = Page::Triage;
         state.triage.database = Some(database.into());
-        state.triage.sight = sight;
+        state.triage.tab = tab;
         let snapshot = Snapshot {
             hashes: vec![None; state.models.len()],
             missing: Vec::new(),
@@ -124,7 +124,7 @@ impl Window {
         let compute = Compute::open(&Backend::Cpu)?;
         let app = App::new(&context, compute, default_models(), vec![path]);
         let mut window = Self {
-            app: app.at_home(&context, Home::at(folder.join("home"))),
+            app: app.at_home(&context, DataFolder::at(folder.join("home"))),
             context,
             began: Instant::now(),
         };

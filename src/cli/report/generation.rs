@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::write_json;
-use crate::cli::synthesis::Settings;
+use crate::cli::synthesis::SynthesisFlags;
 use crate::cli::{class_number, default_models};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
@@ -39,7 +39,7 @@ pub struct GenerationArguments {
     #[arg(long, value_enum, default_value_t)]
     aim: Aim,
     #[command(flatten)]
-    settings: Settings,
+    settings: SynthesisFlags,
     /// Folder for report-generation.json.
     #[arg(long)]
     out: Option<PathBuf>,

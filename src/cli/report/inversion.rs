@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::write_json;
 use crate::cli::default_models;
 use crate::cli::mean::Mean;
-use crate::cli::synthesis::Settings;
+use crate::cli::synthesis::SynthesisFlags;
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
@@ -34,7 +34,7 @@ pub struct InversionArguments {
     #[arg(long)]
     stage: Option<usize>,
     #[command(flatten)]
-    settings: Settings,
+    settings: SynthesisFlags,
     /// Folder for report-inversion.json.
     #[arg(long)]
     out: Option<PathBuf>,

@@ -23,8 +23,8 @@ pub struct ReportArguments {
 enum Report {
     /// How near inversions come to their pictures, with confidence intervals.
     Inversion(inversion::InversionArguments),
-    /// What counterfactuals, their masks and the critic's doubt are worth.
-    Counterfactual(counterfactual::CounterfactualArguments),
+    /// What counterfactuals, their masks and the discriminator's doubt are worth.
+    Counterfactual(counterfactual::CounterfactualReportArguments),
     /// How near generated pictures are to real ones, as Fréchet distances.
     Generation(generation::GenerationArguments),
 }

@@ -6,12 +6,14 @@ use clap::Args;
 
 use super::Session;
 use crate::error::{Error, Result};
-use crate::train::counterfactual::{Checkpoint, CounterfactualConfig, train_counterfactual};
+use crate::train::counterfactual::{
+    CounterfactualCheckpoint, CounterfactualConfig, train_counterfactual,
+};
 use crate::train::{CHECKPOINT, Outcome};
 
 /// What is not given keeps the recipe's value, which is made for textures of 64×64 pixels.
 #[derive(Debug, Args)]
-pub struct CounterfactualArguments {
+pub struct CounterfactualTrainArguments {
     /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, all pictures of one size.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
@@ -29,10 +31,10 @@ pub struct CounterfactualArguments {
     /// Epochs to train; the schedule is stretched to them.
     #[arg(long)]
     epochs: Option<usize>,
-    /// The first of them, in which the critic sees only real pictures.
+    /// The first of them, in which the discriminator sees only real pictures.
     #[arg(long)]
     warm_up: Option<usize>,
-    /// The last of them, in which the critic rests.
+    /// The last of them, in which the discriminator rests.
     #[arg(long)]
     settling: Option<usize>,
     /// Pictures in a step.
@@ -41,19 +43,19 @@ pub struct CounterfactualArguments {
     /// Highest learning rate of both networks.
     #[arg(long)]
     lr: Option<f64>,
-    /// Channels of each stage of the critic, for instance 24,48,96.
+    /// Channels of each stage of the discriminator, for instance 24,48,96.
     #[arg(long, value_delimiter = ',')]
-    critic_widths: Option<Vec<usize>>,
+    discriminator_widths: Option<Vec<usize>>,
     /// Channels of the generator at full resolution.
     #[arg(long)]
     width: Option<usize>,
     /// How often the generator halves the resolution.
     #[arg(long)]
     levels: Option<usize>,
-    /// Weight of “generated pictures are fake” in the critic's loss.
+    /// Weight of “generated pictures are fake” in the discriminator's loss.
     #[arg(long)]
     fake: Option<f64>,
-    /// Weight of “the critic sees the target class” in the generator's loss.
+    /// Weight of “the discriminator sees the target class” in the generator's loss.
     #[arg(long)]
     fool: Option<f64>,
     /// Weight of the way back to the original.
@@ -71,13 +73,13 @@ pub struct CounterfactualArguments {
     /// Weight of the generator's own classification.
     #[arg(long)]
     head: Option<f64>,
-    /// Share of the original's class in the label under which generated pictures train the critic; the
+    /// Share of the original's class in the label under which generated pictures train the discriminator; the
     /// rest is “fake”.
     #[arg(long)]
     source_share: Option<f64>,
 }
 
-impl CounterfactualArguments {
+impl CounterfactualTrainArguments {
     fn config(&self, seed: u64) -> CounterfactualConfig {
         let mut config = CounterfactualConfig::textures(self.data.clone().unwrap_or_default());
         let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
@@ -101,9 +103,9 @@ impl CounterfactualArguments {
         weigh(&mut weights.head, self.head);
         config.name = self.name.clone().unwrap_or(config.name);
         config.input = self.input.map_or(config.input, |side| [side; 2]);
-        if let Some(widths) = &self.critic_widths {
-            config.critic.blocks = vec![2; widths.len()];
-            config.critic.widths = widths.clone();
+        if let Some(widths) = &self.discriminator_widths {
+            config.discriminator.blocks = vec![2; widths.len()];
+            config.discriminator.widths = widths.clone();
         }
         config.seed = seed;
         config.mixed = self.session.mixed();
@@ -149,7 +151,8 @@ impl CounterfactualArguments {
             .iter()
             .map(|&seed| self.folder(seed).join(CHECKPOINT));
         let mut there = paths.filter(|path| self.session.resume && path.exists());
-        let config = |path: std::path::PathBuf| Ok(Checkpoint::read(&path)?.config().clone());
+        let config =
+            |path: std::path::PathBuf| Ok(CounterfactualCheckpoint::read(&path)?.config().clone());
         there.next().map(config).transpose()
     }
 

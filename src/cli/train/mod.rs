@@ -14,10 +14,11 @@ use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
 use crate::train::{
-    Architecture, CHECKPOINT, EpsilonSchedule, Interrupt, Preset, ScheduleKind, TrainConfig, train,
+    CHECKPOINT, EpsilonSchedule, Interrupt, Preset, ScheduleKind, TrainArchitecture, TrainConfig,
+    train,
 };
 
-/// Train a classifier, or with `counterfactual` a critic and its generator.
+/// Train a classifier, or with `counterfactual` a discriminator and its generator.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TrainArguments {
@@ -29,8 +30,8 @@ pub struct TrainArguments {
 
 #[derive(Debug, Subcommand)]
 enum Other {
-    /// Train a generator of counterfactuals and its critic, a classifier that also knows “fake”.
-    Counterfactual(Box<counterfactual::CounterfactualArguments>),
+    /// Train a generator of counterfactuals and its discriminator, a classifier that also knows “fake”.
+    Counterfactual(Box<counterfactual::CounterfactualTrainArguments>),
 }
 
 impl TrainArguments {
@@ -293,7 +294,7 @@ impl ClassifierArguments {
         augmentation.balance = self.balance;
         let stem = self.stem.unwrap_or(config.architecture.stem);
         if let Some(depth) = self.depth {
-            config.architecture = Architecture::of_depth(depth, stem, self.width)?;
+            config.architecture = TrainArchitecture::of_depth(depth, stem, self.width)?;
         }
         let architecture = &mut config.architecture;
         architecture.stem = stem;

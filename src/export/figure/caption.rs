@@ -3,7 +3,7 @@
 use super::cells::number;
 use super::{Figure, Shot};
 use crate::attack::{Attack, Goal};
-use crate::compute::{Channels, Look, Sign};
+use crate::compute::{Channels, PredictionResult, Sign};
 use crate::data::Picture;
 use crate::session::{Column, State, TaskKind};
 
@@ -32,7 +32,7 @@ pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
         parts.push(synthesis(state, look));
     }
     if shows(&[Column::Counterfactual, Column::Change, Column::Return]) {
-        parts.push(contrasts(state, look));
+        parts.push(counterfactual(state, look));
     }
     parts.retain(|part| !part.is_empty());
     parts.join(" ")
@@ -75,7 +75,7 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
     }
 }
 
-fn attack(attack: &Attack, epsilons: &str, look: Option<&Look>) -> String {
+fn attack(attack: &Attack, epsilons: &str, look: Option<&PredictionResult>) -> String {
     let mut text = format!("{} at ε {epsilons}", attack.kind());
     match attack.step_size {
         Some(step) => text += &format!(", steps of {}", number(step)),
@@ -95,7 +95,7 @@ fn attack(attack: &Attack, epsilons: &str, look: Option<&Look>) -> String {
     format!("Attack: {text}, {start}.")
 }
 
-fn named(look: Option<&Look>, class: usize) -> String {
+fn named(look: Option<&PredictionResult>, class: usize) -> String {
     look.map_or_else(|| format!("class {class}"), |look| look.name(class).into())
 }
 
@@ -124,8 +124,8 @@ fn maps(state: &State) -> String {
     )
 }
 
-fn synthesis(state: &State, look: Option<&Look>) -> String {
-    let config = &state.studio.config;
+fn synthesis(state: &State, look: Option<&PredictionResult>) -> String {
+    let config = &state.synthesis.config;
     let class = match config.task {
         crate::synthesis::Task::Generate { class, .. } => format!(" ({})", named(look, class)),
         _ => String::new(),
@@ -134,18 +134,18 @@ fn synthesis(state: &State, look: Option<&Look>) -> String {
     format!("{kind}: {config}{class}, seed {}.", config.seed)
 }
 
-fn contrasts(state: &State, look: Option<&Look>) -> String {
-    let target = state.contrasts.target;
+fn counterfactual(state: &State, look: Option<&PredictionResult>) -> String {
+    let target = state.counterfactual.target;
     let target = target.map_or_else(
         || "the likeliest other class".into(),
         |class| named(look, class),
     );
-    let of = if state.contrasts.attacked {
+    let of = if state.counterfactual.attacked {
         "attacked picture"
     } else {
         "picture"
     };
-    let along = match state.contrasts.along {
+    let along = match state.counterfactual.along {
         along if along < 1.0 => format!(", {:.0} % of the way", along * 100.0),
         _ => String::new(),
     };

@@ -4,7 +4,9 @@ use image::{RgbImage, imageops};
 
 use super::contour::outline;
 use crate::attack::{Attack, Norm};
-use crate::compute::{Contrasted, Frame, HeatMap, HeatStyle, Look, Which};
+use crate::compute::{
+    CounterfactualResult, GpuImage, HeatMap, HeatStyle, PictureSource, PredictionResult,
+};
 use crate::data::picture::{montage, to_rgb};
 use crate::evaluate::top;
 use crate::session::{Column, MASK, Row, Showing, State, TaskKind, mask_values};
@@ -36,7 +38,7 @@ pub struct Filled {
 }
 
 impl Filled {
-    fn new(frame: &Frame, notes: Vec<String>) -> Self {
+    fn new(frame: &GpuImage, notes: Vec<String>) -> Self {
         Self {
             picture: to_rgb(frame.planes(), frame.size()),
             outline: Vec::new(),
@@ -47,7 +49,7 @@ impl Filled {
     }
 
     /// A picture that a model sees with these probabilities.
-    fn seen(frame: &Frame, look: &Look, probabilities: &[f32]) -> Self {
+    fn seen(frame: &GpuImage, look: &PredictionResult, probabilities: &[f32]) -> Self {
         Self {
             wrong: top(probabilities) != look.label,
             ..Self::new(frame, vec![look.sure(probabilities)])
@@ -107,8 +109,8 @@ pub fn cell(state: &State, row: &Row, column: Column, scale: Option<f32>) -> Cel
         Column::Input => Some(Filled::seen(&look.input, look, &look.probabilities)),
         Column::Attacked => attacked(state, row, look),
         Column::Perturbation => perturbation(state, row, look),
-        Column::Attribution => map(state, row, look, Which::Input, scale),
-        Column::AttackedAttribution => map(state, row, look, Which::Attacked, scale),
+        Column::Attribution => map(state, row, look, PictureSource::Input, scale),
+        Column::AttackedAttribution => map(state, row, look, PictureSource::Attacked, scale),
         Column::Synthesis => made(state, row, look),
         Column::Counterfactual | Column::Change | Column::Return => {
             turned(state, row, look, column)
@@ -118,16 +120,16 @@ pub fn cell(state: &State, row: &Row, column: Column, scale: Option<f32>) -> Cel
 }
 
 /// Why there is nothing.
-fn missing(row: &Row, look: &Look, column: Column) -> String {
+fn missing(row: &Row, look: &PredictionResult, column: Column) -> String {
     let error = match column {
-        Column::Attribution => row.map_error(Which::Input),
-        Column::AttackedAttribution => row.map_error(Which::Attacked),
+        Column::Attribution => row.map_error(PictureSource::Input),
+        Column::AttackedAttribution => row.map_error(PictureSource::Attacked),
         Column::Synthesis => row.synthesis_error(),
         Column::Counterfactual | Column::Change | Column::Return => {
             if !look.has_generator {
                 return "no generator".into();
             }
-            row.contrast_error()
+            row.counterfactual_error()
         }
         _ => row.error.as_ref(),
     };
@@ -135,7 +137,7 @@ fn missing(row: &Row, look: &Look, column: Column) -> String {
 }
 
 /// The attack at the very ε; no other one stands in for it.
-fn attacked(state: &State, row: &Row, look: &Look) -> Option<Filled> {
+fn attacked(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let shown = row
         .nearest(state.attack.epsilon)
         .filter(|shown| shown.exact)?;
@@ -147,7 +149,7 @@ fn attacked(state: &State, row: &Row, look: &Look) -> Option<Filled> {
     ))
 }
 
-fn perturbation(state: &State, row: &Row, look: &Look) -> Option<Filled> {
+fn perturbation(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let shown = row
         .nearest(state.attack.epsilon)
         .filter(|shown| shown.exact)?;
@@ -155,7 +157,7 @@ fn perturbation(state: &State, row: &Row, look: &Look) -> Option<Filled> {
     let gain = state.display.gain;
     let pair = attacked.picture.planes().iter().zip(look.input.planes());
     let planes = pair.map(|(after, before)| 0.5 + gain * (after - before));
-    let frame = Frame::from_planes(planes.collect(), look.input.size());
+    let frame = GpuImage::from_planes(planes.collect(), look.input.size());
     let notes = vec![
         format!(
             "L∞ {:.2}/255 · L2 {:.3}",
@@ -167,11 +169,17 @@ fn perturbation(state: &State, row: &Row, look: &Look) -> Option<Filled> {
     Some(Filled::new(&frame, notes))
 }
 
-fn map(state: &State, row: &Row, look: &Look, which: Which, scale: Option<f32>) -> Option<Filled> {
+fn map(
+    state: &State,
+    row: &Row,
+    look: &PredictionResult,
+    which: PictureSource,
+    scale: Option<f32>,
+) -> Option<Filled> {
     let explained = row.explained[which as usize].as_ref()?;
     let current = match which {
-        Which::Input => true,
-        Which::Attacked => row.maps_attack_at(state.attack.epsilon),
+        PictureSource::Input => true,
+        PictureSource::Attacked => row.maps_attack_at(state.attack.epsilon),
     };
     if !current || !explained.finished() {
         return None;
@@ -195,7 +203,7 @@ fn map(state: &State, row: &Row, look: &Look, which: Which, scale: Option<f32>) 
 
 /// A map in its colours over a picture: what the shader draws.
 fn painted(
-    picture: &Frame,
+    picture: &GpuImage,
     heat: &HeatMap,
     style: &HeatStyle,
     scale: f32,
@@ -220,15 +228,15 @@ fn painted(
     };
     Filled {
         outline: line.map(inside).unwrap_or_default(),
-        ..Filled::new(&Frame::from_planes(planes, size), Vec::new())
+        ..Filled::new(&GpuImage::from_planes(planes, size), Vec::new())
     }
 }
 
 /// The picture being made, or its iterate under the cursor.
-fn made(state: &State, row: &Row, look: &Look) -> Option<Filled> {
+fn made(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let made = row.made.as_ref()?;
     let history = locked(&made.history);
-    let cursor = state.studio.cursor.filter(|&at| at < made.steps);
+    let cursor = state.synthesis.cursor.filter(|&at| at < made.steps);
     let still = cursor.and_then(|at| history.at(at));
     let kind = TaskKind::of(&made.brief.config.task);
     let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
@@ -239,36 +247,39 @@ fn made(state: &State, row: &Row, look: &Look) -> Option<Filled> {
     };
     let (planes, size) = montage(&kept.unit_planes(), made.brief.config.count, made.size);
     let step = format!("step {} · {}", kept.iteration, loss(still));
-    Some(Filled::new(&Frame::from_planes(planes, size), vec![step]))
+    Some(Filled::new(
+        &GpuImage::from_planes(planes, size),
+        vec![step],
+    ))
 }
 
-fn turned(state: &State, row: &Row, look: &Look, column: Column) -> Option<Filled> {
-    let answer = row.contrasted.as_ref().filter(|_| look.has_generator)?;
+fn turned(state: &State, row: &Row, look: &PredictionResult, column: Column) -> Option<Filled> {
+    let answer = row.counterfactual.as_ref().filter(|_| look.has_generator)?;
     Some(match column {
         Column::Change => change(state, look, answer),
         Column::Return => seen_as(look, &answer.back, &answer.seen_back),
         _ => {
-            let along = state.contrasts.along;
+            let along = state.counterfactual.along;
             seen_as(look, &answer.on_the_way(along), &answer.seen(along))
         }
     })
 }
 
 /// A picture of a class that it is meant to have.
-fn seen_as(look: &Look, frame: &Frame, probabilities: &[f32]) -> Filled {
+fn seen_as(look: &PredictionResult, frame: &GpuImage, probabilities: &[f32]) -> Filled {
     Filled::new(frame, vec![look.sure(probabilities)])
 }
 
-fn change(state: &State, look: &Look, answer: &Contrasted) -> Filled {
-    let threshold = state.contrasts.threshold_of(answer);
-    let picture = &answer.contrast.picture;
+fn change(state: &State, look: &PredictionResult, answer: &CounterfactualResult) -> Filled {
+    let threshold = state.counterfactual.threshold_of(answer);
+    let picture = &answer.request.picture;
     let way = format!(
         "{} to {}",
         look.name(answer.source),
         look.name(answer.target)
     );
     let number = format!("mean change {:.4}", answer.change());
-    let filled = match state.contrasts.showing {
+    let filled = match state.counterfactual.showing {
         Showing::Heat => {
             let style = &state.display.heat;
             let scale = answer.heat.scale(style);

@@ -1,6 +1,6 @@
 //! Places for all that a sheet holds.
 
-use super::page::{Anchor, Item, Page, Words};
+use super::page::{Anchor, FigurePage, PageItem, Words};
 use super::sheet::{Bar, Head, Sheet};
 use super::{Cell, Figure, Filled, Size, text};
 
@@ -36,7 +36,7 @@ struct Measures {
 }
 
 /// Gives everything a place.
-pub fn page(figure: &Figure, sheet: &Sheet) -> Page {
+pub fn page(figure: &Figure, sheet: &Sheet) -> FigurePage {
     let measures = Measures::new(figure, sheet);
     let mut items = Vec::new();
     let mut top = measures.gap;
@@ -74,7 +74,7 @@ pub fn page(figure: &Figure, sheet: &Sheet) -> Page {
     if figure.caption {
         top = caption(&measures, &sheet.caption, top, &mut items);
     }
-    Page {
+    FigurePage {
         size: [measures.width, measures.snapped(top)],
         millimetres: match figure.size {
             Size::Millimetres { width, .. } => Some(width),
@@ -151,7 +151,7 @@ impl Measures {
         [w, h].map(|side| self.snapped(side * times * self.pixel))
     }
 
-    fn cell(&self, figure: &Figure, cell: &Cell, at: [f32; 3], items: &mut Vec<Item>) {
+    fn cell(&self, figure: &Figure, cell: &Cell, at: [f32; 3], items: &mut Vec<PageItem>) {
         let [left, top, tall] = at;
         match cell {
             Cell::Filled(filled) => self.filled(figure, filled, [left, top, tall], items),
@@ -164,12 +164,12 @@ impl Measures {
         figure: &Figure,
         filled: &Filled,
         [left, top, tall]: [f32; 3],
-        items: &mut Vec<Item>,
+        items: &mut Vec<PageItem>,
     ) {
         let [wide, high] = self.fitted(filled);
         let x = self.snapped(left + (self.side - wide) / 2.0);
         let y = self.snapped(top);
-        items.push(Item::Picture {
+        items.push(PageItem::Picture {
             image: filled.picture.clone(),
             area: [x, y, wide, high],
         });
@@ -181,7 +181,7 @@ impl Measures {
         };
         if !filled.outline.is_empty() {
             for (color, width) in [([0; 3], 0.2), ([255; 3], 0.09)] {
-                items.push(Item::Lines {
+                items.push(PageItem::Lines {
                     paths: paths(),
                     color,
                     width: width * self.text,
@@ -205,11 +205,11 @@ impl Measures {
     }
 
     /// A crossed-out ground that says why nothing is there.
-    fn empty(&self, reason: &str, [left, top]: [f32; 2], items: &mut Vec<Item>) {
+    fn empty(&self, reason: &str, [left, top]: [f32; 2], items: &mut Vec<PageItem>) {
         let [wide, high] = self.empty;
         let x = self.snapped(left + (self.side - wide) / 2.0);
         let y = self.snapped(top);
-        items.push(Item::Block {
+        items.push(PageItem::Block {
             area: [x, y, wide, high],
             color: NOTHING,
         });
@@ -223,8 +223,8 @@ impl Measures {
     }
 
     /// A line of text around a middle, cut to `most`.
-    fn words(&self, text: &str, at: [f32; 2], most: f32, color: [u8; 3]) -> Item {
-        Item::Words(Words {
+    fn words(&self, text: &str, at: [f32; 2], most: f32, color: [u8; 3]) -> PageItem {
+        PageItem::Words(Words {
             text: text::elided(text, self.text, most),
             at,
             anchor: Anchor::Middle,
@@ -236,7 +236,7 @@ impl Measures {
     }
 }
 
-fn heads(measures: &Measures, sheet: &Sheet, top: f32, items: &mut Vec<Item>) -> f32 {
+fn heads(measures: &Measures, sheet: &Sheet, top: f32, items: &mut Vec<PageItem>) -> f32 {
     let noted = sheet.heads.iter().any(|head| !head.note.is_empty());
     for (place, head) in sheet.heads.iter().enumerate() {
         let middle = measures.column(place) + measures.side / 2.0;
@@ -255,7 +255,7 @@ fn heads(measures: &Measures, sheet: &Sheet, top: f32, items: &mut Vec<Item>) ->
 }
 
 /// The name of a row, from bottom to top.
-fn row_head(measures: &Measures, head: &Head, [top, tall]: [f32; 2], items: &mut Vec<Item>) {
+fn row_head(measures: &Measures, head: &Head, [top, tall]: [f32; 2], items: &mut Vec<PageItem>) {
     let at = [measures.gap + 0.8 * measures.text, top + tall / 2.0];
     push_head(measures, head, at, tall, true, items);
 }
@@ -266,7 +266,7 @@ fn push_head(
     [x, y]: [f32; 2],
     room: f32,
     upward: bool,
-    items: &mut Vec<Item>,
+    items: &mut Vec<PageItem>,
 ) {
     let under = if upward {
         [x + measures.line, y]
@@ -277,7 +277,7 @@ fn push_head(
     for (line, at, strong) in lines.into_iter().filter(|(line, ..)| !line.is_empty()) {
         // Thicker lines are a little wider.
         let text = text::elided(line, measures.text, 0.97 * room);
-        items.push(Item::Words(Words {
+        items.push(PageItem::Words(Words {
             text,
             at,
             anchor: Anchor::Middle,
@@ -290,7 +290,7 @@ fn push_head(
 }
 
 /// The bar stands at the right, its title left of it, its numbers below.
-fn color_bar(measures: &Measures, bar: &Bar, top: f32, items: &mut Vec<Item>) -> f32 {
+fn color_bar(measures: &Measures, bar: &Bar, top: f32, items: &mut Vec<PageItem>) -> f32 {
     let (line, size) = (measures.line, measures.text);
     let room = measures.width - 2.0 * measures.gap;
     let wide = measures.snapped((16.0 * size).min(0.5 * room));
@@ -300,7 +300,7 @@ fn color_bar(measures: &Measures, bar: &Bar, top: f32, items: &mut Vec<Item>) ->
     let image = image::RgbImage::from_fn(colors.len() as u32, 1, |x, _| {
         image::Rgb(colors[x as usize])
     });
-    items.push(Item::Picture {
+    items.push(PageItem::Picture {
         image,
         area: [left, measures.snapped(top), wide, height],
     });
@@ -311,7 +311,7 @@ fn color_bar(measures: &Measures, bar: &Bar, top: f32, items: &mut Vec<Item>) ->
         (Anchor::End, 1.0),
     ];
     let mut push = |text: String, at, anchor| {
-        items.push(Item::Words(Words {
+        items.push(PageItem::Words(Words {
             text,
             at,
             anchor,
@@ -330,11 +330,11 @@ fn color_bar(measures: &Measures, bar: &Bar, top: f32, items: &mut Vec<Item>) ->
     top + height + line + measures.gap
 }
 
-fn caption(measures: &Measures, text: &str, top: f32, items: &mut Vec<Item>) -> f32 {
+fn caption(measures: &Measures, text: &str, top: f32, items: &mut Vec<PageItem>) -> f32 {
     let most = measures.width - 2.0 * measures.gap;
     let lines = text::wrapped(text, measures.text, most);
     for (line, text) in lines.iter().enumerate() {
-        items.push(Item::Words(Words {
+        items.push(PageItem::Words(Words {
             text: text.clone(),
             at: [measures.gap, top + (line as f32 + 0.8) * measures.line],
             anchor: Anchor::Start,

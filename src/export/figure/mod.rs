@@ -1,7 +1,7 @@
 //! Figures: what is on the screen as a sheet for a paper or a talk, with no window around it.
 //!
 //! A [`Figure`] says what is arranged and how, as plain data; [`shots`] are the results it needs;
-//! [`Sheet`] puts both together into pictures and words; [`Page`] gives them places; [`svg`] writes
+//! [`Sheet`] puts both together into pictures and words; [`FigurePage`] gives them places; [`svg`] writes
 //! the page, and [`raster`] draws that very text, so both files show the same.
 
 mod caption;
@@ -27,7 +27,7 @@ use crate::session::{Bottom, Column, State};
 pub use caption::caption;
 pub use cells::{Cell, Filled, bare_epsilon};
 pub use layout::page;
-pub use page::{Anchor, Item, Page, Words};
+pub use page::{Anchor, FigurePage, PageItem, Words};
 pub use plot::{Curve, Plot, epsilon_plot};
 pub use raster::{png, raster};
 pub use sheet::{Bar, Head, Line, Sheet, scale};
@@ -228,7 +228,7 @@ impl Figure {
     }
 
     /// What has to be computed: `state` with nothing on the screen but what is in the figure.
-    pub fn wishes(&self, state: &State) -> State {
+    pub fn requests(&self, state: &State) -> State {
         let mut state = state.clone();
         let (rows, columns) = (self.rows(&state), self.columns(&state));
         let all = 0..state.models.len();

@@ -36,7 +36,7 @@ pub struct Words {
 
 /// Something on a page; places and lengths are in units from the top left.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Item {
+pub enum PageItem {
     /// Text.
     Words(Words),
     /// A picture.
@@ -68,7 +68,7 @@ pub enum Item {
 
 /// A figure ready to be drawn.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub struct FigurePage {
     /// Width and height, in units.
     pub size: [f32; 2],
     /// Width in millimetres, if it is for paper.
@@ -76,7 +76,7 @@ pub struct Page {
     /// Pixels for each unit.
     pub scale: f32,
     /// From back to front.
-    pub items: Vec<Item>,
+    pub items: Vec<PageItem>,
 }
 
 impl Words {
@@ -98,7 +98,7 @@ impl Words {
     }
 }
 
-impl Item {
+impl PageItem {
     /// Left, top, right, bottom.
     pub fn bounds(&self) -> [f32; 4] {
         match self {
@@ -117,7 +117,7 @@ impl Item {
     }
 }
 
-impl Page {
+impl FigurePage {
     /// Width and height of the drawn page, in pixels.
     pub fn pixels(&self) -> [u32; 2] {
         self.size

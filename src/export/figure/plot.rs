@@ -1,6 +1,6 @@
 //! Curves of a figure, and how they are drawn.
 
-use super::page::{Anchor, Item, Words};
+use super::page::{Anchor, PageItem, Words};
 use super::{Shot, text};
 use crate::attack::{Goal, Norm};
 use crate::compute::row_color;
@@ -98,7 +98,7 @@ const GRID: [u8; 3] = [0xD8, 0xD8, 0xD8];
 impl Plot {
     /// Draws it into the rectangle `[left, top, width, height]`, everything included, with text of
     /// this height.
-    pub fn items(&self, [left, top, width, height]: [f32; 4], size: f32) -> Vec<Item> {
+    pub fn items(&self, [left, top, width, height]: [f32; 4], size: f32) -> Vec<PageItem> {
         let line = size * text::LEADING;
         let numbers = text::width("100 %", size) + 0.5 * size;
         let frame = [
@@ -111,7 +111,7 @@ impl Plot {
         items.extend(self.legend([frame[0], top + line], frame[2], size));
         let middle = [frame[0] + frame[2] / 2.0, top + height - 0.4 * line];
         items.push(words(&self.across, middle, Anchor::Middle, size));
-        items.push(Item::Words(Words {
+        items.push(PageItem::Words(Words {
             upward: true,
             ..plain(
                 &text::elided(&self.up, size, height),
@@ -135,7 +135,7 @@ impl Plot {
         ]
     }
 
-    fn axes(&self, frame: [f32; 4], size: f32) -> Vec<Item> {
+    fn axes(&self, frame: [f32; 4], size: f32) -> Vec<PageItem> {
         let [left, top, width, height] = frame;
         let mut items = Vec::new();
         let mut grid = Vec::new();
@@ -161,7 +161,7 @@ impl Plot {
     }
 
     /// Names of the curves beside short lines, from the left.
-    fn legend(&self, [mut x, y]: [f32; 2], width: f32, size: f32) -> Vec<Item> {
+    fn legend(&self, [mut x, y]: [f32; 2], width: f32, size: f32) -> Vec<PageItem> {
         let mut items = Vec::new();
         let share = width / self.curves.len().max(1) as f32;
         for curve in &self.curves {
@@ -177,7 +177,7 @@ impl Plot {
         items
     }
 
-    fn lines(&self, frame: [f32; 4], size: f32) -> Vec<Item> {
+    fn lines(&self, frame: [f32; 4], size: f32) -> Vec<PageItem> {
         let mut items = Vec::new();
         for curve in &self.curves {
             let points = self.drawn(&curve.points);
@@ -254,12 +254,12 @@ fn plain(text: &str, at: [f32; 2], anchor: Anchor, size: f32) -> Words {
     }
 }
 
-fn words(text: &str, at: [f32; 2], anchor: Anchor, size: f32) -> Item {
-    Item::Words(plain(text, at, anchor, size))
+fn words(text: &str, at: [f32; 2], anchor: Anchor, size: f32) -> PageItem {
+    PageItem::Words(plain(text, at, anchor, size))
 }
 
-fn lines(paths: Vec<Vec<[f32; 2]>>, color: [u8; 3], width: f32, dash: f32) -> Item {
-    Item::Lines {
+fn lines(paths: Vec<Vec<[f32; 2]>>, color: [u8; 3], width: f32, dash: f32) -> PageItem {
+    PageItem::Lines {
         paths,
         color,
         width,

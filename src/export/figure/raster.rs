@@ -8,7 +8,7 @@ use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Options, Tree};
 
-use super::page::Page;
+use super::page::FigurePage;
 use super::svg;
 use crate::error::{Error, Result};
 
@@ -28,7 +28,7 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
 ///
 /// # Errors
 /// [`Error::Config`] when it has far too many pixels.
-pub fn raster(page: &Page) -> Result<RgbImage> {
+pub fn raster(page: &FigurePage) -> Result<RgbImage> {
     let [width, height] = page.pixels();
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
         let reason = format!("a figure of {width}×{height} pixels is too large");
@@ -56,7 +56,7 @@ pub fn raster(page: &Page) -> Result<RgbImage> {
 ///
 /// # Errors
 /// As [`raster`].
-pub fn png(page: &Page) -> Result<Vec<u8>> {
+pub fn png(page: &FigurePage) -> Result<Vec<u8>> {
     let image = raster(page)?;
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, image.width(), image.height());

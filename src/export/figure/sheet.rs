@@ -4,7 +4,7 @@ use super::caption::{caption, picture_name};
 use super::cells::{Cell, bare_epsilon, cell, epsilon_text, number};
 use super::plot::{Plot, epsilon_plot};
 use super::{Figure, Shot, Spread};
-use crate::compute::{HeatStyle, Which, row_color, short};
+use crate::compute::{HeatStyle, PictureSource, row_color, short};
 use crate::error::{Error, Result};
 use crate::model::import;
 use crate::session::{Column, Row, State, shared_scale};
@@ -155,9 +155,9 @@ fn places(state: &State, columns: &[Column], epsilons: usize) -> Vec<Place> {
 fn depends(state: &State, column: Column) -> bool {
     match column {
         Column::Attacked | Column::Perturbation | Column::AttackedAttribution => true,
-        Column::Synthesis => state.studio.which == Which::Attacked,
+        Column::Synthesis => state.synthesis.which == PictureSource::Attacked,
         Column::Counterfactual | Column::Change | Column::Return => {
-            state.contrasts.which() == Which::Attacked
+            state.counterfactual.which() == PictureSource::Attacked
         }
         Column::Input | Column::Attribution => false,
     }
@@ -173,7 +173,7 @@ fn notes(column: Column) -> usize {
 
 fn head(shot: &Shot, place: &Place, says_epsilon: bool) -> Head {
     let title = match place.column {
-        Column::Synthesis => shot.state.studio.kind().name(),
+        Column::Synthesis => shot.state.synthesis.kind().name(),
         column => column.name(),
     };
     let note = if depends(&shot.state, place.column) && says_epsilon {

@@ -4,7 +4,7 @@ use super::Figure;
 use crate::error::{Error, Result};
 use crate::export::headless::Headless;
 use crate::session::{Row, State, complete};
-use crate::tasks::Watch;
+use crate::tasks::TaskProgress;
 
 /// What all models found for one picture at one ε.
 #[derive(Clone)]
@@ -23,10 +23,10 @@ pub fn shots(
     figure: &Figure,
     state: &State,
     engine: &mut Headless,
-    watch: &mut Watch,
+    watch: &mut TaskProgress,
 ) -> Result<Vec<Shot>> {
     figure.validate()?;
-    let base = figure.wishes(state);
+    let base = figure.requests(state);
     let places = places(figure, state);
     let mut shots = Vec::new();
     for (done, &(picture, epsilon)) in places.iter().enumerate() {
@@ -39,7 +39,7 @@ pub fn shots(
             return Err(Error::Config(reason));
         }
         let part = [done, done + 1].map(|place| place as f32 / places.len() as f32);
-        let work = |watch: &mut Watch| engine.settle(&mut state, figure.curves, watch);
+        let work = |watch: &mut TaskProgress| engine.settle(&mut state, figure.curves, watch);
         let rows = watch.part(part, work)?;
         // What was made stays as it is, for the next ε too.
         shots.push(Shot { state, rows });
@@ -52,7 +52,7 @@ pub fn shots(
 
 /// The same out of what the window has, if nothing is left to compute.
 pub fn on_screen(figure: &Figure, state: &State, rows: &[Row]) -> Option<Vec<Shot>> {
-    let base = figure.wishes(state);
+    let base = figure.requests(state);
     let &[(picture, epsilon)] = places(figure, state).as_slice() else {
         return None;
     };
@@ -62,7 +62,7 @@ pub fn on_screen(figure: &Figure, state: &State, rows: &[Row]) -> Option<Vec<Sho
     };
     let there = Some(picture) == state.selected && epsilon == state.attack.epsilon;
     let done = complete(&base, rows) && rows.iter().enumerate().all(exact);
-    let rests = !state.studio.running && !state.studio.working;
+    let rests = !state.synthesis.running && !state.synthesis.working;
     (there && done && rests).then(|| {
         vec![Shot {
             state: base,

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage};
 
-use super::page::{Anchor, Item, Page, Words};
+use super::page::{Anchor, FigurePage, PageItem, Words};
 use super::text::FAMILY;
 use crate::files::escaped;
 
@@ -15,7 +15,7 @@ use crate::files::escaped;
 const STRONG: f32 = 0.045;
 
 /// Writes the page.
-pub fn svg(page: &Page) -> String {
+pub fn svg(page: &FigurePage) -> String {
     let [width, height] = page.size;
     let (shown, unit) = match page.millimetres {
         Some(millimetres) => ([millimetres, millimetres * height / width], "mm"),
@@ -36,11 +36,11 @@ pub fn svg(page: &Page) -> String {
     text + "</svg>\n"
 }
 
-fn push(text: &mut String, item: &Item, scale: f32) {
+fn push(text: &mut String, item: &PageItem, scale: f32) {
     match item {
-        Item::Words(words) => push_words(text, words),
-        Item::Picture { image, area } => push_picture(text, image, *area, scale),
-        Item::Block { area, color } => {
+        PageItem::Words(words) => push_words(text, words),
+        PageItem::Picture { image, area } => push_picture(text, image, *area, scale),
+        PageItem::Block { area, color } => {
             let [x, y, w, h] = area.map(round);
             let color = hex(*color);
             line(
@@ -50,7 +50,7 @@ fn push(text: &mut String, item: &Item, scale: f32) {
                 ),
             );
         }
-        Item::Lines {
+        PageItem::Lines {
             paths,
             color,
             width,
@@ -59,8 +59,8 @@ fn push(text: &mut String, item: &Item, scale: f32) {
             let mut data = String::new();
             for path in paths {
                 for (index, [x, y]) in path.iter().enumerate() {
-                    let letter = if index == 0 { 'M' } else { 'L' };
-                    let _ = write!(data, "{letter}{} {}", round(*x), round(*y));
+                    let character = if index == 0 { 'M' } else { 'L' };
+                    let _ = write!(data, "{character}{} {}", round(*x), round(*y));
                 }
             }
             let dash = match *dash {

@@ -24,12 +24,12 @@ pub fn width(text: &str, size: f32) -> f32 {
         font.charmap(),
         font.glyph_metrics(Size::new(size), LocationRef::default()),
     );
-    let advance = |letter: char| {
-        let glyph = map.map(letter)?;
+    let advance = |character: char| {
+        let glyph = map.map(character)?;
         metrics.advance_width(glyph)
     };
     text.chars()
-        .map(|letter| advance(letter).unwrap_or(UNKNOWN * size))
+        .map(|character| advance(character).unwrap_or(UNKNOWN * size))
         .sum()
 }
 

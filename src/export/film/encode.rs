@@ -11,7 +11,7 @@ use image::{Delay, DynamicImage, Frame, RgbImage};
 use super::{Film, Footage};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::tasks::Watch;
+use crate::tasks::TaskProgress;
 
 /// What kind of file a film becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Format {
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::Io`] naming the path; as [`mp4`].
-pub fn write(footage: &Footage, path: &Path, watch: &mut Watch) -> Result<()> {
+pub fn write(footage: &Footage, path: &Path, watch: &mut TaskProgress) -> Result<()> {
     match Format::of(path) {
         Some(Format::Gif) => gif(footage, path, watch),
         Some(Format::Mp4) => mp4(footage, path, ffmpeg().as_deref(), watch),
@@ -61,7 +61,7 @@ const SPEED: i32 = 10;
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::Io`] naming the path.
-pub fn gif(footage: &Footage, path: &Path, watch: &mut Watch) -> Result<()> {
+pub fn gif(footage: &Footage, path: &Path, watch: &mut TaskProgress) -> Result<()> {
     let film = footage.film();
     let writing = |error: image::ImageError| Error::io(path, "write", error);
     let mut bytes = Vec::new();
@@ -81,7 +81,7 @@ pub fn gif(footage: &Footage, path: &Path, watch: &mut Watch) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Cancelled`]; [`Error::Io`] naming the path.
-pub fn pictures(footage: &Footage, path: &Path, watch: &mut Watch) -> Result<()> {
+pub fn pictures(footage: &Footage, path: &Path, watch: &mut TaskProgress) -> Result<()> {
     let writing = |error: std::io::Error| Error::io(path, "write", error);
     if path.exists() {
         let mut entries = std::fs::read_dir(path).map_err(writing)?;
@@ -122,7 +122,12 @@ pub fn ffmpeg() -> Option<PathBuf> {
 /// # Errors
 /// [`Error::Config`] when there is no ffmpeg; [`Error::Io`] with what it says when it fails;
 /// [`Error::Cancelled`].
-pub fn mp4(footage: &Footage, path: &Path, ffmpeg: Option<&Path>, watch: &mut Watch) -> Result<()> {
+pub fn mp4(
+    footage: &Footage,
+    path: &Path,
+    ffmpeg: Option<&Path>,
+    watch: &mut TaskProgress,
+) -> Result<()> {
     let ffmpeg = ffmpeg.ok_or_else(|| {
         Error::Config(
             "MP4 films need the program ffmpeg, which is not on the search path (PATH). \
@@ -167,7 +172,7 @@ pub fn mp4(footage: &Footage, path: &Path, ffmpeg: Option<&Path>, watch: &mut Wa
 /// Draws one frame after the other and hands each over.
 fn each(
     footage: &Footage,
-    watch: &mut Watch,
+    watch: &mut TaskProgress,
     mut take: impl FnMut(usize, RgbImage) -> Result<()>,
 ) -> Result<()> {
     let count = footage.film().frames as f32;

@@ -10,7 +10,7 @@ use crate::export::figure::{
 };
 use crate::export::headless::Headless;
 use crate::session::{Row, State};
-use crate::tasks::Watch;
+use crate::tasks::TaskProgress;
 
 /// A film whose results are all there.
 pub struct Footage {
@@ -36,7 +36,7 @@ impl Footage {
         film: &Film,
         state: &State,
         engine: &mut Headless,
-        watch: &mut Watch,
+        watch: &mut TaskProgress,
     ) -> Result<Self> {
         film.validate()?;
         // The curves of a sweep are those of its own frames.
@@ -52,11 +52,11 @@ impl Footage {
                 figure.epsilons = (0..film.frames).map(value).collect();
             }
             Motion::Synthesis => {
-                state.studio.cursor = None;
+                state.synthesis.cursor = None;
                 // What nobody has begun is made to its end.
-                state.studio.running |= state.studio.until == 0;
+                state.synthesis.running |= state.synthesis.until == 0;
             }
-            Motion::Counterfactual => state.contrasts.along = 1.0,
+            Motion::Counterfactual => state.counterfactual.along = 1.0,
         }
         Self::of(film, shots(&figure, &state, engine, watch)?)
     }
@@ -135,11 +135,11 @@ impl Footage {
             Motion::Epsilon { .. } => plot.until = Some(begin + f64::from(share) * (end - begin)),
             Motion::Synthesis => {
                 let step = (share * share * self.steps as f32).round() as usize;
-                shot.state.studio.cursor = Some(step);
+                shot.state.synthesis.cursor = Some(step);
                 plot.until = Some(step as f64);
             }
             Motion::Counterfactual => {
-                shot.state.contrasts.along = share;
+                shot.state.counterfactual.along = share;
                 plot.until = Some(f64::from(share));
             }
         }

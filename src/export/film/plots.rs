@@ -1,6 +1,6 @@
 //! The curves of films.
 
-use crate::compute::{Contrasted, Look, PLACES, row_color};
+use crate::compute::{CounterfactualResult, PLACES, PredictionResult, row_color};
 use crate::export::figure::{Curve, Plot, Shot};
 use crate::session::Row;
 
@@ -27,7 +27,7 @@ pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plo
     let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
     Plot {
         across: "step".into(),
-        up: match shot.state.studio.kind() {
+        up: match shot.state.synthesis.kind() {
             crate::session::TaskKind::Inversion => "distance",
             crate::session::TaskKind::Generation => "score",
             crate::session::TaskKind::Unit => "activation",
@@ -41,11 +41,11 @@ pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plo
     }
 }
 
-/// What critics say on the way to counterfactuals: the class aimed for, and dashed the one left.
+/// What discriminators say on the way to counterfactuals: the class aimed for, and dashed the one left.
 pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
     let mut curves = Vec::new();
     for (model, row, look) in known(shot, models) {
-        let Some(answer) = row.contrasted.as_ref() else {
+        let Some(answer) = row.counterfactual.as_ref() else {
             continue;
         };
         for (class, dashed) in [(answer.target, false), (answer.source, true)] {
@@ -69,7 +69,7 @@ pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
     }
 }
 
-fn along(answer: &Contrasted, class: usize) -> Vec<[f64; 2]> {
+fn along(answer: &CounterfactualResult, class: usize) -> Vec<[f64; 2]> {
     let place = |(at, seen): (usize, &Vec<f32>)| {
         let value = seen.get(class).copied().unwrap_or(0.0);
         [at as f64 / (PLACES - 1) as f64, f64::from(value)]
@@ -81,7 +81,7 @@ fn along(answer: &Contrasted, class: usize) -> Vec<[f64; 2]> {
 fn known<'a>(
     shot: &'a Shot,
     models: &'a [usize],
-) -> impl Iterator<Item = (usize, &'a Row, &'a Look)> {
+) -> impl Iterator<Item = (usize, &'a Row, &'a PredictionResult)> {
     models.iter().filter_map(|&model| {
         let row = shot.rows.get(model)?;
         Some((model, row, row.look.as_ref()?))

@@ -1,6 +1,6 @@
 //! Convolutions as matrix products, forwards and backwards, on one picture with channels last.
 
-use super::product::{Matrix, add_product};
+use super::product::{MatrixView, add_product};
 
 /// An activation of one picture, channels last.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ impl Map {
     }
 }
 
-pub(super) struct Conv {
+pub(super) struct PackedConv {
     pub(super) kernel: usize,
     pub(super) stride: usize,
     pub(super) input: usize,
@@ -52,7 +52,7 @@ struct Span {
     count: usize,
 }
 
-impl Conv {
+impl PackedConv {
     fn side(&self, side: usize) -> usize {
         (side + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1
     }
@@ -116,8 +116,8 @@ impl Conv {
         add_product(
             [h * w, self.depth(), self.output],
             &mut values,
-            Matrix::row_major(columns, self.depth()),
-            Matrix::row_major(&self.weight, self.output),
+            MatrixView::row_major(columns, self.depth()),
+            MatrixView::row_major(&self.weight, self.output),
             wide,
         );
         Map {
@@ -143,8 +143,8 @@ impl Conv {
         add_product(
             [count, self.output, self.depth()],
             scratch,
-            Matrix::row_major(gradient, self.output),
-            Matrix::row_major(&self.transposed, self.depth()),
+            MatrixView::row_major(gradient, self.output),
+            MatrixView::row_major(&self.transposed, self.depth()),
             wide,
         );
         if self.is_pointwise() {

@@ -14,12 +14,12 @@ use rayon::prelude::*;
 use super::config::{ResNetConfig, Stem};
 use super::resnet::ResNet;
 use super::{Normalizer, tensor_values};
-use crate::model::network::Cut;
-use conv::{Conv, Map, max_pool, transposed};
+use crate::model::network::FeatureLayer;
+use conv::{Map, PackedConv, max_pool, transposed};
 
 struct Block {
-    convs: Vec<Conv>,
-    downsample: Option<Conv>,
+    convs: Vec<PackedConv>,
+    downsample: Option<PackedConv>,
 }
 
 /// What the backward pass needs of one picture's forward pass.
@@ -34,7 +34,7 @@ struct Tape {
 
 /// The network, packed.
 pub(in crate::model) struct Compiled {
-    stem: Conv,
+    stem: PackedConv,
     pool: bool,
     stages: Vec<Vec<Block>>,
     scale: [f32; 3],
@@ -52,7 +52,7 @@ pub(in crate::model) struct Features {
     pub(in crate::model) values: Vec<f32>,
     pub(in crate::model) shape: [usize; 4],
     tapes: Vec<Tape>,
-    cut: Cut,
+    cut: FeatureLayer,
     size: [usize; 2],
 }
 
@@ -68,7 +68,7 @@ impl Compiled {
                 .bias
                 .clone()
                 .map_or_else(|| vec![0.0; output], tensor_values);
-            Conv {
+            PackedConv {
                 kernel,
                 stride: conv.stride,
                 input,
@@ -96,7 +96,12 @@ impl Compiled {
     }
 
     /// The feature maps at `cut`; with `keep`, also what [`Compiled::backward`] needs.
-    pub(in crate::model) fn forward(&self, pixels: &Pixels, cut: Cut, keep: bool) -> Features {
+    pub(in crate::model) fn forward(
+        &self,
+        pixels: &Pixels,
+        cut: FeatureLayer,
+        keep: bool,
+    ) -> Features {
         let [h, w] = pixels.size;
         let length = 3 * h * w;
         let count = pixels.values.len() / length;
@@ -131,7 +136,7 @@ impl Compiled {
     }
 
     /// The blocks before a cut.
-    fn blocks(&self, cut: Cut) -> impl Iterator<Item = &Block> {
+    fn blocks(&self, cut: FeatureLayer) -> impl Iterator<Item = &Block> {
         self.stages[..cut.stages(self.stages.len())]
             .iter()
             .flatten()
@@ -147,7 +152,7 @@ impl Compiled {
         Map { h, w, c: 3, values }
     }
 
-    fn forward_one(&self, x: Map, cut: Cut, keep: bool, wide: bool) -> (Map, Tape) {
+    fn forward_one(&self, x: Map, cut: FeatureLayer, keep: bool, wide: bool) -> (Map, Tape) {
         let mut tape = Tape::default();
         let scratch = &mut Vec::new();
         let stem = self.stem.forward(&x, wide, scratch).relu();

@@ -2,13 +2,13 @@
 
 /// A matrix within a slice: element (i, j) is at `i · rows + j · columns`.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub(super) struct MatrixView<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> MatrixView<'a> {
     /// Row after row, `width` values each.
     pub(super) fn row_major(values: &'a [f32], width: usize) -> Self {
         Self {
@@ -42,8 +42,8 @@ impl<'a> Matrix<'a> {
 pub(super) fn add_product(
     [m, k, n]: [usize; 3],
     out: &mut [f32],
-    a: Matrix,
-    b: Matrix,
+    a: MatrixView,
+    b: MatrixView,
     wide: bool,
 ) {
     assert!(out.len() >= m * n && a.holds(m, k) && b.holds(k, n));

@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::product::{Matrix, add_product};
+use super::product::{MatrixView, add_product};
 
 /// A square kernel over pictures, padded so that a stride of 1 keeps their size.
 #[derive(Clone, Debug)]
@@ -207,8 +207,8 @@ impl Shape {
                 add_product(
                     [channels, depth, places],
                     output,
-                    Matrix::row_major(weight, depth),
-                    Matrix::row_major(columns, places),
+                    MatrixView::row_major(weight, depth),
+                    MatrixView::row_major(columns, places),
                     false,
                 );
             },
@@ -237,14 +237,14 @@ impl Shape {
             let mut columns = vec![0.0; depth * places];
             let pictures = x.chunks_exact(input).zip(gradient.chunks_exact(output));
             for (index, (picture, gradient)) in pictures.enumerate() {
-                let gradient = Matrix::row_major(gradient, places);
+                let gradient = MatrixView::row_major(gradient, places);
                 columns.fill(0.0);
                 self.unfold(picture, &mut columns);
                 add_product(
                     [channels, places, depth],
                     &mut to_weight,
                     gradient,
-                    Matrix::row_major(&columns, places).transposed(),
+                    MatrixView::row_major(&columns, places).transposed(),
                     false,
                 );
                 if for_x {
@@ -252,7 +252,7 @@ impl Shape {
                     add_product(
                         [depth, channels, places],
                         &mut columns,
-                        Matrix::row_major(weight, depth).transposed(),
+                        MatrixView::row_major(weight, depth).transposed(),
                         gradient,
                         false,
                     );

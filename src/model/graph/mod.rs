@@ -16,7 +16,7 @@ pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling};
 pub(in crate::model) use run::Value;
 
 use super::architecture::GraphSummary;
-use crate::model::network::{Cut, Network};
+use crate::model::network::{FeatureLayer, Network};
 use cuts::Cuts;
 
 /// What an operation reads.
@@ -163,7 +163,7 @@ pub struct Graph {
 }
 
 impl Network for Graph {
-    fn features(&self, x: Tensor<4>, cut: Cut) -> Tensor<4> {
+    fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
         let place = self.cuts.stages[cut.stages(self.cuts.stages.len() - 1)];
         self.run(0, Value::new(x), place, cut.fake_relu).tensor()
     }

@@ -89,7 +89,7 @@ pub struct Description {
 
 /// One thing that a person says of a model.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Saying {
+pub enum DescriptionEdit {
     /// The standardisation.
     Normalizer(NormalizerSource),
     /// The labels.
@@ -234,11 +234,11 @@ impl Description {
     }
 
     /// The same with one thing more, or another instead.
-    pub fn with(mut self, saying: Saying) -> Self {
+    pub fn with(mut self, saying: DescriptionEdit) -> Self {
         match saying {
-            Saying::Normalizer(normalizer) => self.normalizer = Some(normalizer),
-            Saying::Labels(labels) => self.labels = Some(labels),
-            Saying::Input(input) => self.input = Some(input),
+            DescriptionEdit::Normalizer(normalizer) => self.normalizer = Some(normalizer),
+            DescriptionEdit::Labels(labels) => self.labels = Some(labels),
+            DescriptionEdit::Input(input) => self.input = Some(input),
         }
         self
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::tensors::TensorFile;
-use super::{Description, Found, Network, preactivation, resnet};
+use super::{Description, Found, FoundNetwork, preactivation, resnet};
 use crate::error::{Error, Result};
 use crate::model::{Array, Normalizer, Weights};
 
@@ -190,7 +190,7 @@ impl Found {
     ) -> Self {
         Self {
             architecture: config.into(),
-            network: Network::Tensors(weights),
+            network: FoundNetwork::Tensors(weights),
             input,
             normalizer: None,
             notes: vec![note],

@@ -17,7 +17,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 pub use description::{
-    Described, Description, LabelSource, NORMALIZERS, NormalizerSource, Saying, described,
+    Described, Description, DescriptionEdit, LabelSource, NORMALIZERS, NormalizerSource, described,
     is_inline, title,
 };
 use tensors::TensorFile;
@@ -44,7 +44,7 @@ pub const EXTENSIONS: [&str; 10] = [
 ];
 
 /// A model as its file has it, before it is on any device.
-pub enum Source {
+pub enum ModelSource {
     /// A residual network; the manifest is attached.
     Weights(Weights),
     /// Anything else.
@@ -54,7 +54,7 @@ pub enum Source {
 /// What was found out about a file: the network, and what its makers left beside it.
 pub(super) struct Found {
     pub(super) architecture: Architecture,
-    pub(super) network: Network,
+    pub(super) network: FoundNetwork,
     /// Side lengths it is usually fed.
     pub(super) input: [usize; 2],
     pub(super) normalizer: Option<Normalizer>,
@@ -62,7 +62,7 @@ pub(super) struct Found {
 }
 
 /// Tensors under torchvision's names, or a graph.
-pub(super) enum Network {
+pub(super) enum FoundNetwork {
     Tensors(Weights),
     Graph(Box<Graph>),
 }
@@ -79,7 +79,7 @@ pub fn has_model_name(path: &Path) -> bool {
 /// # Errors
 /// [`Error::Model`] names the file and what is wrong with it, or which layouts are known;
 /// [`Error::Tensors`] lists what is missing, extra and misshapen.
-pub fn open(path: &Path, device: &Device) -> Result<Source> {
+pub fn open(path: &Path, device: &Device) -> Result<ModelSource> {
     if description::is_one(path) {
         let Described { description, file } = Description::read(path)?;
         return open_as(&file, &description, device);
@@ -91,7 +91,7 @@ pub fn open(path: &Path, device: &Device) -> Result<Source> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_inline(text: &str, device: &Device) -> Result<Source> {
+pub fn open_inline(text: &str, device: &Device) -> Result<ModelSource> {
     let Described { description, file } =
         Description::parse(text, Path::new("the model"), Path::new(""))?;
     open_as(&file, &description, device)
@@ -101,7 +101,7 @@ pub fn open_inline(text: &str, device: &Device) -> Result<Source> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_as(path: &Path, description: &Description, device: &Device) -> Result<Source> {
+pub fn open_as(path: &Path, description: &Description, device: &Device) -> Result<ModelSource> {
     let start = start(path)?;
     let found = if onnx::is_onnx(path, &start) {
         onnx::open(path, &start, description.input, device)?
@@ -116,21 +116,21 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
     let mut manifest = assumed(&found, description, path);
     description.put_over(&mut manifest, path)?;
     Ok(match found.network {
-        Network::Tensors(mut weights) => {
+        FoundNetwork::Tensors(mut weights) => {
             manifest.attach(&mut weights);
-            Source::Weights(weights)
+            ModelSource::Weights(weights)
         }
-        Network::Graph(graph) => Source::Graph(graph, manifest),
+        FoundNetwork::Graph(graph) => ModelSource::Graph(graph, manifest),
     })
 }
 
 /// One of this program's own files, with what a person says of it.
-fn own(mut weights: Weights, description: &Description, path: &Path) -> Result<Source> {
+fn own(mut weights: Weights, description: &Description, path: &Path) -> Result<ModelSource> {
     let manifest = Manifest::of(&weights);
     let mut manifest = manifest.map_err(|reason| Error::model(path, reason))?;
     description.put_over(&mut manifest, path)?;
     manifest.attach(&mut weights);
-    Ok(Source::Weights(weights))
+    Ok(ModelSource::Weights(weights))
 }
 
 /// All that is known of a model, with notes of what is found in its file or assumed where nobody says

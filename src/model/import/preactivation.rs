@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Description, Found, Network};
+use super::{Description, Found, FoundNetwork};
 use crate::error::{Error, Mismatch, Result};
 use crate::model::Weights;
 use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Source};
@@ -115,7 +115,7 @@ pub(super) fn build(
     let (graph, summary) = finished.map_err(|reason| Error::model(path, reason))?;
     Ok(Found {
         architecture: crate::model::Architecture::Graph(summary),
-        network: Network::Graph(Box::new(graph)),
+        network: FoundNetwork::Graph(Box::new(graph)),
         input,
         normalizer: None,
         notes: vec![note],

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::Array;
 
 /// The tensors of a checkpoint, wherever in it they are; their names say where, with dots between.
-pub(super) struct Checkpoint {
+pub(super) struct PytorchCheckpoint {
     path: PathBuf,
     reader: PytorchReader,
 }
@@ -23,7 +23,7 @@ const ZIP_END: u64 = 22 + 65_535;
 /// Bytes that tensors may take beyond those of the file, as several may share a storage.
 const SLACK: usize = 32 << 20;
 
-impl Checkpoint {
+impl PytorchCheckpoint {
     /// Whether a file that begins so is a checkpoint. Anything else is left to safetensors.
     pub(super) fn begins(start: &[u8]) -> bool {
         let safetensors = start.get(8) == Some(&b'{') && start.get(7) == Some(&0);

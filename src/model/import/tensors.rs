@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::pytorch::Checkpoint;
+use super::pytorch::PytorchCheckpoint;
 use crate::error::{Error, Result};
 use crate::model::{Array, Weights};
 
@@ -24,14 +24,14 @@ pub(in crate::model) fn start(path: &Path) -> Result<Vec<u8>> {
 /// Named tensors of either kind of file.
 pub(super) enum TensorFile {
     Safetensors(Weights),
-    PyTorch(Checkpoint),
+    PyTorch(PytorchCheckpoint),
 }
 
 impl TensorFile {
     /// Opens the file that begins with `start`.
     pub(super) fn open(path: &Path, start: &[u8]) -> Result<Self> {
-        if Checkpoint::begins(start) {
-            return Checkpoint::open(path).map(Self::PyTorch);
+        if PytorchCheckpoint::begins(start) {
+            return PytorchCheckpoint::open(path).map(Self::PyTorch);
         }
         Weights::read(path).map(Self::Safetensors)
     }

@@ -14,7 +14,7 @@ use crate::train::adam::Adam;
 
 /// Where in a training a checkpoint was taken.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Position {
+pub struct CounterfactualPosition {
     /// Finished epochs.
     pub epoch: usize,
     /// Finished steps of the epoch under way.
@@ -31,32 +31,39 @@ pub struct Position {
 #[derive(Serialize, Deserialize)]
 struct Head {
     config: CounterfactualConfig,
-    position: Position,
-    /// Steps of the critic's and the generator's optimiser.
+    position: CounterfactualPosition,
+    /// Steps of the discriminator's and the generator's optimiser.
     steps: [usize; 2],
 }
 
 const KEY: &str = "counterfactual training";
-const CRITIC: &str = "critic.";
+const DISCRIMINATOR: &str = "critic.";
 const GENERATOR: &str = "generator.";
-const CRITIC_AVERAGE: &str = "critic average.";
+const DISCRIMINATOR_AVERAGE: &str = "critic average.";
 const GENERATOR_AVERAGE: &str = "generator average.";
-/// First and second moments of the critic's and the generator's optimiser.
+/// First and second moments of the discriminator's and the generator's optimiser.
 const MOMENTS: [[&str; 2]; 2] = [
     ["critic mean.", "critic square."],
     ["generator mean.", "generator square."],
 ];
 
 /// Writes a checkpoint, whole or not at all.
-pub fn save(path: &Path, training: &mut CounterfactualTraining, position: &Position) -> Result<()> {
+pub fn save(
+    path: &Path,
+    training: &mut CounterfactualTraining,
+    position: &CounterfactualPosition,
+) -> Result<()> {
     let mut weights = Weights::default();
-    weights.add_under(CRITIC, Weights::of(&mut training.critic).tensors);
+    weights.add_under(
+        DISCRIMINATOR,
+        Weights::of(&mut training.discriminator).tensors,
+    );
     weights.add_under(GENERATOR, Weights::of(&mut training.generator).tensors);
-    let critic = Weights::of(&mut training.critic_average);
-    weights.add_under(CRITIC_AVERAGE, critic.tensors);
+    let discriminator = Weights::of(&mut training.discriminator_average);
+    weights.add_under(DISCRIMINATOR_AVERAGE, discriminator.tensors);
     let generator = Weights::of(&mut training.generator_average);
     weights.add_under(GENERATOR_AVERAGE, generator.tensors);
-    let states = [&training.critic_adam, &training.generator_adam].map(Adam::state);
+    let states = [&training.discriminator_adam, &training.generator_adam].map(Adam::state);
     let steps = states.each_ref().map(|(steps, _)| *steps);
     for ((_, moments), names) in states.into_iter().zip(MOMENTS) {
         for (moment, name) in moments.into_iter().zip(names) {
@@ -74,12 +81,12 @@ pub fn save(path: &Path, training: &mut CounterfactualTraining, position: &Posit
 }
 
 /// A checkpoint that has been read but not yet put into networks.
-pub struct Checkpoint {
+pub struct CounterfactualCheckpoint {
     head: Head,
     weights: Weights,
 }
 
-impl Checkpoint {
+impl CounterfactualCheckpoint {
     /// Reads a checkpoint.
     pub fn read(path: &Path) -> Result<Self> {
         let weights = Weights::read(path)?;
@@ -97,7 +104,7 @@ impl Checkpoint {
     }
 
     /// Where it was taken.
-    pub fn position(&self) -> &Position {
+    pub fn position(&self) -> &CounterfactualPosition {
         &self.head.position
     }
 
@@ -107,14 +114,21 @@ impl Checkpoint {
         path: &Path,
         classes: &[String],
         device: &Device,
-    ) -> Result<(CounterfactualTraining, Position)> {
+    ) -> Result<(CounterfactualTraining, CounterfactualPosition)> {
         let mut training = CounterfactualTraining::new(&self.head.config, classes, device)?;
-        self.fill(path, CRITIC, &mut training.critic)?;
+        self.fill(path, DISCRIMINATOR, &mut training.discriminator)?;
         self.fill(path, GENERATOR, &mut training.generator)?;
-        self.fill(path, CRITIC_AVERAGE, &mut training.critic_average)?;
+        self.fill(
+            path,
+            DISCRIMINATOR_AVERAGE,
+            &mut training.discriminator_average,
+        )?;
         self.fill(path, GENERATOR_AVERAGE, &mut training.generator_average)?;
-        let optimisers = [&mut training.critic_adam, &mut training.generator_adam];
-        let owners = [CRITIC, GENERATOR];
+        let optimisers = [
+            &mut training.discriminator_adam,
+            &mut training.generator_adam,
+        ];
+        let owners = [DISCRIMINATOR, GENERATOR];
         for (index, adam) in optimisers.into_iter().enumerate() {
             let owner = self.weights.under(owners[index]).tensors;
             let moments = MOMENTS[index].map(|name| self.weights.under(name).tensors);

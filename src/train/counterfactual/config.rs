@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::data::Augmentation;
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, ResNetConfig, Stem, UNetConfig};
-use crate::train::{Architecture, Schedule, ScheduleKind};
+use crate::train::{Schedule, ScheduleKind, TrainArchitecture};
 
 /// How much each term counts; paper B does not state its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossWeights {
-    /// Critic: generated pictures are fake.
+    /// Discriminator: generated pictures are fake.
     pub fake: f64,
-    /// Generator: the critic sees the target class in what it makes.
+    /// Generator: the discriminator sees the target class in what it makes.
     pub fool: f64,
     /// Generator: told the first class again, it returns to the original.
     pub cycle: f64,
@@ -31,8 +31,8 @@ pub struct LossWeights {
 /// Learning rates of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// The critic's; none once it rests.
-    pub critic: Option<f64>,
+    /// The discriminator's; none once it rests.
+    pub discriminator: Option<f64>,
     /// The generator's.
     pub generator: f64,
 }
@@ -44,8 +44,9 @@ pub struct CounterfactualConfig {
     pub name: String,
     /// The data set's folder.
     pub data: PathBuf,
-    /// The critic, whose last output means “fake”.
-    pub critic: Architecture,
+    /// The discriminator, whose last output means “fake”.
+    #[serde(alias = "critic")]
+    pub discriminator: TrainArchitecture,
     /// Channels of the generator at full resolution.
     pub width: usize,
     /// How often the generator halves the resolution.
@@ -56,21 +57,21 @@ pub struct CounterfactualConfig {
     pub normalizer: Normalizer,
     /// Epochs to train.
     pub epochs: usize,
-    /// The first of them, in which the critic sees only real pictures and the generator rests.
+    /// The first of them, in which the discriminator sees only real pictures and the generator rests.
     pub warm_up: usize,
-    /// The last of them, in which the critic rests and the generator learns what this critic wants.
+    /// The last of them, in which the discriminator rests and the generator learns what this discriminator wants.
     pub settling: usize,
     /// Pictures in a step.
     pub batch: usize,
-    /// Learning rates of both; the critic's ends where it comes to rest.
+    /// Learning rates of both; the discriminator's ends where it comes to rest.
     pub schedule: Schedule,
     /// Decay rates of Adam's moments.
     pub betas: [f64; 2],
-    /// Weight decay of the critic.
+    /// Weight decay of the discriminator.
     pub weight_decay: f64,
     /// The terms.
     pub weights: LossWeights,
-    /// Share of the original's class in the label under which a generated picture trains the critic;
+    /// Share of the original's class in the label under which a generated picture trains the discriminator;
     /// the rest is “fake”. 0 makes it a discriminator, 1 an adversarially trained classifier.
     pub source_share: f64,
     /// Share of pictures that the generator is told to leave as they are.
@@ -94,7 +95,7 @@ impl CounterfactualConfig {
         Self {
             name: "counterfactual".into(),
             data,
-            critic: Architecture {
+            discriminator: TrainArchitecture {
                 stem: Stem::CifarHalf,
                 block: Block::Basic,
                 widths: vec![24, 48, 96],
@@ -143,9 +144,9 @@ impl CounterfactualConfig {
         }
     }
 
-    /// The critic's network for `classes` classes and “fake”.
-    pub fn critic_for(&self, classes: usize) -> ResNetConfig {
-        self.critic.with_classes(classes + 1)
+    /// The discriminator's network for `classes` classes and “fake”.
+    pub fn discriminator_for(&self, classes: usize) -> ResNetConfig {
+        self.discriminator.with_classes(classes + 1)
     }
 
     /// The generator's network for `classes` classes.
@@ -158,7 +159,7 @@ impl CounterfactualConfig {
         }
     }
 
-    /// Whether the critic and the generator learn in an epoch (from 0 on).
+    /// Whether the discriminator and the generator learn in an epoch (from 0 on).
     pub fn learning(&self, epoch: usize) -> [bool; 2] {
         let settled = epoch + self.settling >= self.epochs;
         [!settled, epoch >= self.warm_up]
@@ -166,13 +167,13 @@ impl CounterfactualConfig {
 
     /// The learning rates in a step of an epoch (from 0 on).
     pub fn rates(&self, epoch: usize, step: usize, steps: usize) -> Rates {
-        let [critic_learns, _] = self.learning(epoch);
-        let critic = Schedule {
+        let [discriminator_learns, _] = self.learning(epoch);
+        let discriminator = Schedule {
             epochs: self.schedule.epochs - self.settling,
             ..self.schedule
         };
         Rates {
-            critic: critic_learns.then(|| critic.rate(epoch, step, steps)),
+            discriminator: discriminator_learns.then(|| discriminator.rate(epoch, step, steps)),
             generator: self.schedule.rate(epoch, step, steps),
         }
     }
@@ -194,7 +195,7 @@ impl CounterfactualConfig {
         let multiple = generator.multiple();
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let wrong = if self.epochs <= self.warm_up + self.settling || self.batch < 2 {
-            "more epochs than those of the critic and the generator alone, and batches of at least two pictures, are needed".into()
+            "more epochs than those of the discriminator and the generator alone, and batches of at least two pictures, are needed".into()
         } else if self.schedule.epochs < self.epochs
             || self.schedule.peak <= 0.0
             || !self.schedule.peak.is_finite()
@@ -228,7 +229,7 @@ impl CounterfactualConfig {
     pub fn summary(&self) -> String {
         let precision = if self.mixed { ", bfloat16" } else { "" };
         format!(
-            "critic and generator against each other; {} epochs (first {} of the critic alone, last {} of the generator alone), batch {}, Adam {:?} with learning rates up to {}, {:?}, {:.2} of the source's class in the label of generated pictures, seed {}{precision}",
+            "discriminator and generator against each other; {} epochs (first {} of the discriminator alone, last {} of the generator alone), batch {}, Adam {:?} with learning rates up to {}, {:?}, {:.2} of the source's class in the label of generated pictures, seed {}{precision}",
             self.epochs,
             self.warm_up,
             self.settling,

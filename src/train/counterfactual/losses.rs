@@ -9,7 +9,7 @@ pub fn cross_entropy(logits: Tensor<2>, wanted: Tensor<2>) -> Tensor<1> {
     (log_softmax(logits, 1) * wanted).sum().neg() / n as f64
 }
 
-/// The distributions `[n, classes + 1]` under which generated pictures train the critic: “fake”, less
+/// The distributions `[n, classes + 1]` under which generated pictures train the discriminator: “fake”, less
 /// `source_share` for the class of the picture they were made from.
 pub fn labels_of_generated(
     sources: &[usize],

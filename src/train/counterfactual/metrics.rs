@@ -18,9 +18,9 @@ pub struct CounterfactualMetrics {
     pub rate: f64,
     /// Mean terms of the losses, before their weights, in the order of [`Terms`]; empty where the network
     /// concerned rested.
-    pub critic_real: Option<f64>,
-    /// See [`Terms::critic_fake`].
-    pub critic_fake: Option<f64>,
+    pub discriminator_real: Option<f64>,
+    /// See [`Terms::discriminator_fake`].
+    pub discriminator_fake: Option<f64>,
     /// See [`Terms::fool`].
     pub fool: Option<f64>,
     /// See [`Terms::cycle`].
@@ -33,13 +33,13 @@ pub struct CounterfactualMetrics {
     pub total_variation: Option<f64>,
     /// See [`Terms::head`].
     pub head: Option<f64>,
-    /// The critic's balanced accuracy on the monitored test pictures; empty without a test split.
+    /// The discriminator's balanced accuracy on the monitored test pictures; empty without a test split.
     pub balanced_accuracy: Option<f64>,
-    /// Share of them that the averaged generator turns into the next class, to the critic's eye.
+    /// Share of them that the averaged generator turns into the next class, to the discriminator's eye.
     pub flip_rate: Option<f64>,
     /// Mean change of them.
     pub change: Option<f64>,
-    /// Mean probability of “fake” that the critic gives to them.
+    /// Mean probability of “fake” that the discriminator gives to them.
     pub fakeness_real: Option<f64>,
     /// The same of their counterfactuals.
     pub fakeness_made: Option<f64>,
@@ -50,16 +50,16 @@ pub struct CounterfactualMetrics {
 }
 
 impl CounterfactualMetrics {
-    /// The mean of summed terms over `steps`; `learning` says whether the critic and the generator did.
+    /// The mean of summed terms over `steps`; `learning` says whether the discriminator and the generator did.
     pub fn new(epoch: usize, rate: f64, sums: &Terms, steps: usize, learning: [bool; 2]) -> Self {
-        let [critic, generator] =
+        let [discriminator, generator] =
             learning.map(|learns| move |sum: f64| learns.then_some(sum / steps.max(1) as f64));
         let both = learning == [true; 2];
         Self {
             epoch,
             rate,
-            critic_real: critic(sums.critic_real),
-            critic_fake: critic(sums.critic_fake).filter(|_| both),
+            discriminator_real: discriminator(sums.discriminator_real),
+            discriminator_fake: discriminator(sums.discriminator_fake).filter(|_| both),
             fool: generator(sums.fool),
             cycle: generator(sums.cycle),
             identity: generator(sums.identity),
@@ -87,12 +87,12 @@ impl CounterfactualMetrics {
     }
 }
 
-/// What a critic and its generator do to a data set.
+/// What a discriminator and its generator do to a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Judgement {
     /// Mean over the classes of the share recognised, “fake” not being an answer.
     pub balanced_accuracy: f64,
-    /// Share of pictures whose counterfactual the critic takes for one of the next class.
+    /// Share of pictures whose counterfactual the discriminator takes for one of the next class.
     pub flip_rate: f64,
     /// Mean |x − G(x)| in units of pixels in [0, 1].
     pub change: f64,
@@ -104,18 +104,18 @@ pub struct Judgement {
 const BATCH: usize = 64;
 
 /// Turns every picture of `data` into the next class (with two: the other) and looks at both.
-pub fn judge(critic: &Classifier, generator: &Generator, data: &Dataset) -> Judgement {
+pub fn judge(discriminator: &Classifier, generator: &Generator, data: &Dataset) -> Judgement {
     let classes = generator.classes();
     let mut found = Vec::new();
     let (mut flipped, mut change, mut fakeness) = (0.0, 0.0, [0.0; 2]);
     let indices: Vec<usize> = (0..data.len()).collect();
     for chunk in indices.chunks(BATCH) {
-        let x = data.tensor(chunk, critic.device());
+        let x = data.tensor(chunk, discriminator.device());
         let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
         let targets: Vec<usize> = labels.iter().map(|label| (label + 1) % classes).collect();
         let made = generator.translate(x.clone(), &targets).picture;
-        let seen = probabilities(critic, x.clone());
-        let seen_made = probabilities(critic, made.clone());
+        let seen = probabilities(discriminator, x.clone());
+        let seen_made = probabilities(discriminator, made.clone());
         for (index, &target) in targets.iter().enumerate() {
             found.push(top(&seen[index][..classes]));
             flipped += f64::from(u8::from(top(&seen_made[index]) == target));

@@ -1,4 +1,4 @@
-//! Training a critic and its generator against each other (paper B), headless.
+//! Training a discriminator and its generator against each other (paper B), headless.
 //!
 //! [`CounterfactualConfig`] says everything; [`losses`] are its terms, one function each;
 //! [`CounterfactualTraining`] runs it step by step.
@@ -11,7 +11,7 @@ mod session;
 pub mod sheet;
 mod step;
 
-pub use checkpoint::{Checkpoint, Position};
+pub use checkpoint::{CounterfactualCheckpoint, CounterfactualPosition};
 pub use config::{CounterfactualConfig, LossWeights};
 pub use metrics::{Judgement, judge};
 pub use session::train_counterfactual;

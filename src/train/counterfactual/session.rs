@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use indicatif::ProgressBar;
 
-use super::checkpoint::{self, Checkpoint, Position};
+use super::checkpoint::{self, CounterfactualCheckpoint, CounterfactualPosition};
 use super::config::CounterfactualConfig;
 use super::metrics::{CounterfactualMetrics, judge};
 use super::sheet;
@@ -20,7 +20,7 @@ use crate::train::session::{CHECKPOINT, Interrupt, Outcome, monitored};
 
 struct Session<'a> {
     training: CounterfactualTraining,
-    position: Position,
+    position: CounterfactualPosition,
     data: &'a Dataset,
     bar: ProgressBar,
 }
@@ -33,7 +33,7 @@ impl Session<'_> {
 
     /// Runs the epoch under way from where it stands to its end, or to an interruption (`false`).
     fn epoch(&mut self, interrupt: &Interrupt) -> Result<bool> {
-        let Position {
+        let CounterfactualPosition {
             epoch, step: first, ..
         } = self.position;
         let config = self.training.config.clone();
@@ -52,7 +52,7 @@ impl Session<'_> {
             let rates = config.rates(epoch, step, batches.len());
             let batch = batches.get(step, &self.training.device);
             let number = (epoch * batches.len() + step) as u64;
-            let terms = match rates.critic {
+            let terms = match rates.discriminator {
                 Some(rate) if epoch < config.warm_up => self.training.warm_up(&batch, rate),
                 _ => self.training.step(&batch, rates, number),
             };
@@ -71,9 +71,9 @@ impl Session<'_> {
             self.bar.inc(1);
             let throughput = batch.classes.len() as f64 / seconds;
             self.bar.set_message(format!(
-                "epoch {}, critic {:.3}, fool {:.3}, {throughput:.0} pictures/s",
+                "epoch {}, discriminator {:.3}, fool {:.3}, {throughput:.0} pictures/s",
                 epoch + 1,
-                terms.critic_real,
+                terms.discriminator_real,
                 terms.fool
             ));
         }
@@ -100,13 +100,14 @@ impl Session<'_> {
         let pictures = (steps * config.batch.min(self.data.len())) as f64;
         row.throughput = pictures / position.epoch_seconds.max(1e-9);
         row.seconds = position.seconds;
-        let (critic, generator) = (self.training.classifier(), self.training.frozen_generator());
+        let (discriminator, generator) =
+            (self.training.classifier(), self.training.frozen_generator());
         if let Some(test) = test {
-            row = row.judged(&judge(&critic, &generator, test));
+            row = row.judged(&judge(&discriminator, &generator, test));
         }
         if epoch > config.warm_up {
             let path = out.join(format!("sheet-{epoch:03}.png"));
-            sheet::write(&path, &critic, &generator, test.unwrap_or(self.data))?;
+            sheet::write(&path, &discriminator, &generator, test.unwrap_or(self.data))?;
         }
         Ok(row)
     }
@@ -128,10 +129,12 @@ pub fn train_counterfactual(
     interrupt: &Interrupt,
 ) -> Result<Outcome> {
     let path = out.join(CHECKPOINT);
-    let checkpoint = resume.then(|| Checkpoint::read(&path)).transpose()?;
+    let checkpoint = resume
+        .then(|| CounterfactualCheckpoint::read(&path))
+        .transpose()?;
     let config = checkpoint
         .as_ref()
-        .map_or(config, Checkpoint::config)
+        .map_or(config, CounterfactualCheckpoint::config)
         .clone();
     config.validate()?;
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
@@ -142,7 +145,7 @@ pub fn train_counterfactual(
         Some(checkpoint) => checkpoint.restore(&path, &data.classes, device)?,
         None => {
             let training = CounterfactualTraining::new(&config, &data.classes, device)?;
-            (training, Position::default())
+            (training, CounterfactualPosition::default())
         }
     };
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create", error))?;
@@ -177,10 +180,10 @@ fn describe(row: &CounterfactualMetrics) -> String {
         |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
     let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.4}"));
     format!(
-        "epoch {}: critic {} / {}, fool {}, cycle {}, change {}; test: balanced accuracy {}, flips {}; {:.0} pictures/s",
+        "epoch {}: discriminator {} / {}, fool {}, cycle {}, change {}; test: balanced accuracy {}, flips {}; {:.0} pictures/s",
         row.epoch,
-        number(row.critic_real),
-        number(row.critic_fake),
+        number(row.discriminator_real),
+        number(row.discriminator_fake),
         number(row.fool),
         number(row.cycle),
         number(row.sparsity),

@@ -14,7 +14,7 @@ const EXAMPLES: usize = 8;
 /// class), the change (white: the largest), the mask by Otsu's threshold, and the way back.
 pub fn write(
     path: &Path,
-    critic: &Classifier,
+    discriminator: &Classifier,
     generator: &Generator,
     data: &Dataset,
 ) -> Result<()> {
@@ -22,7 +22,7 @@ pub fn write(
     let classes = generator.classes();
     let labels: Vec<usize> = chosen.iter().map(|&index| data.labels[index]).collect();
     let targets: Vec<usize> = labels.iter().map(|label| (label + 1) % classes).collect();
-    let x = data.tensor(&chosen, critic.device());
+    let x = data.tensor(&chosen, discriminator.device());
     let made = generator.translate(x.clone(), &targets).picture;
     let back = generator.translate(made.clone(), &labels).picture;
     let changes = tensor_values(change(x.clone(), made.clone()));

@@ -9,7 +9,9 @@ use crate::counterfactual::{FAKE, Generator, one_hot, translate};
 use crate::data::Batch;
 use crate::data::random::noise_rng as random;
 use crate::error::Result;
-use crate::model::{Classifier, Cut, Manifest, Network, ResNet, UNet, Weights, tensor_values};
+use crate::model::{
+    Classifier, FeatureLayer, Manifest, Network, ResNet, UNet, Weights, tensor_values,
+};
 use crate::train::adam::Adam;
 use crate::train::gradients::{Average, collect, track};
 use crate::train::init;
@@ -18,11 +20,11 @@ use crate::train::statistics::absorb;
 /// The terms of one step, before their weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Terms {
-    /// Critic: cross-entropy of real pictures.
-    pub critic_real: f64,
-    /// Critic: cross-entropy of generated ones.
-    pub critic_fake: f64,
-    /// Generator: cross-entropy of the critic against the targets.
+    /// Discriminator: cross-entropy of real pictures.
+    pub discriminator_real: f64,
+    /// Discriminator: cross-entropy of generated ones.
+    pub discriminator_fake: f64,
+    /// Generator: cross-entropy of the discriminator against the targets.
     pub fool: f64,
     /// Generator: distance of the way there and back.
     pub cycle: f64,
@@ -40,8 +42,8 @@ impl Terms {
     /// The terms in the order of their fields.
     pub fn values(&self) -> [f64; 8] {
         [
-            self.critic_real,
-            self.critic_fake,
+            self.discriminator_real,
+            self.discriminator_fake,
             self.fool,
             self.cycle,
             self.identity,
@@ -59,8 +61,8 @@ impl Terms {
     /// Adds the terms of another step.
     pub fn add(&mut self, other: &Self) {
         let Self {
-            critic_real,
-            critic_fake,
+            discriminator_real,
+            discriminator_fake,
             fool,
             cycle,
             identity,
@@ -69,8 +71,8 @@ impl Terms {
             head,
         } = self;
         let sums = [
-            critic_real,
-            critic_fake,
+            discriminator_real,
+            discriminator_fake,
             fool,
             cycle,
             identity,
@@ -88,11 +90,11 @@ impl Terms {
 pub struct CounterfactualTraining {
     pub(super) config: CounterfactualConfig,
     pub(super) manifest: Manifest,
-    pub(super) critic: ResNet,
+    pub(super) discriminator: ResNet,
     pub(super) generator: UNet,
-    pub(super) critic_average: ResNet,
+    pub(super) discriminator_average: ResNet,
     pub(super) generator_average: UNet,
-    pub(super) critic_adam: Adam,
+    pub(super) discriminator_adam: Adam,
     pub(super) generator_adam: Adam,
     pub(super) device: Device,
 }
@@ -104,16 +106,16 @@ impl CounterfactualTraining {
     /// [`crate::error::Error::Config`] when the settings cannot train.
     pub fn new(config: &CounterfactualConfig, classes: &[String], device: &Device) -> Result<Self> {
         config.validate()?;
-        let architecture = config.critic_for(classes.len());
+        let architecture = config.discriminator_for(classes.len());
         architecture.validate()?;
         let shape = config.generator_for(classes.len());
         let generator = init::random_unet(&shape, config.seed, device);
-        let critic = init::random(&architecture, config.seed, device);
+        let discriminator = init::random(&architecture, config.seed, device);
         let labels = classes.iter().cloned().chain([FAKE.to_owned()]).collect();
         Ok(Self {
             config: config.clone(),
-            critic_average: critic.clone(),
-            critic,
+            discriminator_average: discriminator.clone(),
+            discriminator,
             generator_average: generator.clone(),
             generator,
             manifest: Manifest {
@@ -125,7 +127,7 @@ impl CounterfactualTraining {
                 training: config.summary(),
                 notes: Vec::new(),
             },
-            critic_adam: Adam::new(config.betas, config.weight_decay),
+            discriminator_adam: Adam::new(config.betas, config.weight_decay),
             generator_adam: Adam::new(config.betas, 0.0),
             device: device.clone(),
         })
@@ -136,10 +138,10 @@ impl CounterfactualTraining {
         self.manifest.labels.len() - 1
     }
 
-    /// The averaged critic as it is now, frozen.
+    /// The averaged discriminator as it is now, frozen.
     pub fn classifier(&self) -> Classifier {
-        let critic = self.critic_average.clone();
-        Classifier::freeze(critic, self.manifest.clone(), &self.device)
+        let discriminator = self.discriminator_average.clone();
+        Classifier::freeze(discriminator, self.manifest.clone(), &self.device)
     }
 
     /// The averaged generator as it is now, frozen.
@@ -148,31 +150,31 @@ impl CounterfactualTraining {
         Generator::freeze(generator, self.config.normalizer, &self.device)
     }
 
-    /// The model for use: averaged critic and generator, and the manifest.
+    /// The model for use: averaged discriminator and generator, and the manifest.
     pub fn weights(&mut self) -> Weights {
         let mut weights = Weights::default();
-        let critic = Weights::of(&mut self.critic_average).tensors;
-        weights.add_under(crate::model::CRITIC, critic);
+        let discriminator = Weights::of(&mut self.discriminator_average).tensors;
+        weights.add_under(crate::model::DISCRIMINATOR, discriminator);
         Generator::attach(&mut self.generator_average, &mut weights);
         self.manifest.attach(&mut weights);
         weights
     }
 
-    /// One step of the critic on real pictures alone.
+    /// One step of the discriminator on real pictures alone.
     pub fn warm_up(&mut self, batch: &Batch, rate: f64) -> Terms {
         let real = one_hot(&batch.classes, self.classes() + 1, &self.device);
-        let critic_real = self.step_critic(batch.pictures.clone(), rate, |logits| {
+        let discriminator_real = self.step_discriminator(batch.pictures.clone(), rate, |logits| {
             let loss = cross_entropy(logits, real);
             (loss.clone(), loss)
         });
         Terms {
-            critic_real,
+            discriminator_real,
             ..Terms::default()
         }
     }
 
-    /// One step of both: the critic learns what is made now, then the generator learns from it. A
-    /// critic without a rate is settled: it learns nothing any more, and its average takes its place.
+    /// One step of both: the discriminator learns what is made now, then the generator learns from it. A
+    /// discriminator without a rate is settled: it learns nothing any more, and its average takes its place.
     pub fn step(&mut self, batch: &Batch, rates: Rates, number: u64) -> Terms {
         let count = self.classes();
         let (sources, targets) = (&batch.classes, self.targets(&batch.classes, number));
@@ -187,18 +189,18 @@ impl CounterfactualTraining {
         );
         let made = translate(&generator, &normalizer, x.clone(), &told, mixed);
 
-        let ([critic_real, critic_fake], critic) = match rates.critic {
+        let ([discriminator_real, discriminator_fake], discriminator) = match rates.discriminator {
             Some(rate) => {
                 let made = made.picture.clone().inner();
-                let terms = self.teach_critic(&x, made, sources, &targets, rate);
-                (terms, &self.critic)
+                let terms = self.teach_discriminator(&x, made, sources, &targets, rate);
+                (terms, &self.discriminator)
             }
-            None => ([0.0; 2], &self.critic_average),
+            None => ([0.0; 2], &self.discriminator_average),
         };
-        let critic = critic.clone().fold();
+        let discriminator = discriminator.clone().fold();
         let pixels = normalizer.apply_in(made.picture.clone(), mixed);
-        let features = critic.features(pixels, Cut::LAST);
-        let seen = critic.logits(critic.embed(features).cast(FloatDType::F32));
+        let features = discriminator.features(pixels, FeatureLayer::LAST);
+        let seen = discriminator.logits(discriminator.embed(features).cast(FloatDType::F32));
         let fool = cross_entropy(seen, one_hot(&targets, count + 1, &self.device));
         let returned = translate(&generator, &normalizer, made.picture.clone(), &back, mixed);
         let cycle = distance(returned.picture, x.clone());
@@ -213,8 +215,8 @@ impl CounterfactualTraining {
         let total_variation = total_variation(change);
         let head = cross_entropy(made.head, back);
         let terms = Terms {
-            critic_real,
-            critic_fake,
+            discriminator_real,
+            discriminator_fake,
             fool: scalar(&fool),
             cycle: scalar(&cycle),
             identity: scalar(&identity),
@@ -236,10 +238,10 @@ impl CounterfactualTraining {
         terms
     }
 
-    /// One step of the critic on pictures and what was made of them; returns both terms.
+    /// One step of the discriminator on pictures and what was made of them; returns both terms.
     ///
     /// What was to stay the same is no example of a fake: it hardly differs from the real picture.
-    fn teach_critic(
+    fn teach_discriminator(
         &mut self,
         x: &Tensor<4>,
         made: Tensor<4>,
@@ -256,15 +258,15 @@ impl CounterfactualTraining {
         let share = self.config.source_share;
         let label = labels_of_generated(sources, count, share, &self.device) * turned;
         let weight = self.config.weights.fake;
-        let mut critic_fake = 0.0;
+        let mut discriminator_fake = 0.0;
         let both = Tensor::cat(vec![x.clone(), made], 0);
-        let critic_real = self.step_critic(both, rate, |logits| {
+        let discriminator_real = self.step_discriminator(both, rate, |logits| {
             let real = cross_entropy(logits.clone().narrow(0, 0, n), real);
             let fake = cross_entropy(logits.narrow(0, n, n), label);
-            critic_fake = scalar(&fake);
+            discriminator_fake = scalar(&fake);
             (real.clone() + fake * weight, real)
         });
-        [critic_real, critic_fake]
+        [discriminator_real, discriminator_fake]
     }
 
     /// The class to turn each picture into: any other, or (a share of them) its own.
@@ -282,28 +284,30 @@ impl CounterfactualTraining {
         sources.iter().map(target).collect()
     }
 
-    /// Moves the critic against a loss of its logits; the second value of `loss` is returned.
-    fn step_critic(
+    /// Moves the discriminator against a loss of its logits; the second value of `loss` is returned.
+    fn step_discriminator(
         &mut self,
         pictures: Tensor<4>,
         rate: f64,
         loss: impl FnOnce(Tensor<2>) -> (Tensor<1>, Tensor<1>),
     ) -> f64 {
-        let mut tracked = track(&self.critic);
+        let mut tracked = track(&self.discriminator);
         let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
         let mut statistics = Vec::new();
         let (loss, reported) = loss(tracked.train_forward(pixels, &mut statistics));
         let gradients = collect(&mut tracked, &mut loss.backward());
-        self.critic_adam.step(&mut self.critic, gradients, rate);
-        absorb(&mut self.critic, statistics);
-        Average::of(&mut self.critic, 1.0 - self.config.average)
-            .blend_into(&mut self.critic_average);
+        self.discriminator_adam
+            .step(&mut self.discriminator, gradients, rate);
+        absorb(&mut self.discriminator, statistics);
+        Average::of(&mut self.discriminator, 1.0 - self.config.average)
+            .blend_into(&mut self.discriminator_average);
         scalar(&reported)
     }
 
     /// Whether every weight of both is a number.
     pub fn is_finite(&mut self) -> bool {
-        Weights::of(&mut self.critic).is_finite() && Weights::of(&mut self.generator).is_finite()
+        Weights::of(&mut self.discriminator).is_finite()
+            && Weights::of(&mut self.generator).is_finite()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use crate::triage::table::{Attacked, Record, Side, Table};
+use crate::triage::table::{Record, ScanAttackResult, Side, Table};
 
 /// Confidence from which a wrong answer is “confident but wrong”.
 const CONFIDENT: f32 = 0.9;
@@ -56,7 +56,7 @@ pub enum NumberColumn {
 }
 
 fn of(side: usize) -> char {
-    Table::letter(side)
+    Table::model_label(side)
 }
 
 impl Moment {
@@ -229,6 +229,6 @@ fn side_of(record: &Record, side: usize) -> Option<&Side> {
     record.sides.get(side)?.as_ref()
 }
 
-fn attacked(record: &Record, side: usize) -> Option<Attacked> {
+fn attacked(record: &Record, side: usize) -> Option<ScanAttackResult> {
     side_of(record, side)?.attacked
 }

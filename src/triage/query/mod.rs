@@ -37,7 +37,7 @@ pub enum Filter {
     /// A class that is (or is not, but is known) another.
     Class(ClassColumn, bool, ClassValue),
     /// A number that is known and compares so.
-    Number(NumberColumn, Comparison, f32),
+    Number(NumberColumn, ComparisonOperator, f32),
     /// It has this tag.
     Tag(String),
     /// Its path has this in it, in letters of either case.
@@ -56,7 +56,7 @@ pub enum ClassValue {
 /// How a number compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "their names say it")]
-pub enum Comparison {
+pub enum ComparisonOperator {
     Less,
     AtMost,
     Greater,
@@ -85,7 +85,7 @@ pub enum SortBy {
     Path,
 }
 
-impl Comparison {
+impl ComparisonOperator {
     /// Each with its sign.
     const SIGNS: [(Self, &str); 6] = [
         (Self::Less, "<"),

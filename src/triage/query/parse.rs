@@ -1,6 +1,8 @@
 //! From text to tree, with the place of every mistake.
 
-use super::{ClassColumn, ClassValue, Comparison, Filter, Flag, NumberColumn, Query, Sort, SortBy};
+use super::{
+    ClassColumn, ClassValue, ComparisonOperator, Filter, Flag, NumberColumn, Query, Sort, SortBy,
+};
 use crate::triage::table::Table;
 
 /// Words that are no names unless they stand between quotes.
@@ -322,7 +324,7 @@ impl Parser<'_> {
     }
 
     fn number(&mut self, column: NumberColumn) -> Result<Filter, Mistake> {
-        let found = Comparison::SIGNS
+        let found = ComparisonOperator::SIGNS
             .iter()
             .find(|(_, sign)| matches!(self.peek(), Some(Token::Sign(next)) if next == sign));
         let Some((comparison, _)) = found else {

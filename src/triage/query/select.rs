@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{ClassValue, Comparison, Filter, Query, Sort, SortBy};
+use super::{ClassValue, ComparisonOperator, Filter, Query, Sort, SortBy};
 use crate::triage::table::{Record, Table};
 
 /// A filter made ready for the records of a table.
@@ -70,7 +70,7 @@ impl Filter {
     }
 }
 
-impl Comparison {
+impl ComparisonOperator {
     fn holds(self, number: f32, value: f32) -> bool {
         match self {
             Self::Less => number < value,

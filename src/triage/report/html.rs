@@ -12,7 +12,7 @@ use image::imageops::FilterType;
 use crate::data::Entry;
 use crate::error::Result;
 use crate::files::{escaped, write_atomically};
-use crate::triage::matrix::{Axis, Matrix};
+use crate::triage::matrix::{Axis, ConfusionMatrix};
 use crate::triage::query::Query;
 use crate::triage::table::{Record, Side, Table};
 
@@ -56,7 +56,7 @@ pub fn html(table: &Table, query: &Query, selected: &[usize], path: &Path) -> Re
     );
     facts(&mut page, table, &part, query);
     worst(&mut page, &part);
-    for matrix in Matrix::all(&part) {
+    for matrix in ConfusionMatrix::all(&part) {
         page.push_str("<section>");
         counts(&mut page, &matrix);
         page.push_str("</section>");
@@ -75,13 +75,13 @@ fn facts(page: &mut String, table: &Table, part: &Table, query: &Query) {
         let _ = write!(page, "<br>Attack: {}", escaped(&attack.to_string()));
     }
     for (side, subject) in part.subjects.iter().enumerate() {
-        let letter = Table::letter(side);
-        let _ = write!(page, "<br>Model {letter}: {}", escaped(&subject.name));
+        let model_label = Table::model_label(side);
+        let _ = write!(page, "<br>Model {model_label}: {}", escaped(&subject.name));
     }
     page.push_str("</p>");
 }
 
-fn counts(page: &mut String, matrix: &Matrix) {
+fn counts(page: &mut String, matrix: &ConfusionMatrix) {
     let title = escaped(&matrix.title);
     let _ = write!(page, "<h2>{title}</h2>");
     let widest = matrix.rows.parts.len().max(matrix.columns.parts.len());
@@ -144,13 +144,17 @@ fn worst(page: &mut String, table: &Table) {
             let truth = escaped(table.class(record.truth));
             let _ = write!(page, "<br>true: {truth}");
         }
-        for (letter, side) in ('a'..).zip(&record.sides) {
+        for (model_label, side) in ('a'..).zip(&record.sides) {
             let Some(side) = side else { continue };
             let said = |class: usize, confidence: f32| {
                 let class = escaped(table.class(Some(class)));
                 format!("{class} ({:.1} %)", confidence * 100.0)
             };
-            let _ = write!(page, "<br>{letter}: {}", said(side.class, side.confidence));
+            let _ = write!(
+                page,
+                "<br>{model_label}: {}",
+                said(side.class, side.confidence)
+            );
             if let Some(hit) = side.attacked {
                 let _ = write!(page, ", attacked {}", said(hit.class, hit.confidence));
             }

@@ -6,7 +6,7 @@ mod pictures;
 use std::path::Path;
 
 use super::query::Moment;
-use super::table::{Attacked, Record, Side, Table};
+use super::table::{Record, ScanAttackResult, Side, Table};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
@@ -59,11 +59,11 @@ fn columns(table: &Table) -> Vec<Column> {
             let cell = move |record: &Record| name(&classes, column.of(record));
             columns.push((column.to_string(), Box::new(cell)));
         }
-        let letter = Table::letter(side);
+        let model_label = Table::model_label(side);
         let mut add = |what: &str, cell: fn(&Side) -> String| {
             let text =
                 move |record: &Record| record.sides[side].as_ref().map_or(String::new(), cell);
-            columns.push((format!("{letter}.{what}"), Box::new(text)));
+            columns.push((format!("{model_label}.{what}"), Box::new(text)));
         };
         add("right", |side| said(side.right));
         add("confidence", |side| said(Some(side.confidence)));
@@ -88,6 +88,6 @@ fn said<T: ToString>(value: Option<T>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-fn of(side: &Side, cell: impl Fn(Attacked) -> String) -> String {
+fn of(side: &Side, cell: impl Fn(ScanAttackResult) -> String) -> String {
     side.attacked.map_or(String::new(), cell)
 }

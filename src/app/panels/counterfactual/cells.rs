@@ -9,25 +9,25 @@ use crate::app::panels::tile::{self, Content, Hover};
 use crate::app::panels::top_classes;
 use crate::app::renderer::Mode;
 use crate::app::theme;
-use crate::compute::{Contrasted, Frame};
+use crate::compute::{CounterfactualResult, GpuImage};
 use crate::data::Picture;
-use crate::session::{Column, MASK, Row, Showing, State, contrast, mask_values};
+use crate::session::{Column, MASK, Row, Showing, State, counterfactual_request, mask_values};
 
 /// Height of what is under the picture, in points.
 pub const HEIGHT: f32 = top_classes::HEIGHT;
 
 /// Frames that are or were just on the screen, by the answer they belong to and what decides them.
 #[derive(Default)]
-pub struct Frames(Vec<(Key, Frame)>);
+pub struct Frames(Vec<(Key, GpuImage)>);
 
 /// An answer, the true mask it is compared with, and numbers.
-type Key = (Arc<Contrasted>, Option<Picture>, Vec<u32>);
+type Key = (Arc<CounterfactualResult>, Option<Picture>, Vec<u32>);
 
 /// A few for each of a handful of rows.
 const FRAMES: usize = 16;
 
 impl Frames {
-    fn get(&mut self, key: Key, make: impl FnOnce() -> Frame) -> Frame {
+    fn get(&mut self, key: Key, make: impl FnOnce() -> GpuImage) -> GpuImage {
         if let Some((_, frame)) = self.0.iter().find(|(known, _)| *known == key) {
             return frame.clone();
         }
@@ -38,38 +38,38 @@ impl Frames {
     }
 
     /// The picture at the share `along` of the way.
-    fn on_the_way(&mut self, answer: &Arc<Contrasted>, along: f32) -> Frame {
+    fn on_the_way(&mut self, answer: &Arc<CounterfactualResult>, along: f32) -> GpuImage {
         let key = (answer.clone(), None, vec![along.to_bits()]);
         self.get(key, || answer.on_the_way(along))
     }
 
     /// The mask, as [`mask_values`] has it.
-    fn mask(&mut self, state: &State, answer: &Arc<Contrasted>) -> Frame {
+    fn mask(&mut self, state: &State, answer: &Arc<CounterfactualResult>) -> GpuImage {
         let entry = state.entry();
         let known = entry.and_then(|entry| entry.mask.clone());
         let crop = entry.map(|entry| entry.crop).unwrap_or_default();
-        let threshold = state.contrasts.threshold_of(answer);
+        let threshold = state.counterfactual.threshold_of(answer);
         let numbers = [crop.at[0], crop.at[1], crop.scale, threshold].map(f32::to_bits);
         let key = (answer.clone(), known, numbers.to_vec());
         self.get(key, || {
             let values = mask_values(state, answer);
-            Frame::from_planes(values, answer.contrast.picture.size())
+            GpuImage::from_planes(values, answer.request.picture.size())
         })
     }
 }
 
 /// What the title says besides the kind of picture.
 pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
-    let (Some(answer), Some(look)) = (&row.contrasted, &row.look) else {
+    let (Some(answer), Some(look)) = (&row.counterfactual, &row.look) else {
         return String::new();
     };
-    let old = if contrast(state, index, row).as_ref() == Some(&answer.contrast) {
+    let old = if counterfactual_request(state, index, row).as_ref() == Some(&answer.request) {
         ""
     } else {
         " (old)"
     };
     let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
-    let of = match answer.contrast.epsilon {
+    let of = match answer.request.epsilon {
         0.0 => String::new(),
         epsilon => format!(" at ε {epsilon:.3}"),
     };
@@ -95,10 +95,10 @@ pub fn cell(
     frames: &mut Frames,
 ) -> Hover {
     let look = row.look.as_ref()?;
-    let answer = row.contrasted.as_ref().filter(|_| look.has_generator);
+    let answer = row.counterfactual.as_ref().filter(|_| look.has_generator);
     let Some(answer) = answer else {
         ui.allocate_space(vec2(side, side));
-        match row.contrast_error() {
+        match row.counterfactual_error() {
             Some(error) => ui.label(theme::error(ui, error)),
             None if look.has_generator => ui.label(theme::weak("turning…")),
             None => ui
@@ -112,7 +112,7 @@ pub fn cell(
     if column == Column::Change {
         return change(ui, state, answer, id, side, hover, frames);
     }
-    let along = state.contrasts.along;
+    let along = state.counterfactual.along;
     let (frame, seen, class) = match column {
         Column::Return => (answer.back.clone(), answer.seen_back.clone(), answer.source),
         _ => (
@@ -124,7 +124,7 @@ pub fn cell(
     let content = Content {
         id,
         first: &frame,
-        second: &answer.contrast.picture,
+        second: &answer.request.picture,
         mode: Mode::Picture {
             split: state.display.divider.unwrap_or(0.0),
         },
@@ -138,14 +138,14 @@ pub fn cell(
 fn change(
     ui: &mut Ui,
     state: &mut State,
-    answer: &Arc<Contrasted>,
+    answer: &Arc<CounterfactualResult>,
     id: u64,
     side: f32,
     hover: Hover,
     frames: &mut Frames,
 ) -> Hover {
-    let threshold = state.contrasts.threshold_of(answer);
-    let (frame, mode) = match state.contrasts.showing {
+    let threshold = state.counterfactual.threshold_of(answer);
+    let (frame, mode) = match state.counterfactual.showing {
         Showing::Heat => {
             let style = state.display.heat;
             let scale = answer.heat.scale(&style);
@@ -168,7 +168,7 @@ fn change(
     };
     let content = Content {
         id,
-        first: &answer.contrast.picture,
+        first: &answer.request.picture,
         second: &frame,
         mode,
         divider: false,
@@ -178,7 +178,7 @@ fn change(
     over
 }
 
-fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
+fn facts(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>, threshold: f32) {
     ui.spacing_mut().item_spacing.y = 1.0;
     // First, as a narrow window cuts the rest off.
     if let Some(score) = score(state, answer) {
@@ -189,11 +189,11 @@ fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
             ));
     }
     let values = answer.heat.values();
-    let inside = masked(&state.contrasts, answer)
+    let inside = masked(&state.counterfactual, answer)
         .filter(|inside| *inside)
         .count();
     let share = inside as f32 / values.len().max(1) as f32;
-    let by = match state.contrasts.threshold {
+    let by = match state.counterfactual.threshold {
         None => "Otsu",
         Some(_) => "chosen",
     };
@@ -207,5 +207,5 @@ fn facts(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>, threshold: f32) {
         answer.change(),
         answer.distances.perceptual
     )))
-    .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the critic's features (Zhang et al. 2018, with equal weights)");
+    .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the discriminator's features (Zhang et al. 2018, with equal weights)");
 }

@@ -1,4 +1,4 @@
-//! The tab of counterfactuals: settings, what the critics say, and the way there.
+//! The tab of counterfactuals: settings, what the discriminators say, and the way there.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use egui_plot::{Line, LineStyle, PlotPoints, VLine};
 use super::score;
 use crate::app::panels::{Action, bottom_panel};
 use crate::app::theme;
-use crate::compute::{Contrasted, Look, PLACES};
+use crate::compute::{CounterfactualResult, PLACES, PredictionResult};
 use crate::session::{Row, Showing, State};
 
 /// Width of the table and the scores, in points.
@@ -29,7 +29,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         }
     });
     if answers.is_empty() {
-        let error = rows.iter().find_map(Row::contrast_error);
+        let error = rows.iter().find_map(Row::counterfactual_error);
         ui.label(match (able, error) {
             (None, _) => theme::weak(
                 "No row's model has a generator of counterfactuals. Models ▸ Cracks in concrete opens one.",
@@ -62,7 +62,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     });
 }
 
-type Answer<'a> = (usize, &'a Look, &'a Arc<Contrasted>);
+type Answer<'a> = (usize, &'a PredictionResult, &'a Arc<CounterfactualResult>);
 
 fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
     let shown = rows.iter().enumerate();
@@ -70,7 +70,7 @@ fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
     shown
         .filter_map(|(index, row)| {
             let look = row.look.as_ref().filter(|look| look.has_generator)?;
-            Some((index, look, row.contrasted.as_ref()?))
+            Some((index, look, row.counterfactual.as_ref()?))
         })
         .collect()
 }
@@ -83,10 +83,10 @@ fn settings(
     otsu: Option<f32>,
     actions: &mut Vec<Action>,
 ) {
-    let contrasts = &mut state.contrasts;
+    let counterfactual = &mut state.counterfactual;
     ui.label("Of");
-    ui.selectable_value(&mut contrasts.attacked, false, "input");
-    ui.selectable_value(&mut contrasts.attacked, true, "attacked")
+    ui.selectable_value(&mut counterfactual.attacked, false, "input");
+    ui.selectable_value(&mut counterfactual.attacked, true, "attacked")
         .on_hover_text("Of the attacked picture: watch mask and fakeness while ε changes");
     ui.label("into");
     let name = |target: Option<usize>| match target {
@@ -95,30 +95,30 @@ fn settings(
     };
     ComboBox::from_id_salt("contrast class")
         .width(90.0)
-        .selected_text(name(contrasts.target))
+        .selected_text(name(counterfactual.target))
         .show_ui(ui, |ui| {
-            ui.selectable_value(&mut contrasts.target, None, name(None));
+            ui.selectable_value(&mut counterfactual.target, None, name(None));
             for class in 0..labels.len() - 1 {
-                ui.selectable_value(&mut contrasts.target, Some(class), name(Some(class)));
+                ui.selectable_value(&mut counterfactual.target, Some(class), name(Some(class)));
             }
         })
         .response
         .on_hover_text("Told the class it has, the generator should change nothing");
     ui.separator();
-    ui.selectable_value(&mut contrasts.showing, Showing::Heat, "heat")
+    ui.selectable_value(&mut counterfactual.showing, Showing::Heat, "heat")
         .on_hover_text("|x − G(x)| in the colours of the maps, the mask outlined");
-    ui.selectable_value(&mut contrasts.showing, Showing::Mask, "mask")
+    ui.selectable_value(&mut counterfactual.showing, Showing::Mask, "mask")
         .on_hover_text("Red: in the mask. With a true mask: pale where wrong, blue what is missed");
-    let mut automatic = contrasts.threshold.is_none();
+    let mut automatic = counterfactual.threshold.is_none();
     let otsu = otsu.unwrap_or(0.05);
     if ui
         .checkbox(&mut automatic, "Otsu")
         .on_hover_text("The threshold that parts changed from unchanged best (Otsu 1979)")
         .changed()
     {
-        contrasts.threshold = (!automatic).then_some(otsu);
+        counterfactual.threshold = (!automatic).then_some(otsu);
     }
-    let mut threshold = contrasts.threshold.unwrap_or(otsu);
+    let mut threshold = counterfactual.threshold.unwrap_or(otsu);
     let slider = Slider::new(&mut threshold, 0.0..=1.0)
         .logarithmic(true)
         .smallest_positive(0.001);
@@ -128,7 +128,7 @@ fn settings(
     // A slider also rounds a value that nobody touched.
     let touched = response.dragged() || response.clicked() || response.has_focus();
     if response.changed() && touched {
-        contrasts.threshold = Some(threshold);
+        counterfactual.threshold = Some(threshold);
     }
     ui.separator();
     if ui
@@ -140,8 +140,8 @@ fn settings(
     }
 }
 
-/// The critic's outputs on the way, its table.
-fn table(ui: &mut Ui, index: usize, look: &Look, answer: &Contrasted) {
+/// The discriminator's outputs on the way, its table.
+fn table(ui: &mut Ui, index: usize, look: &PredictionResult, answer: &CounterfactualResult) {
     let labels = &look.manifest.labels;
     let outputs = outputs(answer, labels.len());
     let percent =
@@ -151,7 +151,7 @@ fn table(ui: &mut Ui, index: usize, look: &Look, answer: &Contrasted) {
         .spacing([14.0, 2.0])
         .striped(true)
         .show(ui, |ui| {
-            ui.label(theme::weak("the critic sees"));
+            ui.label(theme::weak("the discriminator sees"));
             for &output in &outputs {
                 ui.strong(&labels[output]);
             }
@@ -172,7 +172,7 @@ fn table(ui: &mut Ui, index: usize, look: &Look, answer: &Contrasted) {
 }
 
 /// The classes worth a column: those of the question, some more, and “fake”.
-fn outputs(answer: &Contrasted, count: usize) -> Vec<usize> {
+fn outputs(answer: &CounterfactualResult, count: usize) -> Vec<usize> {
     let mut outputs = vec![answer.source, answer.target];
     outputs.extend((0..count - 1).take(CLASSES));
     let mut seen = Vec::new();
@@ -186,7 +186,7 @@ fn outputs(answer: &Contrasted, count: usize) -> Vec<usize> {
     seen
 }
 
-fn scores(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>) {
+fn scores(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>) {
     let text = match score(state, answer) {
         Some(score) => format!(
             "IoU {:.3} · Dice {:.3} · precision {:.3} · recall {:.3}",
@@ -199,7 +199,7 @@ fn scores(ui: &mut Ui, state: &State, answer: &Arc<Contrasted>) {
 
 fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
     let plot = bottom_panel::plot(ui, "way").x_axis_label("from the picture to its counterfactual");
-    let along = f64::from(state.contrasts.along);
+    let along = f64::from(state.counterfactual.along);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=1.0);
         plot.set_plot_bounds_y(-0.02..=1.05);
@@ -231,6 +231,6 @@ fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
     });
     let held = response.response.dragged() || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {
-        state.contrasts.along = point.x.clamp(0.0, 1.0) as f32;
+        state.counterfactual.along = point.x.clamp(0.0, 1.0) as f32;
     }
 }

@@ -2,7 +2,7 @@
 
 use egui::{TextEdit, Ui, vec2};
 
-use super::{Memory, grid};
+use super::{TriageState, grid};
 use crate::app::panels::Action;
 use crate::app::theme;
 use crate::session::Triage;
@@ -11,7 +11,7 @@ use crate::session::Triage;
 pub(super) fn show(
     ui: &mut Ui,
     triage: &mut Triage,
-    memory: &mut Memory,
+    memory: &mut TriageState,
     actions: &mut Vec<Action>,
 ) {
     ui.horizontal(|ui| {

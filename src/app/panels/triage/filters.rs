@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use egui::{ScrollArea, Ui};
 
-use super::Memory;
+use super::TriageState;
 use crate::app::theme;
 use crate::session::Triage;
 use crate::triage::query::{ClassColumn, ClassValue, Filter, Flag, Sort, SortBy};
@@ -14,7 +14,7 @@ use crate::triage::{Query, Table};
 const LIST: f32 = 360.0;
 
 /// Draws both menus.
-pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
+pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &TriageState) {
     if memory.mistake.is_some() {
         // A half-written query is not taken away from the one who writes it.
         return;
@@ -79,7 +79,7 @@ fn filters(ui: &mut Ui, table: &Table) -> Option<Filter> {
 }
 
 /// The order that is chosen, if one is; what is chosen once more turns round.
-fn sorts(ui: &mut Ui, memory: &Memory, now: Option<Sort>) -> Option<Option<Sort>> {
+fn sorts(ui: &mut Ui, memory: &TriageState, now: Option<Sort>) -> Option<Option<Sort>> {
     let mut chosen = None;
     if ui.radio(now.is_none(), "as in the source").clicked() {
         chosen = Some(None);

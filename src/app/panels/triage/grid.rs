@@ -2,7 +2,7 @@
 
 use egui::{Color32, Key, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
-use super::Memory;
+use super::TriageState;
 use crate::app::panels::Action;
 use crate::app::theme;
 use crate::session::Triage;
@@ -17,7 +17,7 @@ const STRIP: f32 = 5.0;
 pub(super) fn show(
     ui: &mut Ui,
     triage: &mut Triage,
-    memory: &mut Memory,
+    memory: &mut TriageState,
     actions: &mut Vec<Action>,
 ) {
     let step = triage.side + GAP;
@@ -50,7 +50,7 @@ pub(super) fn show(
 fn keys(
     ui: &Ui,
     triage: &mut Triage,
-    memory: &mut Memory,
+    memory: &mut TriageState,
     columns: usize,
     actions: &mut Vec<Action>,
 ) {
@@ -85,7 +85,7 @@ fn keys(
 fn cell(
     ui: &mut Ui,
     triage: &mut Triage,
-    memory: &mut Memory,
+    memory: &mut TriageState,
     index: usize,
     wanted: &mut Vec<String>,
     actions: &mut Vec<Action>,

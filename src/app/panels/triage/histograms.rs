@@ -3,15 +3,15 @@
 use egui::{ComboBox, DragValue, Ui};
 use egui_plot::{Bar, BarChart, PlotBounds, VLine};
 
-use super::Memory;
+use super::TriageState;
 use crate::app::panels::bottom_panel;
 use crate::app::theme;
 use crate::session::Triage;
 use crate::triage::Histogram;
-use crate::triage::query::{Comparison, Filter, NumberColumn};
+use crate::triage::query::{ComparisonOperator, Filter, NumberColumn};
 
 /// Draws the chosen histogram of the selected pictures.
-pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
+pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut TriageState) {
     let columns = &memory.columns;
     let Some(&column) = columns.get(triage.histogram).or(columns.first()) else {
         ui.label(theme::weak("No numbers yet"));
@@ -43,8 +43,8 @@ pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
         let bound = |comparison, value: f64| Filter::Number(column, comparison, value as f32);
         let query = memory
             .query(triage)
-            .and(bound(Comparison::AtLeast, from))
-            .and(bound(Comparison::AtMost, to));
+            .and(bound(ComparisonOperator::AtLeast, from))
+            .and(bound(ComparisonOperator::AtMost, to));
         triage.query = query.to_string();
     }
 }

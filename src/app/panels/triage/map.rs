@@ -7,7 +7,7 @@ use egui::ecolor::Hsva;
 use egui::{Color32, ComboBox, DragValue, Key, Ui};
 use egui_plot::{Legend, Line, Plot, PlotPoint, PlotPoints, Points, Polygon};
 
-use super::Memory;
+use super::TriageState;
 use crate::app::panels::Action;
 use crate::app::theme;
 use crate::session::Triage;
@@ -25,7 +25,7 @@ const MOST_POINTS: usize = 10_000;
 pub(super) fn show(
     ui: &mut Ui,
     triage: &mut Triage,
-    memory: &mut Memory,
+    memory: &mut TriageState,
     actions: &mut Vec<Action>,
 ) {
     let table = memory.contents.table.clone();
@@ -181,7 +181,7 @@ fn around(mapped: &Mapped, chosen: usize, count: usize) -> Option<HashSet<usize>
 }
 
 /// The points of the selected pictures, or of some of them.
-fn shown(memory: &Memory, mapped: &Mapped) -> Arc<[Point]> {
+fn shown(memory: &TriageState, mapped: &Mapped) -> Arc<[Point]> {
     let points = mapped.points.iter().copied();
     let selected = |point: &Point| memory.selected.get(point.record) == Some(&true);
     let points: Vec<Point> = points.filter(selected).collect();
@@ -207,7 +207,7 @@ fn coloring(triage: &Triage, table: &Table) -> ClassColumn {
 fn settings(
     ui: &mut Ui,
     triage: &mut Triage,
-    memory: &mut Memory,
+    memory: &mut TriageState,
     table: &Table,
     actions: &mut Vec<Action>,
 ) {
@@ -268,7 +268,7 @@ fn settings(
 }
 
 /// What selects as a lasso does, without a pointer.
-fn nearest(ui: &mut Ui, triage: &Triage, memory: &mut Memory) {
+fn nearest(ui: &mut Ui, triage: &Triage, memory: &mut TriageState) {
     ui.add(DragValue::new(&mut memory.near).range(2..=100_000));
     let chosen = memory.mapped.clone().zip(triage.chosen);
     let button = ui.add_enabled(chosen.is_some(), egui::Button::new("nearest"));

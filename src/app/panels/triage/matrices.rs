@@ -2,13 +2,13 @@
 
 use egui::{Color32, ComboBox, Grid, ScrollArea, Ui};
 
-use super::Memory;
+use super::TriageState;
 use crate::app::theme;
-use crate::session::{Sight, Triage};
-use crate::triage::Matrix;
+use crate::session::{Triage, TriageTab};
+use crate::triage::ConfusionMatrix;
 
 /// Draws the chosen matrix.
-pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
+pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &TriageState) {
     let Some(matrix) = memory
         .matrices
         .get(triage.matrix.min(memory.matrices.len().saturating_sub(1)))
@@ -37,14 +37,14 @@ pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
 }
 
 /// Several have one title and differ in their axes.
-fn title(matrix: &Matrix) -> String {
+fn title(matrix: &ConfusionMatrix) -> String {
     format!(
         "{}: {} × {}",
         matrix.title, matrix.rows.title, matrix.columns.title
     )
 }
 
-fn cells(ui: &mut Ui, triage: &mut Triage, matrix: &Matrix) {
+fn cells(ui: &mut Ui, triage: &mut Triage, matrix: &ConfusionMatrix) {
     let most = matrix.counts.iter().flatten().max().copied().unwrap_or(0);
     let base = ui.visuals().selection.bg_fill;
     Grid::new("matrix").spacing([14.0, 4.0]).show(ui, |ui| {
@@ -72,7 +72,7 @@ fn cells(ui: &mut Ui, triage: &mut Triage, matrix: &Matrix) {
                 ));
                 if cell.clicked() {
                     triage.query = matrix.query(row, column).to_string();
-                    triage.sight = Sight::Grid;
+                    triage.tab = TriageTab::Grid;
                 }
             }
             ui.end_row();

@@ -17,11 +17,11 @@ use egui::{CentralPanel, Context, Frame, Panel, TextureHandle, Ui};
 use super::Action;
 use crate::app::theme;
 use crate::data::thumbnails::Thumbnailer;
-use crate::session::{Sight, State, Triage};
+use crate::session::{State, Triage, TriageTab};
 use crate::triage::map::Point;
 use crate::triage::query::{Mistake, NumberColumn};
 use crate::triage::reader::{Contents, Mapped};
-use crate::triage::{Histogram, Matrix, Progress, Query, Table};
+use crate::triage::{ConfusionMatrix, Histogram, Progress, Query, Table};
 
 pub use order::order;
 
@@ -29,7 +29,7 @@ pub use order::order;
 const TEXTURES: usize = 3000;
 
 /// What the page keeps from frame to frame.
-pub struct Memory {
+pub struct TriageState {
     /// What is known of the open database.
     pub contents: Contents,
     /// The pictures that the query selects, by their places in the table.
@@ -40,7 +40,7 @@ pub struct Memory {
     mistake: Option<Mistake>,
     /// What the selection belongs to.
     of: (Arc<Table>, String),
-    matrices: Vec<Matrix>,
+    matrices: Vec<ConfusionMatrix>,
     textures: HashMap<String, (Option<TextureHandle>, u64)>,
     frame: u64,
     thumbnailer: Thumbnailer,
@@ -74,7 +74,7 @@ pub struct Memory {
     dragged: Option<f64>,
 }
 
-impl Memory {
+impl TriageState {
     /// Nothing is open yet.
     pub fn new(thumbnailer: Thumbnailer) -> Self {
         let contents = Contents::default();
@@ -122,7 +122,7 @@ impl Memory {
         let table = &self.contents.table;
         let grown = !Arc::ptr_eq(table, &self.of.0);
         if grown {
-            self.matrices = Matrix::all(table);
+            self.matrices = ConfusionMatrix::all(table);
             self.columns = NumberColumn::known(table);
         }
         if !grown && triage.query == self.of.1 && !self.stale {
@@ -194,7 +194,7 @@ impl Memory {
 }
 
 /// Draws the page.
-pub fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut Vec<Action>) {
+pub fn show(ui: &mut Ui, state: &mut State, memory: &mut TriageState, actions: &mut Vec<Action>) {
     memory.refresh(&state.triage);
     memory.receive(ui.ctx());
     let plain = Frame::side_top_panel(ui.style()).fill(egui::Color32::TRANSPARENT);
@@ -218,11 +218,11 @@ pub fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut V
             });
             return;
         }
-        match state.triage.sight {
-            Sight::Grid => grid::show(ui, &mut state.triage, memory, actions),
-            Sight::Matrices => matrices::show(ui, &mut state.triage, memory),
-            Sight::Map => map::show(ui, &mut state.triage, memory, actions),
-            Sight::Histograms => histograms::show(ui, &mut state.triage, memory),
+        match state.triage.tab {
+            TriageTab::Grid => grid::show(ui, &mut state.triage, memory, actions),
+            TriageTab::Matrices => matrices::show(ui, &mut state.triage, memory),
+            TriageTab::Map => map::show(ui, &mut state.triage, memory, actions),
+            TriageTab::Histograms => histograms::show(ui, &mut state.triage, memory),
         }
     });
 }

@@ -2,10 +2,10 @@
 
 use egui::{ProgressBar, Ui};
 
-use super::Memory;
+use super::TriageState;
 use crate::app::panels::Action;
 use crate::app::theme;
-use crate::compute::Order;
+use crate::compute::ScanRequest;
 use crate::session::State;
 use crate::triage::{FlipSearch, Plan};
 
@@ -64,11 +64,11 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
 }
 
 /// What the settings order, for a database that is known.
-pub fn order(state: &State) -> Option<Order> {
+pub fn order(state: &State) -> Option<ScanRequest> {
     let attack = state.attack.clone();
     let most = FlipSearch::REACH * attack.epsilon;
     let searches = state.triage.flips && most > 0.0;
-    Some(Order {
+    Some(ScanRequest {
         database: state.triage.database.clone()?,
         plan: Plan {
             source: state.triage.source.clone()?,
@@ -81,7 +81,7 @@ pub fn order(state: &State) -> Option<Order> {
 }
 
 /// Draws how far the scan is, with what pauses it.
-pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &Memory) {
+pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &TriageState) {
     let Some(order) = state.triage.scanning.clone() else {
         return;
     };

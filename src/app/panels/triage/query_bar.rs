@@ -2,19 +2,24 @@
 
 use egui::{ComboBox, TextEdit, Ui};
 
-use super::{Memory, filters, order};
+use super::{TriageState, filters, order};
 use crate::app::panels::Action;
 use crate::app::theme;
-use crate::session::{Sight, State, Triage};
+use crate::session::{State, Triage, TriageTab};
 use crate::triage::ScanRow;
 use crate::triage::reader::Contents;
 
 /// Draws it.
-pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions: &mut Vec<Action>) {
+pub(super) fn show(
+    ui: &mut Ui,
+    state: &mut State,
+    memory: &mut TriageState,
+    actions: &mut Vec<Action>,
+) {
     ui.horizontal(|ui| {
         let triage = &mut state.triage;
-        for sight in Sight::ALL {
-            ui.selectable_value(&mut triage.sight, sight, sight.name());
+        for tab in TriageTab::ALL {
+            ui.selectable_value(&mut triage.tab, tab, tab.name());
         }
         ui.separator();
         if ui
@@ -40,7 +45,7 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, memory: &mut Memory, actions:
     }
 }
 
-fn scans(ui: &mut Ui, triage: &mut Triage, memory: &Memory) {
+fn scans(ui: &mut Ui, triage: &mut Triage, memory: &TriageState) {
     let contents = &memory.contents;
     let shown = contents
         .scans
@@ -110,7 +115,7 @@ fn beside(ui: &mut Ui, triage: &mut Triage, contents: &Contents, shown: i64) {
     );
 }
 
-fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
+fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut TriageState) {
     ui.label("Query");
     let width = (ui.available_width() - 520.0).max(160.0);
     let names: Vec<String> = memory
@@ -120,7 +125,11 @@ fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
         .iter()
         .enumerate()
         .map(|(side, subject)| {
-            format!("{} is {}", crate::triage::Table::letter(side), subject.name)
+            format!(
+                "{} is {}",
+                crate::triage::Table::model_label(side),
+                subject.name
+            )
         })
         .collect();
     let field = TextEdit::singleline(&mut triage.query)
@@ -151,7 +160,7 @@ fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory) {
     ui.label(format!("{} of {all}", memory.selection.len()));
 }
 
-fn views(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory, actions: &mut Vec<Action>) {
+fn views(ui: &mut Ui, triage: &mut Triage, memory: &mut TriageState, actions: &mut Vec<Action>) {
     ui.menu_button("Views", |ui| {
         for (name, query) in &memory.contents.views {
             ui.horizontal(|ui| {
@@ -181,17 +190,20 @@ fn views(ui: &mut Ui, triage: &mut Triage, memory: &mut Memory, actions: &mut Ve
     });
 }
 
-fn export(ui: &mut Ui, memory: &Memory, actions: &mut Vec<Action>) {
+fn export(ui: &mut Ui, memory: &TriageState, actions: &mut Vec<Action>) {
     let some = !memory.selection.is_empty();
     ui.add_enabled_ui(some, |ui| {
         ui.menu_button("Export", |ui| {
             for (text, kind) in [
-                ("Table as CSV…", crate::app::panels::Takeaway::Csv),
+                ("Table as CSV…", crate::app::panels::SelectionExport::Csv),
                 (
                     "Pictures to a folder…",
-                    crate::app::panels::Takeaway::Pictures,
+                    crate::app::panels::SelectionExport::Pictures,
                 ),
-                ("One-page report…", crate::app::panels::Takeaway::Report),
+                (
+                    "One-page report…",
+                    crate::app::panels::SelectionExport::Report,
+                ),
             ] {
                 if ui.button(text).clicked() {
                     actions.push(Action::TakeAway(kind));

@@ -1,7 +1,7 @@
-//! How the counterfactuals are: do they flip the critic, how near are they, does the critic look where
+//! How the counterfactuals are: do they flip the discriminator, how near are they, does the discriminator look where
 //! they changed something.
 
-use super::table::Table;
+use super::table::ReportTable;
 use super::test_set::Scene;
 use crate::counterfactual::otsu;
 use crate::evaluate::classes::Confusion;
@@ -10,9 +10,9 @@ use crate::model::tensor_values;
 use crate::synthesis::distances;
 
 /// Accuracy of all classifiers on the pictures as they are.
-pub fn classification(scene: &Scene) -> Table {
+pub fn classification(scene: &Scene) -> ReportTable {
     let columns = ["balanced accuracy", "accuracy", "macro F1"];
-    let mut table = Table::new("Classification of clean test pictures", "", &columns);
+    let mut table = ReportTable::new("Classification of clean test pictures", "", &columns);
     let pictures = scene.pictures();
     for (name, model) in scene.classifiers() {
         let found = scene.probabilities(model, &pictures);
@@ -32,14 +32,14 @@ pub fn classification(scene: &Scene) -> Table {
 }
 
 /// Flips, distances, doubt and the way back, by the class of the picture.
-pub fn counterfactuals(scene: &Scene) -> Table {
+pub fn counterfactuals(scene: &Scene) -> ReportTable {
     let classes = scene.data.classes.clone();
     let columns: Vec<&str> = classes.iter().map(String::as_str).chain(["all"]).collect();
-    let note = "Every test picture turned into the next class. It flips the critic when that sees the class, and not “fake”. Perceptual: distance in the features of the critic.";
-    let mut table = Table::new("Counterfactuals, by true class", note, &columns);
+    let note = "Every test picture turned into the next class. It flips the discriminator when that sees the class, and not “fake”. Perceptual: distance in the features of the discriminator.";
+    let mut table = ReportTable::new("Counterfactuals, by true class", note, &columns);
     let pictures = scene.pictures();
-    let before = scene.probabilities(&scene.model.critic, &pictures);
-    let after = scene.probabilities(&scene.model.critic, &scene.made);
+    let before = scene.probabilities(&scene.model.discriminator, &pictures);
+    let after = scene.probabilities(&scene.model.discriminator, &scene.made);
     let fake = scene.model.classes();
     let size = scene.data.size;
     let back = returns(scene);
@@ -69,7 +69,7 @@ pub fn counterfactuals(scene: &Scene) -> Table {
     };
     let look = |index: usize| {
         distances(
-            &scene.model.critic,
+            &scene.model.discriminator,
             &pictures[index],
             &scene.made[index],
             size,
@@ -79,10 +79,10 @@ pub fn counterfactuals(scene: &Scene) -> Table {
     measures.push(("flip rate".into(), each(&flipped)));
     let known = some(&|index| recognised(index).then(|| flipped(index)));
     measures.push((
-        "flip rate, of pictures that the critic recognised".into(),
+        "flip rate, of pictures that the discriminator recognised".into(),
         known,
     ));
-    // The generator never met these: what flips them, too, is no trick on one critic.
+    // The generator never met these: what flips them, too, is no trick on one discriminator.
     for (name, other) in scene.classifiers() {
         if let ("ordinary classifier" | "adversarially trained", seen) =
             (name, scene.probabilities(other, &scene.made))
@@ -143,7 +143,9 @@ fn returns(scene: &Scene) -> Vec<f32> {
             .generator
             .translate(scene.tensor(&made), &labels)
             .picture;
-        let x = scene.data.tensor(&chunk, scene.model.critic.device());
+        let x = scene
+            .data
+            .tensor(&chunk, scene.model.discriminator.device());
         let apart = tensor_values((back - x).abs());
         let each = apart.chunks_exact(apart.len() / chunk.len());
         distances.extend(each.map(|values| values.iter().sum::<f32>() / values.len() as f32));
@@ -151,13 +153,13 @@ fn returns(scene: &Scene) -> Vec<f32> {
     distances
 }
 
-/// Whether the mask is what the critic looks at: G(x) pasted inside it alone, and outside it alone.
-pub fn faithfulness(scene: &Scene) -> Table {
-    let note = "The critic without its “fake” output. Of the pictures that it recognises and whose counterfactual flips it: how often it still flips when only the masked (or only the other) pixels are taken from G(x).";
-    let mut table = Table::new("Faithfulness of the mask", note, &["flips", "pictures"]);
+/// Whether the mask is what the discriminator looks at: G(x) pasted inside it alone, and outside it alone.
+pub fn faithfulness(scene: &Scene) -> ReportTable {
+    let note = "The discriminator without its “fake” output. Of the pictures that it recognises and whose counterfactual flips it: how often it still flips when only the masked (or only the other) pixels are taken from G(x).";
+    let mut table = ReportTable::new("Faithfulness of the mask", note, &["flips", "pictures"]);
     let pictures = scene.pictures();
-    let before = scene.probabilities(&scene.critic, &pictures);
-    let after = scene.probabilities(&scene.critic, &scene.made);
+    let before = scene.probabilities(&scene.discriminator, &pictures);
+    let after = scene.probabilities(&scene.discriminator, &scene.made);
     let chosen: Vec<usize> = (0..pictures.len())
         .filter(|&index| {
             let known = top(&before[index]) == scene.data.labels[index];
@@ -172,7 +174,7 @@ pub fn faithfulness(scene: &Scene) -> Table {
             .iter()
             .map(|&index| paste(scene, &pictures[index], index, inside));
         let pasted: Vec<Vec<f32>> = pasted.collect();
-        let seen = scene.probabilities(&scene.critic, &pasted);
+        let seen = scene.probabilities(&scene.discriminator, &pasted);
         let flips = seen.iter().zip(&chosen);
         let flips = flips
             .filter(|(seen, index)| top(seen) == scene.target(**index))

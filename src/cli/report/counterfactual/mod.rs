@@ -21,7 +21,7 @@ use crate::files::write_atomically;
 use crate::model::UNetConfig;
 use crate::train::counterfactual::sheet;
 use crate::train::segmentation::{Masked, SegmentationConfig, cross_validated};
-use table::{Table, markdown};
+use table::{ReportTable, markdown};
 use test_set::Scene;
 
 /// Where among the tables accuracy under attack is.
@@ -34,12 +34,12 @@ struct Report<'a> {
     robust: &'a [String],
     /// Pictures attacked.
     attacked: usize,
-    seeds: &'a [Vec<Table>],
+    seeds: &'a [Vec<ReportTable>],
 }
 
 /// Scores counterfactuals, masks, resilience and doubt on the test pictures, over several seeds.
 #[derive(Debug, Args)]
-pub struct CounterfactualArguments {
+pub struct CounterfactualReportArguments {
     /// Folder of the data set: train/CLASS/FILE, test/CLASS/FILE, and masks of damaged test pictures
     /// under the same names in a folder whose name holds “mask”.
     #[arg(long)]
@@ -70,12 +70,12 @@ pub struct CounterfactualArguments {
     backend: Backend,
 }
 
-impl CounterfactualArguments {
+impl CounterfactualReportArguments {
     /// Measures, prints and writes.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let scenes = self.scenes(&device)?;
-        let mut seeds: Vec<Vec<Table>> = Vec::new();
+        let mut seeds: Vec<Vec<ReportTable>> = Vec::new();
         for (seed, scene) in scenes.iter().enumerate() {
             if let (0, Some(folder)) = (seed, &self.out) {
                 std::fs::create_dir_all(folder)
@@ -83,7 +83,7 @@ impl CounterfactualArguments {
                 let path = folder.join("report-counterfactual.png");
                 sheet::write(
                     &path,
-                    &scene.model.critic,
+                    &scene.model.discriminator,
                     &scene.model.generator,
                     &scene.data,
                 )?;
@@ -98,7 +98,7 @@ impl CounterfactualArguments {
         Ok(())
     }
 
-    fn write(&self, seeds: &[Vec<Table>]) -> Result<()> {
+    fn write(&self, seeds: &[Vec<ReportTable>]) -> Result<()> {
         if let Some(folder) = &self.out {
             let text = self.report(seeds);
             write_atomically(&folder.join("report-counterfactual.md"), text.as_bytes())?;
@@ -141,7 +141,7 @@ impl CounterfactualArguments {
         Ok(scenes)
     }
 
-    fn tables(&self, scene: &Scene, ceiling: Option<&[Vec<f32>]>) -> Result<Vec<Table>> {
+    fn tables(&self, scene: &Scene, ceiling: Option<&[Vec<f32>]>) -> Result<Vec<ReportTable>> {
         let [accuracy, f1] = uncertainty::resilience(scene, self.attacked);
         let mut tables = vec![
             generator_quality::classification(scene),
@@ -158,11 +158,11 @@ impl CounterfactualArguments {
         Ok(tables)
     }
 
-    fn report(&self, seeds: &[Vec<Table>]) -> String {
+    fn report(&self, seeds: &[Vec<ReportTable>]) -> String {
         let resilience = seeds.iter().map(|tables| tables[RESILIENCE].clone());
         let verdict = uncertainty::verdict(&resilience.collect::<Vec<_>>());
         let count = seeds.first().map_or(0, Vec::len);
-        let of_seeds = |index: usize| -> Vec<Table> {
+        let of_seeds = |index: usize| -> Vec<ReportTable> {
             seeds.iter().map(|tables| tables[index].clone()).collect()
         };
         let tables: Vec<String> = (0..count).map(|index| markdown(&of_seeds(index))).collect();

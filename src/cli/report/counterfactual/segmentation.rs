@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::table::Table;
+use super::table::ReportTable;
 use super::test_set::Scene;
 use crate::attribution::{
     Baseline, ExpectedGradients, Fill, Input, IntegratedGradients, Method, Occlusion, Score,
@@ -47,9 +47,9 @@ pub fn segmentation(
     data: &std::path::Path,
     limit: usize,
     ceiling: Option<&[Vec<f32>]>,
-) -> Result<Table> {
+) -> Result<ReportTable> {
     let note = "Masks at the true masks' own resolution; every threshold by Otsu's method on the map itself, none chosen on true masks. Attributions: what speaks for the true class and against the next one (difference of the logits), positive part, sum of the channels.";
-    let mut table = Table::new("Segmentation of damaged test pictures", note, &COLUMNS);
+    let mut table = ReportTable::new("Segmentation of damaged test pictures", note, &COLUMNS);
     let pictures = masked(scene, limit);
     let changes = pictures
         .iter()
@@ -84,7 +84,7 @@ pub fn segmentation(
 }
 
 fn add(
-    table: &mut Table,
+    table: &mut ReportTable,
     name: &str,
     scene: &Scene,
     pictures: &[(usize, TrueMask)],

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Named rows of named numbers; nothing where a number makes no sense.
 #[derive(Clone, Debug, Serialize)]
-pub struct Table {
+pub struct ReportTable {
     /// What it is about.
     pub title: String,
     /// What is to be known to read it.
@@ -17,7 +17,7 @@ pub struct Table {
     pub rows: Vec<(String, Vec<Option<f64>>)>,
 }
 
-impl Table {
+impl ReportTable {
     /// Without rows yet.
     pub fn new(title: &str, note: &str, columns: &[&str]) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Table {
 }
 
 /// The same table of several seeds as Markdown: means, and standard deviations over the seeds.
-pub fn markdown(seeds: &[Table]) -> String {
+pub fn markdown(seeds: &[ReportTable]) -> String {
     let Some(first) = seeds.first() else {
         return String::new();
     };
@@ -47,7 +47,7 @@ pub fn markdown(seeds: &[Table]) -> String {
     let _ = writeln!(text, "|---|{}", "---|".repeat(first.columns.len()));
     for (name, values) in &first.rows {
         let cell = |column: usize| {
-            let of_seed = |table: &Table| {
+            let of_seed = |table: &ReportTable| {
                 let row = table.rows.iter().find(|(of, _)| of == name)?;
                 row.1.get(column).copied().flatten()
             };

@@ -16,10 +16,10 @@ pub const BATCH: usize = 64;
 
 /// The models of one seed and the pictures.
 pub struct Scene {
-    /// Critic with “fake”, and generator.
+    /// Discriminator with “fake”, and generator.
     pub model: Counterfactual,
-    /// The critic without “fake”.
-    pub critic: Classifier,
+    /// The discriminator without “fake”.
+    pub discriminator: Classifier,
     /// The generator's head.
     pub head: Classifier,
     /// An ordinary classifier of the same pictures.
@@ -47,7 +47,7 @@ impl Scene {
     ) -> Result<Self> {
         let (weights, path) = (zoo::weights(name, device)?, Path::new(name));
         let model = Counterfactual::new(&weights, path, device)?;
-        let manifest = model.critic.manifest();
+        let manifest = model.discriminator.manifest();
         let other = |name: Option<&String>| name.map(|name| zoo::open(name, device)).transpose();
         let (ordinary, robust) = (other(ordinary)?, other(robust)?);
         let classes = &manifest.labels[..model.classes()];
@@ -63,7 +63,7 @@ impl Scene {
         let relabelled = data.relabel(classes);
         relabelled.map_err(|reason| Error::Config(format!("{name}: {reason}")))?;
         let mut scene = Self {
-            critic: Counterfactual::classes_only(&weights, path, device)?,
+            discriminator: Counterfactual::classes_only(&weights, path, device)?,
             head: model.generator.head(manifest),
             masks: masks::beside(&data)?,
             model,
@@ -105,12 +105,15 @@ impl Scene {
         let [h, w] = self.data.size;
         let shape = [pictures.len(), 3, h, w];
         let data = burn::tensor::TensorData::new(pictures.concat(), shape);
-        Tensor::from_data(data, self.model.critic.device())
+        Tensor::from_data(data, self.model.discriminator.device())
     }
 
     /// Every classifier there is with what to call it.
     pub fn classifiers(&self) -> Vec<(&'static str, &Classifier)> {
-        let mut all = vec![("critic D", &self.critic), ("generator's head", &self.head)];
+        let mut all = vec![
+            ("discriminator D", &self.discriminator),
+            ("generator's head", &self.head),
+        ];
         all.extend(
             self.ordinary
                 .iter()

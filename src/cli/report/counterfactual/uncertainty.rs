@@ -1,6 +1,6 @@
-//! Attacks on all classifiers, and whether the critic's “fake” output tells when to doubt.
+//! Attacks on all classifiers, and whether the discriminator's “fake” output tells when to doubt.
 
-use super::table::Table;
+use super::table::ReportTable;
 use super::test_set::{BATCH, Scene};
 use crate::attack::{Attack, Norm};
 use crate::evaluate::classes::Confusion;
@@ -26,15 +26,15 @@ fn attacks() -> Vec<(String, Attack)> {
 }
 
 /// Accuracy and macro F1 under PGD of all classifiers, on `limit` pictures.
-pub fn resilience(scene: &Scene, limit: usize) -> [Table; 2] {
+pub fn resilience(scene: &Scene, limit: usize) -> [ReportTable; 2] {
     let attacks = attacks();
     let names: Vec<&str> = ["clean"]
         .into_iter()
         .chain(attacks.iter().map(|(name, _)| name.as_str()))
         .collect();
-    let note = "PGD, 20 steps of 2.5·ε/20, random start, per-picture best; every classifier is attacked itself. The critic is attacked and judged without its “fake” output.";
-    let mut accuracy = Table::new("Accuracy under attack", note, &names);
-    let mut f1 = Table::new("Macro F1 under attack", note, &names);
+    let note = "PGD, 20 steps of 2.5·ε/20, random start, per-picture best; every classifier is attacked itself. The discriminator is attacked and judged without its “fake” output.";
+    let mut accuracy = ReportTable::new("Accuracy under attack", note, &names);
+    let mut f1 = ReportTable::new("Macro F1 under attack", note, &names);
     let chosen = some(scene, limit);
     let labels: Vec<usize> = chosen
         .iter()
@@ -60,10 +60,10 @@ pub fn resilience(scene: &Scene, limit: usize) -> [Table; 2] {
     [accuracy, f1]
 }
 
-/// Whether the critic resists better than the ordinary classifier, in a sentence.
-pub fn verdict(accuracy: &[Table]) -> String {
+/// Whether the discriminator resists better than the ordinary classifier, in a sentence.
+pub fn verdict(accuracy: &[ReportTable]) -> String {
     let mean = |name: &str, column: usize| {
-        let value = |table: &Table| {
+        let value = |table: &ReportTable| {
             let row = table.rows.iter().find(|(of, _)| of == name)?;
             row.1.get(column).copied().flatten()
         };
@@ -71,13 +71,22 @@ pub fn verdict(accuracy: &[Table]) -> String {
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
     let attacks = 1..accuracy.first().map_or(1, |table| table.columns.len());
-    let pair = |at: usize| Some((mean("critic D", at)?, mean("ordinary classifier", at)?));
+    let pair = |at: usize| {
+        Some((
+            mean("discriminator D", at)?,
+            mean("ordinary classifier", at)?,
+        ))
+    };
     let pairs: Vec<(f64, f64)> = attacks.filter_map(pair).collect();
-    let better = pairs.iter().filter(|(critic, ordinary)| critic > ordinary);
+    let better = pairs
+        .iter()
+        .filter(|(discriminator, ordinary)| discriminator > ordinary);
     match (better.count(), pairs.len()) {
-        (_, 0) => "There is no ordinary classifier to compare the critic's robustness with.".into(),
+        (_, 0) => {
+            "There is no ordinary classifier to compare the discriminator's robustness with.".into()
+        }
         (better, all) => format!(
-            "Under {better} of {all} attacks the critic is right more often than an ordinary classifier{}",
+            "Under {better} of {all} attacks the discriminator is right more often than an ordinary classifier{}",
             if 2 * better > all {
                 "."
             } else {
@@ -119,8 +128,8 @@ struct Answers {
 
 fn answers(scene: &Scene, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
     let fake = scene.model.classes();
-    let seen = scene.probabilities(&scene.model.critic, pictures);
-    let classes = scene.probabilities(&scene.critic, pictures);
+    let seen = scene.probabilities(&scene.model.discriminator, pictures);
+    let classes = scene.probabilities(&scene.discriminator, pictures);
     // 1 − p has no room for small numbers.
     let others = |seen: &Vec<f32>| {
         let largest = top(seen);
@@ -145,7 +154,7 @@ fn answers(scene: &Scene, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
 const REJECTED: [f64; 6] = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
 
 /// Fakeness as uncertainty, beside the usual 1 − max-softmax.
-pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
+pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<ReportTable> {
     let clean = answers(scene, &scene.pictures(), &scene.data.labels);
     let fewer = some(scene, limit);
     let labels: Vec<usize> = fewer
@@ -164,7 +173,7 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
         ("attacked, L2 0.5", Attack::pgd(Norm::L2, 0.5, STEPS)),
     ];
     let attacked = threats.map(|(name, attack)| {
-        let pictures = attacked(scene, &scene.critic, &attack, &fewer);
+        let pictures = attacked(scene, &scene.discriminator, &attack, &fewer);
         (name, answers(scene, &pictures, &labels))
     });
     let errors = clean.right.iter().filter(|right| !**right).count();
@@ -174,14 +183,14 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
         .chain(attacked.iter().map(|(name, _)| *name))
         .collect();
     let note = "AUROC: how often an error (an attacked picture) gets a higher score than a right answer (a clean picture). The attacker does not know of the score.";
-    let mut detection = Table::new("Detecting errors and attacks", note, &columns);
-    let note = "Accuracy of the critic on clean test pictures after the share with the highest score is set aside.";
+    let mut detection = ReportTable::new("Detecting errors and attacks", note, &columns);
+    let note = "Accuracy of the discriminator on clean test pictures after the share with the highest score is set aside.";
     let shares: Vec<String> = REJECTED
         .iter()
         .map(|share| format!("{:.0} %", share * 100.0))
         .collect();
     let shares: Vec<&str> = shares.iter().map(String::as_str).collect();
-    let mut rejection = Table::new("Accuracy against rejection", note, &shares);
+    let mut rejection = ReportTable::new("Accuracy against rejection", note, &shares);
     type Score = fn(&Answers) -> &Vec<f32>;
     let scores: [(&str, Score); 2] = [
         ("fakeness", |answers| &answers.fakeness),
@@ -208,7 +217,7 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<Table> {
 }
 
 /// A reliability diagram in numbers.
-fn calibration(scene: &Scene) -> Table {
+fn calibration(scene: &Scene) -> ReportTable {
     const BINS: usize = 10;
     let bins: Vec<String> = (0..BINS)
         .map(|bin| {
@@ -225,7 +234,7 @@ fn calibration(scene: &Scene) -> Table {
         .collect();
     let note =
         "Accuracy by confidence (the largest probability): a reliability diagram in numbers.";
-    let mut table = Table::new("Reliability", note, &columns);
+    let mut table = ReportTable::new("Reliability", note, &columns);
     let pictures = scene.pictures();
     for (name, model) in scene.classifiers() {
         let seen = scene.probabilities(model, &pictures);

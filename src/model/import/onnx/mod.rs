@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use prost::Message;
 
-use super::{Found, Network};
+use super::{Found, FoundNetwork};
 use crate::error::{Error, Result};
 use crate::model::architecture::Architecture;
 use proto::{ModelProto, TensorProto};
@@ -73,7 +73,7 @@ pub(super) fn open(
     };
     Ok(Found {
         architecture: Architecture::Graph(summary),
-        network: Network::Graph(Box::new(graph)),
+        network: FoundNetwork::Graph(Box::new(graph)),
         input,
         normalizer: None,
         notes: vec![format!("an ONNX graph, opset {opset}, written{by}")],

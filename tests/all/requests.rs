@@ -7,10 +7,11 @@ use epsiloscope::attribution::{
     Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
 };
 use epsiloscope::compute::{
-    Attacked, Explained, Frame, HeatMap, Lane, Look, Made, News, Palette, Request, Sign, Which,
+    AttackResult, AttributionResult, ComputeMessage, GpuImage, HeatMap, Lane, Palette,
+    PictureSource, PredictionResult, Request, Sign, SynthesisResult,
 };
 use epsiloscope::data::Picture;
-use epsiloscope::model::Budget;
+use epsiloscope::model::BatchSize;
 use epsiloscope::session::{Bottom, Column, Row, State, TaskKind, advance, case, complete, wanted};
 use epsiloscope::synthesis::{SharedHistory, Task, Unit};
 
@@ -18,8 +19,8 @@ use crate::common::tiny_manifest;
 
 const SIZE: [usize; 2] = [8, 8];
 
-fn frame(value: f32) -> Frame {
-    Frame::from_planes(vec![value; 3 * 64], SIZE)
+fn frame(value: f32) -> GpuImage {
+    GpuImage::from_planes(vec![value; 3 * 64], SIZE)
 }
 
 pub(crate) fn state() -> State {
@@ -29,8 +30,8 @@ pub(crate) fn state() -> State {
     state
 }
 
-fn attacked(epsilon: f32) -> Attacked {
-    Attacked {
+fn attacked(epsilon: f32) -> AttackResult {
+    AttackResult {
         epsilon,
         picture: frame(epsilon),
         probabilities: vec![0.2, 0.8],
@@ -43,25 +44,25 @@ fn attacked(epsilon: f32) -> Attacked {
 /// A row that has looked, and attacked at ε 0.25 and 1.
 fn row() -> Row {
     let mut row = Row::default();
-    let look = Look {
+    let look = PredictionResult {
         manifest: Arc::new(tiny_manifest(2)),
         input: frame(0.5),
         probabilities: vec![0.9, 0.1],
         representation: vec![0.5; 8],
         label: 0,
         has_generator: false,
-        budget: Budget::new([8, 8], true),
+        budget: BatchSize::new([8, 8], true),
         hash: None,
     };
-    row.take(Lane::Look(0), News::Looked(look));
+    row.take(Lane::Prediction(0), ComputeMessage::Predicted(look));
     let swept = vec![attacked(0.25), attacked(1.0)];
-    row.take(Lane::Sweep(0), News::Swept(swept));
+    row.take(Lane::Sweep(0), ComputeMessage::Swept(swept));
     row
 }
 
-fn finished(state: &State, row: &Row, which: Which) -> Arc<Explained> {
+fn finished(state: &State, row: &Row, which: PictureSource) -> Arc<AttributionResult> {
     let values = vec![0.1; 64];
-    Arc::new(Explained {
+    Arc::new(AttributionResult {
         case: case(state, 0, row, which).expect("something to explain"),
         heat: HeatMap::new(values.clone(), SIZE),
         attribution: Attribution {
@@ -80,7 +81,8 @@ fn finished(state: &State, row: &Row, which: Which) -> Arc<Explained> {
 
 fn maps(state: &State, row: &Row) -> Vec<Lane> {
     let lanes = wanted(state, std::slice::from_ref(row)).into_keys();
-    let maps = |lane: &Lane| !matches!(lane, Lane::Look(_) | Lane::Attack(_) | Lane::Sweep(_));
+    let maps =
+        |lane: &Lane| !matches!(lane, Lane::Prediction(_) | Lane::Attack(_) | Lane::Sweep(_));
     lanes.filter(maps).collect()
 }
 
@@ -103,8 +105,8 @@ fn display_settings_compute_nothing() {
 fn hidden_maps_cost_nothing() {
     let (mut state, row) = (state(), row());
     let both = [
-        Lane::Explain(Which::Attacked, 0),
-        Lane::Explain(Which::Input, 0),
+        Lane::Attribution(PictureSource::Attacked, 0),
+        Lane::Attribution(PictureSource::Input, 0),
     ];
     assert_eq!(maps(&state, &row), both);
     state.display.shown[Column::Attribution as usize] = false;
@@ -118,7 +120,7 @@ fn the_map_follows_the_attack_on_the_screen() {
     let (mut state, row) = (state(), row());
     for (epsilon, nearest) in [(0.3, 0.25), (0.6, 0.25), (0.7, 1.0)] {
         state.set_epsilon(epsilon);
-        let case = case(&state, 0, &row, Which::Attacked).expect("an attack is there");
+        let case = case(&state, 0, &row, PictureSource::Attacked).expect("an attack is there");
         assert_eq!(case.epsilon, nearest);
         assert_eq!(case.target().class, 1, "the class seen after the attack");
     }
@@ -129,7 +131,7 @@ fn an_attack_that_was_asked_for_wins_over_an_equal_one_of_the_sweep() {
     let mut row = row();
     let own = attacked(0.25);
     let picture = own.picture.clone();
-    row.take(Lane::Attack(0), News::Attacked(own));
+    row.take(Lane::Attack(0), ComputeMessage::Attacked(own));
     let shown = row.nearest(0.25).expect("attacks are there");
     assert_eq!(shown.attacked.picture, picture);
 }
@@ -138,17 +140,26 @@ fn an_attack_that_was_asked_for_wins_over_an_equal_one_of_the_sweep() {
 fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
     let (mut state, mut row) = (state(), row());
     state.display.shown[Column::AttackedAttribution as usize] = false;
-    let map = finished(&state, &row, Which::Input);
-    row.take(Lane::Explain(Which::Input, 0), News::Explained(map.clone()));
-    let explain = Lane::Explain(Which::Input, 0);
+    let map = finished(&state, &row, PictureSource::Input);
+    row.take(
+        Lane::Attribution(PictureSource::Input, 0),
+        ComputeMessage::Explained(map.clone()),
+    );
+    let explain = Lane::Attribution(PictureSource::Input, 0);
     assert_eq!(maps(&state, &row), [explain]);
     state.checks.sanity = true;
-    assert_eq!(maps(&state, &row), [explain, Lane::Sanity(Which::Input, 0)]);
+    assert_eq!(
+        maps(&state, &row),
+        [explain, Lane::Sanity(PictureSource::Input, 0)]
+    );
     map.sanity.set(vec![0.0]).expect("not set before");
     assert_eq!(maps(&state, &row), [explain]);
     // A map of another method is not what is wanted, so it is not checked.
     state.checks.curves = true;
-    assert_eq!(maps(&state, &row), [explain, Lane::Curves(Which::Input, 0)]);
+    assert_eq!(
+        maps(&state, &row),
+        [explain, Lane::Curves(PictureSource::Input, 0)]
+    );
     state.explanation.method = Method::Gradient;
     assert_eq!(maps(&state, &row), [explain]);
 }
@@ -159,10 +170,13 @@ fn a_window_is_complete_when_every_attack_and_map_is_there() {
     state.display.shown[Column::AttackedAttribution as usize] = false;
     let rows = |row: &Row| vec![row.clone()];
     assert!(!complete(&state, &rows(&row)));
-    row.take(Lane::Attack(0), News::Attacked(attacked(0.5)));
+    row.take(Lane::Attack(0), ComputeMessage::Attacked(attacked(0.5)));
     assert!(!complete(&state, &rows(&row)));
-    let map = finished(&state, &row, Which::Input);
-    row.take(Lane::Explain(Which::Input, 0), News::Explained(map));
+    let map = finished(&state, &row, PictureSource::Input);
+    row.take(
+        Lane::Attribution(PictureSource::Input, 0),
+        ComputeMessage::Explained(map),
+    );
     assert!(complete(&state, &rows(&row)));
 }
 
@@ -171,7 +185,7 @@ fn only_methods_that_compare_with_the_library_carry_it_along() {
     let (mut state, row) = (state(), row());
     let background = |state: &State| {
         let requests = wanted(state, std::slice::from_ref(&row));
-        match &requests[&Lane::Explain(Which::Input, 0)] {
+        match &requests[&Lane::Attribution(PictureSource::Input, 0)] {
             Request::Explain(case) => case.background.len(),
             _ => unreachable!("it is the lane of maps"),
         }
@@ -207,12 +221,12 @@ fn settings_survive_being_written_down() {
     );
 }
 
-fn made(state: &State, row: &Row, steps: usize) -> News {
+fn made(state: &State, row: &Row, steps: usize) -> ComputeMessage {
     let requests = wanted(state, std::slice::from_ref(row));
-    let Some(Request::Synthesise { brief, .. }) = requests.get(&Lane::Synthesis(0)) else {
+    let Some(Request::Synthesize { brief, .. }) = requests.get(&Lane::Synthesis(0)) else {
         panic!("the column is drawn");
     };
-    News::Made(Box::new(Made {
+    ComputeMessage::Synthesized(Box::new(SynthesisResult {
         brief: brief.clone(),
         steps,
         picture: frame(0.1),
@@ -228,7 +242,7 @@ fn made(state: &State, row: &Row, steps: usize) -> News {
 fn allowed(state: &State, row: &Row) -> Option<usize> {
     let requests = wanted(state, std::slice::from_ref(row));
     match requests.get(&Lane::Synthesis(0))? {
-        Request::Synthesise { until, .. } => Some(*until),
+        Request::Synthesize { until, .. } => Some(*until),
         _ => unreachable!("it is the lane of pictures"),
     }
 }
@@ -237,7 +251,7 @@ fn allowed(state: &State, row: &Row) -> Option<usize> {
 fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     let (mut state, mut row) = (state(), row());
     assert_eq!(allowed(&state, &row), None, "its column is hidden at first");
-    state.studio.speed = None;
+    state.synthesis.speed = None;
     state.toggle_synthesis();
     let tell = |state: &mut State, row: &mut Row, steps: usize| {
         let news = made(state, row, steps);
@@ -251,7 +265,7 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     state.step_synthesis();
     assert_eq!(allowed(&state, &row), Some(4));
     tell(&mut state, &mut row, 4);
-    state.studio.speed = Some(5);
+    state.synthesis.speed = Some(5);
     state.toggle_synthesis();
     tell(&mut state, &mut row, 4);
     assert_eq!(allowed(&state, &row), Some(9));
@@ -262,7 +276,7 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
         "the slowest row sets the pace"
     );
     tell(&mut state, &mut row, 400);
-    assert!(!state.studio.running, "it stops at the end");
+    assert!(!state.synthesis.running, "it stops at the end");
     state.toggle_synthesis();
     assert_eq!(allowed(&state, &row), Some(0), "and then begins anew");
     state.display.hidden.push(0);
@@ -279,7 +293,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
     let brief = |state: &State, row: &Row| {
         let requests = wanted(state, std::slice::from_ref(row));
         match requests.get(&Lane::Synthesis(0)) {
-            Some(Request::Synthesise { brief, .. }) => brief.clone(),
+            Some(Request::Synthesize { brief, .. }) => brief.clone(),
             _ => panic!("the column is drawn"),
         }
     };
@@ -287,7 +301,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
     state.display.zoom = 3.0;
     state.attack.epsilon = 0.9;
     assert_eq!(brief(&state, &row), inversion, "the input is inverted");
-    state.studio.which = Which::Attacked;
+    state.synthesis.which = PictureSource::Attacked;
     let attacked = brief(&state, &row);
     assert_ne!(attacked, inversion);
     state.attack.epsilon = 0.2;
@@ -296,15 +310,18 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
         attacked,
         "another attack is another target"
     );
-    state.studio.choose(TaskKind::Generation);
+    state.synthesis.choose(TaskKind::Generation);
     let generation = brief(&state, &row);
-    let look = row.look.clone().map(|look| Look {
+    let look = row.look.clone().map(|look| PredictionResult {
         input: frame(0.9),
         ..look
     });
-    row.take(Lane::Look(0), News::Looked(look.expect("it looked")));
+    row.take(
+        Lane::Prediction(0),
+        ComputeMessage::Predicted(look.expect("it looked")),
+    );
     assert_eq!(brief(&state, &row), generation, "it begins at no picture");
-    state.studio.reset();
+    state.synthesis.reset();
     assert_ne!(brief(&state, &row), generation);
     state.choose_unit(0, 5);
     assert_eq!(
@@ -320,26 +337,26 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
 fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show() {
     let (mut state, mut row) = (state(), row());
     let asked = |state: &State, row: &Row| {
-        let mut wishes = wanted(state, std::slice::from_ref(row));
-        match wishes.remove(&Lane::Counterfactual(0)) {
-            Some(Request::Counterfactual(contrast)) => Some(contrast),
+        let mut requests = wanted(state, std::slice::from_ref(row));
+        match requests.remove(&Lane::Counterfactual(0)) {
+            Some(Request::Counterfactual(request)) => Some(request),
             _ => None,
         }
     };
     state.display.bottom = Bottom::Counterfactual;
     assert!(asked(&state, &row).is_none(), "no generator");
     row.look.as_mut().expect("a look").has_generator = true;
-    let contrast = asked(&state, &row).expect("a question");
-    assert_eq!((contrast.epsilon, contrast.target), (0.0, None));
+    let request = asked(&state, &row).expect("a question");
+    assert_eq!((request.epsilon, request.target), (0.0, None));
     // Two labels: one class and “fake”, which nothing can be turned into.
-    state.contrasts.target = Some(1);
+    state.counterfactual.target = Some(1);
     assert_eq!(asked(&state, &row).expect("a question").target, None);
-    state.contrasts.attacked = true;
+    state.counterfactual.attacked = true;
     state.attack.epsilon = 0.9;
     assert_eq!(asked(&state, &row).expect("a question").epsilon, 1.0);
     // How it is drawn asks for nothing new.
     let before = asked(&state, &row);
-    (state.contrasts.along, state.contrasts.threshold) = (0.3, Some(0.2));
+    (state.counterfactual.along, state.counterfactual.threshold) = (0.3, Some(0.2));
     assert_eq!(asked(&state, &row), before);
     state.display.bottom = Bottom::Epsilon;
     assert!(asked(&state, &row).is_none(), "nothing of it shows");
