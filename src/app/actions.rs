@@ -7,10 +7,10 @@ use egui::ViewportCommand;
 use super::App;
 use super::panels::Action;
 use crate::data::samples;
-use crate::export::figure::Figure;
 use crate::export::job::ExportJob;
 use crate::model::import::{self, DescriptionEdit};
 use crate::model::zoo;
+use crate::session::Figure;
 use crate::session::{Rescue, Row, has_session_name};
 use crate::triage::has_database_name;
 
@@ -29,7 +29,7 @@ impl App {
             Action::UseModels(models) => self.use_models(models),
             Action::UseModel(row, name) => self.use_model(row, name),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
-            Action::RefuseModel => self.state.arriving = None,
+            Action::RefuseModel => self.state.transient.arriving = None,
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
@@ -101,17 +101,17 @@ impl App {
     }
 
     fn remove(&mut self) {
-        if let Some(selected) = self.state.selected {
-            self.state.library.remove(selected);
-            let last = self.state.library.len().checked_sub(1);
-            self.state.selected = last.map(|last| selected.min(last));
+        if let Some(selected) = self.state.navigation.selected {
+            self.state.document.library.remove(selected);
+            let last = self.state.document.library.len().checked_sub(1);
+            self.state.navigation.selected = last.map(|last| selected.min(last));
         }
     }
 
     /// Writes the attacked picture as it is on the screen.
     fn save(&self, row: usize) {
         let row = self.rows.get(row);
-        if let Some(shown) = row.and_then(|row| row.nearest(self.state.attack.epsilon)) {
+        if let Some(shown) = row.and_then(|row| row.nearest(self.state.settings.attack.epsilon)) {
             self.dialogs.save(shown.attacked.picture.clone());
         }
     }
@@ -131,9 +131,10 @@ impl App {
 
     /// Puts a model into a row. What the row showed goes with the model that said it.
     pub(super) fn use_model(&mut self, row: usize, name: String) {
-        self.state.arriving = None;
+        self.state.transient.arriving = None;
         if self
             .state
+            .document
             .models
             .get(row)
             .is_some_and(|known| *known != name)
@@ -151,7 +152,7 @@ impl App {
             let mut ids = turning.flat_map(|set| set.models);
             ids.any(|id| models.iter().any(|name| name == id))
         };
-        let (before, now) = (turns(&self.state.models), turns(&models));
+        let (before, now) = (turns(&self.state.document.models), turns(&models));
         for (row, name) in models.into_iter().enumerate() {
             self.use_model(row, name);
         }
@@ -159,13 +160,13 @@ impl App {
             self.add_walls();
         } else if before && !now {
             self.state.show_attacks();
-            self.state.selected = self.state.selected.map(|_| 0);
+            self.state.navigation.selected = self.state.navigation.selected.map(|_| 0);
         }
     }
 
     /// Opens a row's model anew with this said of it.
     pub(super) fn describe(&mut self, row: usize, saying: DescriptionEdit) {
-        let name = self.state.models.get(row);
+        let name = self.state.document.models.get(row);
         if let Some(description) = name.and_then(|name| import::described(name)) {
             self.use_model(row, description.with(saying).to_toml());
         }
@@ -173,7 +174,7 @@ impl App {
 
     /// Writes what was said of a row's model.
     fn save_description(&self, row: usize) {
-        let name = self.state.models.get(row);
+        let name = self.state.document.models.get(row);
         if let Some(description) = name.and_then(|name| import::described(name)) {
             self.dialogs.save_description(description);
         }
@@ -184,7 +185,7 @@ impl App {
         for (picture, truth) in samples::all() {
             self.state.add(picture, truth);
         }
-        self.state.selected = Some(0);
+        self.state.navigation.selected = Some(0);
     }
 
     /// Adds the made-up walls, unless they are there, selects the first and shows what is changed on
@@ -193,7 +194,7 @@ impl App {
         let walls = samples::walls();
         let first = walls.first().map(|(picture, ..)| picture.path.clone());
         let place = |app: &Self| {
-            let mut entries = app.state.library.iter();
+            let mut entries = app.state.document.library.iter();
             entries.position(|entry| Some(&entry.picture.path) == first.as_ref())
         };
         if place(self).is_none() {
@@ -201,7 +202,7 @@ impl App {
                 self.state.add_with_mask(picture, truth, mask);
             }
         }
-        self.state.selected = place(self);
+        self.state.navigation.selected = place(self);
         self.state.show_counterfactuals();
     }
 }

@@ -61,7 +61,7 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     if consumed(ctx, Modifiers::COMMAND, Key::Q) {
         actions.push(Action::Quit);
     }
-    if state.presenting.is_none() {
+    if state.transient.presenting.is_none() {
         files(ctx, actions);
         if !ctx.text_edit_focused() {
             undo(ctx, actions);
@@ -71,12 +71,12 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         return;
     }
     let pressed = |key: Key| ctx.input(|input| input.key_pressed(key) && input.modifiers.is_none());
-    if state.presenting.is_some() {
+    if state.transient.presenting.is_some() {
         super::panels::stage::keys(ctx, state, actions);
         return explore(ctx, pressed, state);
     }
     if pressed(Key::F6) {
-        state.page = match state.page {
+        state.navigation.page = match state.navigation.page {
             Page::Explorer => Page::Triage,
             Page::Triage => Page::Explorer,
         };
@@ -84,7 +84,7 @@ pub fn read(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
     if ctx.input(|input| input.key_pressed(Key::Questionmark) || input.key_pressed(Key::F1)) {
         actions.push(Action::Help);
     }
-    if state.page == Page::Triage {
+    if state.navigation.page == Page::Triage {
         // The other keys are the page's.
         return;
     }
@@ -164,7 +164,7 @@ fn undo(ctx: &Context, actions: &mut Vec<Action>) {
 fn explore(ctx: &Context, pressed: impl Fn(Key) -> bool, state: &mut State) {
     let range = state.range();
     let mut nudge = |by: f32| {
-        let epsilon = state.attack.epsilon + by * range;
+        let epsilon = state.settings.attack.epsilon + by * range;
         state.set_epsilon(epsilon);
     };
     if pressed(Key::OpenBracket) {
@@ -186,11 +186,11 @@ fn explore(ctx: &Context, pressed: impl Fn(Key) -> bool, state: &mut State) {
     ];
     for (index, key) in columns.into_iter().enumerate() {
         if pressed(key) {
-            state.display.shown[index] = !state.display.shown[index];
+            state.settings.display.shown[index] = !state.settings.display.shown[index];
         }
     }
     if pressed(Key::F) {
-        let filled = &mut state.display.filled;
+        let filled = &mut state.settings.display.filled;
         *filled = if filled.is_some() {
             None
         } else {
@@ -198,12 +198,12 @@ fn explore(ctx: &Context, pressed: impl Fn(Key) -> bool, state: &mut State) {
         };
     }
     if pressed(Key::D) {
-        let divider = &mut state.display.divider;
+        let divider = &mut state.settings.display.divider;
         *divider = if divider.is_some() { None } else { Some(0.5) };
     }
-    look_closer(ctx, &mut state.display);
+    look_closer(ctx, &mut state.settings.display);
     if pressed(Key::Space) {
-        state.playing = !state.playing;
+        state.transient.playing = !state.transient.playing;
     }
     if pressed(Key::P) {
         state.toggle_synthesis();
@@ -212,7 +212,7 @@ fn explore(ctx: &Context, pressed: impl Fn(Key) -> bool, state: &mut State) {
         state.step_synthesis();
     }
     if pressed(Key::R) {
-        state.synthesis.reset();
+        state.restart_synthesis();
     }
 }
 

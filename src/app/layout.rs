@@ -26,7 +26,7 @@ impl App {
         let style = ui.style().clone();
         let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);
         let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
-        let presenting = self.state.presenting;
+        let presenting = self.state.transient.presenting;
         if let Some(presenting) = presenting {
             panels::stage::magnify(ui.ctx());
             Panel::top("view").frame(edge).show(ui, |ui| {
@@ -45,16 +45,16 @@ impl App {
                 panels::menu::show(ui, &mut self.state, &status, &mut actions);
             });
         }
-        if self.state.page == Page::Triage && presenting.is_none() {
+        if self.state.navigation.page == Page::Triage && presenting.is_none() {
             panels::triage::show(ui, &mut self.state, &mut self.triage, &mut actions);
             self.windows(ui.ctx(), &mut actions);
             return actions;
         }
-        if presenting.is_none() || self.state.display.timeline {
+        if presenting.is_none() || self.state.settings.display.timeline {
             self.bottom(ui, edge, &mut actions);
         }
-        let sides = presenting.is_none() && self.state.display.filled.is_none();
-        if sides && self.state.display.library {
+        let sides = presenting.is_none() && self.state.settings.display.filled.is_none();
+        if sides && self.state.settings.display.library {
             Panel::left("library")
                 .frame(edge)
                 .default_size(190.0)
@@ -63,7 +63,7 @@ impl App {
                     panels::library::show(ui, &mut self.state, &mut self.thumbnails, &mut actions);
                 });
         }
-        if sides && self.state.display.controls {
+        if sides && self.state.settings.display.controls {
             Panel::right("controls")
                 .frame(edge)
                 .default_size(300.0)
@@ -106,7 +106,7 @@ impl App {
             .min_size(90.0)
             .show(ui, |ui| {
                 let (state, rows) = (&mut self.state, &self.rows);
-                match state.display.bottom {
+                match state.settings.display.bottom {
                     Bottom::Epsilon => panels::timeline::show(ui, state, rows),
                     Bottom::Synthesis => panels::progress::show(ui, state, rows, actions),
                     Bottom::Units => panels::units::show(ui, state, rows, &mut self.thumbnails),
@@ -119,7 +119,7 @@ impl App {
 
     /// Windows over the panels.
     fn windows(&mut self, context: &Context, actions: &mut Vec<Action>) {
-        if let (Some(presenting), Some(stage)) = (self.state.presenting, &self.stage) {
+        if let (Some(presenting), Some(stage)) = (self.state.transient.presenting, &self.stage) {
             let now = context.input(|input| input.time);
             panels::stage::overlay(context, presenting);
             panels::stage::hint(context, now - stage.since);

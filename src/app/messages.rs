@@ -27,7 +27,7 @@ impl App {
                 ComputeMessage::Scanned(progress) => self.scanned(*progress),
                 ComputeMessage::Failed(message) if lane == Lane::Scan => {
                     self.messages.push(message.clone());
-                    self.state.triage.scanning = None;
+                    self.state.progress.scan.request = None;
                 }
                 ComputeMessage::DeviceLost(reason) => {
                     self.compute_on_cpu(context, reason);
@@ -40,24 +40,25 @@ impl App {
             }
         }
         if made {
-            let synthesis = &self.state.synthesis;
+            let synthesis = &self.state.progress.synthesis;
             self.vitals.made(synthesis.running || synthesis.working);
         }
-        self.vitals.shown(&self.rows, self.state.attack.epsilon);
+        self.vitals
+            .shown(&self.rows, self.state.settings.attack.epsilon);
         for result in self.loader.arrived() {
             match result {
                 Ok(opened) => {
-                    let before = self.state.selected;
+                    let before = self.state.navigation.selected;
                     self.state
                         .add_with_mask(opened.picture, opened.truth, opened.mask);
                     if !opened.first {
-                        self.state.selected = before;
+                        self.state.navigation.selected = before;
                     }
                 }
                 Err(error) => self.messages.push(error.to_string()),
             }
         }
-        let held = self.state.library.iter().map(|entry| {
+        let held = self.state.document.library.iter().map(|entry| {
             let mask = entry.mask.as_ref().map_or(0, Picture::bytes);
             entry.picture.bytes() + mask
         });
@@ -66,14 +67,14 @@ impl App {
         for outcome in self.dialogs.outcomes() {
             match outcome {
                 DialogOutcome::Mask { of, mask } => {
-                    let mut entries = self.state.library.iter_mut();
+                    let mut entries = self.state.document.library.iter_mut();
                     if let Some(entry) = entries.find(|entry| entry.picture == of) {
                         entry.mask = Some(mask);
                     }
                 }
                 DialogOutcome::Model { row, path } => {
                     self.use_model(row, path.to_string_lossy().into_owned());
-                    self.state.about = Some(row);
+                    self.state.transient.about = Some(row);
                 }
                 DialogOutcome::Labels { row, path } => {
                     let labels = LabelSource::Named(path.to_string_lossy().into_owned());
@@ -89,15 +90,17 @@ impl App {
                 }
                 DialogOutcome::Saved { path, state } => self.session_saved(path, *state),
                 DialogOutcome::Database(path) => self.use_database(path),
-                DialogOutcome::Source(path) => self.state.triage.source = Some(path),
+                DialogOutcome::Source(path) => self.state.navigation.triage.source = Some(path),
                 DialogOutcome::NewDatabase(path) => {
-                    self.state.triage.database = Some(path);
+                    self.state.navigation.triage.database = Some(path);
                     self.start_scan();
                 }
                 DialogOutcome::Found(found) => self.found_again(found),
                 DialogOutcome::Trouble(error) => self.messages.push(error.to_string()),
                 DialogOutcome::Background(folder) => {
-                    if let Method::ExpectedGradients(config) = &mut self.state.explanation.method {
+                    if let Method::ExpectedGradients(config) =
+                        &mut self.state.settings.explanation.method
+                    {
                         config.background = Background::Folder(folder);
                     }
                 }
@@ -114,7 +117,7 @@ impl App {
         let (models, pictures): (Vec<_>, Vec<_>) =
             dropped.into_iter().partition(|path| has_model_name(path));
         if let Some(model) = models.into_iter().next_back() {
-            self.state.arriving = Some(model);
+            self.state.transient.arriving = Some(model);
         }
         self.open_all(pictures);
         let pasted = context.input(|input| {

@@ -215,13 +215,13 @@ impl App {
     }
 
     fn play(&mut self, context: &egui::Context) {
-        if !self.state.playing {
+        if !self.state.transient.playing {
             return;
         }
         let range = self.state.range();
         let step = context.input(|input| input.stable_dt).min(0.1) / PLAY_SECONDS * range;
-        let next = self.state.attack.epsilon + step;
-        self.state.attack.epsilon = if next > range { 0.0 } else { next };
+        let next = self.state.settings.attack.epsilon + step;
+        self.state.settings.attack.epsilon = if next > range { 0.0 } else { next };
         context.request_repaint();
     }
 
@@ -256,7 +256,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let busy = self.engine.busy() > 0;
         self.vitals
-            .frame(frame.info().cpu_usage, busy, self.state.page);
+            .frame(frame.info().cpu_usage, busy, self.state.navigation.page);
         self.ui(ui);
     }
 }

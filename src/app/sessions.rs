@@ -111,14 +111,14 @@ impl App {
             return;
         }
         let now = context.input(|input| input.time);
-        let busy = self.state.playing
+        let busy = self.state.transient.playing
             || context.input(|input| input.pointer.any_down())
             || context.egui_wants_keyboard_input();
         self.sessions.history.observe(&self.state, now, busy);
         self.check_models();
         let (kept, when) = &self.sessions.kept;
         let rescued = when.is_infinite();
-        if rescued || (now - when >= AUTOSAVE_EVERY && !kept.shows_same(&self.state)) {
+        if rescued || (now - when >= AUTOSAVE_EVERY && !kept.saves_same(&self.state)) {
             self.autosave(now);
         }
         self.entitle(context);
@@ -166,12 +166,12 @@ impl App {
         let state = before.unwrap_or(&self.state);
         let hash = |(index, name): (usize, &String)| {
             let row = self.rows.get(index);
-            let row = row.filter(|_| self.state.models.get(index) == Some(name));
+            let row = row.filter(|_| self.state.document.models.get(index) == Some(name));
             let known = row.and_then(|row| row.look.as_ref()?.hash.clone());
             known.or_else(|| self.sessions.expected.get(index).cloned().flatten())
         };
         Snapshot {
-            hashes: state.models.iter().enumerate().map(hash).collect(),
+            hashes: state.document.models.iter().enumerate().map(hash).collect(),
             state: state.clone(),
             missing: self.sessions.missing.clone(),
         }
@@ -194,7 +194,7 @@ impl App {
 
     fn entitle(&mut self, context: &egui::Context) {
         let name = self.sessions.file.as_deref().and_then(Path::file_stem);
-        let changed = !self.sessions.saved.shows_same(&self.state);
+        let changed = !self.sessions.saved.saves_same(&self.state);
         let title = match (name, changed) {
             (None, _) => "Epsiloscope".into(),
             (Some(name), false) => format!("{} · Epsiloscope", name.display()),
@@ -208,8 +208,8 @@ impl App {
 
     /// Goes one change back, or forth again.
     pub(super) fn go_back(&mut self, forth: bool) {
-        let models = self.state.models.clone();
-        let document = self.state.document;
+        let models = self.state.document.models.clone();
+        let document = self.state.transient.session_number;
         if forth {
             self.sessions.history.redo(&mut self.state);
         } else {
@@ -221,21 +221,24 @@ impl App {
 
     /// Where the state is now of another session than `document`, so are its file and what it misses.
     fn turn_from(&mut self, document: u64) {
-        if document == self.state.document {
+        if document == self.state.transient.session_number {
             return;
         }
         let sessions = &mut self.sessions;
         let left = (sessions.file.take(), std::mem::take(&mut sessions.missing));
         sessions.documents.insert(document, left);
-        let found = sessions.documents.remove(&self.state.document);
+        let found = sessions
+            .documents
+            .remove(&self.state.transient.session_number);
         (sessions.file, sessions.missing) = found.unwrap_or_default();
     }
 
     /// Rows whose model is no longer that of `before` forget what it said.
     pub(super) fn forget_rows(&mut self, before: &[String]) {
-        self.rows.resize(self.state.models.len(), Row::default());
+        self.rows
+            .resize(self.state.document.models.len(), Row::default());
         for (index, row) in self.rows.iter_mut().enumerate() {
-            if before.get(index) != self.state.models.get(index) {
+            if before.get(index) != self.state.document.models.get(index) {
                 *row = Row::default();
                 self.manifest = None;
             }
@@ -277,10 +280,10 @@ impl App {
                 .rescues
                 .iter()
                 .any(|rescue| rescue.path == path);
-        let document = self.state.document;
+        let document = self.state.transient.session_number;
         self.state = opened.state;
         self.sessions.opened += 1;
-        self.state.document = self.sessions.opened;
+        self.state.transient.session_number = self.sessions.opened;
         self.turn_from(document);
         self.sessions.missing = opened.missing;
         self.sessions.expected = opened.hashes;
@@ -309,15 +312,15 @@ impl App {
             let before = self.sessions.missing.iter();
             let before = before.filter(|other| other.place < missing.place).count();
             let place = missing.place.saturating_sub(before);
-            let place = place.min(self.state.library.len());
-            self.state.library.insert(place, entry);
+            let place = place.min(self.state.document.library.len());
+            self.state.document.library.insert(place, entry);
             self.sessions
                 .missing
                 .retain(|other| other.place != missing.place);
-            self.state.selected = self
-                .state
-                .selected
-                .map(|at| at + usize::from(at >= place && self.state.library.len() > 1));
+            self.state.navigation.selected =
+                self.state.navigation.selected.map(|at| {
+                    at + usize::from(at >= place && self.state.document.library.len() > 1)
+                });
         }
     }
 }

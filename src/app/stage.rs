@@ -70,13 +70,15 @@ impl App {
         }
         let prepared = |index: usize| {
             let mut state = self.state.clone();
-            state.show_view(index);
-            state.synthesis.slot = slot(index);
-            let rows = vec![Row::default(); state.models.len()];
+            state.show_bookmark(index);
+            state.progress.synthesis.slot = slot(index);
+            let rows = vec![Row::default(); state.document.models.len()];
             (state, rows)
         };
         self.stage = Some(Stage {
-            ahead: (0..self.state.views.len()).map(prepared).collect(),
+            ahead: (0..self.state.document.bookmarks.len())
+                .map(prepared)
+                .collect(),
             before: self.state.clone(),
             zoom: context.zoom_factor(),
             since: context.input(|input| input.time),
@@ -84,7 +86,7 @@ impl App {
         self.help = false;
         self.views = false;
         context.send_viewport_cmd(ViewportCommand::Fullscreen(true));
-        self.state.presenting = Some(Presenting::default());
+        self.state.transient.presenting = Some(Presenting::default());
         self.show_view(0);
     }
 
@@ -95,15 +97,18 @@ impl App {
         };
         context.send_viewport_cmd(ViewportCommand::Fullscreen(false));
         context.set_zoom_factor(stage.zoom);
-        let models = std::mem::replace(&mut self.state, stage.before).models;
+        let models = std::mem::replace(&mut self.state, stage.before)
+            .document
+            .models;
         self.forget_rows(&models);
     }
 
     /// Goes to the next or previous view, and stays at the ends.
     pub(super) fn step_view(&mut self, step: isize) {
-        let (Some(presenting), Some(last)) =
-            (self.state.presenting, self.state.views.len().checked_sub(1))
-        else {
+        let (Some(presenting), Some(last)) = (
+            self.state.transient.presenting,
+            self.state.document.bookmarks.len().checked_sub(1),
+        ) else {
             return;
         };
         let next = presenting.view.saturating_add_signed(step).min(last);
@@ -114,19 +119,19 @@ impl App {
 
     /// Puts a view on the screen, with all that was computed ahead.
     pub(super) fn show_view(&mut self, index: usize) {
-        let models = self.state.models.clone();
-        if let Some(presenting) = &mut self.state.presenting {
+        let models = self.state.document.models.clone();
+        if let Some(presenting) = &mut self.state.transient.presenting {
             presenting.view = index;
             presenting.black = false;
         }
-        self.state.show_view(index);
+        self.state.show_bookmark(index);
         self.forget_rows(&models);
         let ahead = self.stage.as_ref().and_then(|stage| stage.ahead.get(index));
         if let Some((ahead, _)) = ahead {
             // What was made ahead goes on.
-            let attempt = ahead.synthesis.attempt;
-            self.state.synthesis.slot = slot(index);
-            self.state.synthesis.attempt = attempt;
+            let attempt = ahead.progress.synthesis.attempt;
+            self.state.progress.synthesis.slot = slot(index);
+            self.state.progress.synthesis.attempt = attempt;
         }
         let Some(rows) = self.ready(index) else {
             return;

@@ -13,29 +13,33 @@ use crate::triage::reader::{self, DatabaseReader};
 impl App {
     /// Opens the database that the state names, unless it is open; hears what it says.
     pub(super) fn hear_archive(&mut self, context: &egui::Context) {
-        let wanted = &self.state.triage.database;
-        let shown = self.state.page == Page::Triage;
+        let wanted = &self.state.navigation.triage.database;
+        let shown = self.state.navigation.page == Page::Triage;
         let open = self.archive.as_ref().map(DatabaseReader::path);
         let turns = shown && wanted.as_deref() != open;
         let gone = wanted.as_ref().filter(|path| turns && !path.is_file());
         if let Some(path) = gone {
             // A scan makes its file when it begins; nothing else does.
-            if self.state.triage.scanning.is_none() {
+            if self.state.progress.scan.request.is_none() {
                 let error = Error::io(path, "read", "there is no such file");
                 self.messages.push(error.to_string());
-                self.state.triage.database = None;
+                self.state.navigation.triage.database = None;
             }
         } else if turns {
             let wake = context.clone();
             self.archive = wanted.as_deref().map(|path| {
-                DatabaseReader::open(path, self.state.triage.chosen_scans(), move || {
-                    wake.request_repaint();
-                })
+                DatabaseReader::open(
+                    path,
+                    self.state.navigation.triage.chosen_scans(),
+                    move || {
+                        wake.request_repaint();
+                    },
+                )
             });
             self.triage.forget();
         }
         if let Some(archive) = &mut self.archive {
-            archive.choose(self.state.triage.chosen_scans());
+            archive.choose(self.state.navigation.triage.chosen_scans());
         }
         for news in self
             .archive
@@ -59,7 +63,7 @@ impl App {
             }
             None => {}
         }
-        self.triage.refresh(&self.state.triage);
+        self.triage.refresh(&self.state.navigation.triage);
     }
 
     fn take_in(&mut self, news: reader::ReaderMessage) {
@@ -68,7 +72,7 @@ impl App {
                 let shown = self.triage.contents.scan;
                 if shown.is_some() && shown != contents.scan {
                     self.triage.forget();
-                    self.state.triage.chosen = None;
+                    self.state.navigation.triage.chosen = None;
                 }
                 self.triage.contents = contents;
             }
@@ -76,7 +80,7 @@ impl App {
             reader::ReaderMessage::Closed(error) => {
                 self.messages.push(error.to_string());
                 self.archive = None;
-                self.state.triage.database = None;
+                self.state.navigation.triage.database = None;
             }
         }
     }
@@ -92,11 +96,13 @@ impl App {
     pub(super) fn start_scan(&mut self) {
         match panels::triage::order(&self.state) {
             Some(order) => {
-                self.state.triage.scanning = Some(order);
-                self.state.triage.paused = false;
+                self.state.progress.scan.request = Some(order);
+                self.state.progress.scan.paused = false;
                 self.triage.progress = None;
             }
-            None if self.state.triage.source.is_some() => self.dialogs.choose_new_database(),
+            None if self.state.navigation.triage.source.is_some() => {
+                self.dialogs.choose_new_database()
+            }
             None => {}
         }
     }
@@ -105,7 +111,7 @@ impl App {
     pub(super) fn scanned(&mut self, progress: Progress) {
         self.triage.progress = Some(progress);
         if progress.done == progress.total {
-            self.state.triage.scanning = None;
+            self.state.progress.scan.request = None;
         }
     }
 
@@ -113,15 +119,15 @@ impl App {
     pub(super) fn use_database(&mut self, path: PathBuf) {
         // A scan into another database goes on.
         let path = std::path::absolute(&path).unwrap_or(path);
-        self.state.triage = Triage {
+        self.state.navigation.triage = Triage {
             database: Some(path),
             scan: None,
             beside: None,
             query: String::new(),
             chosen: None,
-            ..self.state.triage.clone()
+            ..self.state.navigation.triage.clone()
         };
-        self.state.page = Page::Triage;
+        self.state.navigation.page = Page::Triage;
     }
 
     /// Opens a picture of the table in the explorer, before the models of the scan and attacked as there.
@@ -131,23 +137,23 @@ impl App {
             return;
         };
         if let Some(plan) = &table.plan {
-            let before = self.state.models.clone();
+            let before = self.state.document.models.clone();
             if plan.models != before && plan.models.len() <= crate::compute::MOST_ROWS {
-                self.state.models.clone_from(&plan.models);
+                self.state.document.models.clone_from(&plan.models);
                 self.forget_rows(&before);
             }
             if let Some(attack) = &plan.attack {
-                self.state.attack = attack.clone();
+                self.state.settings.attack = attack.clone();
                 let range = self.state.range().max(attack.epsilon);
                 *self.state.range_mut() = range;
             }
         }
-        self.state.triage.chosen = Some(index);
-        self.state.page = Page::Explorer;
+        self.state.navigation.triage.chosen = Some(index);
+        self.state.navigation.page = Page::Explorer;
         let path = PathBuf::from(&record.path);
-        let mut entries = self.state.library.iter();
+        let mut entries = self.state.document.library.iter();
         match entries.position(|entry| entry.picture.path == path) {
-            Some(place) => self.state.selected = Some(place),
+            Some(place) => self.state.navigation.selected = Some(place),
             None => self.loader.open_entry(LoadRequest {
                 path,
                 truth: record.truth.map(|class| table.classes[class].clone()),
@@ -161,7 +167,7 @@ impl App {
         let Some(last) = selection.len().checked_sub(1) else {
             return;
         };
-        let place = self.triage.place(&self.state.triage);
+        let place = self.triage.place(&self.state.navigation.triage);
         let next = place.map_or(0, |place| place.saturating_add_signed(step).min(last));
         let index = selection[next];
         self.explore(index);
@@ -170,7 +176,7 @@ impl App {
     /// Writes the selection to a file or folder that a person chooses.
     pub(super) fn take_away(&self, kind: SelectionExport) {
         let table = self.triage.contents.table.clone();
-        let query = self.state.triage.query.clone();
+        let query = self.state.navigation.triage.query.clone();
         let selection = self.triage.selection.clone();
         self.dialogs.take_away(kind, table, query, selection);
     }

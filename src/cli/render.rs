@@ -14,12 +14,15 @@ use crate::compute::{Backend, Compute};
 use crate::data::Picture;
 use crate::error::{Error, Result};
 use crate::export::arrays;
-use crate::export::figure::{Figure, Size, Spread, shots};
-use crate::export::film::{self, Film, Footage, Format, Motion};
+use crate::export::figure::shots;
+use crate::export::film;
+use crate::export::film::{Footage, Format};
 use crate::export::headless::Headless;
 use crate::files::write_atomically;
 use crate::model::zoo;
 use crate::session::{self, Column, State, has_session_name};
+use crate::session::{Figure, Size, Spread};
+use crate::session::{Film, Motion};
 use crate::tasks::TaskProgress;
 use crate::triage::Fingerprint;
 
@@ -136,7 +139,7 @@ impl RenderArguments {
             .map(|path| self.kind(path))
             .collect::<Result<_>>()?;
         let (state, pictures) = self.state()?;
-        let figure = self.arranged(&state.exports.figure, &pictures)?;
+        let figure = self.arranged(&state.document.exports.figure, &pictures)?;
         let mut engine = Headless::new(Compute::open(&self.backend)?.device);
         let cancel = Arc::new(AtomicBool::new(false));
         let flag = cancel.clone();
@@ -196,20 +199,20 @@ impl RenderArguments {
             if let Some(problem) = opened.problems.first() {
                 return Err(Error::Config(problem.to_string()));
             }
-            for (name, hash) in opened.state.models.iter().zip(&opened.hashes) {
+            for (name, hash) in opened.state.document.models.iter().zip(&opened.hashes) {
                 require_same(name, hash.as_deref())?;
             }
             return Ok((opened.state, Vec::new()));
         }
         let mut state = State::new(self.models.clone());
-        state.attack = self.attack.attack(Goal::Untargeted);
-        let range = state.attack.epsilon.max(f32::MIN_POSITIVE);
+        state.settings.attack = self.attack.attack(Goal::Untargeted);
+        let range = state.settings.attack.epsilon.max(f32::MIN_POSITIVE);
         *state.range_mut() = range;
-        state.synthesis.running = self.columns.contains(&Column::Synthesis);
+        state.progress.synthesis.running = self.columns.contains(&Column::Synthesis);
         for path in &self.inputs {
             state.add(Picture::open(path)?, self.truth.clone());
         }
-        state.selected = Some(0);
+        state.navigation.selected = Some(0);
         Ok((state, (0..self.inputs.len()).collect()))
     }
 
@@ -270,7 +273,7 @@ impl RenderArguments {
 
     /// The film that the options describe, on the same grounds.
     fn film(&self, state: &State, pictures: &[usize]) -> Result<Film> {
-        let usual = &state.exports.film;
+        let usual = &state.document.exports.film;
         let epsilon = Motion::Epsilon {
             from: 0.0,
             to: None,

@@ -34,7 +34,7 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
         attacks.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
         attacks.dedup_by_key(|attacked| attacked.epsilon.to_bits());
         for attacked in attacks {
-            table.line(attack_line(&state.attack, look, attacked));
+            table.line(attack_line(&state.settings.attack, look, attacked));
         }
     }
     table.text()
@@ -244,7 +244,7 @@ fn shown<'a>(
     rows: &'a [Row],
 ) -> impl Iterator<Item = (&'a Row, &'a PredictionResult)> {
     let rows = rows.iter().enumerate();
-    let rows = rows.filter(|(index, _)| state.display.shows_row(*index));
+    let rows = rows.filter(|(index, _)| state.settings.display.shows_row(*index));
     rows.filter_map(|(_, row)| Some((row, row.look.as_ref()?)))
 }
 

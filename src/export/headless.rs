@@ -51,10 +51,11 @@ impl Headless {
         curves: bool,
         watch: &mut TaskProgress,
     ) -> Result<Vec<Row>> {
-        self.rows.resize_with(state.models.len(), Row::default);
+        self.rows
+            .resize_with(state.document.models.len(), Row::default);
         // Nothing is drawn meanwhile.
-        state.synthesis.speed = None;
-        state.synthesis.running &= state.display.draws(Column::Synthesis);
+        state.settings.synthesis.speed = None;
+        state.progress.synthesis.running &= state.settings.display.draws(Column::Synthesis);
         loop {
             let idle = self.engine.is_idle();
             self.hear()?;
@@ -69,7 +70,7 @@ impl Headless {
                 return Err(Error::Config(message));
             }
             if idle && changed.is_empty() && self.engine.is_idle() {
-                state.synthesis.running = false;
+                state.progress.synthesis.running = false;
                 return Ok(self.rows.clone());
             }
             watch.report(share(state, &self.rows))?;
@@ -96,18 +97,18 @@ fn problem(state: &State, rows: &[Row]) -> Option<String> {
     shown.find_map(|(index, row)| {
         let lanes = row.errors.values();
         let message = row.error.iter().chain(lanes).next()?;
-        let shown = state.display.shows_row(index);
-        shown.then(|| format!("{}: {message}", state.models[index]))
+        let shown = state.settings.display.shows_row(index);
+        shown.then(|| format!("{}: {message}", state.document.models[index]))
     })
 }
 
 /// A guess at how much is done: what takes long says how far it is.
 fn share(state: &State, rows: &[Row]) -> f32 {
-    let maps = state.display.maps();
-    let all = state.synthesis.config.iterations.max(1) as f32;
+    let maps = state.settings.display.maps();
+    let all = state.settings.synthesis.config.iterations.max(1) as f32;
     let mut parts = Vec::new();
     let shown = rows.iter().enumerate();
-    for (_, row) in shown.filter(|(index, _)| state.display.shows_row(*index)) {
+    for (_, row) in shown.filter(|(index, _)| state.settings.display.shows_row(*index)) {
         let attack = row
             .progress
             .unwrap_or(f32::from(u8::from(row.attacked.is_some())));
@@ -117,7 +118,7 @@ fn share(state: &State, rows: &[Row]) -> f32 {
             map.map_or(0.0, |map| map.progress)
         };
         parts.extend(maps.iter().map(map));
-        if state.synthesis.running {
+        if state.progress.synthesis.running {
             parts.push(
                 row.made
                     .as_ref()

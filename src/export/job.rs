@@ -9,10 +9,14 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::arrays;
-use super::figure::{self, Figure, Sheet, Shot, on_screen, page, raster, shots};
-use super::film::{self, Film, Footage};
+use super::figure;
+use super::figure::{Sheet, Shot, on_screen, page, raster, shots};
+use super::film;
+use super::film::Footage;
 use super::headless::Headless;
 use crate::error::{Error, Result};
+use crate::session::Figure;
+use crate::session::Film;
 use crate::session::{Row, State};
 use crate::tasks::TaskProgress;
 

@@ -1,11 +1,13 @@
 //! Prepared views: the state of the window under a name, to be shown to a room.
 
+use crate::session::Playhead;
+use crate::session::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
 
 /// The window as it was when a person liked it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bookmark {
     /// What it is called; shown above it.
     pub name: String,
@@ -16,19 +18,11 @@ pub struct Bookmark {
     pub picture: Option<String>,
     /// The models, a row each.
     pub models: Vec<String>,
-    /// All settings; without library and views.
-    pub settings: State,
-}
-
-impl Bookmark {
-    /// Whether the other one shows the same under the same name.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.note == other.note
-            && self.picture == other.picture
-            && self.models == other.models
-            && self.settings.shows_same(&other.settings)
-    }
+    /// What was computed and how it was shown.
+    pub settings: Settings,
+    /// How far the synthesis was, and which iterate was shown.
+    #[serde(default)]
+    pub playhead: Playhead,
 }
 
 /// A presentation under way.
@@ -43,9 +37,9 @@ pub struct Presenting {
 }
 
 impl State {
-    /// Adds the window as it is to the views.
-    pub fn add_view(&mut self) {
-        let number = self.views.len() + 1;
+    /// Adds the window as it is to the bookmarks.
+    pub fn add_bookmark(&mut self) {
+        let number = self.document.bookmarks.len() + 1;
         let title = self.entry().map(|entry| match &entry.truth {
             Some(truth) => format!("{number}: {truth}"),
             None => {
@@ -54,54 +48,32 @@ impl State {
                 format!("{number}: {}", name.display())
             }
         });
-        let mut settings = self.clone();
-        settings.library = super::Library::default();
-        settings.views = Vec::new();
-        settings.triage = super::Triage::default();
-        settings.exports = super::Exports::default();
-        settings.selected = None;
-        settings.playing = false;
-        settings.presenting = None;
-        // A picture being made is made again as far as it is.
-        settings.synthesis.until = self.synthesis.done;
-        self.views.push(Bookmark {
+        let entry = self.entry();
+        let picture = entry.map(|entry| entry.picture.hash.to_hex().to_string());
+        self.document.bookmarks.push(Bookmark {
             name: title.unwrap_or_else(|| format!("{number}")),
             note: String::new(),
-            picture: self
-                .entry()
-                .map(|entry| entry.picture.hash.to_hex().to_string()),
-            models: self.models.clone(),
-            settings,
+            picture,
+            models: self.document.models.clone(),
+            settings: self.settings.clone(),
+            playhead: self.saved_playhead(),
         });
     }
 
-    /// Shows a view. A picture that has left the library since leaves the one that is open.
-    pub fn show_view(&mut self, index: usize) {
-        let Some(view) = self.views.get(index).cloned() else {
+    /// Shows a bookmark. If its picture has left the library since, the one that is open stays.
+    pub fn show_bookmark(&mut self, index: usize) {
+        let Some(bookmark) = self.document.bookmarks.get(index).cloned() else {
             return;
         };
-        let picture = view.picture.as_deref();
-        let mut entries = self.library.iter();
+        let picture = bookmark.picture.as_deref();
+        let mut entries = self.document.library.iter();
         let place = entries.position(|entry| Some(entry.picture.hash.to_hex().as_str()) == picture);
-        let (until, cursor) = (
-            view.settings.synthesis.until,
-            view.settings.synthesis.cursor,
-        );
-        let views = std::mem::take(&mut self.views);
-        self.take_settings(Self {
-            library: self.library.clone(),
-            views,
-            models: view.models,
-            presenting: self.presenting,
-            document: self.document,
-            page: self.page,
-            triage: self.triage.clone(),
-            exports: self.exports.clone(),
-            ..view.settings
-        });
-        self.selected = place.or(self.selected);
-        self.synthesis.running = false;
-        self.synthesis.until = until;
-        self.synthesis.cursor = cursor;
+        let mut revision = self.revision();
+        revision.settings = bookmark.settings;
+        revision.document.models = bookmark.models;
+        self.adopt(revision);
+        self.navigation.selected = place.or(self.navigation.selected);
+        self.navigation.playhead = bookmark.playhead;
+        self.progress.synthesis.running = false;
     }
 }

@@ -72,26 +72,27 @@ pub fn counterfactual_request(
     row: &Row,
 ) -> Option<CounterfactualRequest> {
     const SHOWING: [Column; 3] = [Column::Counterfactual, Column::Change, Column::Return];
-    let columns = state.display.columns();
+    let columns = state.settings.display.columns();
     let drawn = SHOWING.iter().any(|column| columns.contains(column));
     let look = row.look.as_ref().filter(|look| look.has_generator)?;
-    if !drawn && state.display.bottom != Bottom::Counterfactual {
+    if !drawn && state.settings.display.bottom != Bottom::Counterfactual {
         return None;
     }
-    let (picture, epsilon) = match state.counterfactual.which() {
+    let (picture, epsilon) = match state.settings.counterfactual.which() {
         PictureSource::Input => (&look.input, 0.0),
         PictureSource::Attacked => {
-            let attacked = row.nearest(state.attack.epsilon)?.attacked;
+            let attacked = row.nearest(state.settings.attack.epsilon)?.attacked;
             (&attacked.picture, attacked.epsilon)
         }
     };
     // The last label of such a model is “fake”.
     let classes = look.manifest.labels.len() - 1;
     Some(CounterfactualRequest {
-        model: state.models.get(index)?.clone(),
+        model: state.document.models.get(index)?.clone(),
         picture: picture.clone(),
         epsilon,
         target: state
+            .settings
             .counterfactual
             .target
             .filter(|&target| target < classes),
@@ -119,7 +120,7 @@ pub fn masked(
 pub fn score(state: &State, answer: &CounterfactualResult) -> Option<Overlap> {
     let truth = truth(state, answer)?;
     Some(overlap(
-        masked(&state.counterfactual, answer),
+        masked(&state.settings.counterfactual, answer),
         truth.into_iter(),
     ))
 }
@@ -140,7 +141,7 @@ pub const MASK: HeatStyle = HeatStyle {
 /// The mask of an answer as a map: 1 where it is right (or where nothing is known), a third where it
 /// is wrong, −1 for what it misses.
 pub fn mask_values(state: &State, answer: &CounterfactualResult) -> Vec<f32> {
-    let mask = masked(&state.counterfactual, answer);
+    let mask = masked(&state.settings.counterfactual, answer);
     let value = |pair: (bool, bool)| match pair {
         (true, true) => 1.0,
         (true, false) => 0.33,

@@ -25,14 +25,18 @@ pub use counterfactual::{
     truth,
 };
 pub use display::{Bottom, Column, Display};
-pub use exports::Exports;
+pub use exports::{Exports, Figure, Film, Motion, Size, Spread};
 pub use file::{EXTENSION, has_session_name, read, write};
 pub use library::{Library, LibraryEntry};
 pub use opening::{Missing, OpenedSession, OpeningProblem, find_again, open};
 pub use record::{FileRecord, ModelRecord, PictureRecord, Session, Snapshot, VERSION};
 pub use requests::{case, complete, shared_scale, wanted};
 pub use results::{Likeness, Likenesses, Row, Shown};
-pub use state::{Checks, State};
-pub use synthesis::{Against, SeedSource, SynthesisSettings, TaskKind, advance};
+pub use state::{
+    Checks, Document, Navigation, Progress, Revision, ScanProgress, Settings, State, Transient,
+};
+pub use synthesis::{
+    Against, Playhead, SeedSource, SynthesisProgress, SynthesisSettings, TaskKind, advance,
+};
 pub use triage::{Page, Triage, TriageTab};
 pub use undo::UndoHistory;

@@ -73,12 +73,18 @@ fn restore(session: Session) -> OpenedSession {
     let mut problems = Vec::new();
     let mut missing = Vec::new();
     let pictures: Vec<_> = session.pictures.par_iter().map(entry).collect();
-    let mut state = session.settings;
+    let mut state = State {
+        settings: session.settings,
+        navigation: session.navigation,
+        ..State::default()
+    };
+    state.document.bookmarks = session.bookmarks;
+    state.document.exports = session.exports;
     for (place, (found, record)) in pictures.into_iter().zip(session.pictures).enumerate() {
         let (entry, mut problem) = found;
         problems.append(&mut problem);
         match entry {
-            Some(entry) => state.library.push(entry),
+            Some(entry) => state.document.library.push(entry),
             None => missing.push(Missing { place, record }),
         }
     }
@@ -87,16 +93,16 @@ fn restore(session: Session) -> OpenedSession {
         problems.extend(problem);
         picture
     };
-    state.reference = single(session.reference);
-    state.synthesis.other = single(session.start);
+    state.document.reference = single(session.reference);
+    state.document.start = single(session.start);
     // The selection stays with its picture.
-    let at = session.selected.unwrap_or(0);
+    let at = state.navigation.selected.unwrap_or(0);
     let gone = missing.iter().filter(|missing| missing.place < at);
-    let last = state.library.len().checked_sub(1);
-    state.selected = last.map(|last| at.saturating_sub(gone.count()).min(last));
+    let last = state.document.library.len().checked_sub(1);
+    state.navigation.selected = last.map(|last| at.saturating_sub(gone.count()).min(last));
     let models = session.models.into_iter();
     let hashes;
-    (state.models, hashes) = models.map(|model| (model.name, model.hash)).unzip();
+    (state.document.models, hashes) = models.map(|model| (model.name, model.hash)).unzip();
     OpenedSession {
         state,
         hashes,

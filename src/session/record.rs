@@ -9,13 +9,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::state::State;
+use super::{Bookmark, Exports, Navigation, Settings, State};
 use crate::data::{Crop, Origin, Picture};
 use crate::model::zoo;
 use crate::session::Missing;
 
 /// The version of the format that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a session file holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,17 +29,23 @@ pub struct Session {
     pub models: Vec<ModelRecord>,
     /// The library.
     pub pictures: Vec<PictureRecord>,
-    /// The picture being explored.
+    /// Selection, page and how far syntheses were.
     #[serde(default)]
-    pub selected: Option<usize>,
+    pub navigation: Navigation,
     /// The picture that a method compares with.
     #[serde(default)]
     pub reference: Option<FileRecord>,
     /// The picture at which a synthesis begins.
     #[serde(default)]
     pub start: Option<FileRecord>,
-    /// All settings.
-    pub settings: State,
+    /// Views prepared for a presentation.
+    #[serde(default)]
+    pub bookmarks: Vec<Bookmark>,
+    /// Figure and film as they were last set up.
+    #[serde(default)]
+    pub exports: Exports,
+    /// What was computed and how it was shown.
+    pub settings: Settings,
 }
 
 /// What a session is made from: cheap to clone, so that it can be written in another thread.
@@ -133,7 +139,7 @@ impl Session {
             hashes,
             missing,
         } = snapshot;
-        let models = state.models.iter().enumerate();
+        let models = state.document.models.iter().enumerate();
         let record = |(row, name): (usize, &String)| ModelRecord {
             name: name.clone(),
             hash: hashes.get(row).cloned().flatten(),
@@ -144,10 +150,7 @@ impl Session {
             truth: entry.truth.clone(),
             mask: entry.mask.as_ref().map(FileRecord::of),
         };
-        let mut settings = state.clone();
-        // A picture being made is made anew, as far as it is.
-        settings.synthesis.until = state.synthesis.done;
-        let mut pictures: Vec<_> = state.library.iter().map(picture).collect();
+        let mut pictures: Vec<_> = state.document.library.iter().map(picture).collect();
         for missing in missing {
             let place = missing.place.min(pictures.len());
             pictures.insert(place, missing.record.clone());
@@ -157,10 +160,16 @@ impl Session {
             program: format!("Epsiloscope {}", env!("CARGO_PKG_VERSION")),
             models: models.map(record).collect(),
             pictures,
-            selected: state.selected.map(|at| place_among(at, missing)),
-            reference: state.reference.as_ref().map(FileRecord::of),
-            start: state.synthesis.other.as_ref().map(FileRecord::of),
-            settings,
+            navigation: Navigation {
+                selected: state.navigation.selected.map(|at| place_among(at, missing)),
+                playhead: state.saved_playhead(),
+                ..state.navigation.clone()
+            },
+            reference: state.document.reference.as_ref().map(FileRecord::of),
+            start: state.document.start.as_ref().map(FileRecord::of),
+            bookmarks: state.document.bookmarks.clone(),
+            exports: state.document.exports.clone(),
+            settings: state.settings.clone(),
         }
     }
 
@@ -176,8 +185,8 @@ impl Session {
                 record.path = there;
             }
         }
-        let views = self.settings.views.iter_mut();
-        let viewed = views.flat_map(|view| &mut view.models);
+        let bookmarks = self.bookmarks.iter_mut();
+        let viewed = bookmarks.flat_map(|bookmark| &mut bookmark.models);
         let models = self.models.iter_mut().map(|model| &mut model.name);
         for name in models.chain(viewed) {
             let gone = zoo::path(name).filter(|path| !path.exists());

@@ -16,18 +16,19 @@ use crate::evaluate::top_two;
 pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     let mut requests = BTreeMap::new();
     if let Some(order) = state
-        .triage
-        .scanning
+        .progress
+        .scan
+        .request
         .as_ref()
-        .filter(|_| !state.triage.paused)
+        .filter(|_| !state.progress.scan.paused)
     {
         requests.insert(Lane::Scan, Request::Scan(order.clone()));
     }
     let Some(entry) = state.entry() else {
         return requests;
     };
-    for (row, model) in state.models.iter().enumerate() {
-        if !state.display.shows_row(row) {
+    for (row, model) in state.document.models.iter().enumerate() {
+        if !state.settings.display.shows_row(row) {
             continue;
         }
         let subject = ModelInput {
@@ -39,12 +40,12 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         // The sweep is the same for every ε.
         let sweep = Attack {
             epsilon: 0.0,
-            ..state.attack.clone()
+            ..state.settings.attack.clone()
         };
         requests.insert(Lane::Prediction(row), Request::Predict(subject.clone()));
         requests.insert(
             Lane::Attack(row),
-            Request::Attack(subject.clone(), state.attack.clone()),
+            Request::Attack(subject.clone(), state.settings.attack.clone()),
         );
         requests.insert(
             Lane::Sweep(row),
@@ -52,13 +53,13 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         );
     }
     for (index, row) in shown(state, rows) {
-        if state.about == Some(index)
+        if state.transient.about == Some(index)
             && let Some(Request::Predict(subject)) = requests.get(&Lane::Prediction(index))
         {
             let request = Request::PreviewNormalizers(subject.clone());
             requests.insert(Lane::NormalizerPreview(index), request);
         }
-        for which in state.display.maps() {
+        for which in state.settings.display.maps() {
             want_map(state, index, row, which, &mut requests);
         }
         if let Some(request) = counterfactual_request(state, index, row) {
@@ -73,7 +74,7 @@ pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
 /// The rows on the screen with their places.
 fn shown<'a>(state: &'a State, rows: &'a [Row]) -> impl Iterator<Item = (usize, &'a Row)> {
     let rows = rows.iter().enumerate();
-    rows.filter(|(index, _)| state.display.shows_row(*index))
+    rows.filter(|(index, _)| state.settings.display.shows_row(*index))
 }
 
 fn want_map(
@@ -87,11 +88,11 @@ fn want_map(
         return;
     };
     if let Some(explained) = row.finished_map(which, &case) {
-        if state.checks.curves && explained.curves.get().is_none() {
+        if state.settings.checks.curves && explained.curves.get().is_none() {
             let request = Request::Curves(explained.clone());
             requests.insert(Lane::Curves(which, index), request);
         }
-        if state.checks.sanity && explained.sanity.get().is_none() {
+        if state.settings.checks.sanity && explained.sanity.get().is_none() {
             let request = Request::Sanity(explained.clone());
             requests.insert(Lane::Sanity(which, index), request);
         }
@@ -111,27 +112,27 @@ pub fn case(
     let (picture, probabilities, epsilon) = match which {
         PictureSource::Input => (&look.input, &look.probabilities, 0.0),
         PictureSource::Attacked => {
-            let attacked = row.nearest(state.attack.epsilon)?.attacked;
+            let attacked = row.nearest(state.settings.attack.epsilon)?.attacked;
             (&attacked.picture, &attacked.probabilities, attacked.epsilon)
         }
     };
-    let from_library = match &state.explanation.method {
+    let from_library = match &state.settings.explanation.method {
         Method::ExpectedGradients(config) => config.background == Background::Library,
         _ => false,
     };
     let library = if from_library {
-        thinned(&state.library, BACKGROUND_MOST)
+        thinned(&state.document.library, BACKGROUND_MOST)
     } else {
         Vec::new()
     };
     Some(AttributionRequest {
-        model: state.models.get(index)?.clone(),
+        model: state.document.models.get(index)?.clone(),
         picture: picture.clone(),
         likeliest: top_two(probabilities),
         label: look.label,
         epsilon,
-        explanation: state.explanation.clone(),
-        reference: state.reference.clone(),
+        explanation: state.settings.explanation.clone(),
+        reference: state.document.reference.clone(),
         background: library
             .into_iter()
             .map(|entry| entry.picture.clone())
@@ -145,7 +146,7 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
         let case = case(state, index, row, which);
         case.is_some_and(|case| row.finished_map(which, &case).is_some())
     };
-    let maps = state.display.maps();
+    let maps = state.settings.display.maps();
     let answered = |index: usize, row: &Row| {
         let asked = counterfactual_request(state, index, row);
         let answer = row.counterfactual.as_ref().map(|answer| &answer.request);
@@ -159,13 +160,13 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
 
 /// Where the colours of all maps on the screen end, if they share a scale: at the largest.
 pub fn shared_scale(state: &State, rows: &[Row]) -> Option<f32> {
-    let style = &state.display.heat;
-    let shown = state.display.maps().into_iter();
+    let style = &state.settings.display.heat;
+    let shown = state.settings.display.maps().into_iter();
     let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
     // Values of another method are in another unit.
     let current = maps
         .flatten()
-        .filter(|explained| explained.case.explanation == state.explanation);
+        .filter(|explained| explained.case.explanation == state.settings.explanation);
     let scales = current.map(|explained| explained.heat.scale(style));
     style.locked.then(|| scales.fold(0.0, f32::max))
 }

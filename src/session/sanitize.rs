@@ -1,7 +1,7 @@
 //! Settings that come from a file may be anything; those that the window shows must be in range.
 
 use super::Display;
-use super::state::State;
+use super::{Navigation, Playhead, Session, Settings};
 use crate::attack::Attack;
 use crate::compute::MOST_ROWS;
 
@@ -19,10 +19,22 @@ fn within(value: &mut f32, low: f32, high: f32, usual: f32) {
     };
 }
 
-impl State {
+impl Session {
     /// Puts every setting that the window itself uses into its range. What computations use they check
     /// themselves.
-    pub fn sanitize(&mut self) {
+    pub(super) fn sanitize(&mut self) {
+        self.settings.sanitize();
+        self.navigation.sanitize();
+        for bookmark in &mut self.bookmarks {
+            bookmark.settings.sanitize();
+            bookmark.playhead.sanitize();
+        }
+        self.exports.sanitize();
+    }
+}
+
+impl Settings {
+    fn sanitize(&mut self) {
         if self.attack.validate(usize::MAX).is_err() {
             self.attack = Attack::default();
         }
@@ -34,17 +46,26 @@ impl State {
         if let Some(threshold) = &mut self.counterfactual.threshold {
             within(threshold, 0.0, 1.0, 0.5);
         }
-        let usual_side = usual.triage.side;
-        within(&mut self.triage.side, 32.0, 256.0, usual_side);
         self.synthesis.units.truncate(MOST_ROWS);
-        self.synthesis.until = self.synthesis.until.min(MOST_STEPS);
-        for view in &mut self.views {
-            // Views within views are shown by nothing.
-            view.settings.views.clear();
-            view.settings.sanitize();
-        }
         self.display.sanitize();
-        self.exports.sanitize();
+    }
+}
+
+impl Navigation {
+    fn sanitize(&mut self) {
+        within(
+            &mut self.triage.side,
+            32.0,
+            256.0,
+            Self::default().triage.side,
+        );
+        self.playhead.sanitize();
+    }
+}
+
+impl Playhead {
+    fn sanitize(&mut self) {
+        self.until = self.until.min(MOST_STEPS);
     }
 }
 

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Bookmark, Bottom, Column, CounterfactualSettings, Display, Exports, Library, LibraryEntry,
-    Page, Presenting, SynthesisSettings, Triage,
+    Page, Playhead, Presenting, SynthesisProgress, SynthesisSettings, Triage,
 };
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
+use crate::compute::ScanRequest;
 use crate::data::{Crop, Picture};
 
 /// Checks of maps that cost a while, so they are made on demand.
@@ -21,120 +22,201 @@ pub struct Checks {
     pub sanity: bool,
 }
 
-/// Everything on the screen. What of it a session keeps as it is is serialised; the rest needs files
-/// ([`crate::session::record`]) or passes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct State {
+/// What a person works on: opened pictures, models, prepared views. Changes can be undone; a session
+/// keeps it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Document {
     /// Opened pictures.
-    #[serde(skip)]
     pub library: Library,
-    /// The one being explored.
-    #[serde(skip)]
-    pub selected: Option<usize>,
     /// Id or path of the model of each row.
-    #[serde(skip)]
     pub models: Vec<String>,
+    /// The baseline picture of an attribution method, where it is to be another picture.
+    pub reference: Option<Picture>,
+    /// The picture at which a synthesis begins; see [`crate::synthesis::Start::Other`].
+    pub start: Option<Picture>,
+    /// Views prepared for a presentation, in their order.
+    pub bookmarks: Vec<Bookmark>,
+    /// Figure and film as they were last set up.
+    pub exports: Exports,
+}
+
+/// What is computed and how it is shown. Changes can be undone; sessions and bookmarks keep it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
     /// The attack on all rows.
     pub attack: Attack,
-    /// The method behind the maps, and what it is asked.
+    /// The attribution method and the class it explains.
     pub explanation: Explanation,
-    /// The picture that a method compares with, where it is to be another one.
-    #[serde(skip)]
-    pub reference: Option<Picture>,
-    /// The checks of finished maps that are wanted.
+    /// The checks of finished attributions that are computed.
     pub checks: Checks,
-    /// The pictures that the models make.
-    #[serde(alias = "studio")]
+    /// Inversion, class generation or unit visualisation.
     pub synthesis: SynthesisSettings,
-    /// What the pictures would be were they of another class.
-    #[serde(alias = "contrasts")]
+    /// Counterfactuals.
     pub counterfactual: CounterfactualSettings,
     /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
     pub range: [f32; 2],
-    /// The row whose model's facts are open.
-    #[serde(skip)]
-    pub about: Option<usize>,
-    /// A model file that waits for its row.
-    #[serde(skip)]
-    pub arriving: Option<PathBuf>,
-    /// Views prepared for a presentation, in their order.
-    pub views: Vec<Bookmark>,
-    /// What fills the window.
-    pub page: Page,
-    /// How a scan is looked through.
-    pub triage: Triage,
-    /// What was last set up for export.
-    pub exports: Exports,
-    /// Which of the sessions opened so far it is of; 0 before any.
-    #[serde(skip)]
-    pub document: u64,
-    /// The presentation under way.
-    #[serde(skip)]
-    pub presenting: Option<Presenting>,
-    /// Whether ε runs by itself.
-    #[serde(skip)]
-    pub playing: bool,
-    /// How it is shown.
+    /// Columns, zoom, colours.
     pub display: Display,
 }
 
-impl Default for State {
+impl Default for Settings {
     fn default() -> Self {
-        Self::new(Vec::new())
+        Self {
+            attack: Attack::default(),
+            explanation: Explanation::default(),
+            checks: Checks::default(),
+            synthesis: SynthesisSettings::default(),
+            counterfactual: CounterfactualSettings::default(),
+            range: [16.0 / 255.0, 2.0],
+            display: Display::default(),
+        }
     }
+}
+
+/// Where a person is: sessions keep it, undo leaves it alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Navigation {
+    /// The picture being explored, by its place in the library.
+    pub selected: Option<usize>,
+    /// What fills the window.
+    pub page: Page,
+    /// Database, scan and query of the triage page.
+    pub triage: Triage,
+    /// How far syntheses are, and which iterate is shown.
+    pub playhead: Playhead,
+}
+
+/// What passes with the window: neither undone nor saved.
+#[derive(Clone, Debug, Default)]
+pub struct Transient {
+    /// The row whose model's facts are open.
+    pub about: Option<usize>,
+    /// A model file that waits for its row.
+    pub arriving: Option<PathBuf>,
+    /// The presentation under way.
+    pub presenting: Option<Presenting>,
+    /// Whether ε is animated along the timeline.
+    pub playing: bool,
+    /// Counts the sessions opened so far; 0 before any.
+    pub session_number: u64,
+}
+
+/// What runs, and how far it is known to be.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Inversion, class generation or unit visualisation.
+    pub synthesis: SynthesisProgress,
+    /// The scan of a data set.
+    pub scan: ScanProgress,
+}
+
+/// The scan under way.
+#[derive(Clone, Debug, Default)]
+pub struct ScanProgress {
+    /// What is scanned.
+    pub request: Option<ScanRequest>,
+    /// Whether it pauses.
+    pub paused: bool,
+}
+
+/// Everything on the screen.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Pictures, models and prepared views.
+    pub document: Document,
+    /// What is computed and how it is shown.
+    pub settings: Settings,
+    /// Where a person is.
+    pub navigation: Navigation,
+    /// What passes with the window.
+    pub transient: Transient,
+    /// What runs.
+    pub progress: Progress,
+}
+
+/// What undo goes back to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Revision {
+    /// Pictures, models and prepared views.
+    pub document: Document,
+    /// What is computed and how it is shown.
+    pub settings: Settings,
 }
 
 impl State {
     /// No picture yet; `models` one a row.
     pub fn new(models: Vec<String>) -> Self {
         Self {
-            library: Library::default(),
-            selected: None,
-            models,
-            attack: Attack::default(),
-            explanation: Explanation::default(),
-            reference: None,
-            checks: Checks::default(),
-            synthesis: SynthesisSettings::default(),
-            counterfactual: CounterfactualSettings::default(),
-            range: [16.0 / 255.0, 2.0],
-            about: None,
-            arriving: None,
-            views: Vec::new(),
-            page: Page::default(),
-            triage: Triage::default(),
-            exports: Exports::default(),
-            document: 0,
-            presenting: None,
-            playing: false,
-            display: Display::default(),
+            document: Document {
+                models,
+                ..Document::default()
+            },
+            ..Self::default()
         }
+    }
+
+    /// What undo can go back to.
+    pub fn revision(&self) -> Revision {
+        Revision {
+            document: self.document.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    /// Whether `revision` is what is on the screen.
+    pub fn is_at(&self, revision: &Revision) -> bool {
+        self.document == revision.document && self.settings == revision.settings
+    }
+
+    /// Whether a session saved from either state is the same.
+    pub fn saves_same(&self, other: &Self) -> bool {
+        self.document == other.document
+            && self.settings == other.settings
+            && self.navigation == other.navigation
+            && self.progress.synthesis.done == other.progress.synthesis.done
+    }
+
+    /// Takes over a revision. A synthesis whose settings differ begins anew; the selection stays with
+    /// its place as far as there is one.
+    pub(super) fn adopt(&mut self, revision: Revision) {
+        let restarts = self.settings.synthesis != revision.settings.synthesis
+            || self.document.start != revision.document.start;
+        self.document = revision.document;
+        self.settings = revision.settings;
+        self.transient.playing = false;
+        if restarts {
+            self.restart_synthesis();
+        }
+        let last = self.document.library.len().checked_sub(1);
+        let selected = self.navigation.selected.unwrap_or(0);
+        self.navigation.selected = last.map(|last| selected.min(last));
     }
 
     /// The picture being explored.
     pub fn entry(&self) -> Option<&LibraryEntry> {
-        self.library.get(self.selected?)
+        self.document.library.get(self.navigation.selected?)
     }
 
     /// The same, to be changed. Every call may copy the library; use it when something changes.
     pub fn entry_mut(&mut self) -> Option<&mut LibraryEntry> {
-        self.library.get_mut(self.selected?)
+        self.document.library.get_mut(self.navigation.selected?)
     }
 
     /// The right end of the timeline for the chosen norm.
     pub fn range(&self) -> f32 {
-        self.range[norm_index(self.attack.norm)]
+        self.settings.range[norm_index(self.settings.attack.norm)]
     }
 
     /// The same, to be changed.
     pub fn range_mut(&mut self) -> &mut f32 {
-        &mut self.range[norm_index(self.attack.norm)]
+        &mut self.settings.range[norm_index(self.settings.attack.norm)]
     }
 
     /// Sets ε, kept on the timeline.
     pub fn set_epsilon(&mut self, epsilon: f32) {
-        self.attack.epsilon = epsilon.clamp(0.0, self.range());
+        self.settings.attack.epsilon = epsilon.clamp(0.0, self.range());
     }
 
     /// Adds a picture and selects it.
@@ -149,56 +231,32 @@ impl State {
         truth: Option<String>,
         mask: Option<Picture>,
     ) {
-        self.library.push(LibraryEntry {
+        self.document.library.push(LibraryEntry {
             picture,
             crop: Crop::default(),
             truth,
             mask,
         });
-        self.selected = Some(self.library.len() - 1);
-    }
-
-    /// Takes over everything that a person sets from another state. What runs begins anew if its
-    /// settings changed.
-    pub(super) fn take_settings(&mut self, other: Self) {
-        let (attempt, selected) = (self.synthesis.attempt, self.selected);
-        let restarts = !self.synthesis.same_settings(&other.synthesis);
-        let synthesis = if restarts {
-            other.synthesis
-        } else {
-            std::mem::take(&mut self.synthesis)
-        };
-        *self = Self {
-            page: self.page,
-            triage: std::mem::take(&mut self.triage),
-            about: self.about,
-            arriving: self.arriving.take(),
-            playing: false,
-            synthesis,
-            ..other
-        };
-        self.synthesis.attempt = attempt;
-        if restarts {
-            self.synthesis.reset();
-        }
-        let last = self.library.len().checked_sub(1);
-        self.selected = last.map(|last| selected.unwrap_or(0).min(last));
+        self.navigation.selected = Some(self.document.library.len() - 1);
     }
 
     /// Puts a model into a row and forgets what was asked about the classes of the one before.
     pub fn use_model(&mut self, row: usize, name: String) {
-        if let Some(place) = self.models.get_mut(row) {
+        if let Some(place) = self.document.models.get_mut(row) {
             *place = name;
         }
-        self.attack.goal = Goal::Untargeted;
-        self.explanation.question = Question::default();
-        self.counterfactual.target = None;
-        self.synthesis.forget_classes();
+        self.settings.attack.goal = Goal::Untargeted;
+        self.settings.explanation.question = Question::default();
+        self.settings.counterfactual.target = None;
+        self.forget_synthesized_classes();
     }
 
     /// Shows counterfactuals beside what they are made from and what explains them.
     pub fn show_counterfactuals(&mut self) {
-        for (column, shown) in Column::ALL.into_iter().zip(&mut self.display.shown) {
+        for (column, shown) in Column::ALL
+            .into_iter()
+            .zip(&mut self.settings.display.shown)
+        {
             *shown = matches!(
                 column,
                 Column::Input
@@ -208,21 +266,21 @@ impl State {
                     | Column::Change
             );
         }
-        self.display.bottom = Bottom::Counterfactual;
+        self.settings.display.bottom = Bottom::Counterfactual;
     }
 
     /// Shows what the window opens with.
     pub fn show_attacks(&mut self) {
         let usual = Display::default();
-        self.display.shown = usual.shown;
-        self.display.bottom = usual.bottom;
+        self.settings.display.shown = usual.shown;
+        self.settings.display.bottom = usual.bottom;
     }
 
     /// Moves the selection by `step`, staying at the ends.
     pub fn select_by(&mut self, step: isize) {
-        if let Some(last) = self.library.len().checked_sub(1) {
-            let from = self.selected.unwrap_or(0);
-            self.selected = Some(from.saturating_add_signed(step).min(last));
+        if let Some(last) = self.document.library.len().checked_sub(1) {
+            let from = self.navigation.selected.unwrap_or(0);
+            self.navigation.selected = Some(from.saturating_add_signed(step).min(last));
         }
     }
 }

@@ -102,46 +102,49 @@ pub enum Against {
     Iterate(usize),
 }
 
-/// Everything about the pictures being made.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What is synthesised and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SynthesisSettings {
-    /// What is made and how; the unit is each row's own.
+    /// Objective, steps and start; the unit is each row's own.
     pub config: Synthesis,
     /// Which of a row's pictures is inverted or begun at.
     pub which: PictureSource,
-    /// The picture of [`Start::Other`].
-    #[serde(skip)]
-    pub other: Option<Picture>,
     /// Whose class Gaussians.
     pub seeds: SeedSource,
     /// The unit of each row; rows beyond have the first.
     pub units: Vec<usize>,
-    /// Whether it runs.
-    #[serde(skip)]
-    pub running: bool,
     /// Steps that each new frame of the window adds; without a number, as many as there is time
     /// for.
     pub speed: Option<usize>,
+    /// What the synthesised picture is compared with.
+    pub against: Against,
+}
+
+/// How far syntheses may be, and which iterate is shown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Playhead {
     /// Steps that may be done by now.
     pub until: usize,
-    /// Steps that the furthest row is known to have done.
-    #[serde(skip)]
-    pub done: usize,
-    /// Whether steps are allowed that are not done.
-    #[serde(skip)]
-    pub working: bool,
-    /// Counts how often it was begun anew.
-    #[serde(skip)]
-    pub attempt: u32,
-    /// Added to the rows' numbers where they are told to those who make the pictures: that of a prepared
-    /// view, so that what was made ahead of it goes on when it is shown.
-    #[serde(skip)]
-    pub slot: usize,
     /// The iterate on the screen; without one, the newest.
     pub cursor: Option<usize>,
-    /// What it is compared with.
-    pub against: Against,
+}
+
+/// How far syntheses are.
+#[derive(Clone, Debug, Default)]
+pub struct SynthesisProgress {
+    /// Whether more steps are allowed with every frame.
+    pub running: bool,
+    /// Steps that the furthest row is known to have done.
+    pub done: usize,
+    /// Whether steps are allowed that are not done.
+    pub working: bool,
+    /// Counts the restarts.
+    pub attempt: u32,
+    /// Added to the rows' numbers in requests: that of a bookmark computed ahead, so that its
+    /// iterates go on when it is shown.
+    pub slot: usize,
 }
 
 impl Default for SynthesisSettings {
@@ -149,72 +152,20 @@ impl Default for SynthesisSettings {
         Self {
             config: TaskKind::Inversion.preset(),
             which: PictureSource::Input,
-            other: None,
             seeds: SeedSource::default(),
             units: Vec::new(),
-            running: false,
             // More pictures a second than with as many steps as there is time for, and where
             // drawing is slow hardly fewer steps.
             speed: Some(5),
-            until: 0,
-            done: 0,
-            working: false,
-            attempt: 0,
-            slot: 0,
-            cursor: None,
             against: Against::default(),
         }
     }
 }
 
 impl SynthesisSettings {
-    /// Begins anew at the next opportunity, running or not as before.
-    pub fn reset(&mut self) {
-        self.attempt = self.attempt.wrapping_add(1);
-        self.until = 0;
-        self.done = 0;
-        self.cursor = None;
-        if let Against::Iterate(_) = self.against {
-            self.against = Against::Picture;
-        }
-    }
-
-    /// Begins anew for a model that may have other classes and units.
-    pub(super) fn forget_classes(&mut self) {
-        if self.kind() == TaskKind::Generation {
-            self.config.task = TaskKind::Generation.preset().task;
-        }
-        self.units.clear();
-        self.reset();
-    }
-
-    /// Whether the same is to be made in the same way, however far it is.
-    pub(super) fn same_settings(&self, other: &Self) -> bool {
-        let settings = |synthesis: &Self| {
-            (
-                synthesis.which,
-                synthesis.seeds,
-                synthesis.speed,
-                synthesis.against,
-            )
-        };
-        settings(self) == settings(other)
-            && self.config == other.config
-            && self.other == other.other
-            && self.units == other.units
-    }
-
     /// The kind of picture.
     pub fn kind(&self) -> TaskKind {
         TaskKind::of(&self.config.task)
-    }
-
-    /// Turns to another kind of picture, with its own settings.
-    pub fn choose(&mut self, kind: TaskKind) {
-        if kind != self.kind() {
-            self.config = kind.preset();
-            self.reset();
-        }
     }
 
     /// What row `row` is to make.
@@ -231,12 +182,6 @@ impl SynthesisSettings {
         self.units.get(row).copied().unwrap_or(0)
     }
 
-    /// Stops where the furthest row is; the others catch up.
-    fn pause(&mut self) {
-        self.running = false;
-        self.until = self.done;
-    }
-
     /// The stage whose units are shown; without one, the representation.
     fn stage(&self) -> Option<usize> {
         match self.config.task {
@@ -247,74 +192,122 @@ impl SynthesisSettings {
 }
 
 impl State {
-    /// Starts or stops making pictures, where they can be seen.
+    /// Starts or pauses synthesis, and brings it on the screen.
     pub fn toggle_synthesis(&mut self) {
-        if self.synthesis.running || self.synthesis.working {
-            self.synthesis.pause();
+        let progress = &self.progress.synthesis;
+        if progress.running || progress.working {
+            self.pause_synthesis();
             return;
         }
-        if self.synthesis.done >= self.synthesis.config.iterations {
-            self.synthesis.reset();
+        if progress.done >= self.settings.synthesis.config.iterations {
+            self.restart_synthesis();
         }
-        self.synthesis.running = true;
-        self.synthesis.cursor = None;
+        self.progress.synthesis.running = true;
+        self.navigation.playhead.cursor = None;
         self.show_synthesis();
     }
 
     /// One more step, and then a pause.
     pub fn step_synthesis(&mut self) {
-        self.synthesis.pause();
-        self.synthesis.until += 1;
-        self.synthesis.cursor = None;
+        self.pause_synthesis();
+        self.navigation.playhead.until += 1;
+        self.navigation.playhead.cursor = None;
         self.show_synthesis();
+    }
+
+    /// Begins anew at the next opportunity, running or not as before.
+    pub fn restart_synthesis(&mut self) {
+        let progress = &mut self.progress.synthesis;
+        progress.attempt = progress.attempt.wrapping_add(1);
+        progress.done = 0;
+        self.navigation.playhead = Playhead::default();
+        let against = &mut self.settings.synthesis.against;
+        if let Against::Iterate(_) = against {
+            *against = Against::Picture;
+        }
+    }
+
+    /// Pauses where the furthest row is; the others catch up.
+    fn pause_synthesis(&mut self) {
+        self.progress.synthesis.running = false;
+        self.navigation.playhead.until = self.progress.synthesis.done;
+    }
+
+    /// Where a session or bookmark goes on: a picture being synthesised is made again as far as it is.
+    pub(super) fn saved_playhead(&self) -> Playhead {
+        Playhead {
+            until: self.progress.synthesis.done,
+            cursor: self.navigation.playhead.cursor,
+        }
+    }
+
+    /// Turns to another kind of synthesis, with its own settings.
+    pub fn choose_synthesis(&mut self, kind: TaskKind) {
+        let settings = &mut self.settings.synthesis;
+        if kind != settings.kind() {
+            settings.config = kind.preset();
+            self.restart_synthesis();
+        }
+    }
+
+    /// Begins anew for a model that may have other classes and units.
+    pub(super) fn forget_synthesized_classes(&mut self) {
+        let settings = &mut self.settings.synthesis;
+        if settings.kind() == TaskKind::Generation {
+            settings.config.task = TaskKind::Generation.preset().task;
+        }
+        settings.units.clear();
+        self.restart_synthesis();
     }
 
     /// Brings column and curves on the screen.
     pub fn show_synthesis(&mut self) {
-        self.display.shown[Column::Synthesis as usize] = true;
-        if self.display.bottom == Bottom::Epsilon {
-            self.display.bottom = Bottom::Synthesis;
+        let display = &mut self.settings.display;
+        display.shown[Column::Synthesis as usize] = true;
+        if display.bottom == Bottom::Epsilon {
+            display.bottom = Bottom::Synthesis;
         }
     }
 
-    /// Chooses the unit of a row, and makes its picture.
+    /// Chooses the unit of a row, and synthesises a picture for it.
     pub fn choose_unit(&mut self, row: usize, unit: usize) {
-        let synthesis = &mut self.synthesis;
-        synthesis.choose(TaskKind::Unit);
-        let rows = self.models.len().max(row + 1);
-        synthesis.units.resize(rows, 0);
-        synthesis.units[row] = unit;
-        synthesis.reset();
-        synthesis.running = true;
-        self.display.shown[Column::Synthesis as usize] = true;
+        self.choose_synthesis(TaskKind::Unit);
+        let rows = self.document.models.len().max(row + 1);
+        let units = &mut self.settings.synthesis.units;
+        units.resize(rows, 0);
+        units[row] = unit;
+        self.restart_synthesis();
+        self.progress.synthesis.running = true;
+        self.settings.display.shown[Column::Synthesis as usize] = true;
     }
 }
 
 /// Goes on by a frame: learns how far the rows are, allows more steps, and stops at the end.
 pub fn advance(state: &mut State, rows: &[Row]) {
-    let display = &state.display;
+    let display = &state.settings.display;
     let made = rows.iter().enumerate();
     let made = made.filter(|(index, _)| display.shows_row(*index));
     // A row that cannot go on does not keep the others waiting.
     let able = made.filter(|(_, row)| row.synthesis_error().is_none());
     let steps: Vec<usize> = able.map(|(index, row)| steps(state, index, row)).collect();
-    let synthesis = &mut state.synthesis;
-    let all = synthesis.config.iterations;
+    let all = state.settings.synthesis.config.iterations;
     let slowest = steps.iter().copied().min().unwrap_or(all);
-    synthesis.done = steps.iter().copied().max().unwrap_or(0);
-    synthesis.working = slowest < synthesis.until;
-    if !synthesis.running {
+    let playhead = &mut state.navigation.playhead;
+    let progress = &mut state.progress.synthesis;
+    progress.done = steps.iter().copied().max().unwrap_or(0);
+    progress.working = slowest < playhead.until;
+    if !progress.running {
         return;
     }
-    match synthesis.speed {
-        None => synthesis.until = all,
-        Some(speed) if slowest >= synthesis.until => {
-            synthesis.until = (synthesis.until + speed).min(all)
+    match state.settings.synthesis.speed {
+        None => playhead.until = all,
+        Some(speed) if slowest >= playhead.until => {
+            playhead.until = (playhead.until + speed).min(all)
         }
         Some(_) => {}
     }
     if slowest >= all {
-        synthesis.running = false;
+        progress.running = false;
     }
 }
 
@@ -328,21 +321,21 @@ fn steps(state: &State, index: usize, row: &Row) -> usize {
 
 /// Adds the wishes of a row: its picture, if its column is drawn, and the survey of its units.
 pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeMap<Lane, Request>) {
-    if state.display.draws(Column::Synthesis)
+    if state.settings.display.draws(Column::Synthesis)
         && let Some(brief) = brief(state, index, row)
     {
         let request = Request::Synthesize {
             brief,
-            until: state.synthesis.until,
-            rests: !state.synthesis.running,
+            until: state.navigation.playhead.until,
+            rests: !state.progress.synthesis.running,
         };
         requests.insert(Lane::Synthesis(index), request);
     }
-    if state.display.bottom == Bottom::Units && row.look.is_some() {
-        let library = thinned(&state.library, SURVEYED_MOST).into_iter();
+    if state.settings.display.bottom == Bottom::Units && row.look.is_some() {
+        let library = thinned(&state.document.library, SURVEYED_MOST).into_iter();
         let survey = UnitActivationsRequest {
-            model: state.models[index].clone(),
-            stage: state.synthesis.stage(),
+            model: state.document.models[index].clone(),
+            stage: state.settings.synthesis.stage(),
             pictures: library
                 .map(|entry| (entry.picture.clone(), entry.crop))
                 .collect(),
@@ -356,7 +349,7 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
 
 /// What a row is to make of the pictures on the screen.
 fn brief(state: &State, index: usize, row: &Row) -> Option<SynthesisRequest> {
-    let synthesis = &state.synthesis;
+    let synthesis = &state.settings.synthesis;
     let config = synthesis.config_of(index);
     let look = row.look.as_ref()?;
     // What does not enter must not start it anew when it changes.
@@ -366,24 +359,25 @@ fn brief(state: &State, index: usize, row: &Row) -> Option<SynthesisRequest> {
     } else if synthesis.which == PictureSource::Input {
         Some(look.input.clone())
     } else {
-        let shown = row.nearest(state.attack.epsilon)?;
+        let shown = row.nearest(state.settings.attack.epsilon)?;
         Some(shown.attacked.picture.clone())
     };
     let fits = config.start == Start::ClassGaussian && synthesis.seeds == SeedSource::Library;
-    let known = state.library.iter().filter_map(|entry| {
+    let known = state.document.library.iter().filter_map(|entry| {
         let class = entry.truth.clone()?;
         Some((class, entry.picture.clone(), entry.crop))
     });
     Some(SynthesisRequest {
-        row: synthesis.slot + index,
-        model: state.models.get(index)?.clone(),
+        row: state.progress.synthesis.slot + index,
+        model: state.document.models.get(index)?.clone(),
         subject,
-        other: synthesis
-            .other
+        other: state
+            .document
+            .start
             .clone()
             .filter(|_| config.start == Start::Other),
         library: fits.then(|| known.collect()),
         config,
-        attempt: synthesis.attempt,
+        attempt: state.progress.synthesis.attempt,
     })
 }

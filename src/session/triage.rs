@@ -59,7 +59,6 @@ pub struct Triage {
     /// Which pictures, in which order: the text of a [`crate::triage::Query`].
     pub query: String,
     /// How they are looked at.
-    #[serde(alias = "sight")]
     pub tab: TriageTab,
     /// Side of a thumbnail, in points.
     pub side: f32,
@@ -79,12 +78,6 @@ pub struct Triage {
     pub source: Option<PathBuf>,
     /// Whether it is to search the ε at which pictures flip.
     pub flips: bool,
-    /// The scan under way.
-    #[serde(skip)]
-    pub scanning: Option<ScanRequest>,
-    /// Whether it pauses.
-    #[serde(skip)]
-    pub paused: bool,
     /// The chosen picture, by its place in the table.
     pub chosen: Option<usize>,
 }
@@ -116,8 +109,6 @@ impl Default for Triage {
             keeps: false,
             source: None,
             flips: false,
-            scanning: None,
-            paused: false,
             chosen: None,
         }
     }

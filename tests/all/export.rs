@@ -1,7 +1,7 @@
 //! The numbers behind plots and pictures, read back.
 
 use epsiloscope::export::arrays::{self, epsilon_csv, losses_csv, npy};
-use epsiloscope::export::figure::Figure;
+use epsiloscope::session::Figure;
 
 use crate::screens::{attacked, made, shots};
 
@@ -43,7 +43,7 @@ fn confidence_against_epsilon_is_a_table() {
     assert_eq!(field(line, "flipped"), "true");
     assert_eq!(field(&lines[0], "flipped"), "false");
     // A row that is not on the screen is not in the table.
-    shots[0].state.display.hidden = vec![0];
+    shots[0].state.settings.display.hidden = vec![0];
     assert_eq!(
         table(&epsilon_csv(&shots[0].state, &shots[0].rows)).len(),
         4

@@ -8,12 +8,12 @@ use epsiloscope::compute::attack_once;
 use epsiloscope::data::picture::to_rgb;
 use epsiloscope::error::Error;
 use epsiloscope::export::figure::{
-    Cell, Figure, FigurePage, PageItem, Sheet, Shot, Size, Spread, on_screen, page, png, raster,
-    svg,
+    Cell, FigurePage, PageItem, Sheet, Shot, on_screen, page, png, raster, svg,
 };
 use epsiloscope::export::headless::Headless;
 use epsiloscope::model::zoo;
 use epsiloscope::session::{self, Column, Session, Snapshot, State, complete};
+use epsiloscope::session::{Figure, Size, Spread};
 use epsiloscope::tasks::TaskProgress;
 use resvg::usvg::{Node, Options, Tree};
 
@@ -145,7 +145,7 @@ fn what_is_missing_leaves_a_marked_cell() {
     shots[0].rows[1] = epsiloscope::session::Row::default();
     shots[0].rows[1].error = Some("the file is broken".into());
     // An attack at another ε stands in for none.
-    shots[0].state.attack.epsilon = 0.25;
+    shots[0].state.settings.attack.epsilon = 0.25;
     let sheet = Sheet::new(&figure, &shots).expect("a sheet");
     let empty = |row: usize, column: Column| match &sheet.rows[row].cells[column as usize] {
         Cell::Empty(reason) => Some(reason.clone()),
@@ -290,8 +290,8 @@ fn without_a_window_the_same_is_computed() {
     let path = std::path::Path::new("assets/pictures/bird-kingfisher.jpg");
     let (picture, truth) = epsiloscope::data::samples::all().remove(0);
     let mut wanted = State::new(vec!["cifar10-standard".into()]);
-    wanted.attack.steps = 2;
-    wanted.explanation = Explanation {
+    wanted.settings.attack.steps = 2;
+    wanted.settings.explanation = Explanation {
         method: Method::Gradient,
         ..Explanation::default()
     };
@@ -319,7 +319,7 @@ fn without_a_window_the_same_is_computed() {
     assert!(complete(state, rows));
     let model = zoo::open("cifar10-standard", &Device::flex()).expect("a bundled model");
     let (look, attacked) =
-        attack_once(&model.into(), path, truth, &wanted.attack).expect("an attack");
+        attack_once(&model.into(), path, truth, &wanted.settings.attack).expect("an attack");
     let found = rows[0].attacked.as_ref().expect("the same attack");
     assert_eq!(found.picture.planes(), attacked.picture.planes());
     let seen = rows[0].look.as_ref().expect("a look");
@@ -331,7 +331,7 @@ fn without_a_window_the_same_is_computed() {
     let bytes = |shots: &[Shot]| png(&drawn(&figure, shots)).expect("a picture");
     assert!(bytes(&window) == bytes(&shots));
     let mut moved = screen.clone();
-    moved.attack.epsilon = 0.123;
+    moved.settings.attack.epsilon = 0.123;
     assert!(on_screen(&figure, &moved, rows).is_none());
 
     // A session opened again, in another engine, makes the same file.
@@ -350,11 +350,11 @@ fn without_a_window_the_same_is_computed() {
     assert!(bytes(&again.expect("results")) == bytes(&shots));
 
     watch.cancel = &stop;
-    wanted.attack.steps = 3;
+    wanted.settings.attack.steps = 3;
     let result = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
     assert!(matches!(result, Err(Error::Cancelled)));
     watch.cancel = &cancel;
-    wanted.models = vec!["no such model".into()];
+    wanted.document.models = vec!["no such model".into()];
     let result = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
     let Err(Error::Config(message)) = result else {
         panic!("a model that is not there");

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use epsiloscope::error::{Error, Result};
-use epsiloscope::export::figure::{Figure, Shot, Size};
-use epsiloscope::export::film::{Film, Footage, Format, Motion, gif, mp4, pictures, write};
+use epsiloscope::export::figure::Shot;
+use epsiloscope::export::film::{Footage, Format, gif, mp4, pictures, write};
 use epsiloscope::session::Column;
+use epsiloscope::session::{Figure, Size};
+use epsiloscope::session::{Film, Motion};
 use epsiloscope::tasks::TaskProgress;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;

@@ -90,14 +90,14 @@ fn maps(state: &State, row: &Row) -> Vec<Lane> {
 fn display_settings_compute_nothing() {
     let (mut state, row) = (state(), row());
     let before = wanted(&state, std::slice::from_ref(&row));
-    let heat = &mut state.display.heat;
+    let heat = &mut state.settings.display.heat;
     heat.sign = Sign::Absolute;
     heat.palette = Palette::Magma;
     (heat.percentile, heat.threshold, heat.opacity) = (90.0, 0.3, 0.1);
     (heat.contour, heat.locked) = (10.0, false);
-    state.display.gain = 3.0;
-    state.display.zoom = 4.0;
-    state.display.divider = Some(0.2);
+    state.settings.display.gain = 3.0;
+    state.settings.display.zoom = 4.0;
+    state.settings.display.divider = Some(0.2);
     assert!(wanted(&state, std::slice::from_ref(&row)) == before);
 }
 
@@ -109,9 +109,9 @@ fn hidden_maps_cost_nothing() {
         Lane::Attribution(PictureSource::Input, 0),
     ];
     assert_eq!(maps(&state, &row), both);
-    state.display.shown[Column::Attribution as usize] = false;
+    state.settings.display.shown[Column::Attribution as usize] = false;
     assert_eq!(maps(&state, &row), both[..1]);
-    state.display.filled = Some(Column::Input);
+    state.settings.display.filled = Some(Column::Input);
     assert!(maps(&state, &row).is_empty());
 }
 
@@ -139,7 +139,7 @@ fn an_attack_that_was_asked_for_wins_over_an_equal_one_of_the_sweep() {
 #[test]
 fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
     let (mut state, mut row) = (state(), row());
-    state.display.shown[Column::AttackedAttribution as usize] = false;
+    state.settings.display.shown[Column::AttackedAttribution as usize] = false;
     let map = finished(&state, &row, PictureSource::Input);
     row.take(
         Lane::Attribution(PictureSource::Input, 0),
@@ -147,7 +147,7 @@ fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
     );
     let explain = Lane::Attribution(PictureSource::Input, 0);
     assert_eq!(maps(&state, &row), [explain]);
-    state.checks.sanity = true;
+    state.settings.checks.sanity = true;
     assert_eq!(
         maps(&state, &row),
         [explain, Lane::Sanity(PictureSource::Input, 0)]
@@ -155,19 +155,19 @@ fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
     map.sanity.set(vec![0.0]).expect("not set before");
     assert_eq!(maps(&state, &row), [explain]);
     // A map of another method is not what is wanted, so it is not checked.
-    state.checks.curves = true;
+    state.settings.checks.curves = true;
     assert_eq!(
         maps(&state, &row),
         [explain, Lane::Curves(PictureSource::Input, 0)]
     );
-    state.explanation.method = Method::Gradient;
+    state.settings.explanation.method = Method::Gradient;
     assert_eq!(maps(&state, &row), [explain]);
 }
 
 #[test]
 fn a_window_is_complete_when_every_attack_and_map_is_there() {
     let (mut state, mut row) = (state(), row());
-    state.display.shown[Column::AttackedAttribution as usize] = false;
+    state.settings.display.shown[Column::AttackedAttribution as usize] = false;
     let rows = |row: &Row| vec![row.clone()];
     assert!(!complete(&state, &rows(&row)));
     row.take(Lane::Attack(0), ComputeMessage::Attacked(attacked(0.5)));
@@ -191,7 +191,7 @@ fn only_methods_that_compare_with_the_library_carry_it_along() {
         }
     };
     assert_eq!(background(&state), 0);
-    state.explanation.method = Method::ExpectedGradients(ExpectedGradients {
+    state.settings.explanation.method = Method::ExpectedGradients(ExpectedGradients {
         background: Background::Library,
         ..ExpectedGradients::default()
     });
@@ -251,7 +251,7 @@ fn allowed(state: &State, row: &Row) -> Option<usize> {
 fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     let (mut state, mut row) = (state(), row());
     assert_eq!(allowed(&state, &row), None, "its column is hidden at first");
-    state.synthesis.speed = None;
+    state.settings.synthesis.speed = None;
     state.toggle_synthesis();
     let tell = |state: &mut State, row: &mut Row, steps: usize| {
         let news = made(state, row, steps);
@@ -265,7 +265,7 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     state.step_synthesis();
     assert_eq!(allowed(&state, &row), Some(4));
     tell(&mut state, &mut row, 4);
-    state.synthesis.speed = Some(5);
+    state.settings.synthesis.speed = Some(5);
     state.toggle_synthesis();
     tell(&mut state, &mut row, 4);
     assert_eq!(allowed(&state, &row), Some(9));
@@ -276,10 +276,10 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
         "the slowest row sets the pace"
     );
     tell(&mut state, &mut row, 400);
-    assert!(!state.synthesis.running, "it stops at the end");
+    assert!(!state.progress.synthesis.running, "it stops at the end");
     state.toggle_synthesis();
     assert_eq!(allowed(&state, &row), Some(0), "and then begins anew");
-    state.display.hidden.push(0);
+    state.settings.display.hidden.push(0);
     assert!(
         wanted(&state, &[row]).is_empty(),
         "a hidden row costs nothing"
@@ -298,19 +298,19 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
         }
     };
     let inversion = brief(&state, &row);
-    state.display.zoom = 3.0;
-    state.attack.epsilon = 0.9;
+    state.settings.display.zoom = 3.0;
+    state.settings.attack.epsilon = 0.9;
     assert_eq!(brief(&state, &row), inversion, "the input is inverted");
-    state.synthesis.which = PictureSource::Attacked;
+    state.settings.synthesis.which = PictureSource::Attacked;
     let attacked = brief(&state, &row);
     assert_ne!(attacked, inversion);
-    state.attack.epsilon = 0.2;
+    state.settings.attack.epsilon = 0.2;
     assert_ne!(
         brief(&state, &row),
         attacked,
         "another attack is another target"
     );
-    state.synthesis.choose(TaskKind::Generation);
+    state.choose_synthesis(TaskKind::Generation);
     let generation = brief(&state, &row);
     let look = row.look.clone().map(|look| PredictionResult {
         input: frame(0.9),
@@ -321,7 +321,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
         ComputeMessage::Predicted(look.expect("it looked")),
     );
     assert_eq!(brief(&state, &row), generation, "it begins at no picture");
-    state.synthesis.reset();
+    state.restart_synthesis();
     assert_ne!(brief(&state, &row), generation);
     state.choose_unit(0, 5);
     assert_eq!(
@@ -343,23 +343,26 @@ fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show
             _ => None,
         }
     };
-    state.display.bottom = Bottom::Counterfactual;
+    state.settings.display.bottom = Bottom::Counterfactual;
     assert!(asked(&state, &row).is_none(), "no generator");
     row.look.as_mut().expect("a look").has_generator = true;
     let request = asked(&state, &row).expect("a question");
     assert_eq!((request.epsilon, request.target), (0.0, None));
     // Two labels: one class and “fake”, which nothing can be turned into.
-    state.counterfactual.target = Some(1);
+    state.settings.counterfactual.target = Some(1);
     assert_eq!(asked(&state, &row).expect("a question").target, None);
-    state.counterfactual.attacked = true;
-    state.attack.epsilon = 0.9;
+    state.settings.counterfactual.attacked = true;
+    state.settings.attack.epsilon = 0.9;
     assert_eq!(asked(&state, &row).expect("a question").epsilon, 1.0);
     // How it is drawn asks for nothing new.
     let before = asked(&state, &row);
-    (state.counterfactual.along, state.counterfactual.threshold) = (0.3, Some(0.2));
+    (
+        state.settings.counterfactual.along,
+        state.settings.counterfactual.threshold,
+    ) = (0.3, Some(0.2));
     assert_eq!(asked(&state, &row), before);
-    state.display.bottom = Bottom::Epsilon;
+    state.settings.display.bottom = Bottom::Epsilon;
     assert!(asked(&state, &row).is_none(), "nothing of it shows");
-    state.display.shown[Column::Change as usize] = true;
+    state.settings.display.shown[Column::Change as usize] = true;
     assert!(asked(&state, &row).is_some());
 }

@@ -8,8 +8,9 @@ use epsiloscope::compute::{
     SynthesisResult,
 };
 use epsiloscope::data::Picture;
-use epsiloscope::export::figure::{Figure, Shot};
+use epsiloscope::export::figure::Shot;
 use epsiloscope::model::BatchSize;
+use epsiloscope::session::Figure;
 use epsiloscope::session::{Column, Row, State};
 use epsiloscope::synthesis::{History, Kept};
 
@@ -65,7 +66,7 @@ pub(crate) fn row(name: &str, labels: [&str; 2], epsilon: f32) -> Row {
 pub(crate) fn shots(figure: &Figure, epsilons: &[f32]) -> Vec<Shot> {
     let mut state = figure.requests(&state(2));
     let shot = |&epsilon: &f32| {
-        state.attack.epsilon = epsilon;
+        state.settings.attack.epsilon = epsilon;
         let rows = ["Standard", "Robust"].map(|name| row(name, ["bird", "cat"], epsilon));
         Shot {
             state: state.clone(),
@@ -79,7 +80,7 @@ pub(crate) fn shots(figure: &Figure, epsilons: &[f32]) -> Vec<Shot> {
 pub(crate) fn made(figure: &Figure) -> Vec<Shot> {
     let mut shots = shots(figure, &[0.5]);
     let Shot { state, rows } = &mut shots[0];
-    state.display.shown[Column::Synthesis as usize] = true;
+    state.settings.display.shown[Column::Synthesis as usize] = true;
     for (index, row) in rows.iter_mut().enumerate() {
         let mut history = History::default();
         for iteration in 0..=20 {
@@ -92,8 +93,8 @@ pub(crate) fn made(figure: &Figure) -> Vec<Shot> {
         row.made = Some(Box::new(SynthesisResult {
             brief: SynthesisRequest {
                 row: index,
-                model: state.models[index].clone(),
-                config: state.synthesis.config.clone(),
+                model: state.document.models[index].clone(),
+                config: state.settings.synthesis.config.clone(),
                 subject: None,
                 other: None,
                 library: None,

@@ -36,13 +36,13 @@ fn state(folder: &Path) -> State {
         at: [0.25, 0.75],
         scale: 0.5,
     };
-    state.selected = Some(1);
-    state.attack = Attack::pgd(Norm::Linf, 8.0 / 255.0, 7);
-    state.attack.seed = u64::MAX;
-    state.display.gain = 33.0;
-    state.display.divider = Some(0.3);
-    state.synthesis.units = vec![3, 5];
-    state.synthesis.done = 12;
+    state.navigation.selected = Some(1);
+    state.settings.attack = Attack::pgd(Norm::Linf, 8.0 / 255.0, 7);
+    state.settings.attack.seed = u64::MAX;
+    state.settings.display.gain = 33.0;
+    state.settings.display.divider = Some(0.3);
+    state.settings.synthesis.units = vec![3, 5];
+    state.progress.synthesis.done = 12;
     state
 }
 
@@ -77,16 +77,21 @@ fn what_was_on_the_screen_comes_back() {
     } = open(&path);
     assert!(problems.is_empty() && missing.is_empty(), "{problems:?}");
     assert_eq!(hashes, before.hashes);
-    for (found, known) in state.library.iter().zip(before.state.library.iter()) {
+    for (found, known) in state
+        .document
+        .library
+        .iter()
+        .zip(before.state.document.library.iter())
+    {
         assert_eq!(found.picture.pixels, known.picture.pixels);
         assert_eq!((found.crop, &found.truth), (known.crop, &known.truth));
     }
     assert_eq!(
-        state.synthesis.until, 12,
+        state.navigation.playhead.until, 12,
         "the picture being made is made again so far"
     );
     // Saved again it is the same file, once that picture is made.
-    state.synthesis.done = state.synthesis.until;
+    state.progress.synthesis.done = state.navigation.playhead.until;
     let again = Snapshot {
         state,
         hashes,
@@ -105,7 +110,7 @@ fn missing_and_changed_pictures_are_named_and_can_be_found_again() {
     let before = snapshot(&state(folder.path()));
     let path = folder.path().join("s.epsiloscope");
     session::write(&Session::of(&before), &path).unwrap_or_else(|error| panic!("{error}"));
-    let file = before.state.library[0].picture.path.clone();
+    let file = before.state.document.library[0].picture.path.clone();
     let elsewhere = tempdir().expect("a folder");
     let moved = elsewhere.path().join(file.file_name().expect("a name"));
     fs::rename(&file, &moved).expect("it can be moved");
@@ -117,9 +122,9 @@ fn missing_and_changed_pictures_are_named_and_can_be_found_again() {
         problem.to_string().contains(&file.display().to_string()),
         "{problem}"
     );
-    assert_eq!(opened.state.library.len(), 2);
+    assert_eq!(opened.state.document.library.len(), 2);
     assert_eq!(
-        opened.state.selected,
+        opened.state.navigation.selected,
         Some(0),
         "the selection stays with its picture"
     );
@@ -130,7 +135,10 @@ fn missing_and_changed_pictures_are_named_and_can_be_found_again() {
         missing: opened.missing.clone(),
     };
     assert_eq!(Session::of(&kept).pictures, Session::of(&before).pictures);
-    assert_eq!(Session::of(&kept).selected, Session::of(&before).selected);
+    assert_eq!(
+        Session::of(&kept).navigation.selected,
+        Session::of(&before).navigation.selected
+    );
     for place in [elsewhere.path(), &moved] {
         let found = session::find_again(&opened.missing, place);
         assert_eq!(found.len(), 1);
@@ -186,30 +194,35 @@ fn an_older_file_that_knows_fewer_settings_opens() {
         r#"{"version": 1, "models": [{"name": "cifar10-robust"}], "pictures": [], "settings": {}}"#;
     fs::write(&path, old).expect("it is written");
     let opened = open(&path);
-    assert_eq!(opened.state.models, ["cifar10-robust"]);
-    assert_eq!(opened.state.display, State::default().display);
+    assert_eq!(opened.state.document.models, ["cifar10-robust"]);
+    assert_eq!(
+        opened.state.settings.display,
+        State::default().settings.display
+    );
 }
 
 /// Opens a file and checks what the window relies on.
 fn try_open(path: &Path) -> Result<()> {
     let opened = session::open(path)?;
-    let display = &opened.state.display;
+    let display = &opened.state.settings.display;
     assert!((1.0..=64.0).contains(&display.zoom) && (1.0..=100.0).contains(&display.gain));
     assert!(
         opened
             .state
+            .settings
             .range
             .iter()
             .all(|end| end.is_finite() && *end > 0.0)
     );
-    assert!(opened.state.attack.validate(usize::MAX).is_ok());
+    assert!(opened.state.settings.attack.validate(usize::MAX).is_ok());
     assert!(
         opened
             .state
+            .navigation
             .selected
-            .is_none_or(|at| at < opened.state.library.len())
+            .is_none_or(|at| at < opened.state.document.library.len())
     );
-    for entry in opened.state.library.iter() {
+    for entry in opened.state.document.library.iter() {
         let [left, top, w, h] = entry.picture.crop_rectangle(entry.crop, [8, 8]);
         let (width, height) = entry.picture.pixels.dimensions();
         assert!(left + w <= width && top + h <= height);
@@ -275,14 +288,14 @@ fn models_that_moved_with_their_session_are_found_beside_it() {
     let folder = tempdir().expect("a folder");
     let mut before = state(folder.path());
     let gone = folder.path().join("gone/robust.pt");
-    before.models[1] = gone.to_string_lossy().into_owned();
+    before.document.models[1] = gone.to_string_lossy().into_owned();
     let path = folder.path().join("s.epsiloscope");
     let session = Session::of(&snapshot(&before));
     session::write(&session, &path).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(open(&path).state.models, before.models);
+    assert_eq!(open(&path).state.document.models, before.document.models);
     let beside = folder.path().join("robust.pt");
     fs::write(&beside, "a model").expect("a file");
-    let models = open(&path).state.models;
+    let models = open(&path).state.document.models;
     assert_eq!(models[0], "cifar10-standard");
     assert_eq!(Path::new(&models[1]), beside);
 }
@@ -299,7 +312,7 @@ fn what_a_crash_leaves_behind_is_offered_and_what_ends_by_itself_is_not() {
     drop(running);
     let rescues = home().rescues();
     assert_eq!(rescues.len(), 1);
-    assert_eq!(open(&rescues[0].path).state.library.len(), 3);
+    assert_eq!(open(&rescues[0].path).state.document.library.len(), 3);
     // A process with the same number as the one that crashed leaves what that saved.
     std::thread::sleep(std::time::Duration::from_millis(2));
     let mut running = home();
@@ -314,7 +327,7 @@ fn what_a_crash_leaves_behind_is_offered_and_what_ends_by_itself_is_not() {
     session::write(&session, &path).unwrap_or_else(|error| panic!("{error}"));
     running.close();
     assert!(home().rescues().is_empty());
-    assert_eq!(open(&home().last()).state.library.len(), 3);
+    assert_eq!(open(&home().last()).state.document.library.len(), 3);
 }
 
 #[test]

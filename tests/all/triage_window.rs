@@ -27,10 +27,10 @@ fn a_scan_goes_on_in_the_background_until_it_pauses() {
         database: folder.path().join("scans.db"),
     };
     let mut state = state();
-    state.triage.scanning = Some(order.clone());
-    state.triage.paused = true;
+    state.progress.scan.request = Some(order.clone());
+    state.progress.scan.paused = true;
     assert!(!wanted(&state, &[Row::default()]).contains_key(&Lane::Scan));
-    state.triage.paused = false;
+    state.progress.scan.paused = false;
     let request = wanted(&state, &[Row::default()]).remove(&Lane::Scan);
     assert_eq!(request, Some(Request::Scan(order.clone())));
 

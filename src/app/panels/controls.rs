@@ -33,10 +33,10 @@ pub fn show(
         synthesis::show(ui, state, labels, stages);
     });
     section(ui, "Map colours", |ui| {
-        colors::show(ui, &mut state.display.heat);
+        colors::show(ui, &mut state.settings.display.heat);
     });
     section(ui, "Display", |ui| {
-        display(ui, &mut state.display, &state.models);
+        display(ui, &mut state.settings.display, &state.document.models);
     });
     if let Some(mut entry) = state.entry().cloned() {
         section(ui, "Picture", |ui| {
@@ -84,14 +84,14 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
             (Norm::Linf, "Largest change of any channel of any pixel"),
         ] {
             if ui
-                .selectable_label(state.attack.norm == norm, norm.to_string())
+                .selectable_label(state.settings.attack.norm == norm, norm.to_string())
                 .on_hover_text(hint)
                 .clicked()
             {
-                state.attack.norm = norm;
+                state.settings.attack.norm = norm;
                 // The same number means something else in another norm.
-                state.attack.epsilon = state.range() / 4.0;
-                state.attack.step_size = None;
+                state.settings.attack.epsilon = state.range() / 4.0;
+                state.settings.attack.step_size = None;
             }
         }
         ui.separator();
@@ -102,9 +102,9 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
             )
             .clicked()
         {
-            let fgsm = Attack::fgsm(state.attack.norm, state.attack.epsilon);
-            state.attack = Attack {
-                goal: state.attack.goal,
+            let fgsm = Attack::fgsm(state.settings.attack.norm, state.settings.attack.epsilon);
+            state.settings.attack = Attack {
+                goal: state.settings.attack.goal,
                 step_size: None,
                 ..fgsm
             };
@@ -116,22 +116,26 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
             )
             .clicked()
         {
-            let pgd = Attack::pgd(state.attack.norm, state.attack.epsilon, 20);
-            state.attack = Attack {
-                goal: state.attack.goal,
+            let pgd = Attack::pgd(
+                state.settings.attack.norm,
+                state.settings.attack.epsilon,
+                20,
+            );
+            state.settings.attack = Attack {
+                goal: state.settings.attack.goal,
                 ..pgd
             };
         }
-        let untouched = state.attack == Attack::default();
+        let untouched = state.settings.attack == Attack::default();
         if ui
             .add_enabled(!untouched, egui::Button::new("Reset").small())
             .clicked()
         {
-            state.attack = Attack::default();
+            state.settings.attack = Attack::default();
         }
     });
     epsilon(ui, state);
-    let attack = &mut state.attack;
+    let attack = &mut state.settings.attack;
     ui.horizontal(|ui| {
         ui.label("Steps");
         ui.add(Slider::new(&mut attack.steps, 0..=200).logarithmic(true))
@@ -155,7 +159,7 @@ fn epsilon(ui: &mut Ui, state: &mut State) {
     let range = state.range();
     ui.horizontal(|ui| {
         ui.label("ε");
-        let mut epsilon = state.attack.epsilon;
+        let mut epsilon = state.settings.attack.epsilon;
         let value = DragValue::new(&mut epsilon)
             .range(0.0..=range)
             .speed(range / 400.0)
@@ -184,7 +188,7 @@ fn epsilon(ui: &mut Ui, state: &mut State) {
         }
         ui.label("of");
         let mut most = range;
-        let limits = match state.attack.norm {
+        let limits = match state.settings.attack.norm {
             Norm::Linf => 1.0 / 255.0..=1.0,
             Norm::L2 => 0.05..=50.0,
         };
@@ -198,7 +202,7 @@ fn epsilon(ui: &mut Ui, state: &mut State) {
             .changed()
         {
             *state.range_mut() = most;
-            state.set_epsilon(state.attack.epsilon);
+            state.set_epsilon(state.settings.attack.epsilon);
         }
     });
 }

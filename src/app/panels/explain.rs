@@ -19,18 +19,18 @@ pub fn show(
     side: usize,
     actions: &mut Vec<Action>,
 ) {
-    let method = &mut state.explanation.method;
+    let method = &mut state.settings.explanation.method;
     choose_method(ui, method, side);
     let needs_picture = settings(ui, method, side.max(1), actions);
     if needs_picture {
-        reference(ui, &mut state.reference, &state.library);
+        reference(ui, &mut state.document.reference, &state.document.library);
     }
-    question(ui, &mut state.explanation.question, labels);
+    question(ui, &mut state.settings.explanation.question, labels);
     ui.horizontal(|ui| {
         ui.label("Checks");
-        ui.toggle_value(&mut state.checks.curves, "Curves")
+        ui.toggle_value(&mut state.settings.checks.curves, "Curves")
             .on_hover_text("Deletion and insertion curves under each map (Petsiuk et al. 2018)");
-        ui.toggle_value(&mut state.checks.sanity, "Randomise")
+        ui.toggle_value(&mut state.settings.checks.sanity, "Randomise")
             .on_hover_text("Compare each map with those of the model after replacing its weights by noise, from the last layer down (Adebayo et al. 2018)");
     });
 }

@@ -5,10 +5,11 @@ use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
 use super::Action;
 use crate::app::theme;
 use crate::cli::parse_epsilon;
-use crate::export::figure::{Figure, Size, Spread};
-use crate::export::film::{Motion, ffmpeg};
+use crate::export::film::ffmpeg;
 use crate::export::job::ExportJob;
+use crate::session::Motion;
 use crate::session::{Column, State};
+use crate::session::{Figure, Size, Spread};
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,8 @@ impl ExportSettings {
 /// The figure, or that of the film's frames.
 fn arranged(state: &mut State, kind: ExportKind) -> &mut Figure {
     match kind {
-        ExportKind::Figure => &mut state.exports.figure,
-        ExportKind::Film => &mut state.exports.film.figure,
+        ExportKind::Figure => &mut state.document.exports.figure,
+        ExportKind::Film => &mut state.document.exports.film.figure,
     }
 }
 
@@ -77,7 +78,7 @@ pub fn show(
                 ui.separator();
                 motion(ui, state, settings.mp4);
             } else {
-                epsilons(ui, settings, &mut state.exports.figure);
+                epsilons(ui, settings, &mut state.document.exports.figure);
             }
             ui.separator();
             size(ui, arranged(state, kind));
@@ -105,13 +106,13 @@ fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
 
 /// Pictures, rows and columns; until they are changed here, those on the screen.
 fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
-    let models = state.models.iter();
+    let models = state.document.models.iter();
     let titles: Vec<String> = models
         .map(|name| crate::model::import::title(name))
         .collect();
     let figure = arranged(state, kind).clone();
     let (mut rows, mut columns) = (figure.rows(state), figure.columns(state));
-    let pictures = state.library.len();
+    let pictures = state.document.library.len();
     let chosen = arranged(state, kind);
     if kind == ExportKind::Figure && pictures > 1 {
         let all = &mut chosen.whole_library;
@@ -201,7 +202,7 @@ fn parsed(text: &str) -> Result<Vec<f32>, String> {
 
 fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
     let range = state.range();
-    let film = &mut state.exports.film;
+    let film = &mut state.document.exports.film;
     ui.horizontal(|ui| {
         let from_zero = Motion::Epsilon {
             from: 0.0,
@@ -320,7 +321,7 @@ fn buttons(
     kind: ExportKind,
     actions: &mut Vec<Action>,
 ) {
-    let (figure, film) = (&state.exports.figure, &state.exports.film);
+    let (figure, film) = (&state.document.exports.figure, &state.document.exports.film);
     let validity = match kind {
         ExportKind::Figure => figure.validate(),
         ExportKind::Film => film.validate(),

@@ -58,16 +58,16 @@ pub fn show(
         });
         return;
     }
-    let columns = state.display.columns();
+    let columns = state.settings.display.columns();
     let space = ui.available_size();
     let shown: Vec<usize> = (0..rows.len())
-        .filter(|&row| state.display.shows_row(row))
+        .filter(|&row| state.settings.display.shows_row(row))
         .collect();
     let height = (space.y / shown.len().max(1) as f32).floor();
     let gap = ui.spacing().item_spacing;
     let width = (space.x / columns.len().max(1) as f32 - gap.x).floor();
     let strip = if columns.iter().any(|column| column.map().is_some()) {
-        map_quality::height(state.checks)
+        map_quality::height(state.settings.checks)
     } else {
         0.0
     };
@@ -76,7 +76,7 @@ pub fn show(
     } else {
         0.0
     };
-    let below = if state.presenting.is_some() {
+    let below = if state.transient.presenting.is_some() {
         // The first lines are all that a room can take in; the rest is cut off.
         ON_STAGE
     } else {
@@ -127,7 +127,7 @@ pub fn show(
 
 fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mut Sheet) -> Hover {
     let row = &sheet.rows[index];
-    let shown = row.nearest(state.attack.epsilon);
+    let shown = row.nearest(state.settings.attack.epsilon);
     title(ui, state, index, row, column);
     let look = row.look.as_ref()?;
     if let Some(which) = column.map() {
@@ -150,7 +150,13 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
         .as_ref()
         .map_or(&look.input, |shown| &shown.attacked.picture);
     let content = content(index, column, state, &look.input, attacked);
-    let over = tile::tile(ui, sheet.side, &content, &mut state.display, sheet.hover);
+    let over = tile::tile(
+        ui,
+        sheet.side,
+        &content,
+        &mut state.settings.display,
+        sheet.hover,
+    );
     let bars = |ui: &mut Ui, probabilities: &[f32]| {
         let labels = &look.manifest.labels;
         top_classes::top5(ui, sheet.side, index, labels, probabilities, look.label);
@@ -168,18 +174,21 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
 
 fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
     let layout = Layout::left_to_right(Align::Center);
-    let shown = row.nearest(state.attack.epsilon);
+    let shown = row.nearest(state.settings.attack.epsilon);
     let (title, note) = match column {
         Column::Input => ("Input".into(), String::new()),
         Column::Attacked => (
             "Attacked".into(),
             shown.as_ref().map_or_else(String::new, which),
         ),
-        Column::Perturbation => ("Perturbation".into(), format!("×{:.1}", state.display.gain)),
+        Column::Perturbation => (
+            "Perturbation".into(),
+            format!("×{:.1}", state.settings.display.gain),
+        ),
         Column::Attribution => map_title(state, index, row, PictureSource::Input),
         Column::AttackedAttribution => map_title(state, index, row, PictureSource::Attacked),
         Column::Synthesis => (
-            state.synthesis.kind().name().into(),
+            state.settings.synthesis.kind().name().into(),
             synthesis_cell::note(state, row.look.as_ref(), index),
         ),
         Column::Counterfactual | Column::Change | Column::Return => (
@@ -227,8 +236,8 @@ fn map_cell(
         ui.label(text);
         return None;
     };
-    let style = state.display.heat;
-    let current = explained.case.explanation == state.explanation;
+    let style = state.settings.display.heat;
+    let current = explained.case.explanation == state.settings.explanation;
     let shared = sheet.scale.filter(|_| current);
     let scale = shared.unwrap_or_else(|| explained.heat.scale(&style));
     let contour = (style.contour > 0.0).then(|| {
@@ -247,7 +256,13 @@ fn map_cell(
         },
         divider: false,
     };
-    let over = tile::tile(ui, sheet.side, &content, &mut state.display, sheet.hover);
+    let over = tile::tile(
+        ui,
+        sheet.side,
+        &content,
+        &mut state.settings.display,
+        sheet.hover,
+    );
     let strip = map_quality::Strip {
         explained,
         scale,
@@ -313,10 +328,15 @@ fn content<'a>(
     attacked: &'a GpuImage,
 ) -> Content<'a> {
     let divided = column == Column::Attacked;
-    let split = state.display.divider.filter(|_| divided).unwrap_or(0.0);
+    let split = state
+        .settings
+        .display
+        .divider
+        .filter(|_| divided)
+        .unwrap_or(0.0);
     let (first, mode) = match column {
         Column::Perturbation => {
-            let gain = state.display.gain;
+            let gain = state.settings.display.gain;
             (attacked, Mode::Difference { gain })
         }
         Column::Attacked => (attacked, Mode::Picture { split }),
@@ -346,7 +366,10 @@ fn facts(ui: &mut Ui, state: &State, look: &PredictionResult, shown: &Shown) {
     } else {
         "leaves [0, 1]"
     };
-    let steps = format!("{} steps × {}", state.attack.steps, state.attack.restarts);
+    let steps = format!(
+        "{} steps × {}",
+        state.settings.attack.steps, state.settings.attack.restarts
+    );
     ui.label(theme::weak(format!("{inside} · {steps}")));
     ui.label(theme::weak(format!(
         "re-evaluated: {}",

@@ -53,7 +53,10 @@ pub fn show(
 ) {
     ui.horizontal(|ui| {
         ui.strong("Library");
-        ui.label(theme::weak(format!("{} pictures", state.library.len())));
+        ui.label(theme::weak(format!(
+            "{} pictures",
+            state.document.library.len()
+        )));
     });
     ui.horizontal(|ui| {
         if ui
@@ -72,20 +75,24 @@ pub fn show(
         }
     });
     ui.separator();
-    if state.library.is_empty() {
+    if state.document.library.is_empty() {
         ui.label("Open a picture, drop one here, or paste one.");
     }
     thumbnails.keep_living();
-    let count = state.library.len();
+    let count = state.document.library.len();
     let mut scroll = ScrollArea::vertical().auto_shrink(false);
     let moved = ui
         .memory(|memory| memory.data.get_temp::<Option<usize>>(ui.scope_id()))
         .flatten()
-        != state.selected;
-    if moved && let Some(selected) = state.selected {
+        != state.navigation.selected;
+    if moved && let Some(selected) = state.navigation.selected {
         let target = (selected as f32 * ENTRY - ui.available_height() / 2.0).max(0.0);
         scroll = scroll.vertical_scroll_offset(target);
-        ui.memory_mut(|memory| memory.data.insert_temp(ui.scope_id(), state.selected));
+        ui.memory_mut(|memory| {
+            memory
+                .data
+                .insert_temp(ui.scope_id(), state.navigation.selected)
+        });
     }
     scroll.show_rows(
         ui,
@@ -105,9 +112,9 @@ fn entry(ui: &mut Ui, state: &mut State, index: usize, thumbnails: &mut Thumbnai
         vec2(width, ENTRY - ui.spacing().item_spacing.y),
         Sense::click(),
     );
-    let picture = &state.library[index].picture;
+    let picture = &state.document.library[index].picture;
     let visuals = ui.visuals().clone();
-    if state.selected == Some(index) {
+    if state.navigation.selected == Some(index) {
         ui.painter()
             .rect_filled(area, 4.0, visuals.selection.bg_fill.gamma_multiply(0.6));
     } else if response.hovered() || response.has_focus() {
@@ -141,7 +148,7 @@ fn entry(ui: &mut Ui, state: &mut State, index: usize, thumbnails: &mut Thumbnai
         visuals.text_color(),
     );
     let [w, h] = picture.original;
-    let truth = state.library[index]
+    let truth = state.document.library[index]
         .truth
         .clone()
         .unwrap_or_else(|| "class not given".into());
@@ -156,6 +163,6 @@ fn entry(ui: &mut Ui, state: &mut State, index: usize, thumbnails: &mut Thumbnai
     let clicked = response.clicked();
     response.on_hover_text(picture.path.display().to_string());
     if clicked {
-        state.selected = Some(index);
+        state.navigation.selected = Some(index);
     }
 }

@@ -41,9 +41,9 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
             }
         });
         ui.separator();
-        ui.selectable_value(&mut state.page, Page::Explorer, "Explorer")
+        ui.selectable_value(&mut state.navigation.page, Page::Explorer, "Explorer")
             .on_hover_text("One picture before all models (F6)");
-        ui.selectable_value(&mut state.page, Page::Triage, "Triage")
+        ui.selectable_value(&mut state.navigation.page, Page::Triage, "Triage")
             .on_hover_text("A scanned set of pictures, to be searched for what goes wrong (F6)");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if status.busy > 0 {
@@ -59,7 +59,7 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
 }
 
 fn file(ui: &mut Ui, state: &State, status: &Status, actions: &mut Vec<Action>) {
-    let selected = state.selected.is_some();
+    let selected = state.navigation.selected.is_some();
     for (text, action, enabled) in [
         ("Open pictures…   Ctrl+O", Action::OpenFiles, true),
         ("Open folder…", Action::OpenFolder, true),
@@ -143,7 +143,7 @@ fn edit(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
 
 fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     for set in &SETS {
-        let chosen = state.models.iter().eq(set.models.iter());
+        let chosen = state.document.models.iter().eq(set.models.iter());
         let button = ui.radio(chosen, set.name).on_hover_text(set.about);
         if button.clicked() {
             actions.push(Action::UseModels(set.names()));
@@ -151,7 +151,7 @@ fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         }
     }
     ui.separator();
-    for row in 0..state.models.len() {
+    for row in 0..state.document.models.len() {
         if ui
             .button(format!("Open a file in row {}…", row + 1))
             .clicked()
@@ -160,12 +160,12 @@ fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             ui.close();
         }
     }
-    for row in 0..state.models.len() {
+    for row in 0..state.document.models.len() {
         if ui
             .button(format!("About the model of row {}", row + 1))
             .clicked()
         {
-            state.about = Some(row);
+            state.transient.about = Some(row);
             ui.close();
         }
     }
@@ -182,7 +182,7 @@ fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         }
     }
     ui.separator();
-    let display = &mut state.display;
+    let display = &mut state.settings.display;
     ui.checkbox(&mut display.library, "Library");
     ui.checkbox(&mut display.controls, "Controls");
     ui.separator();
@@ -207,16 +207,16 @@ fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
 }
 
 fn run(ui: &mut Ui, state: &mut State) {
-    let text = if state.playing {
+    let text = if state.transient.playing {
         "Stop ε   Space"
     } else {
         "Let ε run   Space"
     };
     if ui.button(text).clicked() {
-        state.playing = !state.playing;
+        state.transient.playing = !state.transient.playing;
         ui.close();
     }
-    let active = state.synthesis.running || state.synthesis.working;
+    let active = state.progress.synthesis.running || state.progress.synthesis.working;
     let text = if active {
         "Pause synthesis   P"
     } else {

@@ -18,7 +18,9 @@ const LABELS: [(&str, &str); 3] = [
 
 /// Shows the facts of the row that `state.about` names, until the window is closed.
 pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
-    let Some(index) = state.about else { return };
+    let Some(index) = state.transient.about else {
+        return;
+    };
     let Some(row) = rows.get(index) else { return };
     let mut open = true;
     Window::new(format!("Model of row {}", index + 1))
@@ -38,7 +40,7 @@ pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Ac
             },
         });
     if !open {
-        state.about = None;
+        state.transient.about = None;
     }
 }
 
@@ -70,7 +72,7 @@ fn facts(
     actions: &mut Vec<Action>,
 ) {
     let manifest = &look.manifest;
-    let name = &state.models[index];
+    let name = &state.document.models[index];
     Grid::new("facts")
         .num_columns(2)
         .spacing([12.0, 4.0])
@@ -193,11 +195,13 @@ fn normalizers(ui: &mut Ui, row: &Row, look: &PredictionResult) -> Option<Normal
 
 /// Asks which row takes a model file that was dropped or chosen.
 pub fn choose_row(ctx: &Context, state: &State, actions: &mut Vec<Action>) {
-    let Some(path) = &state.arriving else { return };
+    let Some(path) = &state.transient.arriving else {
+        return;
+    };
     let modal = egui::Modal::new(egui::Id::unique("arriving model")).show(ctx, |ui| {
         ui.heading(format!("Open {}", theme::file_name(path)));
         ui.label("in place of");
-        for (row, name) in state.models.iter().enumerate() {
+        for (row, name) in state.document.models.iter().enumerate() {
             let title = import::title(name);
             if ui.button(format!("Row {}: {title}", row + 1)).clicked() {
                 actions.push(Action::UseModel(row, path.to_string_lossy().into_owned()));

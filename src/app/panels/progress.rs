@@ -11,13 +11,13 @@ use crate::synthesis::{Aim, Task};
 /// Draws the buttons and the curves; a press or drag on them goes back to that iterate.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
-        bottom_panel::tabs(ui, &mut state.display.bottom);
+        bottom_panel::tabs(ui, &mut state.settings.display.bottom);
         buttons(ui, state);
         speed(ui, state);
         cursor(ui, state);
         save(ui, rows, actions);
     });
-    let quantity = match &state.synthesis.config.task {
+    let quantity = match &state.settings.synthesis.config.task {
         Task::Invert { .. } => "relative distance",
         Task::Generate {
             aim: Aim::Logit, ..
@@ -25,18 +25,22 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         Task::Generate { .. } => "log-probability",
         Task::Neuron(_) => "activation",
     };
-    let last = state.synthesis.config.iterations as f64;
+    let last = state.settings.synthesis.config.iterations as f64;
     let plot = bottom_panel::plot(ui, "progress").y_axis_label(quantity);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=last);
         plot.set_auto_bounds([false, true]);
         for (index, row) in rows.iter().enumerate() {
-            if let (Some(made), true) = (&row.made, state.display.shows_row(index)) {
+            if let (Some(made), true) = (&row.made, state.settings.display.shows_row(index)) {
                 let line = Line::new(name(row, index), PlotPoints::from(made.curve()));
                 plot.line(line.color(theme::row_color(index)).width(2.0));
             }
         }
-        let at = state.synthesis.cursor.unwrap_or(state.synthesis.done) as f64;
+        let at = state
+            .navigation
+            .playhead
+            .cursor
+            .unwrap_or(state.progress.synthesis.done) as f64;
         let color = plot.ctx().global_style().visuals.strong_text_color();
         plot.add(
             VLine::new("shown", at)
@@ -44,7 +48,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
                 .width(2.0)
                 .allow_hover(false),
         );
-        if let Against::Iterate(pinned) = state.synthesis.against {
+        if let Against::Iterate(pinned) = state.settings.synthesis.against {
             let line = VLine::new("pinned", pinned as f64).color(color);
             plot.add(line.style(egui_plot::LineStyle::dotted_dense()));
         }
@@ -52,8 +56,8 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     });
     let held = response.response.dragged() || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {
-        let at = point.x.clamp(0.0, state.synthesis.done as f64);
-        state.synthesis.cursor = Some(at.round() as usize);
+        let at = point.x.clamp(0.0, state.progress.synthesis.done as f64);
+        state.navigation.playhead.cursor = Some(at.round() as usize);
     }
     response
         .response
@@ -61,7 +65,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
 }
 
 fn buttons(ui: &mut Ui, state: &mut State) {
-    let active = state.synthesis.running || state.synthesis.working;
+    let active = state.progress.synthesis.running || state.progress.synthesis.working;
     let text = if active { "Pause" } else { "Play" };
     if ui
         .button(text)
@@ -74,7 +78,7 @@ fn buttons(ui: &mut Ui, state: &mut State) {
         state.step_synthesis();
     }
     if ui.button("Reset").on_hover_text("Begin anew (R)").clicked() {
-        state.synthesis.reset();
+        state.restart_synthesis();
     }
 }
 
@@ -84,7 +88,7 @@ fn speed(ui: &mut Ui, state: &mut State) {
         Some(1) => "1 step a frame".to_owned(),
         Some(steps) => format!("{steps} steps a frame"),
     };
-    let speed = &mut state.synthesis.speed;
+    let speed = &mut state.settings.synthesis.speed;
     ComboBox::from_id_salt("speed")
         .selected_text(name(*speed))
         .show_ui(ui, |ui| {
@@ -95,19 +99,20 @@ fn speed(ui: &mut Ui, state: &mut State) {
 }
 
 fn cursor(ui: &mut Ui, state: &mut State) {
-    let synthesis = &mut state.synthesis;
+    let synthesis = &mut state.settings.synthesis;
+    let cursor = &mut state.navigation.playhead.cursor;
     ui.label(theme::weak(format!(
         "step {} of {}",
-        synthesis.cursor.unwrap_or(synthesis.done),
+        cursor.unwrap_or(state.progress.synthesis.done),
         synthesis.config.iterations
     )));
-    if let Some(at) = synthesis.cursor {
+    if let Some(at) = *cursor {
         if ui
             .small_button("Newest")
             .on_hover_text("Show the newest iterate again")
             .clicked()
         {
-            synthesis.cursor = None;
+            *cursor = None;
         }
         if ui
             .small_button("Pin")
@@ -115,10 +120,10 @@ fn cursor(ui: &mut Ui, state: &mut State) {
             .clicked()
         {
             synthesis.against = Against::Iterate(at);
-            state.display.divider = Some(0.5);
+            state.settings.display.divider = Some(0.5);
         }
     }
-    if state.display.divider.is_some() {
+    if state.settings.display.divider.is_some() {
         ui.label(theme::weak("left of the divider"));
         let mut choices = vec![(Against::Picture, "picture".to_owned())];
         choices.push((Against::Start, "start".into()));

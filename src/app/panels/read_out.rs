@@ -19,7 +19,7 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
         if index == 0 {
             text += &format!("\ninput {}", levels(input));
         }
-        if let Some(shown) = row.nearest(state.attack.epsilon) {
+        if let Some(shown) = row.nearest(state.settings.attack.epsilon) {
             let attacked = shown.attacked.picture.pixel(x, y);
             let delta: [f32; 3] = std::array::from_fn(|channel| attacked[channel] - input[channel]);
             let signed = delta
@@ -45,11 +45,12 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
 fn attributions(state: &State, row: &Row, at: usize) -> String {
     let value = |which: PictureSource| {
         let explained = row.explained[which as usize].as_ref()?;
-        if explained.case.explanation != state.explanation {
+        if explained.case.explanation != state.settings.explanation {
             return None;
         }
         let sum = *explained.heat.values().get(at)?;
         let value = state
+            .settings
             .display
             .heat
             .number(sum, explained.attribution.channels);

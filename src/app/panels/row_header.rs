@@ -16,11 +16,11 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
     ui.horizontal(|ui| {
         ui.set_height(HEIGHT);
         let Some(look) = &row.look else {
-            waiting(ui, &state.models[index], row);
+            waiting(ui, &state.document.models[index], row);
             return;
         };
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if state.presenting.is_none() {
+            if state.transient.presenting.is_none() {
                 tools(ui, index, row, actions);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -61,7 +61,7 @@ fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &Predi
     );
     let name = ui.add(egui::Button::new(name).frame(false));
     if name.on_hover_text(facts).clicked() {
-        state.about = if state.about == Some(index) {
+        state.transient.about = if state.transient.about == Some(index) {
             None
         } else {
             Some(index)
@@ -74,13 +74,13 @@ fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &Predi
         );
     }
     ui.label(format!("sees {}", look.sure(&look.probabilities)));
-    if let Some(shown) = row.nearest(state.attack.epsilon) {
+    if let Some(shown) = row.nearest(state.settings.attack.epsilon) {
         let attacked = look.sure(&shown.attacked.probabilities);
         ui.label(format!("· attacked {attacked}"));
         ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
     }
     flip(ui, state, row);
-    let maps = state.display.maps().into_iter();
+    let maps = state.settings.display.maps().into_iter();
     let maps = maps.filter_map(|which| row.map_error(which));
     for error in row.error.iter().chain(maps) {
         let label = egui::Label::new(theme::error(ui, error)).truncate();
@@ -103,9 +103,9 @@ fn waiting(ui: &mut Ui, model: &str, row: &Row) {
 }
 
 fn verdict(ui: &Ui, state: &State, look: &PredictionResult, attacked: &[f32]) -> RichText {
-    if flipped_before(&state.attack, look) {
+    if flipped_before(&state.settings.attack, look) {
         RichText::new("(wrong without any attack)").weak()
-    } else if flips(&state.attack, look.label, attacked) {
+    } else if flips(&state.settings.attack, look.label, attacked) {
         theme::error(ui, "the attack succeeds")
     } else {
         RichText::new("the attack fails").weak()
@@ -113,7 +113,7 @@ fn verdict(ui: &Ui, state: &State, look: &PredictionResult, attacked: &[f32]) ->
 }
 
 fn flip(ui: &mut Ui, state: &State, row: &Row) {
-    let text = match row.flip(&state.attack) {
+    let text = match row.flip(&state.settings.attack) {
         Some(0.0) => return,
         Some(epsilon) => format!("· flips at ε ≤ {epsilon:.3}"),
         None => match row.sweep.last() {

@@ -23,14 +23,18 @@ pub fn magnify(ctx: &Context) {
 
 /// Draws the name of the view and its note.
 pub fn title(ui: &mut Ui, state: &State, presenting: Presenting) {
-    let Some(view) = state.views.get(presenting.view) else {
+    let Some(view) = state.document.bookmarks.get(presenting.view) else {
         return;
     };
     ui.horizontal(|ui| {
         ui.heading(&view.name);
         ui.label(theme::weak(&view.note));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let place = format!("{} / {}", presenting.view + 1, state.views.len());
+            let place = format!(
+                "{} / {}",
+                presenting.view + 1,
+                state.document.bookmarks.len()
+            );
             ui.label(theme::weak(place));
         });
     });
@@ -73,7 +77,7 @@ pub fn hint(ctx: &Context, seconds: f64) {
 
 /// Reads the keys that a presentation has for itself, before any other meaning of theirs.
 pub fn keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
-    let Some(presenting) = &mut state.presenting else {
+    let Some(presenting) = &mut state.transient.presenting else {
         return;
     };
     // With Shift, Alt or Ctrl they mean what they mean elsewhere.
@@ -96,7 +100,7 @@ pub fn keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         presenting.spotlight = !presenting.spotlight;
     }
     if pressed(&[Key::T]) {
-        state.display.timeline = !state.display.timeline;
+        state.settings.display.timeline = !state.settings.display.timeline;
     }
     if pressed(&[Key::ArrowRight, Key::ArrowDown, Key::PageDown, Key::Enter]) {
         actions.push(Action::StepView(1));

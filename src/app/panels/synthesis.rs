@@ -1,5 +1,6 @@
 //! Settings of the pictures that the models make.
 
+use crate::data::Picture;
 use egui::{ComboBox, DragValue, Ui};
 
 use super::explain::{number, reference, seed};
@@ -11,16 +12,16 @@ use crate::synthesis::{Aim, MOST_PICTURES, Start, Synthesis, Task};
 pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
     ui.horizontal(|ui| {
         for kind in TaskKind::ALL {
-            let chosen = state.synthesis.kind() == kind;
+            let chosen = state.settings.synthesis.kind() == kind;
             let response = ui.selectable_label(chosen, kind.name());
             if response.on_hover_text(kind.about()).clicked() {
-                state.synthesis.choose(kind);
+                state.choose_synthesis(kind);
                 state.show_synthesis();
             }
         }
     });
-    let rows = state.models.len();
-    let synthesis = &mut state.synthesis;
+    let rows = state.document.models.len();
+    let synthesis = &mut state.settings.synthesis;
     ui.horizontal_wrapped(|ui| match &mut synthesis.config.task {
         Task::Invert { stage } => {
             ui.label("Match");
@@ -37,7 +38,8 @@ pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
             }
         }
     });
-    start(ui, synthesis, &state.library);
+    let document = &mut state.document;
+    start(ui, synthesis, &mut document.start, &document.library);
     presets(ui, &mut synthesis.config);
     steps(ui, &mut synthesis.config);
     smoothing(ui, &mut synthesis.config);
@@ -84,7 +86,12 @@ fn generation(ui: &mut Ui, class: &mut usize, aim: &mut Aim, labels: &[String]) 
         .on_hover_text("Raise its log-probability: lower the cross-entropy");
 }
 
-fn start(ui: &mut Ui, synthesis: &mut SynthesisSettings, library: &[crate::session::LibraryEntry]) {
+fn start(
+    ui: &mut Ui,
+    synthesis: &mut SynthesisSettings,
+    other: &mut Option<Picture>,
+    library: &[crate::session::LibraryEntry],
+) {
     ui.horizontal(|ui| {
         ui.label("From");
         let start = &mut synthesis.config.start;
@@ -105,7 +112,7 @@ fn start(ui: &mut Ui, synthesis: &mut SynthesisSettings, library: &[crate::sessi
         }
     });
     if synthesis.config.start == Start::Other {
-        reference(ui, &mut synthesis.other, library);
+        reference(ui, other, library);
     }
     let inverts = synthesis.kind() == TaskKind::Inversion;
     if inverts || synthesis.config.start == Start::Current {

@@ -48,7 +48,7 @@ impl Stills {
 
 /// What the title says besides the kind of picture.
 pub fn note(state: &State, look: Option<&PredictionResult>, index: usize) -> String {
-    let config = state.synthesis.config_of(index);
+    let config = state.settings.synthesis.config_of(index);
     let of = match config.task {
         crate::synthesis::Task::Generate { class, .. } => {
             let labels = look.map(|look| &look.manifest.labels);
@@ -82,13 +82,17 @@ pub fn cell(
         return None;
     };
     let look = row.look.as_ref()?;
-    let still = state.synthesis.cursor.filter(|&at| at < made.steps);
+    let still = state
+        .navigation
+        .playhead
+        .cursor
+        .filter(|&at| at < made.steps);
     let still = still.and_then(|at| stills.get(made, at));
     let (steps, first) = match still {
         Some((steps, frame)) => (steps, frame),
         None => (made.steps, made.picture.clone()),
     };
-    let second = match state.synthesis.against {
+    let second = match state.settings.synthesis.against {
         // A grid of pictures has nothing to stand beside but another grid.
         Against::Picture if made.brief.config.count > 1 => stills.get(made, 0),
         Against::Picture => None,
@@ -97,7 +101,7 @@ pub fn cell(
     };
     let second = second.map_or_else(|| look.input.clone(), |(_, frame)| frame);
     let comparable = second.size() == first.size();
-    let split = state.display.divider.filter(|_| comparable);
+    let split = state.settings.display.divider.filter(|_| comparable);
     let content = Content {
         id,
         first: &first,
@@ -107,7 +111,7 @@ pub fn cell(
         },
         divider: comparable,
     };
-    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     ui.spacing_mut().item_spacing.y = 1.0;
     if let Some(error) = row.synthesis_error() {
         // The picture is the last that could be made.

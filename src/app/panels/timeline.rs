@@ -11,17 +11,24 @@ use crate::session::{Row, State};
 /// Draws the timeline; a press or drag sets ε.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     ui.horizontal(|ui| {
-        bottom_panel::tabs(ui, &mut state.display.bottom);
-        let text = if state.playing { "Stop" } else { "Play" };
+        bottom_panel::tabs(ui, &mut state.settings.display.bottom);
+        let text = if state.transient.playing {
+            "Stop"
+        } else {
+            "Play"
+        };
         if ui
             .button(text)
             .on_hover_text("Let ε run by itself (Space)")
             .clicked()
         {
-            state.playing = !state.playing;
+            state.transient.playing = !state.transient.playing;
         }
-        ui.strong(format!("ε {}", theme::epsilon_text(state.attack.epsilon)));
-        let about = match state.attack.goal {
+        ui.strong(format!(
+            "ε {}",
+            theme::epsilon_text(state.settings.attack.epsilon)
+        ));
+        let about = match state.settings.attack.goal {
             Goal::Untargeted => "confidence in the class that the attack leaves",
             Goal::Targeted(_) => "confidence in the target class",
         };
@@ -32,12 +39,12 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         };
         let what = format!(
             "{} · {about} against ε · dotted: where the prediction flips{fakeness}",
-            state.attack.norm
+            state.settings.attack.norm
         );
         ui.add(egui::Label::new(theme::weak(what)).truncate());
     });
     let range = f64::from(state.range());
-    let norm = state.attack.norm;
+    let norm = state.settings.attack.norm;
     let axis = move |epsilon: f64| match norm {
         Norm::Linf => format!("{:.1}/255", epsilon * 255.0),
         Norm::L2 => format!("{epsilon:.2}"),
@@ -54,7 +61,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         for (index, row) in rows.iter().enumerate() {
             draw_row(plot, state, index, row);
         }
-        let cursor = VLine::new("ε", f64::from(state.attack.epsilon));
+        let cursor = VLine::new("ε", f64::from(state.settings.attack.epsilon));
         plot.add(
             cursor
                 .color(plot.ctx().global_style().visuals.strong_text_color())
@@ -68,7 +75,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         || response.response.clicked()
         || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {
-        state.playing = false;
+        state.transient.playing = false;
         state.set_epsilon(point.x as f32);
     }
     response
@@ -80,7 +87,7 @@ fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, r
     let Some(look) = &row.look else { return };
     let color = theme::row_color(index);
     let name = look.manifest.name.clone();
-    let curve = row.curve(&state.attack);
+    let curve = row.curve(&state.settings.attack);
     plot.line(
         Line::new(name.clone(), PlotPoints::from(curve.clone()))
             .color(color)
@@ -100,7 +107,7 @@ fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, r
                 .width(1.5),
         );
     }
-    if let Some(epsilon) = row.flip(&state.attack) {
+    if let Some(epsilon) = row.flip(&state.settings.attack) {
         let line = VLine::new(name, f64::from(epsilon))
             .color(color)
             .style(LineStyle::dotted_dense());

@@ -18,13 +18,13 @@ const GAP: f32 = 3.0;
 /// Draws a strip for each row; a click on a bar chooses its unit.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], thumbnails: &mut Thumbnails) {
     ui.horizontal(|ui| {
-        bottom_panel::tabs(ui, &mut state.display.bottom);
+        bottom_panel::tabs(ui, &mut state.settings.display.bottom);
         ui.label(theme::weak(
             "activation of each unit by the open picture · click one to make its picture · right: the library's pictures that excite it most, and least",
         ));
     });
     let shown: Vec<usize> = (0..rows.len())
-        .filter(|&row| state.display.shows_row(row))
+        .filter(|&row| state.settings.display.shows_row(row))
         .collect();
     let space = ui.available_height();
     // The panel is as high as what is in it.
@@ -52,8 +52,8 @@ fn strip(
     let width = (ui.available_width() - extremes).max(80.0);
     ui.horizontal(|ui| {
         let (area, response) = ui.allocate_exact_size(vec2(width, height), Sense::click());
-        let chosen =
-            (state.synthesis.kind() == TaskKind::Unit).then(|| state.synthesis.unit(index));
+        let chosen = (state.settings.synthesis.kind() == TaskKind::Unit)
+            .then(|| state.settings.synthesis.unit(index));
         bars(ui, area, &values, index, chosen);
         let under = response.hover_pos().map(|at| {
             let share = ((at.x - area.left()) / area.width()).clamp(0.0, 0.999_9);

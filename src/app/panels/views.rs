@@ -23,7 +23,7 @@ pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec
                     .on_hover_text("Everything as it is on the screen, to be shown again")
                     .clicked()
                 {
-                    state.add_view();
+                    state.add_bookmark();
                 }
                 if ui
                     .add_enabled(state.entry().is_some(), egui::Button::new("Present   F5"))
@@ -33,7 +33,7 @@ pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec
                     actions.push(Action::Present);
                 }
             });
-            if state.views.is_empty() {
+            if state.document.bookmarks.is_empty() {
                 ui.label(theme::weak(
                     "Set the window up as it is to be shown, and add it here.",
                 ));
@@ -46,10 +46,10 @@ pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec
 }
 
 fn list(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
-    let last = state.views.len() - 1;
+    let last = state.document.bookmarks.len() - 1;
     let mut change = None;
     for index in 0..=last {
-        let view = &mut state.views[index];
+        let view = &mut state.document.bookmarks[index];
         ui.horizontal(|ui| {
             let name = TextEdit::singleline(&mut view.name);
             ui.add_sized([150.0, FIELD], name)
@@ -74,9 +74,9 @@ fn list(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         });
     }
     match change {
-        Some(Change::Swap(a, b)) => state.views.swap(a, b),
+        Some(Change::Swap(a, b)) => state.document.bookmarks.swap(a, b),
         Some(Change::Remove(index)) => {
-            state.views.remove(index);
+            state.document.bookmarks.remove(index);
         }
         None => {}
     }

@@ -110,11 +110,11 @@ impl Window {
     /// When a session cannot be written to `folder`, or the library is not read in two minutes.
     pub(super) fn open(folder: &Path, database: &Path, tab: TriageTab) -> Result<Self> {
         let mut state = State::new(default_models());
-        state.page = Page::Triage;
-        state.triage.database = Some(database.into());
-        state.triage.tab = tab;
+        state.navigation.page = Page::Triage;
+        state.navigation.triage.database = Some(database.into());
+        state.navigation.triage.tab = tab;
         let snapshot = Snapshot {
-            hashes: vec![None; state.models.len()],
+            hashes: vec![None; state.document.models.len()],
             missing: Vec::new(),
             state,
         };

@@ -1,10 +1,11 @@
 //! What stands below a figure: every setting behind it, in words.
 
+use super::Shot;
 use super::cells::number;
-use super::{Figure, Shot};
 use crate::attack::{Attack, Goal};
 use crate::compute::{Channels, PredictionResult, Sign};
 use crate::data::Picture;
+use crate::session::Figure;
 use crate::session::{Column, State, TaskKind};
 
 /// One paragraph about the figure that shows `shots`, where attacks have these `epsilons`.
@@ -23,7 +24,7 @@ pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
         Column::AttackedAttribution,
     ]) || figure.curves
     {
-        parts.push(attack(&state.attack, epsilons, look));
+        parts.push(attack(&state.settings.attack, epsilons, look));
     }
     if columns.iter().any(|column| column.map().is_some()) {
         parts.push(maps(state));
@@ -100,7 +101,7 @@ fn named(look: Option<&PredictionResult>, class: usize) -> String {
 }
 
 fn maps(state: &State) -> String {
-    let style = &state.display.heat;
+    let style = &state.settings.display.heat;
     let signs = match style.sign {
         Sign::Signed => "both signs",
         Sign::Positive => "what speaks for the class",
@@ -118,14 +119,14 @@ fn maps(state: &State) -> String {
     };
     format!(
         "Attribution of the {} by {}; {signs}, {channels} over channels, {scale}, clipped at percentile {}.",
-        format!("{:?}", state.explanation.question.score).to_lowercase(),
-        state.explanation,
+        format!("{:?}", state.settings.explanation.question.score).to_lowercase(),
+        state.settings.explanation,
         number(style.percentile),
     )
 }
 
 fn synthesis(state: &State, look: Option<&PredictionResult>) -> String {
-    let config = &state.synthesis.config;
+    let config = &state.settings.synthesis.config;
     let class = match config.task {
         crate::synthesis::Task::Generate { class, .. } => format!(" ({})", named(look, class)),
         _ => String::new(),
@@ -135,17 +136,17 @@ fn synthesis(state: &State, look: Option<&PredictionResult>) -> String {
 }
 
 fn counterfactual(state: &State, look: Option<&PredictionResult>) -> String {
-    let target = state.counterfactual.target;
+    let target = state.settings.counterfactual.target;
     let target = target.map_or_else(
         || "the likeliest other class".into(),
         |class| named(look, class),
     );
-    let of = if state.counterfactual.attacked {
+    let of = if state.settings.counterfactual.attacked {
         "attacked picture"
     } else {
         "picture"
     };
-    let along = match state.counterfactual.along {
+    let along = match state.settings.counterfactual.along {
         along if along < 1.0 => format!(", {:.0} % of the way", along * 100.0),
         _ => String::new(),
     };

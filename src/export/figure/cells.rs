@@ -139,7 +139,7 @@ fn missing(row: &Row, look: &PredictionResult, column: Column) -> String {
 /// The attack at the very ε; no other one stands in for it.
 fn attacked(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let shown = row
-        .nearest(state.attack.epsilon)
+        .nearest(state.settings.attack.epsilon)
         .filter(|shown| shown.exact)?;
     let attacked = shown.attacked;
     Some(Filled::seen(
@@ -151,10 +151,10 @@ fn attacked(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled>
 
 fn perturbation(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let shown = row
-        .nearest(state.attack.epsilon)
+        .nearest(state.settings.attack.epsilon)
         .filter(|shown| shown.exact)?;
     let attacked = shown.attacked;
-    let gain = state.display.gain;
+    let gain = state.settings.display.gain;
     let pair = attacked.picture.planes().iter().zip(look.input.planes());
     let planes = pair.map(|(after, before)| 0.5 + gain * (after - before));
     let frame = GpuImage::from_planes(planes.collect(), look.input.size());
@@ -179,13 +179,13 @@ fn map(
     let explained = row.explained[which as usize].as_ref()?;
     let current = match which {
         PictureSource::Input => true,
-        PictureSource::Attacked => row.maps_attack_at(state.attack.epsilon),
+        PictureSource::Attacked => row.maps_attack_at(state.settings.attack.epsilon),
     };
     if !current || !explained.finished() {
         return None;
     }
-    let style = &state.display.heat;
-    let same = explained.case.explanation == state.explanation;
+    let style = &state.settings.display.heat;
+    let same = explained.case.explanation == state.settings.explanation;
     let scale = scale
         .filter(|_| same)
         .unwrap_or_else(|| explained.heat.scale(style));
@@ -236,7 +236,11 @@ fn painted(
 fn made(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let made = row.made.as_ref()?;
     let history = locked(&made.history);
-    let cursor = state.synthesis.cursor.filter(|&at| at < made.steps);
+    let cursor = state
+        .navigation
+        .playhead
+        .cursor
+        .filter(|&at| at < made.steps);
     let still = cursor.and_then(|at| history.at(at));
     let kind = TaskKind::of(&made.brief.config.task);
     let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
@@ -259,7 +263,7 @@ fn turned(state: &State, row: &Row, look: &PredictionResult, column: Column) -> 
         Column::Change => change(state, look, answer),
         Column::Return => seen_as(look, &answer.back, &answer.seen_back),
         _ => {
-            let along = state.counterfactual.along;
+            let along = state.settings.counterfactual.along;
             seen_as(look, &answer.on_the_way(along), &answer.seen(along))
         }
     })
@@ -271,7 +275,7 @@ fn seen_as(look: &PredictionResult, frame: &GpuImage, probabilities: &[f32]) -> 
 }
 
 fn change(state: &State, look: &PredictionResult, answer: &CounterfactualResult) -> Filled {
-    let threshold = state.counterfactual.threshold_of(answer);
+    let threshold = state.settings.counterfactual.threshold_of(answer);
     let picture = &answer.request.picture;
     let way = format!(
         "{} to {}",
@@ -279,9 +283,9 @@ fn change(state: &State, look: &PredictionResult, answer: &CounterfactualResult)
         look.name(answer.target)
     );
     let number = format!("mean change {:.4}", answer.change());
-    let filled = match state.counterfactual.showing {
+    let filled = match state.settings.counterfactual.showing {
         Showing::Heat => {
-            let style = &state.display.heat;
+            let style = &state.settings.display.heat;
             let scale = answer.heat.scale(style);
             let line = Some(threshold).filter(|threshold| *threshold > 0.0);
             painted(picture, &answer.heat, style, scale, line)

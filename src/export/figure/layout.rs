@@ -2,7 +2,8 @@
 
 use super::page::{Anchor, FigurePage, PageItem, Words};
 use super::sheet::{Bar, Head, Sheet};
-use super::{Cell, Figure, Filled, Size, text};
+use super::{Cell, Filled, text};
+use crate::session::{Figure, Size};
 
 const INK: [u8; 3] = [0x22, 0x22, 0x22];
 const PALE: [u8; 3] = [0x5A, 0x5A, 0x5A];

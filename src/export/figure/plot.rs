@@ -41,7 +41,7 @@ pub struct Plot {
 
 /// Confidence against ε, as on the timeline.
 pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
-    let (state, attack) = (&shot.state, &shot.state.attack);
+    let (state, attack) = (&shot.state, &shot.state.settings.attack);
     let unit = match attack.norm {
         Norm::Linf => 255.0,
         Norm::L2 => 1.0,

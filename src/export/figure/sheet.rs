@@ -1,13 +1,14 @@
 //! What a figure shows, before anything has a place: pictures and words in rows and columns.
 
+use super::Shot;
 use super::caption::{caption, picture_name};
 use super::cells::{Cell, bare_epsilon, cell, epsilon_text, number};
 use super::plot::{Plot, epsilon_plot};
-use super::{Figure, Shot, Spread};
 use crate::compute::{HeatStyle, PictureSource, row_color, short};
 use crate::error::{Error, Result};
 use crate::model::import;
 use crate::session::{Column, Row, State, shared_scale};
+use crate::session::{Figure, Spread};
 
 /// A title with a smaller line under it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,7 +85,7 @@ impl Sheet {
         let said: Vec<String> = figure
             .epsilons(state)
             .iter()
-            .map(|&epsilon| bare_epsilon(&state.attack, epsilon))
+            .map(|&epsilon| bare_epsilon(&state.settings.attack, epsilon))
             .collect();
         // Shots that stand in one row of the sheet differ in ε.
         let blocks = shots.chunks(if across { epsilons } else { 1 });
@@ -155,9 +156,9 @@ fn places(state: &State, columns: &[Column], epsilons: usize) -> Vec<Place> {
 fn depends(state: &State, column: Column) -> bool {
     match column {
         Column::Attacked | Column::Perturbation | Column::AttackedAttribution => true,
-        Column::Synthesis => state.synthesis.which == PictureSource::Attacked,
+        Column::Synthesis => state.settings.synthesis.which == PictureSource::Attacked,
         Column::Counterfactual | Column::Change | Column::Return => {
-            state.counterfactual.which() == PictureSource::Attacked
+            state.settings.counterfactual.which() == PictureSource::Attacked
         }
         Column::Input | Column::Attribution => false,
     }
@@ -173,11 +174,14 @@ fn notes(column: Column) -> usize {
 
 fn head(shot: &Shot, place: &Place, says_epsilon: bool) -> Head {
     let title = match place.column {
-        Column::Synthesis => shot.state.synthesis.kind().name(),
+        Column::Synthesis => shot.state.settings.synthesis.kind().name(),
         column => column.name(),
     };
     let note = if depends(&shot.state, place.column) && says_epsilon {
-        epsilon_text(&shot.state.attack, shot.state.attack.epsilon)
+        epsilon_text(
+            &shot.state.settings.attack,
+            shot.state.settings.attack.epsilon,
+        )
     } else {
         String::new()
     };
@@ -200,21 +204,24 @@ fn line(
     let row = block[0].rows.get(model).unwrap_or(&nothing);
     let title = match &row.look {
         Some(look) => look.manifest.name.clone(),
-        None => import::title(&state.models[model]),
+        None => import::title(&state.document.models[model]),
     };
     let mut note = Vec::new();
     if pictures && let Some(entry) = state.entry() {
         note.push(picture_name(&entry.picture));
     }
     if epsilons {
-        note.push(epsilon_text(&state.attack, state.attack.epsilon));
+        note.push(epsilon_text(
+            &state.settings.attack,
+            state.settings.attack.epsilon,
+        ));
     }
     let cells = places.iter().map(|place| {
         let shot = &block[place.shot.min(block.len() - 1)];
         let row = shot.rows.get(model).unwrap_or(&nothing);
         let mut cell = cell(&shot.state, row, place.column, scale);
         if let (Cell::Filled(filled), true) = (&mut cell, zoomed) {
-            filled.zoom(shot.state.display.window());
+            filled.zoom(shot.state.settings.display.window());
         }
         cell
     });
@@ -231,7 +238,7 @@ fn line(
 /// The colour bar, if the sheet has a map of an explanation.
 fn bar(state: &State, columns: &[Column], rows: &[Line], scale: Option<f32>) -> Option<Bar> {
     columns.iter().find_map(|column| column.map())?;
-    let style = &state.display.heat;
+    let style = &state.settings.display.heat;
     let mut cells = rows.iter().flat_map(|row| &row.cells);
     let end = cells.find_map(|cell| match cell {
         Cell::Filled(filled) => filled.scale,
@@ -245,7 +252,10 @@ fn bar(state: &State, columns: &[Column], rows: &[Line], scale: Option<f32>) -> 
         }),
     };
     Some(Bar {
-        title: format!("{}, for each pixel", state.explanation.method.name()),
+        title: format!(
+            "{}, for each pixel",
+            state.settings.explanation.method.name()
+        ),
         colors: colors(style),
         numbers,
     })

@@ -1,8 +1,8 @@
 //! The results that a figure needs: one set of rows for each picture and ε.
 
-use super::Figure;
 use crate::error::{Error, Result};
 use crate::export::headless::Headless;
+use crate::session::Figure;
 use crate::session::{Row, State, complete};
 use crate::tasks::TaskProgress;
 
@@ -58,11 +58,12 @@ pub fn on_screen(figure: &Figure, state: &State, rows: &[Row]) -> Option<Vec<Sho
     };
     let exact = |(index, row): (usize, &Row)| {
         let attacked = row.nearest(epsilon).is_some_and(|shown| shown.exact);
-        attacked || !base.display.shows_row(index)
+        attacked || !base.settings.display.shows_row(index)
     };
-    let there = Some(picture) == state.selected && epsilon == state.attack.epsilon;
+    let there =
+        Some(picture) == state.navigation.selected && epsilon == state.settings.attack.epsilon;
     let done = complete(&base, rows) && rows.iter().enumerate().all(exact);
-    let rests = !state.synthesis.running && !state.synthesis.working;
+    let rests = !state.progress.synthesis.running && !state.progress.synthesis.working;
     (there && done && rests).then(|| {
         vec![Shot {
             state: base,
@@ -82,7 +83,7 @@ fn places(figure: &Figure, state: &State) -> Vec<(usize, f32)> {
 
 fn at(base: &State, picture: usize, epsilon: f32) -> State {
     let mut state = base.clone();
-    state.selected = (picture < state.library.len()).then_some(picture);
-    state.attack.epsilon = epsilon;
+    state.navigation.selected = (picture < state.document.library.len()).then_some(picture);
+    state.settings.attack.epsilon = epsilon;
     state
 }

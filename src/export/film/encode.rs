@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame, RgbImage};
 
-use super::{Film, Footage};
+use super::Footage;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::session::Film;
 use crate::tasks::TaskProgress;
 
 /// What kind of file a film becomes.

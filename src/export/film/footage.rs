@@ -3,12 +3,13 @@
 use image::{Rgb, RgbImage};
 
 use super::plots::{synthesis_plot, way_plot};
-use super::{Film, Motion};
 use crate::error::{Error, Result};
 use crate::export::figure::{
-    Figure, Plot, Sheet, Shot, bare_epsilon, caption, epsilon_plot, page, raster, scale, shots,
+    Plot, Sheet, Shot, bare_epsilon, caption, epsilon_plot, page, raster, scale, shots,
 };
 use crate::export::headless::Headless;
+use crate::session::Figure;
+use crate::session::{Film, Motion};
 use crate::session::{Row, State};
 use crate::tasks::TaskProgress;
 
@@ -52,11 +53,11 @@ impl Footage {
                 figure.epsilons = (0..film.frames).map(value).collect();
             }
             Motion::Synthesis => {
-                state.synthesis.cursor = None;
+                state.navigation.playhead.cursor = None;
                 // What nobody has begun is made to its end.
-                state.synthesis.running |= state.synthesis.until == 0;
+                state.progress.synthesis.running |= state.navigation.playhead.until == 0;
             }
-            Motion::Counterfactual => state.counterfactual.along = 1.0,
+            Motion::Counterfactual => state.settings.counterfactual.along = 1.0,
         }
         Self::of(film, shots(&figure, &state, engine, watch)?)
     }
@@ -71,13 +72,13 @@ impl Footage {
             return Err(Error::Config("there is no picture to film".into()));
         };
         let figure = film.figure(state);
-        let bare = |epsilon| bare_epsilon(&state.attack, epsilon);
+        let bare = |epsilon| bare_epsilon(&state.settings.attack, epsilon);
         let epsilons = match film.motion {
             Motion::Epsilon { from, to } => {
                 let to = to.unwrap_or(state.range());
                 format!("{} to {}", bare(from), bare(to))
             }
-            _ => bare(state.attack.epsilon),
+            _ => bare(state.settings.attack.epsilon),
         };
         let models = figure.rows(&shots[0].state);
         let made = |row: &Row| row.made.as_ref().map_or(0, |made| made.steps);
@@ -135,11 +136,11 @@ impl Footage {
             Motion::Epsilon { .. } => plot.until = Some(begin + f64::from(share) * (end - begin)),
             Motion::Synthesis => {
                 let step = (share * share * self.steps as f32).round() as usize;
-                shot.state.synthesis.cursor = Some(step);
+                shot.state.navigation.playhead.cursor = Some(step);
                 plot.until = Some(step as f64);
             }
             Motion::Counterfactual => {
-                shot.state.counterfactual.along = share;
+                shot.state.settings.counterfactual.along = share;
                 plot.until = Some(f64::from(share));
             }
         }

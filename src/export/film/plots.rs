@@ -27,7 +27,7 @@ pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plo
     let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
     Plot {
         across: "step".into(),
-        up: match shot.state.synthesis.kind() {
+        up: match shot.state.settings.synthesis.kind() {
             crate::session::TaskKind::Inversion => "distance",
             crate::session::TaskKind::Generation => "score",
             crate::session::TaskKind::Unit => "activation",

@@ -48,7 +48,7 @@ impl Frames {
         let entry = state.entry();
         let known = entry.and_then(|entry| entry.mask.clone());
         let crop = entry.map(|entry| entry.crop).unwrap_or_default();
-        let threshold = state.counterfactual.threshold_of(answer);
+        let threshold = state.settings.counterfactual.threshold_of(answer);
         let numbers = [crop.at[0], crop.at[1], crop.scale, threshold].map(f32::to_bits);
         let key = (answer.clone(), known, numbers.to_vec());
         self.get(key, || {
@@ -112,7 +112,7 @@ pub fn cell(
     if column == Column::Change {
         return change(ui, state, answer, id, side, hover, frames);
     }
-    let along = state.counterfactual.along;
+    let along = state.settings.counterfactual.along;
     let (frame, seen, class) = match column {
         Column::Return => (answer.back.clone(), answer.seen_back.clone(), answer.source),
         _ => (
@@ -126,11 +126,11 @@ pub fn cell(
         first: &frame,
         second: &answer.request.picture,
         mode: Mode::Picture {
-            split: state.display.divider.unwrap_or(0.0),
+            split: state.settings.display.divider.unwrap_or(0.0),
         },
         divider: true,
     };
-    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     top_classes::top5(ui, side, index, &look.manifest.labels, &seen, class);
     over
 }
@@ -144,10 +144,10 @@ fn change(
     hover: Hover,
     frames: &mut Frames,
 ) -> Hover {
-    let threshold = state.counterfactual.threshold_of(answer);
-    let (frame, mode) = match state.counterfactual.showing {
+    let threshold = state.settings.counterfactual.threshold_of(answer);
+    let (frame, mode) = match state.settings.counterfactual.showing {
         Showing::Heat => {
-            let style = state.display.heat;
+            let style = state.settings.display.heat;
             let scale = answer.heat.scale(&style);
             let contour = Some(threshold).filter(|threshold| *threshold > 0.0);
             let mode = Mode::Heat {
@@ -173,7 +173,7 @@ fn change(
         mode,
         divider: false,
     };
-    let over = tile::tile(ui, side, &content, &mut state.display, hover);
+    let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     facts(ui, state, answer, threshold);
     over
 }
@@ -189,11 +189,11 @@ fn facts(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>, thresho
             ));
     }
     let values = answer.heat.values();
-    let inside = masked(&state.counterfactual, answer)
+    let inside = masked(&state.settings.counterfactual, answer)
         .filter(|inside| *inside)
         .count();
     let share = inside as f32 / values.len().max(1) as f32;
-    let by = match state.counterfactual.threshold {
+    let by = match state.settings.counterfactual.threshold {
         None => "Otsu",
         Some(_) => "chosen",
     };

@@ -22,7 +22,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     let mut looks = rows.iter().filter_map(|row| row.look.as_ref());
     let able = looks.find(|look| look.has_generator);
     ui.horizontal(|ui| {
-        bottom_panel::tabs(ui, &mut state.display.bottom);
+        bottom_panel::tabs(ui, &mut state.settings.display.bottom);
         if let Some(look) = able {
             let otsu = answers.first().map(|(_, _, answer)| answer.otsu);
             settings(ui, state, &look.manifest.labels, otsu, actions);
@@ -66,7 +66,7 @@ type Answer<'a> = (usize, &'a PredictionResult, &'a Arc<CounterfactualResult>);
 
 fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
     let shown = rows.iter().enumerate();
-    let shown = shown.filter(|(index, _)| state.display.shows_row(*index));
+    let shown = shown.filter(|(index, _)| state.settings.display.shows_row(*index));
     shown
         .filter_map(|(index, row)| {
             let look = row.look.as_ref().filter(|look| look.has_generator)?;
@@ -83,7 +83,7 @@ fn settings(
     otsu: Option<f32>,
     actions: &mut Vec<Action>,
 ) {
-    let counterfactual = &mut state.counterfactual;
+    let counterfactual = &mut state.settings.counterfactual;
     ui.label("Of");
     ui.selectable_value(&mut counterfactual.attacked, false, "input");
     ui.selectable_value(&mut counterfactual.attacked, true, "attacked")
@@ -199,7 +199,7 @@ fn scores(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>) {
 
 fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
     let plot = bottom_panel::plot(ui, "way").x_axis_label("from the picture to its counterfactual");
-    let along = f64::from(state.counterfactual.along);
+    let along = f64::from(state.settings.counterfactual.along);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=1.0);
         plot.set_plot_bounds_y(-0.02..=1.05);
@@ -231,6 +231,6 @@ fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
     });
     let held = response.response.dragged() || response.response.is_pointer_button_down_on();
     if held && let Some(point) = response.inner {
-        state.counterfactual.along = point.x.clamp(0.0, 1.0) as f32;
+        state.settings.counterfactual.along = point.x.clamp(0.0, 1.0) as f32;
     }
 }

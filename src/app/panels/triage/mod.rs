@@ -195,7 +195,7 @@ impl TriageState {
 
 /// Draws the page.
 pub fn show(ui: &mut Ui, state: &mut State, memory: &mut TriageState, actions: &mut Vec<Action>) {
-    memory.refresh(&state.triage);
+    memory.refresh(&state.navigation.triage);
     memory.receive(ui.ctx());
     let plain = Frame::side_top_panel(ui.style()).fill(egui::Color32::TRANSPARENT);
     Panel::top("triage bar").frame(plain).show(ui, |ui| {
@@ -208,21 +208,21 @@ pub fn show(ui: &mut Ui, state: &mut State, memory: &mut TriageState, actions: &
             egui::ScrollArea::vertical()
                 .auto_shrink(false)
                 .show(ui, |ui| {
-                    detail::show(ui, &mut state.triage, memory, actions);
+                    detail::show(ui, &mut state.navigation.triage, memory, actions);
                 });
         });
     CentralPanel::default().frame(plain).show(ui, |ui| {
         if memory.contents.table.records.is_empty() {
             ui.centered_and_justified(|ui| {
-                ui.label(empty(&state.triage, &memory.contents));
+                ui.label(empty(&state.navigation.triage, &memory.contents));
             });
             return;
         }
-        match state.triage.tab {
-            TriageTab::Grid => grid::show(ui, &mut state.triage, memory, actions),
-            TriageTab::Matrices => matrices::show(ui, &mut state.triage, memory),
-            TriageTab::Map => map::show(ui, &mut state.triage, memory, actions),
-            TriageTab::Histograms => histograms::show(ui, &mut state.triage, memory),
+        match state.navigation.triage.tab {
+            TriageTab::Grid => grid::show(ui, &mut state.navigation.triage, memory, actions),
+            TriageTab::Matrices => matrices::show(ui, &mut state.navigation.triage, memory),
+            TriageTab::Map => map::show(ui, &mut state.navigation.triage, memory, actions),
+            TriageTab::Histograms => histograms::show(ui, &mut state.navigation.triage, memory),
         }
     });
 }

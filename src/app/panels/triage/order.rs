@@ -28,22 +28,22 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             {
                 actions.push(Action::ChooseSource { folder: false });
             }
-            match &state.triage.source {
+            match &state.navigation.triage.source {
                 Some(source) => ui.label(theme::file_name(source)),
                 None => ui.label(theme::weak("choose what to scan")),
             };
         });
-        let models = state.models.iter();
+        let models = state.document.models.iter();
         let models: Vec<String> = models
             .map(|name| crate::model::import::title(name))
             .collect();
         ui.label(theme::weak(format!(
             "with the explorer's models ({}) and attack ({})",
             models.join(", "),
-            state.attack
+            state.settings.attack
         )));
         ui.checkbox(
-            &mut state.triage.flips,
+            &mut state.navigation.triage.flips,
             "Search the ε at which each picture flips",
         )
         .on_hover_text(format!(
@@ -52,10 +52,10 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             100.0 * FlipSearch::SHARE
         ));
         ui.checkbox(
-            &mut state.triage.keeps,
+            &mut state.navigation.triage.keeps,
             "Keep the representations, for a map",
         );
-        let ready = state.triage.source.is_some();
+        let ready = state.navigation.triage.source.is_some();
         if ui.add_enabled(ready, egui::Button::new("Start")).clicked() {
             actions.push(Action::StartScan);
             ui.close();
@@ -65,24 +65,24 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
 
 /// What the settings order, for a database that is known.
 pub fn order(state: &State) -> Option<ScanRequest> {
-    let attack = state.attack.clone();
+    let attack = state.settings.attack.clone();
     let most = FlipSearch::REACH * attack.epsilon;
-    let searches = state.triage.flips && most > 0.0;
+    let searches = state.navigation.triage.flips && most > 0.0;
     Some(ScanRequest {
-        database: state.triage.database.clone()?,
+        database: state.navigation.triage.database.clone()?,
         plan: Plan {
-            source: state.triage.source.clone()?,
-            models: state.models.clone(),
+            source: state.navigation.triage.source.clone()?,
+            models: state.document.models.clone(),
             flip: searches.then(|| FlipSearch::up_to(most)),
             attack: (attack.epsilon > 0.0).then_some(attack),
-            map: state.triage.keeps,
+            map: state.navigation.triage.keeps,
         },
     })
 }
 
 /// Draws how far the scan is, with what pauses it.
 pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &TriageState) {
-    let Some(order) = state.triage.scanning.clone() else {
+    let Some(order) = state.progress.scan.request.clone() else {
         return;
     };
     let Some(progress) = memory.progress else {
@@ -98,19 +98,19 @@ pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &TriageState) {
     }
     ui.add(ProgressBar::new(share).desired_width(220.0).text(text))
         .on_hover_text(order.plan.source.display().to_string());
-    let word = if state.triage.paused {
+    let word = if state.progress.scan.paused {
         "Go on"
     } else {
         "Pause"
     };
     if ui.button(word).clicked() {
-        state.triage.paused = !state.triage.paused;
+        state.progress.scan.paused = !state.progress.scan.paused;
     }
     if ui
         .button("Stop")
         .on_hover_text("What was found stays; the same scan begun anew goes on from here")
         .clicked()
     {
-        state.triage.scanning = None;
+        state.progress.scan.request = None;
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     ui.horizontal(|ui| {
-        let triage = &mut state.triage;
+        let triage = &mut state.navigation.triage;
         for tab in TriageTab::ALL {
             ui.selectable_value(&mut triage.tab, tab, tab.name());
         }
@@ -33,7 +33,7 @@ pub(super) fn show(
         order::show(ui, state, actions);
         order::progress(ui, state, memory);
     });
-    let triage = &mut state.triage;
+    let triage = &mut state.navigation.triage;
     ui.horizontal(|ui| {
         query(ui, triage, memory);
         filters::show(ui, triage, memory);
