@@ -111,7 +111,7 @@ impl App {
                     Bottom::Synthesis => panels::progress::show(ui, state, rows, actions),
                     Bottom::Units => panels::units::show(ui, state, rows, &mut self.thumbnails),
                     Bottom::Counterfactual => {
-                        panels::counterfactual::show(ui, state, rows, actions)
+                        panels::counterfactual::show(ui, state, rows, actions);
                     }
                 }
             });

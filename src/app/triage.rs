@@ -101,7 +101,7 @@ impl App {
                 self.triage.progress = None;
             }
             None if self.state.navigation.triage.source.is_some() => {
-                self.dialogs.choose_new_database()
+                self.dialogs.choose_new_database();
             }
             None => {}
         }

@@ -10,7 +10,6 @@ use super::{Bottom, Column};
 use crate::compute::{
     Lane, PictureSource, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest, thinned,
 };
-use crate::data::Picture;
 use crate::synthesis::{Start, Synthesis, Task, Unit};
 
 /// The three kinds of pictures, by name.
@@ -302,7 +301,7 @@ pub fn advance(state: &mut State, rows: &[Row]) {
     match state.settings.synthesis.speed {
         None => playhead.until = all,
         Some(speed) if slowest >= playhead.until => {
-            playhead.until = (playhead.until + speed).min(all)
+            playhead.until = (playhead.until + speed).min(all);
         }
         Some(_) => {}
     }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::ScanRequest;
 use crate::triage::reader::Chosen;
 
 /// What fills the window.

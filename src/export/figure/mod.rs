@@ -16,14 +16,11 @@ mod shots;
 mod svg;
 mod text;
 
-use crate::session::Figure;
 use std::path::Path;
-
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::session::{Bottom, Column, State};
+use crate::session::{Bottom, Column, Figure, State};
 
 pub use caption::caption;
 pub use cells::{Cell, Filled, bare_epsilon};

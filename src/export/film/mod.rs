@@ -4,13 +4,7 @@ mod encode;
 mod footage;
 mod plots;
 
-use crate::session::Film;
-use crate::session::Motion;
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-use crate::session::{Column, State};
-use crate::session::{Figure, Size};
+use crate::session::{Column, Figure, Film, Motion, State};
 
 pub use encode::{Format, ffmpeg, gif, mp4, pictures, write};
 pub use footage::Footage;
