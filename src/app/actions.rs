@@ -10,8 +10,7 @@ use crate::data::samples;
 use crate::export::job::ExportJob;
 use crate::model::import::{self, DescriptionEdit};
 use crate::model::zoo;
-use crate::session::Figure;
-use crate::session::{Rescue, Row, has_session_name};
+use crate::session::{Figure, Rescue, Row, has_session_name};
 use crate::triage::has_database_name;
 
 impl App {

@@ -24,11 +24,6 @@ pub fn row_text(ui: &Ui, row: usize) -> Color32 {
     Color32::from_rgb(r, g, b)
 }
 
-/// ε in both units.
-pub fn epsilon_text(epsilon: f32) -> String {
-    format!("{epsilon:.4} = {:.2}/255", epsilon * 255.0)
-}
-
 /// Secondary text.
 pub fn weak(text: impl Into<String>) -> RichText {
     RichText::new(text).weak().size(11.0)

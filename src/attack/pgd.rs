@@ -197,13 +197,7 @@ impl Attack {
 
 impl std::fmt::Display for Attack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} ε {:.4} ({:.2}/255)",
-            self.kind(),
-            self.epsilon,
-            self.epsilon * 255.0
-        )?;
+        write!(f, "{} ε {}", self.kind(), self.norm.format(self.epsilon))?;
         if let Goal::Targeted(class) = self.goal {
             write!(f, " toward class {class}")?;
         }

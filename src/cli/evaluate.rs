@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{AttackOptions, default_models};
-use crate::attack::Goal;
+use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ fn parse_attack(text: &str) -> Result<(crate::attack::Norm, f32, usize), String>
     let steps = steps
         .parse()
         .map_err(|_| format!("`{steps}` is no number of steps"))?;
-    Ok((norm, super::parse_epsilon(epsilon)?, steps))
+    Ok((norm, parse_epsilon(epsilon)?, steps))
 }
 
 impl EvaluateArguments {

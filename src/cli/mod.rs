@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::attack::{Attack, Goal, Norm};
+use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, zoo};
@@ -123,24 +123,6 @@ impl AttackOptions {
             restarts: self.restarts,
             seed: self.seed,
         }
-    }
-}
-
-/// A number, or a fraction such as `8/255`.
-pub(crate) fn parse_epsilon(text: &str) -> Result<f32, String> {
-    let number = |text: &str| {
-        text.trim()
-            .parse::<f32>()
-            .map_err(|_| format!("`{text}` is no number"))
-    };
-    let value = match text.split_once('/') {
-        Some((above, below)) => number(above)? / number(below)?,
-        None => number(text)?,
-    };
-    if value.is_finite() && value >= 0.0 {
-        Ok(value)
-    } else {
-        Err("it must be a number of at least 0".into())
     }
 }
 

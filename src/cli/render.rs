@@ -8,21 +8,18 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{AttackOptions, default_models, parse_epsilon};
-use crate::attack::Goal;
+use super::{AttackOptions, default_models};
+use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::Picture;
 use crate::error::{Error, Result};
 use crate::export::arrays;
 use crate::export::figure::shots;
-use crate::export::film;
-use crate::export::film::{Footage, Format};
+use crate::export::film::{self, Footage, Format};
 use crate::export::headless::Headless;
 use crate::files::write_atomically;
 use crate::model::zoo;
-use crate::session::{self, Column, State, has_session_name};
-use crate::session::{Figure, Size, Spread};
-use crate::session::{Film, Motion};
+use crate::session::{self, Column, Figure, Film, Motion, Size, Spread, State, has_session_name};
 use crate::tasks::TaskProgress;
 use crate::triage::Fingerprint;
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use indicatif::ProgressBar;
 
-use super::{AttackOptions, default_models, parse_epsilon};
-use crate::attack::Goal;
+use super::{AttackOptions, default_models};
+use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;

@@ -9,15 +9,11 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::arrays;
-use super::figure;
-use super::figure::{Sheet, Shot, on_screen, page, raster, shots};
-use super::film;
-use super::film::Footage;
+use super::figure::{self, Sheet, Shot, on_screen, page, raster, shots};
+use super::film::{self, Footage};
 use super::headless::Headless;
 use crate::error::{Error, Result};
-use crate::session::Figure;
-use crate::session::Film;
-use crate::session::{Row, State};
+use crate::session::{Figure, Film, Row, State};
 use crate::tasks::TaskProgress;
 
 /// What is to be made of what is on the screen.

@@ -1,10 +1,9 @@
 //! Prepared views: the state of the window under a name, to be shown to a room.
 
-use crate::session::Playhead;
-use crate::session::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
+use crate::session::{Playhead, Settings};
 
 /// The window as it was when a person liked it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

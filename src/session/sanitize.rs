@@ -1,7 +1,6 @@
 //! Settings that come from a file may be anything; those that the window shows must be in range.
 
-use super::Display;
-use super::{Navigation, Playhead, Session, Settings};
+use super::{Display, Navigation, Playhead, Session, Settings};
 use crate::attack::Attack;
 use crate::compute::MOST_ROWS;
 

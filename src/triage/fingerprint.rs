@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 use crate::model::import::{self, ModelSource};
-use crate::model::{Manifest, Weights, numbers_beside};
+use crate::model::{Classifier, Manifest, Weights, numbers_beside, zoo};
 
 /// The BLAKE3 hash of some content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,5 +79,28 @@ fn read(hasher: &mut blake3::Hasher, file: &Path) -> Result<()> {
 impl std::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+/// A model with its fingerprint.
+#[derive(Clone)]
+pub struct Examined {
+    /// Of all that decides its results.
+    pub fingerprint: Fingerprint,
+    /// The model.
+    pub classifier: Arc<Classifier>,
+}
+
+impl Examined {
+    /// Opens the model of that name; see [`zoo::source`].
+    ///
+    /// # Errors
+    /// As [`zoo::open`].
+    pub fn open(name: &str, device: &Device) -> Result<Self> {
+        let source = zoo::source(name, device)?;
+        Ok(Self {
+            fingerprint: Fingerprint::of_model(name, &source)?,
+            classifier: Arc::new(zoo::classifier(&source, Path::new(name), device)?),
+        })
     }
 }

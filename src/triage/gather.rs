@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::batch::{ScanItem, ScanPlan};
 use super::database::Database;
 use super::fingerprint::Fingerprint;
+use super::item::{ScanItem, ScanPlan};
 use super::store::EntryRow;
 use crate::data::{Entry, Listing};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ pub(super) struct GatheredItem {
     /// Planes of bytes at each of [`ScanPlan::sizes`]; none if everything is known.
     pub(super) planes: Vec<Vec<u8>>,
     /// What is known and what is left to find out, model by model.
-    pub(super) cases: Vec<ScanItem>,
+    pub(super) items: Vec<ScanItem>,
 }
 
 /// What a stretch of a source holds.
@@ -38,7 +38,7 @@ struct PendingPicture<'a> {
     /// Planes at every size; none before they are asked for.
     planes: Vec<Vec<u8>>,
     original: [u32; 2],
-    cases: Vec<ScanItem>,
+    items: Vec<ScanItem>,
 }
 
 impl<'a> PendingPicture<'a> {
@@ -54,7 +54,7 @@ impl<'a> PendingPicture<'a> {
             number: 0,
             planes: Vec::new(),
             original: [0; 2],
-            cases: Vec::new(),
+            items: Vec::new(),
         })
     }
 
@@ -100,7 +100,7 @@ impl Gathered {
         &mut self,
         database: &mut Database,
         listing: &Listing,
-        orders: &ScanPlan,
+        plan: &ScanPlan,
         position: usize,
         at_once: usize,
     ) -> Result<bool> {
@@ -110,22 +110,22 @@ impl Gathered {
         let entries = &entries[..wanted.min(entries.len())];
         let mut pending: Vec<Result<PendingPicture>> =
             entries.par_iter().map(PendingPicture::new).collect();
-        identify(database, &mut pending, &orders.sizes)?;
+        identify(database, &mut pending, &plan.sizes)?;
         for picture in pending.iter_mut().flatten() {
             let label = picture
                 .entry
                 .label
                 .map(|label| listing.classes[label].as_str());
             picture.number = self.number;
-            picture.cases = orders.cases(database, picture.picture, label, picture.number)?;
+            picture.items = plan.items(database, picture.picture, label, picture.number)?;
             self.number += 1;
         }
         each(&mut pending, |picture| {
-            let known = !picture.cases.iter().any(ScanItem::is_open);
+            let known = !picture.items.iter().any(ScanItem::is_open);
             if known || !picture.planes.is_empty() {
                 return Ok(());
             }
-            picture.open(&orders.sizes)
+            picture.open(&plan.sizes)
         });
         for ((index, picture), entry) in pending.into_iter().enumerate().zip(entries) {
             let label = entry.label.map(|label| listing.classes[label].clone());
@@ -145,7 +145,7 @@ impl Gathered {
         let found = picture.map(|picture| {
             self.items.push(GatheredItem {
                 planes: picture.planes,
-                cases: picture.cases,
+                items: picture.items,
             });
             (picture.picture, picture.number)
         });

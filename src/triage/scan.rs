@@ -6,38 +6,16 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
-use super::batch::{ScanBatch, ScanPlan};
+use super::batch::ScanBatch;
 use super::database::Database;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Examined, Fingerprint};
 use super::gather::Gathered;
+use super::item::ScanPlan;
 use super::plan::Plan;
 use super::query::Vocabulary;
 use crate::data::{Listing, Split};
 use crate::error::Result;
 use crate::model::{Classifier, zoo};
-
-/// A model with its fingerprint.
-#[derive(Clone)]
-pub struct Examined {
-    /// Of all that decides its results.
-    pub fingerprint: Fingerprint,
-    /// The model.
-    pub classifier: Arc<Classifier>,
-}
-
-impl Examined {
-    /// Opens the model of that name; see [`zoo::source`].
-    ///
-    /// # Errors
-    /// As [`zoo::open`].
-    pub fn open(name: &str, device: &Device) -> Result<Self> {
-        let source = zoo::source(name, device)?;
-        Ok(Self {
-            fingerprint: Fingerprint::of_model(name, &source)?,
-            classifier: Arc::new(zoo::classifier(&source, Path::new(name), device)?),
-        })
-    }
-}
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -64,7 +64,7 @@ pub(super) struct EntryRow {
 /// What a batch found, to be kept as a whole.
 #[derive(Default)]
 pub(super) struct Findings {
-    pub(super) looks: Vec<(Key, StoredPrediction)>,
+    pub(super) predictions: Vec<(Key, StoredPrediction)>,
     pub(super) hits: Vec<(Key, StoredAttack, Hit)>,
     pub(super) brackets: Vec<(Key, StoredAttack, Bracket)>,
     pub(super) representations: Vec<(Key, StoredAttack, Vec<f32>)>,
@@ -74,9 +74,9 @@ pub(super) struct Findings {
 /// The SQL that reads the result of an attack; parameters are those of [`aimed`].
 const AIMED: &str = "picture = ? AND model = ? AND attack = ? AND label = ? AND noise = ?";
 
-fn aimed(key: Key, aim: StoredAttack) -> [i64; 5] {
-    let (label, noise) = (aim.label as i64, aim.noise as i64);
-    [key.picture, key.model, aim.attack, label, noise]
+fn aimed(key: Key, attack_key: StoredAttack) -> [i64; 5] {
+    let (label, noise) = (attack_key.label as i64, attack_key.noise as i64);
+    [key.picture, key.model, attack_key.attack, label, noise]
 }
 
 impl Database {
@@ -100,22 +100,27 @@ impl Database {
     }
 
     /// What the model said of the picture, if it is one of its `classes`.
-    pub(super) fn look(&self, key: Key, classes: usize) -> Result<Option<StoredPrediction>> {
+    pub(super) fn prediction(&self, key: Key, classes: usize) -> Result<Option<StoredPrediction>> {
         let sql = "SELECT class, confidence, fakeness FROM looks WHERE picture = ? AND model = ?";
-        let look = self.one(sql, [key.picture, key.model], |row| {
+        let prediction = self.one(sql, [key.picture, key.model], |row| {
             Ok(StoredPrediction {
                 class: row.get(0)?,
                 confidence: row.get(1)?,
                 fakeness: row.get(2)?,
             })
         })?;
-        Ok(look.filter(|look| look.class < classes))
+        Ok(prediction.filter(|prediction| prediction.class < classes))
     }
 
     /// What the attack did, if that led to one of the model's `classes`.
-    pub(super) fn hit(&self, key: Key, aim: StoredAttack, classes: usize) -> Result<Option<Hit>> {
+    pub(super) fn hit(
+        &self,
+        key: Key,
+        attack_key: StoredAttack,
+        classes: usize,
+    ) -> Result<Option<Hit>> {
         let sql = format!("SELECT class, confidence, linf, l2 FROM attacked WHERE {AIMED}");
-        let hit = self.one(&sql, aimed(key, aim), |row| {
+        let hit = self.one(&sql, aimed(key, attack_key), |row| {
             Ok(Hit {
                 class: row.get(0)?,
                 confidence: row.get(1)?,
@@ -127,16 +132,16 @@ impl Database {
     }
 
     /// Whether the representation is kept of the picture, or of what an attack made of it.
-    pub(super) fn is_represented(&self, key: Key, aim: StoredAttack) -> Result<bool> {
+    pub(super) fn is_represented(&self, key: Key, attack_key: StoredAttack) -> Result<bool> {
         let sql = format!("SELECT 1 FROM representations WHERE {AIMED}");
-        let found = self.one(&sql, aimed(key, aim), |_| Ok(()))?;
+        let found = self.one(&sql, aimed(key, attack_key), |_| Ok(()))?;
         Ok(found.is_some())
     }
 
     /// The representation of a picture, or of what an attack made of it, if all of it are numbers.
-    pub(super) fn halves(&self, key: Key, aim: StoredAttack) -> Result<Option<Vec<f32>>> {
+    pub(super) fn halves(&self, key: Key, attack_key: StoredAttack) -> Result<Option<Vec<f32>>> {
         let sql = format!("SELECT halves FROM representations WHERE {AIMED}");
-        let bytes: Option<Vec<u8>> = self.one(&sql, aimed(key, aim), |row| row.get(0))?;
+        let bytes: Option<Vec<u8>> = self.one(&sql, aimed(key, attack_key), |row| row.get(0))?;
         let values = bytes.map(|bytes| -> Vec<f32> {
             let pairs = bytes.chunks_exact(2);
             pairs
@@ -149,9 +154,9 @@ impl Database {
     }
 
     /// Between which ε the picture flips, as far as that is known.
-    pub(super) fn bracket(&self, key: Key, aim: StoredAttack) -> Result<Option<Bracket>> {
+    pub(super) fn bracket(&self, key: Key, attack_key: StoredAttack) -> Result<Option<Bracket>> {
         let sql = format!("SELECT low, high FROM flips WHERE {AIMED}");
-        self.one(&sql, aimed(key, aim), |row| {
+        self.one(&sql, aimed(key, attack_key), |row| {
             Ok(Bracket {
                 low: row.get(0)?,
                 high: row.get(1)?,
@@ -172,18 +177,18 @@ impl Database {
 fn results(transaction: &Transaction, found: &Findings) -> rusqlite::Result<()> {
     let mut add =
         transaction.prepare_cached("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?)")?;
-    for (key, look) in &found.looks {
+    for (key, prediction) in &found.predictions {
         let StoredPrediction {
             class,
             confidence,
             fakeness,
-        } = look;
+        } = prediction;
         add.execute((key.picture, key.model, class, confidence, fakeness))?;
     }
     let sql = "INSERT OR REPLACE INTO attacked VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let mut add = transaction.prepare_cached(sql)?;
-    for (key, aim, hit) in &found.hits {
-        let [picture, model, attack, label, noise] = aimed(*key, *aim);
+    for (key, attack_key, hit) in &found.hits {
+        let [picture, model, attack, label, noise] = aimed(*key, *attack_key);
         add.execute(params![
             picture,
             model,
@@ -198,14 +203,14 @@ fn results(transaction: &Transaction, found: &Findings) -> rusqlite::Result<()> 
     }
     let sql = "INSERT OR REPLACE INTO representations VALUES (?, ?, ?, ?, ?, ?)";
     let mut add = transaction.prepare_cached(sql)?;
-    for (key, aim, values) in &found.representations {
+    for (key, attack_key, values) in &found.representations {
         // What is too large for half precision is cut off, not made infinite.
         let most = f16::MAX.to_f32();
         let halves = values
             .iter()
             .map(|&value| f16::from_f32(value.clamp(-most, most)));
         let halves: Vec<u8> = halves.flat_map(f16::to_le_bytes).collect();
-        let [picture, model, attack, label, noise] = aimed(*key, *aim);
+        let [picture, model, attack, label, noise] = aimed(*key, *attack_key);
         add.execute(params![picture, model, attack, label, noise, halves])?;
     }
     Ok(())
@@ -214,8 +219,8 @@ fn results(transaction: &Transaction, found: &Findings) -> rusqlite::Result<()> 
 fn brackets(transaction: &Transaction, tolerance: f32, found: &Findings) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO flips VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let mut add = transaction.prepare_cached(sql)?;
-    for (key, aim, Bracket { low, high }) in &found.brackets {
-        let [picture, model, attack, label, noise] = aimed(*key, *aim);
+    for (key, attack_key, Bracket { low, high }) in &found.brackets {
+        let [picture, model, attack, label, noise] = aimed(*key, *attack_key);
         add.execute(params![
             picture, model, attack, label, noise, low, high, tolerance
         ])?;

@@ -196,15 +196,15 @@ impl Database {
         };
         let known = |class: usize| subject.classes.iter().position(|&known| known == class);
         let label = truth.and_then(known);
-        let Some(look) = self.look(key, subject.classes.len())? else {
+        let Some(prediction) = self.prediction(key, subject.classes.len())? else {
             return Ok(None);
         };
         let right = |class: usize| label.map(|label| label == class);
         let mut side = Side {
-            class: subject.classes[look.class],
-            confidence: look.confidence,
-            right: right(look.class),
-            fakeness: look.fakeness,
+            class: subject.classes[prediction.class],
+            confidence: prediction.confidence,
+            right: right(prediction.class),
+            fakeness: prediction.fakeness,
             attacked: None,
             flip: None,
         };
@@ -212,23 +212,23 @@ impl Database {
         let Some(attack) = attack else {
             return Ok(Some(side));
         };
-        let label = label.unwrap_or(look.class);
-        let aim = StoredAttack {
+        let label = label.unwrap_or(prediction.class);
+        let attack_key = StoredAttack {
             attack: table.origin.attack,
             label,
             noise: noise(attack, number),
         };
         let reached = |class| attack.goal.is_reached(label, class);
-        let hit = self.hit(key, aim, subject.classes.len())?;
+        let hit = self.hit(key, attack_key, subject.classes.len())?;
         side.attacked = hit.map(|hit| ScanAttackResult {
             class: subject.classes[hit.class],
             confidence: hit.confidence,
             right: right(hit.class),
-            success: !reached(look.class) && reached(hit.class),
+            success: !reached(prediction.class) && reached(hit.class),
             linf: hit.linf,
             l2: hit.l2,
         });
-        side.flip = self.bracket(key, aim.of(table.origin.family))?;
+        side.flip = self.bracket(key, attack_key.of(table.origin.family))?;
         Ok(Some(side))
     }
 
@@ -282,12 +282,12 @@ impl Table {
             model: *self.origin.models.get(side)?,
         };
         let attack = self.plan.as_ref().and_then(|plan| plan.attack.as_ref());
-        let aim = StoredAttack {
+        let attack_key = StoredAttack {
             attack: self.origin.attack,
             label: record.truth.and_then(known).or(known(predicted))?,
             noise: attack.map_or(0, |attack| noise(attack, record.number)),
         };
-        Some((key, aim))
+        Some((key, attack_key))
     }
 
     /// The number of the scan.

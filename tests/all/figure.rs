@@ -12,8 +12,9 @@ use epsiloscope::export::figure::{
 };
 use epsiloscope::export::headless::Headless;
 use epsiloscope::model::zoo;
-use epsiloscope::session::{self, Column, Session, Snapshot, State, complete};
-use epsiloscope::session::{Figure, Size, Spread};
+use epsiloscope::session::{
+    self, Column, Figure, Session, Size, Snapshot, Spread, State, complete,
+};
 use epsiloscope::tasks::TaskProgress;
 use resvg::usvg::{Node, Options, Tree};
 

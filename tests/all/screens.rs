@@ -10,8 +10,7 @@ use epsiloscope::compute::{
 use epsiloscope::data::Picture;
 use epsiloscope::export::figure::Shot;
 use epsiloscope::model::BatchSize;
-use epsiloscope::session::Figure;
-use epsiloscope::session::{Column, Row, State};
+use epsiloscope::session::{Column, Figure, Row, State};
 use epsiloscope::synthesis::{History, Kept};
 
 use crate::common::tiny_manifest;

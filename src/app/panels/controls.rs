@@ -229,7 +229,7 @@ fn step_size(ui: &mut Ui, attack: &mut Attack) {
                 );
             }
             None => {
-                ui.label(theme::weak(theme::epsilon_text(usual)));
+                ui.label(theme::weak(attack.norm.format(usual)));
             }
         }
     });

@@ -4,12 +4,10 @@ use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
 
 use super::Action;
 use crate::app::theme;
-use crate::cli::parse_epsilon;
+use crate::attack::parse_epsilon;
 use crate::export::film::ffmpeg;
 use crate::export::job::ExportJob;
-use crate::session::Motion;
-use crate::session::{Column, State};
-use crate::session::{Figure, Size, Spread};
+use crate::session::{Column, Figure, Motion, Size, Spread, State};
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::app::renderer::Mode;
 use crate::app::theme;
+use crate::attack::Norm;
 use crate::compute::{AttributionResult, GpuImage, PictureSource, PredictionResult};
 use crate::session::{Column, Likenesses, Row, Shown, State, case, shared_scale};
 
@@ -174,12 +175,15 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
 
 fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
     let layout = Layout::left_to_right(Align::Center);
+    let norm = state.settings.attack.norm;
     let shown = row.nearest(state.settings.attack.epsilon);
     let (title, note) = match column {
         Column::Input => ("Input".into(), String::new()),
         Column::Attacked => (
             "Attacked".into(),
-            shown.as_ref().map_or_else(String::new, which),
+            shown
+                .as_ref()
+                .map_or_else(String::new, |shown| which(shown, norm)),
         ),
         Column::Perturbation => (
             "Perturbation".into(),
@@ -211,7 +215,10 @@ fn map_title(state: &State, index: usize, row: &Row, which: PictureSource) -> (S
     let title = explained.case.asks(look);
     let mut note = match which {
         PictureSource::Input => String::new(),
-        PictureSource::Attacked => format!("at ε {:.3}", explained.case.epsilon),
+        PictureSource::Attacked => {
+            let norm = state.settings.attack.norm;
+            format!("at ε {}", norm.format(explained.case.epsilon))
+        }
     };
     if case(state, index, row, which).as_ref() != Some(&explained.case) {
         note += " (old)";
@@ -307,12 +314,12 @@ fn short_name(name: &str) -> String {
     name.split_whitespace().last().unwrap_or(name).to_owned()
 }
 
-fn which(shown: &Shown) -> String {
-    let epsilon = shown.attacked.epsilon;
+fn which(shown: &Shown, norm: Norm) -> String {
+    let epsilon = norm.format(shown.attacked.epsilon);
     if shown.exact {
-        format!("at ε {epsilon:.3}")
+        format!("at ε {epsilon}")
     } else {
-        format!("nearest finished, ε {epsilon:.3}")
+        format!("nearest finished, ε {epsilon}")
     }
 }
 
@@ -356,9 +363,9 @@ fn facts(ui: &mut Ui, state: &State, look: &PredictionResult, shown: &Shown) {
     let attacked = shown.attacked;
     ui.spacing_mut().item_spacing.y = 1.0;
     ui.label(theme::weak(format!(
-        "L∞ {} · L2 {:.3}",
-        theme::epsilon_text(attacked.linf),
-        attacked.l2
+        "L∞ {} · L2 {}",
+        Norm::Linf.format(attacked.linf),
+        Norm::L2.format(attacked.l2)
     )))
     .on_hover_text("True norms of the perturbation, in units of pixels in [0, 1]");
     let inside = if attacked.inside_box {

@@ -113,13 +113,14 @@ fn verdict(ui: &Ui, state: &State, look: &PredictionResult, attacked: &[f32]) ->
 }
 
 fn flip(ui: &mut Ui, state: &State, row: &Row) {
+    let norm = state.settings.attack.norm;
     let text = match row.flip(&state.settings.attack) {
         Some(0.0) => return,
-        Some(epsilon) => format!("· flips at ε ≤ {epsilon:.3}"),
+        Some(epsilon) => format!("· flips at ε ≤ {}", norm.format(epsilon)),
         None => match row.sweep.last() {
             // What is not attacked yet may flip all the same.
             Some(furthest) if furthest.epsilon > 0.0 => {
-                format!("· no flip up to ε {:.3}", furthest.epsilon)
+                format!("· no flip up to ε {}", norm.format(furthest.epsilon))
             }
             _ => return,
         },

@@ -1,10 +1,10 @@
 //! Settings of the pictures that the models make.
 
-use crate::data::Picture;
 use egui::{ComboBox, DragValue, Ui};
 
 use super::explain::{number, reference, seed};
 use crate::compute::PictureSource;
+use crate::data::Picture;
 use crate::session::{SeedSource, State, SynthesisSettings, TaskKind};
 use crate::synthesis::{Aim, MOST_PICTURES, Start, Synthesis, Task};
 

@@ -26,7 +26,11 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
         }
         ui.strong(format!(
             "ε {}",
-            theme::epsilon_text(state.settings.attack.epsilon)
+            state
+                .settings
+                .attack
+                .norm
+                .format(state.settings.attack.epsilon)
         ));
         let about = match state.settings.attack.goal {
             Goal::Untargeted => "confidence in the class that the attack leaves",
@@ -45,10 +49,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     });
     let range = f64::from(state.range());
     let norm = state.settings.attack.norm;
-    let axis = move |epsilon: f64| match norm {
-        Norm::Linf => format!("{:.1}/255", epsilon * 255.0),
-        Norm::L2 => format!("{epsilon:.2}"),
-    };
+    let axis = move |epsilon: f64| norm.format(epsilon as f32);
     let plot = bottom_panel::plot(ui, "timeline")
         .default_x_bounds(0.0, range)
         .default_y_bounds(0.0, 1.0)

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use clap::{Args, Subcommand};
 
-use crate::attack::{Attack, Norm};
+use crate::attack::{Attack, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
@@ -168,7 +168,7 @@ struct ClassifierArguments {
     blocks: Option<Vec<usize>>,
     /// Train on adversarial pictures within this ε (pixels in [0, 1], 8/255 can be written so); 0
     /// trains on clean ones.
-    #[arg(long, value_parser = super::parse_epsilon)]
+    #[arg(long, value_parser = parse_epsilon)]
     eps: Option<f32>,
     /// Norm of --eps.
     #[arg(long, value_enum, default_value_t = Norm::L2, requires = "eps")]
@@ -177,7 +177,7 @@ struct ClassifierArguments {
     #[arg(long, default_value_t = 1, requires = "eps")]
     attack_steps: usize,
     /// Its step size; by default 2.5·ε/steps, and ε for a single step.
-    #[arg(long, value_parser = super::parse_epsilon, requires = "eps")]
+    #[arg(long, value_parser = parse_epsilon, requires = "eps")]
     attack_step_size: Option<f32>,
     /// Begin each attack of one step at a random point of this many ε and do not clamp it to ε
     /// (N-FGSM, de Jorge et al. 2022; 2 there).

@@ -1,12 +1,10 @@
 //! What stands below a figure: every setting behind it, in words.
 
 use super::Shot;
-use super::cells::number;
-use crate::attack::{Attack, Goal};
+use crate::attack::{Attack, Goal, short_number};
 use crate::compute::{Channels, PredictionResult, Sign};
 use crate::data::Picture;
-use crate::session::Figure;
-use crate::session::{Column, State, TaskKind};
+use crate::session::{Column, Figure, State, TaskKind};
 
 /// One paragraph about the figure that shows `shots`, where attacks have these `epsilons`.
 pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
@@ -79,7 +77,7 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
 fn attack(attack: &Attack, epsilons: &str, look: Option<&PredictionResult>) -> String {
     let mut text = format!("{} at ε {epsilons}", attack.kind());
     match attack.step_size {
-        Some(step) => text += &format!(", steps of {}", number(step)),
+        Some(step) => text += &format!(", steps of {}", short_number(step)),
         None => text += ", steps of 2.5·ε/steps",
     }
     if let Goal::Targeted(class) = attack.goal {
@@ -121,7 +119,7 @@ fn maps(state: &State) -> String {
         "Attribution of the {} by {}; {signs}, {channels} over channels, {scale}, clipped at percentile {}.",
         format!("{:?}", state.settings.explanation.question.score).to_lowercase(),
         state.settings.explanation,
-        number(style.percentile),
+        short_number(style.percentile),
     )
 }
 

@@ -3,7 +3,7 @@
 use image::{RgbImage, imageops};
 
 use super::contour::outline;
-use crate::attack::{Attack, Norm};
+use crate::attack::{Attack, Norm, short_number};
 use crate::compute::{
     CounterfactualResult, GpuImage, HeatMap, HeatStyle, PictureSource, PredictionResult,
 };
@@ -80,23 +80,9 @@ impl Filled {
     }
 }
 
-/// ε as people write it: L∞ in 255ths, L2 as it is.
+/// ε as figures write it.
 pub fn epsilon_text(attack: &Attack, epsilon: f32) -> String {
-    format!("ε {}", bare_epsilon(attack, epsilon))
-}
-
-/// The same without the letter.
-pub fn bare_epsilon(attack: &Attack, epsilon: f32) -> String {
-    match attack.norm {
-        Norm::Linf => format!("{}/255", number(epsilon * 255.0)),
-        Norm::L2 => number(epsilon),
-    }
-}
-
-/// Up to three decimals, no more than are needed.
-pub fn number(value: f32) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    format!("ε {}", attack.norm.format(epsilon))
 }
 
 /// What `column` shows of a row; the colours of maps end at `scale`, or where each map's own end.
@@ -160,11 +146,11 @@ fn perturbation(state: &State, row: &Row, look: &PredictionResult) -> Option<Fil
     let frame = GpuImage::from_planes(planes.collect(), look.input.size());
     let notes = vec![
         format!(
-            "L∞ {:.2}/255 · L2 {:.3}",
-            attacked.linf * 255.0,
-            attacked.l2
+            "L∞ {} · L2 {}",
+            Norm::Linf.format(attacked.linf),
+            Norm::L2.format(attacked.l2)
         ),
-        format!("amplified ×{}", number(gain)),
+        format!("amplified ×{}", short_number(gain)),
     ];
     Some(Filled::new(&frame, notes))
 }

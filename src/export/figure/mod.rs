@@ -23,7 +23,7 @@ use crate::files::write_atomically;
 use crate::session::{Bottom, Column, Figure, State};
 
 pub use caption::caption;
-pub use cells::{Cell, Filled, bare_epsilon};
+pub use cells::{Cell, Filled};
 pub use layout::page;
 pub use page::{Anchor, FigurePage, PageItem, Words};
 pub use plot::{Curve, Plot, epsilon_plot};

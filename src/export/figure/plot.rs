@@ -2,7 +2,7 @@
 
 use super::page::{Anchor, PageItem, Words};
 use super::{Shot, text};
-use crate::attack::{Goal, Norm};
+use crate::attack::{Goal, Norm, short_number};
 use crate::compute::row_color;
 
 /// A line of a plot.
@@ -239,7 +239,7 @@ fn tick(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) {
         return format!("{value:.0e}");
     }
-    super::cells::number(value as f32)
+    short_number(value as f32)
 }
 
 fn plain(text: &str, at: [f32; 2], anchor: Anchor, size: f32) -> Words {

@@ -2,13 +2,13 @@
 
 use super::Shot;
 use super::caption::{caption, picture_name};
-use super::cells::{Cell, bare_epsilon, cell, epsilon_text, number};
+use super::cells::{Cell, cell, epsilon_text};
 use super::plot::{Plot, epsilon_plot};
+use crate::attack::short_number;
 use crate::compute::{HeatStyle, PictureSource, row_color, short};
 use crate::error::{Error, Result};
 use crate::model::import;
-use crate::session::{Column, Row, State, shared_scale};
-use crate::session::{Figure, Spread};
+use crate::session::{Column, Figure, Row, Spread, State, shared_scale};
 
 /// A title with a smaller line under it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,7 +85,7 @@ impl Sheet {
         let said: Vec<String> = figure
             .epsilons(state)
             .iter()
-            .map(|&epsilon| bare_epsilon(&state.settings.attack, epsilon))
+            .map(|&epsilon| state.settings.attack.norm.format(epsilon))
             .collect();
         // Shots that stand in one row of the sheet differ in ε.
         let blocks = shots.chunks(if across { epsilons } else { 1 });
@@ -248,7 +248,7 @@ fn bar(state: &State, columns: &[Column], rows: &[Line], scale: Option<f32>) -> 
         (Some(_), Some(end)) => style.bar_numbers(end).map(minus),
         _ => style.bar_numbers(1.0).map(|share| match share {
             0.0 => "0".into(),
-            share => format!("{} × end", number(share)),
+            share => format!("{} × end", short_number(share)),
         }),
     };
     Some(Bar {

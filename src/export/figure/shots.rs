@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::export::headless::Headless;
-use crate::session::Figure;
-use crate::session::{Row, State, complete};
+use crate::session::{Figure, Row, State, complete};
 use crate::tasks::TaskProgress;
 
 /// What all models found for one picture at one ε.

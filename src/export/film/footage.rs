@@ -4,13 +4,9 @@ use image::{Rgb, RgbImage};
 
 use super::plots::{synthesis_plot, way_plot};
 use crate::error::{Error, Result};
-use crate::export::figure::{
-    Plot, Sheet, Shot, bare_epsilon, caption, epsilon_plot, page, raster, scale, shots,
-};
+use crate::export::figure::{Plot, Sheet, Shot, caption, epsilon_plot, page, raster, scale, shots};
 use crate::export::headless::Headless;
-use crate::session::Figure;
-use crate::session::{Film, Motion};
-use crate::session::{Row, State};
+use crate::session::{Figure, Film, Motion, Row, State};
 use crate::tasks::TaskProgress;
 
 /// A film whose results are all there.
@@ -72,7 +68,7 @@ impl Footage {
             return Err(Error::Config("there is no picture to film".into()));
         };
         let figure = film.figure(state);
-        let bare = |epsilon| bare_epsilon(&state.settings.attack, epsilon);
+        let bare = |epsilon| state.settings.attack.norm.format(epsilon);
         let epsilons = match film.motion {
             Motion::Epsilon { from, to } => {
                 let to = to.unwrap_or(state.range());

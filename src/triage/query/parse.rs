@@ -3,6 +3,7 @@
 use super::{
     ClassColumn, ClassValue, ComparisonOperator, Filter, Flag, NumberColumn, Query, Sort, SortBy,
 };
+use crate::attack::parse_number;
 use crate::triage::table::Table;
 
 /// Words that are no names unless they stand between quotes.
@@ -132,12 +133,7 @@ fn text_token(rest: &str) -> Result<(Token, usize), String> {
 fn number_token(rest: &str) -> Result<(Token, usize), String> {
     let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '/');
     let length = rest.find(|c| !part(c)).unwrap_or(rest.len());
-    let number = |text: &str| text.parse::<f32>().ok();
-    let value = match rest[..length].split_once('/') {
-        Some((above, below)) => number(above).zip(number(below)).map(|(a, b)| a / b),
-        None => number(&rest[..length]),
-    };
-    let value = value.filter(|value| value.is_finite());
+    let value = parse_number(&rest[..length]);
     let value = value.ok_or_else(|| format!("“{}” is no number", &rest[..length]))?;
     Ok((Token::Number(value, rest[..length].to_owned()), length))
 }

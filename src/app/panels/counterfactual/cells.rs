@@ -68,7 +68,7 @@ pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
     let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
     let of = match answer.request.epsilon {
         0.0 => String::new(),
-        epsilon => format!(" at ε {epsilon:.3}"),
+        epsilon => format!(" at ε {}", state.settings.attack.norm.format(epsilon)),
     };
     match column {
         Column::Return => format!("to {}{of}{old}", name(answer.source)),

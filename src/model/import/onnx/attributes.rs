@@ -97,3 +97,15 @@ impl Attributes<'_> {
 
 /// No window or padding is larger.
 const MAX_SIDE: usize = 1 << 12;
+
+/// An axis counted from the front.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+    let counted = if axis < 0 {
+        axis.checked_add(rank as i64)
+    } else {
+        Some(axis)
+    };
+    let counted = counted.and_then(|axis| usize::try_from(axis).ok());
+    let inside = counted.filter(|&axis| axis < rank);
+    inside.ok_or_else(|| format!("axis {axis} of {rank}"))
+}

@@ -7,6 +7,7 @@
 mod arrays;
 mod attributes;
 mod constant_folding;
+mod context;
 mod import;
 mod operators;
 mod proto;

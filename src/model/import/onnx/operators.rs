@@ -1,8 +1,8 @@
 //! The operators that depend on the picture.
 
 use super::arrays::{Constant, is_integer};
-use super::attributes::Attributes;
-use super::import::{Import, Traced};
+use super::attributes::{Attributes, axis};
+use super::context::{Import, Traced};
 use super::proto::NodeProto;
 use super::shape_ops;
 use crate::model::graph::{Activation, Convolution, Op, Pooling, Source};
@@ -135,18 +135,6 @@ fn activation(
         "Pow" => Activation::Power(import.number(node, 1)?.ok_or("its exponent is missing")?),
         _ => return Ok(None),
     }))
-}
-
-/// An axis counted from the front.
-pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
-    let counted = if axis < 0 {
-        axis.checked_add(rank as i64)
-    } else {
-        Some(axis)
-    };
-    let counted = counted.and_then(|axis| usize::try_from(axis).ok());
-    let inside = counted.filter(|&axis| axis < rank);
-    inside.ok_or_else(|| format!("axis {axis} of {rank}"))
 }
 
 fn map_size(import: &Import, node: &NodeProto) -> Result<[usize; 2], String> {

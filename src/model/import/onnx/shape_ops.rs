@@ -1,9 +1,8 @@
 //! The operators that compute nothing: they cut, pad and reshape.
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, axis};
 use super::constant_folding::{clamped, filled};
-use super::import::{Import, Traced};
-use super::operators::axis;
+use super::context::{Import, Traced};
 use super::proto::NodeProto;
 use crate::model::graph::{Op, Source};
 
