@@ -4,28 +4,32 @@
 //! Three sentences hold the house together:
 //!
 //! 1. **Everything done to a picture is projected descent on pixels.** Objective, ball and start
-//!    differ; the loop in [`descent`] is one.
+//!    differ; the loop in [`attack::Descent`] is one.
 //! 2. **The window states what it wants each frame; the engine runs the difference, one step at a
-//!    time.** [`state::wanted`] says it, [`engine`] runs it, [`jobs`] knows how.
-//! 3. **Only the worker thread touches tensors, only the window touches egui.** Frames
-//!    ([`view::Frame`]) and plain data cross between them.
+//!    time.** [`session::requests`] says it, [`compute::scheduler`] runs it, [`compute::ComputeWorker`]
+//!    knows how.
+//! 3. **Only the worker thread touches tensors, only the window touches egui.** Images on the GPU
+//!    ([`compute::GpuImage`]) and plain data cross between them.
 //!
-//! | to learn about | read |
+//! A room imports only from those above it in this table:
+//!
+//! | room | what is in it |
 //! |---|---|
-//! | networks, checkpoints of any kind, the bundled models | [`model`] |
-//! | attacks | [`attack`], on top of [`descent`] |
-//! | which pixels speak for a class, and how far to trust that | [`attribution`] |
-//! | pictures that a model makes: inversion, generation, units | [`synthesis`] |
-//! | what a picture would be were it of another class | [`counterfactual`] |
-//! | pictures, their true masks, data sets | [`picture`], [`mask`], [`samples`], [`data`] |
-//! | training and measuring | [`train`], [`evaluate`] |
-//! | what goes wrong in a whole set of pictures | [`triage`] |
-//! | what runs in the background | [`engine`], [`jobs`], [`loader`], [`dialogs`], [`archive`], [`thumbnails`], [`watch`] |
-//! | figures, films and their numbers as files | [`figure`], [`film`], [`export`], [`exporter`], [`headless`] |
-//! | what is on the screen | [`app`], [`state`], [`results`], [`ui`], [`view`] |
-//! | sessions: what was on the screen, in a file | [`session`] |
-//! | the command line | [`cli`] |
-//! | GPU or CPU, memory, start-up and frame times | [`device`], [`memory`], [`vitals`] |
+//! | [`error`], [`files`], [`tasks`] | the error type, atomic writes, progress and cancellation |
+//! | [`data`] | pictures, masks, bundled samples, class names, data sets, seeded random numbers |
+//! | [`model`] | networks, the frozen classifier, importers of other programs' files, the bundled models |
+//! | [`attack`] | norms, balls, projected descent, PGD, how ε is read and printed |
+//! | [`attribution`] | which pixels speak for a class, and how far to trust that |
+//! | [`synthesis`] | pictures that a model makes: inversion, class generation, units |
+//! | [`counterfactual`] | discriminator and generator, the map of changes and its overlap with masks |
+//! | [`evaluate`] | accuracy under attack, uncertainty, masks |
+//! | [`train`] | standard, adversarial and counterfactual training |
+//! | [`triage`] | scans of whole data sets, their database, queries |
+//! | [`compute`] | scheduler, requests, the worker that computes them, device, model cache |
+//! | [`session`] | settings, document, results, the requests that follow, undo, session files |
+//! | [`export`] | figures, films and arrays, and computing them without a window |
+//! | [`app`] | the window |
+//! | [`cli`] | the command line |
 
 pub mod app;
 pub mod attack;

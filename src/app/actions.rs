@@ -24,7 +24,7 @@ impl App {
             Action::SaveMade(row) => self.save_made(row),
             Action::ChooseBackground => self.dialogs.choose_background(),
             Action::ChooseMask => self.choose_mask(),
-            Action::AddWalls => self.add_walls(),
+            Action::AddSyntheticCracks => self.add_synthetic_cracks(),
             Action::UseModels(models) => self.use_models(models),
             Action::UseModel(row, name) => self.use_model(row, name),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
@@ -156,7 +156,7 @@ impl App {
             self.use_model(row, name);
         }
         if now && !before {
-            self.add_walls();
+            self.add_synthetic_cracks();
         } else if before && !now {
             self.state.show_attacks();
             self.state.navigation.selected = self.state.navigation.selected.map(|_| 0);
@@ -187,17 +187,17 @@ impl App {
         self.state.navigation.selected = Some(0);
     }
 
-    /// Adds the made-up walls, unless they are there, selects the first and shows what is changed on
+    /// Adds the synthetic cracks, unless they are there, selects the first and shows what is changed on
     /// them.
-    fn add_walls(&mut self) {
-        let walls = samples::walls();
-        let first = walls.first().map(|(picture, ..)| picture.path.clone());
+    fn add_synthetic_cracks(&mut self) {
+        let cracks = samples::synthetic_walls();
+        let first = cracks.first().map(|(picture, ..)| picture.path.clone());
         let place = |app: &Self| {
             let mut entries = app.state.document.library.iter();
             entries.position(|entry| Some(&entry.picture.path) == first.as_ref())
         };
         if place(self).is_none() {
-            for (picture, mask, truth) in walls {
+            for (picture, mask, truth) in cracks {
                 self.state.add_with_mask(picture, truth, mask);
             }
         }

@@ -1,9 +1,9 @@
 //! The window: news in, panels, wishes out.
 
 mod actions;
+pub mod commands;
 mod dialogs;
 pub mod frame_metrics;
-mod keys;
 mod layout;
 mod loader;
 mod messages;
@@ -187,7 +187,7 @@ impl App {
     pub fn ui(&mut self, ui: &mut egui::Ui) {
         let mut actions = self.panels(ui);
         let context = ui.ctx().clone();
-        keys::read(&context, &mut self.state, &mut actions);
+        commands::read_keys(&context, &mut self.state, &mut actions);
         for action in actions {
             self.act(&context, action);
         }

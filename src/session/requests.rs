@@ -13,7 +13,7 @@ use crate::compute::{
 use crate::evaluate::top_two;
 
 /// What the engine should compute for what is on the screen, given what it has found so far.
-pub fn wanted(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
+pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     let mut requests = BTreeMap::new();
     if let Some(order) = state
         .progress

@@ -67,7 +67,11 @@ static RESERVED: [(&str, &[&str]); 2] = [
 const LONG_FILE: usize = 400;
 
 /// Files that are longer, and why that reads better than two.
-static LONGER: [(&str, &str); 3] = [
+static LONGER: [(&str, &str); 4] = [
+    (
+        "app/commands.rs",
+        "one table of commands with what each does",
+    ),
     ("train/session.rs", "one training loop with its tests"),
     (
         "compute/worker.rs",
@@ -262,7 +266,9 @@ fn no_files_of_a_folder_import_each_other_in_a_circle() {
         };
         if file != "mod.rs" {
             let module = file.trim_end_matches(".rs").to_owned();
-            let imported = siblings(&folder.replace('/', "::"), &text);
+            // What only the tests of a file import closes no circle.
+            let text = text.split("#[cfg(test)]").next().unwrap_or(&text);
+            let imported = siblings(&folder.replace('/', "::"), text);
             folders
                 .entry(folder.to_owned())
                 .or_default()

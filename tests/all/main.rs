@@ -44,6 +44,8 @@ mod triage_window; // scans that the window orders
 
 mod requests; // what the window asks of the engine
 
+mod interface; // keys in README, glyphs
+
 mod export; // tables and arrays, read back
 mod figure; // layout, SVG, PNG, what is computed without a window
 mod film; // frames, GIF, PNG files, MP4

@@ -277,7 +277,7 @@ fn fill(ui: &mut Ui, fill: &mut Fill, side: usize) {
     ];
     let same = |a: Fill, b: Fill| std::mem::discriminant(&a) == std::mem::discriminant(&b);
     ui.horizontal(|ui| {
-        ui.label("Nothing is");
+        ui.label("Baseline");
         ComboBox::from_id_salt("fill")
             .selected_text(fill.to_string())
             .show_ui(ui, |ui| {

@@ -8,6 +8,7 @@ use super::tile::{self, Content, Hover};
 use super::{
     Action, counterfactual, map_quality, read_out, row_header, synthesis_cell, top_classes,
 };
+use crate::app::commands::Command;
 use crate::app::renderer::Mode;
 use crate::app::theme;
 use crate::attack::Norm;
@@ -55,7 +56,11 @@ pub fn show(
 ) {
     if state.entry().is_none() {
         ui.centered_and_justified(|ui| {
-            ui.label("Open a picture (Ctrl+O), drop one here, or paste one (Ctrl+V).");
+            let [open, paste] =
+                [Command::OpenPictures, Command::Paste].map(|command| command.shortcut(ui.ctx()));
+            ui.label(format!(
+                "Open a picture ({open}), drop one here, or paste one ({paste})."
+            ));
         });
         return;
     }

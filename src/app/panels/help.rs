@@ -1,21 +1,23 @@
 //! The list of keys, and messages.
 
+use egui::os::OperatingSystem;
 use egui::{Context, Grid, Modal, Window};
 
-use crate::app::{keys, theme};
+use crate::app::{commands, theme};
 
 /// Shows the list of keys until it is closed.
 pub fn show(ctx: &Context, open: &mut bool) {
     if !*open {
         return;
     }
+    let is_mac = matches!(ctx.os(), OperatingSystem::Mac | OperatingSystem::IOS);
     let modal = Modal::new(egui::Id::unique("keys")).show(ctx, |ui| {
         ui.heading("Keys");
         Grid::new("keys")
             .num_columns(2)
             .spacing([24.0, 4.0])
             .show(ui, |ui| {
-                for (key, meaning) in keys::LIST {
+                for (key, meaning) in commands::key_list(is_mac) {
                     ui.strong(key);
                     ui.label(meaning);
                     ui.end_row();
@@ -28,7 +30,7 @@ pub fn show(ctx: &Context, open: &mut bool) {
     }
 }
 
-/// Shows troubles until they are dismissed; nothing else on the screen changes.
+/// Shows messages until they are dismissed; nothing else on the screen changes.
 pub fn messages(ctx: &Context, messages: &mut Vec<String>) {
     if messages.is_empty() {
         return;

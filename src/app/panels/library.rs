@@ -9,6 +9,7 @@ use egui::{
 use image::RgbImage;
 
 use super::Action;
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::data::{Crop, Picture};
 use crate::session::State;
@@ -61,7 +62,7 @@ pub fn show(
     ui.horizontal(|ui| {
         if ui
             .button("Open…")
-            .on_hover_text("Open picture files (Ctrl+O)")
+            .on_hover_text(Command::OpenPictures.tooltip(ui.ctx(), "Open picture files"))
             .clicked()
         {
             actions.push(Action::OpenFiles);

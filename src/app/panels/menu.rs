@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::Action;
-use super::export::ExportKind;
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::model::zoo::SETS;
 use crate::session::{Column, Page, State};
@@ -30,15 +30,12 @@ pub struct Status<'a> {
 pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
     MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| file(ui, state, status, actions));
-        ui.menu_button("Edit", |ui| edit(ui, status, actions));
+        ui.menu_button("Edit", |ui| edit(ui, state, status, actions));
         ui.menu_button("Models", |ui| models(ui, state, actions));
         ui.menu_button("View", |ui| view(ui, state, actions));
-        ui.menu_button("Run", |ui| run(ui, state));
+        ui.menu_button("Run", |ui| run(ui, state, actions));
         ui.menu_button("Help", |ui| {
-            if ui.button("Keys   ?").clicked() {
-                actions.push(Action::Help);
-                ui.close();
-            }
+            item(ui, Command::Keys, true, state, actions);
         });
         ui.separator();
         ui.selectable_value(&mut state.navigation.page, Page::Explorer, "Explorer")
@@ -58,54 +55,53 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
     });
 }
 
-fn file(ui: &mut Ui, state: &State, status: &Status, actions: &mut Vec<Action>) {
-    let selected = state.navigation.selected.is_some();
-    for (text, action, enabled) in [
-        ("Open pictures…   Ctrl+O", Action::OpenFiles, true),
-        ("Open folder…", Action::OpenFolder, true),
-        ("Paste picture   Ctrl+V", Action::Paste, true),
-        ("Add made-up walls", Action::AddWalls, true),
-        ("Save attacked picture…   S", Action::Save(0), selected),
-        ("Remove from library   Del", Action::Remove, selected),
-        ("Open session…   Ctrl+Shift+O", Action::OpenSession, true),
-        (
-            "Save session   Ctrl+S",
-            Action::SaveSession { elsewhere: false },
-            true,
-        ),
-        (
-            "Save session as…   Ctrl+Shift+S",
-            Action::SaveSession { elsewhere: true },
-            true,
-        ),
-    ] {
-        if matches!(action, Action::OpenSession) {
-            ui.separator();
-        }
-        if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
-            actions.push(action);
-            ui.close();
-        }
-    }
-    ui.menu_button("Export", |ui| export(ui, selected, actions));
-    ui.menu_button("Recent sessions", |ui| recent(ui, status, actions));
-    ui.separator();
-    if ui.button("Quit   Ctrl+Q").clicked() {
-        actions.push(Action::Quit);
+/// A button for a command.
+fn item(
+    ui: &mut Ui,
+    command: Command,
+    enabled: bool,
+    state: &mut State,
+    actions: &mut Vec<Action>,
+) {
+    let button = command.button(ui.ctx());
+    if ui.add_enabled(enabled, button).clicked() {
+        command.run(state, actions);
+        ui.close();
     }
 }
 
-fn export(ui: &mut Ui, enabled: bool, actions: &mut Vec<Action>) {
-    for (text, action) in [
-        ("Figure…   Ctrl+E", Action::OpenExport(ExportKind::Figure)),
-        ("Film…   Ctrl+Shift+E", Action::OpenExport(ExportKind::Film)),
-        ("Copy figure   C", Action::CopyFigure),
+fn file(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
+    let selected = state.navigation.selected.is_some();
+    for (command, enabled) in [
+        (Command::OpenPictures, true),
+        (Command::OpenFolder, true),
+        (Command::Paste, true),
+        (Command::AddSyntheticCracks, true),
+        (Command::SaveAttacked, selected),
+        (Command::Remove, selected),
     ] {
-        if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
-            actions.push(action);
-            ui.close();
-        }
+        item(ui, command, enabled, state, actions);
     }
+    ui.separator();
+    for command in [
+        Command::OpenSession,
+        Command::SaveSession,
+        Command::SaveSessionAs,
+    ] {
+        item(ui, command, true, state, actions);
+    }
+    ui.menu_button("Export", |ui| {
+        for command in [
+            Command::ExportFigure,
+            Command::ExportFilm,
+            Command::CopyFigure,
+        ] {
+            item(ui, command, selected, state, actions);
+        }
+    });
+    ui.menu_button("Recent sessions", |ui| recent(ui, status, actions));
+    ui.separator();
+    item(ui, Command::Quit, true, state, actions);
 }
 
 fn recent(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
@@ -129,16 +125,9 @@ fn recent(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
     }
 }
 
-fn edit(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
-    for (text, action, enabled) in [
-        ("Undo   Ctrl+Z", Action::Undo, status.can_undo),
-        ("Redo   Ctrl+Shift+Z", Action::Redo, status.can_redo),
-    ] {
-        if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
-            actions.push(action);
-            ui.close();
-        }
-    }
+fn edit(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
+    item(ui, Command::Undo, status.can_undo, state, actions);
+    item(ui, Command::Redo, status.can_redo, state, actions);
 }
 
 fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
@@ -172,24 +161,18 @@ fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
 }
 
 fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
-    for (text, action) in [
-        ("Prepared views   V", Action::Views),
-        ("Present   F5", Action::Present),
-    ] {
-        if ui.button(text).clicked() {
-            actions.push(action);
-            ui.close();
-        }
-    }
+    item(ui, Command::Bookmarks, true, state, actions);
+    item(ui, Command::Present, true, state, actions);
     ui.separator();
     let display = &mut state.settings.display;
     ui.checkbox(&mut display.library, "Library");
     ui.checkbox(&mut display.controls, "Controls");
     ui.separator();
     for (index, column) in Column::ALL.into_iter().enumerate() {
+        let key = Command::Column(index).shortcut(ui.ctx());
         ui.checkbox(
             &mut display.shown[index],
-            format!("{}   {}", column.name(), index + 1),
+            format!("{}   {key}", column.name()),
         );
     }
     ui.separator();
@@ -206,24 +189,24 @@ fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     ui.ctx().set_theme(theme);
 }
 
-fn run(ui: &mut Ui, state: &mut State) {
-    let text = if state.transient.playing {
-        "Stop ε   Space"
-    } else {
-        "Let ε run   Space"
+fn run(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
+    let progress = &state.progress.synthesis;
+    let synthesis = match progress.running || progress.working {
+        true => "Pause synthesis".into(),
+        false => Command::PlaySynthesis.name(),
     };
-    if ui.button(text).clicked() {
-        state.transient.playing = !state.transient.playing;
-        ui.close();
-    }
-    let active = state.progress.synthesis.running || state.progress.synthesis.working;
-    let text = if active {
-        "Pause synthesis   P"
-    } else {
-        "Make pictures   P"
+    let epsilon = match state.transient.playing {
+        true => "Pause ε".into(),
+        false => Command::PlayEpsilon.name(),
     };
-    if ui.button(text).clicked() {
-        state.toggle_synthesis();
-        ui.close();
+    for (command, name) in [
+        (Command::PlayEpsilon, epsilon),
+        (Command::PlaySynthesis, synthesis),
+    ] {
+        let button = egui::Button::new(name).shortcut_text(command.shortcut(ui.ctx()));
+        if ui.add(button).clicked() {
+            command.run(state, actions);
+            ui.close();
+        }
     }
 }

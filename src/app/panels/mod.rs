@@ -64,8 +64,8 @@ pub enum Action {
     ChooseBackground,
     /// Ask for the true mask of the open picture.
     ChooseMask,
-    /// Add the made-up walls to the library.
-    AddWalls,
+    /// Add synthetic cracks to the library.
+    AddSyntheticCracks,
     /// Use these models, one a row.
     UseModels(Vec<String>),
     /// Use this model in a row.

@@ -4,6 +4,7 @@ use egui::{ComboBox, Ui};
 use egui_plot::{Line, PlotPoints, VLine};
 
 use super::{Action, bottom_panel};
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::session::{Against, Row, State};
 use crate::synthesis::{Aim, Task};
@@ -69,15 +70,25 @@ fn buttons(ui: &mut Ui, state: &mut State) {
     let text = if active { "Pause" } else { "Play" };
     if ui
         .button(text)
-        .on_hover_text("Make the pictures, or pause within one step (P)")
+        .on_hover_text(
+            Command::PlaySynthesis.tooltip(ui.ctx(), "Synthesize, or pause within one step"),
+        )
         .clicked()
     {
         state.toggle_synthesis();
     }
-    if ui.button("Step").on_hover_text("One step (N)").clicked() {
+    if ui
+        .button("Step")
+        .on_hover_text(Command::StepSynthesis.tooltip(ui.ctx(), "One step"))
+        .clicked()
+    {
         state.step_synthesis();
     }
-    if ui.button("Reset").on_hover_text("Begin anew (R)").clicked() {
+    if ui
+        .button("Reset")
+        .on_hover_text(Command::RestartSynthesis.tooltip(ui.ctx(), "Restart"))
+        .clicked()
+    {
         state.restart_synthesis();
     }
 }

@@ -137,11 +137,11 @@ fn facts(ui: &mut Ui, made: &SynthesisResult, steps: usize) {
         .on_hover_text("Steps done, what they bring down (inversion) or up, and steps a second");
     let text = match &made.distances {
         Some(far) if steps == made.steps => format!(
-            "L2 {:.2} · SSIM {:.2} · looks {:.3}",
+            "L2 {:.2} · SSIM {:.2} · perceptual distance {:.3}",
             far.l2, far.ssim, far.perceptual
         ),
         _ => String::new(),
     };
     ui.add(egui::Label::new(theme::weak(text)).truncate())
-        .on_hover_text("How far the finished picture is from the open one. L2: of pixels in [0, 1]. SSIM: structural similarity, 1 for equal pictures. Looks: distance of unit-length features of all stages of the bundled robust model (LPIPS's form with equal weights)");
+        .on_hover_text("How far the finished picture is from the open one. L2: of pixels in [0, 1]. SSIM: structural similarity, 1 for equal pictures. Perceptual distance: of unit-length features of all stages of the bundled robust model (LPIPS's form with equal weights)");
 }

@@ -4,6 +4,7 @@ use egui::Ui;
 use egui_plot::{Line, LineStyle, PlotPoints, Points, VLine};
 
 use super::bottom_panel;
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::{Goal, Norm};
 use crate::session::{Row, State};
@@ -13,13 +14,13 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
         let text = if state.transient.playing {
-            "Stop"
+            "Pause"
         } else {
             "Play"
         };
         if ui
             .button(text)
-            .on_hover_text("Let ε run by itself (Space)")
+            .on_hover_text(Command::PlayEpsilon.tooltip(ui.ctx(), "Play ε along the timeline"))
             .clicked()
         {
             state.transient.playing = !state.transient.playing;

@@ -1,5 +1,5 @@
 //! The pictures that come with the program: photographs (`assets/pictures/LICENSES.md` says whose they
-//! are) and made-up walls.
+//! are) and synthetic cracks.
 
 pub mod synthetic_cracks;
 
@@ -61,8 +61,8 @@ const WALLS: u64 = 4;
 /// Height and width of a wall, in pixels.
 const WALL: u32 = 128;
 
-/// Made-up walls, cracked (with their true masks) and clean, with the names of their classes.
-pub fn walls() -> Vec<(Picture, Option<Picture>, Option<String>)> {
+/// Synthetic walls, cracked (with their true masks) and clean, with the names of their classes.
+pub fn synthetic_walls() -> Vec<(Picture, Option<Picture>, Option<String>)> {
     let wall = |(seed, cracked): (u64, bool)| {
         let class = if cracked { "crack" } else { "clean" };
         let (wall, mask) = synthetic_cracks::wall(seed, WALL, cracked);

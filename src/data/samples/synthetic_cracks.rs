@@ -1,4 +1,4 @@
-//! Made-up walls with and without a crack, and where the crack is: pictures to try counterfactuals on
+//! Synthetic walls with and without a crack, and where the crack is: pictures to try counterfactuals on
 //! that belong to nobody.
 
 use std::path::Path;

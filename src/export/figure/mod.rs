@@ -31,6 +31,7 @@ pub use raster::{png, raster};
 pub use sheet::{Bar, Head, Line, Sheet, scale};
 pub use shots::{Shot, on_screen, shots};
 pub use svg::svg;
+pub use text::has_glyph;
 
 /// Cells of one figure, at most.
 const MOST_CELLS: usize = 4096;

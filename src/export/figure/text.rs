@@ -15,6 +15,12 @@ const UNKNOWN: f32 = 0.6;
 
 static FONT: LazyLock<Option<FontRef>> = LazyLock::new(|| FontRef::new(UBUNTU_LIGHT).ok());
 
+/// Whether the font has a glyph for `character`.
+pub fn has_glyph(character: char) -> bool {
+    let font = FONT.as_ref();
+    font.is_some_and(|font| font.charmap().map(character).is_some())
+}
+
 /// Width of `text` at a height of `size`, in the unit of `size`.
 pub fn width(text: &str, size: f32) -> f32 {
     let Some(font) = &*FONT else {

@@ -32,7 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         let error = rows.iter().find_map(Row::counterfactual_error);
         ui.label(match (able, error) {
             (None, _) => theme::weak(
-                "No row's model has a generator of counterfactuals. Models ▸ Cracks in concrete opens one.",
+                "No row's model has a generator of counterfactuals. The menu Models opens one: Cracks in concrete.",
             ),
             (Some(_), Some(error)) => theme::error(ui, error),
             (Some(_), None) => theme::weak("turning…"),
@@ -90,7 +90,7 @@ fn settings(
         .on_hover_text("Of the attacked picture: watch mask and fakeness while ε changes");
     ui.label("into");
     let name = |target: Option<usize>| match target {
-        None => "the other class",
+        None => "runner-up",
         Some(class) => labels.get(class).map_or("?", String::as_str),
     };
     ComboBox::from_id_salt("contrast class")

@@ -1,0 +1,432 @@
+//! The one table of commands: their names, keys and meanings, from which the menu, the keyboard, the list
+//! of keys and README's table are made.
+
+use egui::os::OperatingSystem;
+use egui::{Context, Key, KeyboardShortcut, ModifierNames, Modifiers};
+
+use super::panels::Action;
+use super::panels::export::ExportKind;
+use crate::session::{Column, Page, State};
+
+/// What a person can ask for by menu or key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The next picture of the library, or the previous one.
+    Picture(isize),
+    /// The next picture of the triage page's selection, or the previous one.
+    Selection(isize),
+    /// A larger ε, or a smaller one.
+    Epsilon(isize),
+    /// Animates ε along the timeline, or stops.
+    PlayEpsilon,
+    /// Shows a column, or hides it.
+    Column(usize),
+    /// Synthesises, or pauses.
+    PlaySynthesis,
+    /// One step of synthesis.
+    StepSynthesis,
+    /// Begins the synthesis again.
+    RestartSynthesis,
+    /// Fills the window with the attacked picture, or goes back.
+    Fill,
+    /// Shows the before/after divider, or hides it.
+    Divider,
+    /// Moves the divider.
+    MoveDivider(isize),
+    /// Zooms in, or out.
+    Zoom(isize),
+    /// Shows all of every picture.
+    Fit,
+    /// Moves the visible part of all pictures across and down.
+    Pan(isize, isize),
+    /// Saves the attacked picture of the first row.
+    SaveAttacked,
+    /// Copies a figure of what is on the screen.
+    CopyFigure,
+    /// Presents the bookmarks.
+    Present,
+    /// The list of bookmarks.
+    Bookmarks,
+    /// From the explorer to the triage page, or back.
+    SwitchPage,
+    /// Undoes a change.
+    Undo,
+    /// Undoes the last undoing.
+    Redo,
+    /// Saves the session.
+    SaveSession,
+    /// Saves the session under another name.
+    SaveSessionAs,
+    /// Opens a session.
+    OpenSession,
+    /// Exports a figure.
+    ExportFigure,
+    /// Exports a film.
+    ExportFilm,
+    /// Opens pictures.
+    OpenPictures,
+    /// Opens a folder of pictures.
+    OpenFolder,
+    /// Pastes a picture.
+    Paste,
+    /// Adds synthetic cracks to the library.
+    AddSyntheticCracks,
+    /// Removes the selected picture from the library.
+    Remove,
+    /// The list of keys.
+    Keys,
+    /// Closes the window.
+    Quit,
+}
+
+/// When a key is a command's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// At any time.
+    Always,
+    /// Outside of presentations.
+    Window,
+    /// Outside of presentations, unless a text is being edited.
+    Edit,
+    /// Unless a control has the focus, on both pages.
+    Pages,
+    /// Unless a control has the focus, on the explorer page.
+    Explorer,
+    /// The same, and in presentations.
+    Picture,
+    /// In the menu alone, or read elsewhere.
+    Menu,
+}
+
+/// A command, what the menu calls it, what it does, its keys and when they are its own.
+struct Entry {
+    command: Command,
+    name: &'static str,
+    /// Neighbours in the table that do the same share a row of the list of keys.
+    meaning: &'static str,
+    keys: &'static [KeyboardShortcut],
+    scope: Scope,
+}
+
+const fn entry(
+    command: Command,
+    name: &'static str,
+    meaning: &'static str,
+    keys: &'static [KeyboardShortcut],
+    scope: Scope,
+) -> Entry {
+    Entry {
+        command,
+        name,
+        meaning,
+        keys,
+        scope,
+    }
+}
+
+const fn key(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::NONE, key)
+}
+
+const fn command(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+
+const fn command_shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
+}
+
+const fn shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::SHIFT, key)
+}
+
+const fn alt(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::ALT, key)
+}
+
+const COLUMNS: [Key; 9] = [
+    Key::Num1,
+    Key::Num2,
+    Key::Num3,
+    Key::Num4,
+    Key::Num5,
+    Key::Num6,
+    Key::Num7,
+    Key::Num8,
+    Key::Num9,
+];
+
+/// All commands. Of keys that share a letter those with more modifiers come first, as the others would
+/// take them.
+#[rustfmt::skip] // One row a line.
+static TABLE: &[Entry] = {
+    use Command as C;
+    use Scope::{Always, Edit, Explorer, Menu, Pages, Picture, Window};
+    &[
+        entry(C::Picture(-1), "Previous picture", "previous or next picture", &[key(Key::ArrowLeft), key(Key::ArrowUp)], Explorer),
+        entry(C::Picture(1), "Next picture", "previous or next picture", &[key(Key::ArrowRight), key(Key::ArrowDown)], Explorer),
+        entry(C::Epsilon(-1), "Smaller ε", "smaller or larger ε", &[key(Key::OpenBracket)], Picture),
+        entry(C::Epsilon(1), "Larger ε", "smaller or larger ε", &[key(Key::CloseBracket)], Picture),
+        entry(C::PlayEpsilon, "Play ε", "play ε along the timeline, or pause", &[key(Key::Space)], Picture),
+        entry(C::PlaySynthesis, "Synthesize", "synthesize or pause, one step, restart", &[key(Key::P)], Picture),
+        entry(C::StepSynthesis, "One step of synthesis", "synthesize or pause, one step, restart", &[key(Key::N)], Picture),
+        entry(C::RestartSynthesis, "Restart synthesis", "synthesize or pause, one step, restart", &[key(Key::R)], Picture),
+        entry(C::Fill, "Fill the window", "fill the window with the attacked picture, or go back", &[key(Key::F)], Picture),
+        entry(C::Divider, "Divider", "before/after divider on the attacked picture, move it", &[key(Key::D)], Picture),
+        entry(C::MoveDivider(-1), "Divider left", "before/after divider on the attacked picture, move it", &[alt(Key::ArrowLeft)], Picture),
+        entry(C::MoveDivider(1), "Divider right", "before/after divider on the attacked picture, move it", &[alt(Key::ArrowRight)], Picture),
+        entry(C::Zoom(1), "Zoom in", "zoom into all pictures or out, fit them", &[key(Key::Plus), key(Key::Equals)], Picture),
+        entry(C::Zoom(-1), "Zoom out", "zoom into all pictures or out, fit them", &[key(Key::Minus)], Picture),
+        entry(C::Fit, "Fit", "zoom into all pictures or out, fit them", &[key(Key::Num0)], Picture),
+        entry(C::Pan(-1, 0), "Pan left", "move the visible part of all pictures", &[shift(Key::ArrowLeft)], Picture),
+        entry(C::Pan(1, 0), "Pan right", "move the visible part of all pictures", &[shift(Key::ArrowRight)], Picture),
+        entry(C::Pan(0, -1), "Pan up", "move the visible part of all pictures", &[shift(Key::ArrowUp)], Picture),
+        entry(C::Pan(0, 1), "Pan down", "move the visible part of all pictures", &[shift(Key::ArrowDown)], Picture),
+        entry(C::SaveAttacked, "Save attacked picture…", "save the attacked picture of the first row", &[key(Key::S)], Explorer),
+        entry(C::CopyFigure, "Copy figure", "copy a figure of what is on the screen", &[key(Key::C)], Explorer),
+        entry(C::Present, "Present", "present the prepared views: arrows or a clicker step, B black, L spotlight, T timeline, Esc ends", &[key(Key::F5)], Explorer),
+        entry(C::Bookmarks, "Prepared views", "the list of prepared views", &[key(Key::V)], Explorer),
+        entry(C::SwitchPage, "Triage", "from the explorer to the triage page, or back", &[key(Key::F6)], Pages),
+        entry(C::Selection(-1), "Previous of the selection", "previous or next picture of the triage page's selection", &[key(Key::Comma)], Explorer),
+        entry(C::Selection(1), "Next of the selection", "previous or next picture of the triage page's selection", &[key(Key::Period)], Explorer),
+        entry(C::Redo, "Redo", "redo", &[command_shift(Key::Z), command(Key::Y)], Edit),
+        entry(C::Undo, "Undo", "undo", &[command(Key::Z)], Edit),
+        entry(C::SaveSessionAs, "Save session as…", "save the session under another name", &[command_shift(Key::S)], Window),
+        entry(C::SaveSession, "Save session", "save the session", &[command(Key::S)], Window),
+        entry(C::OpenSession, "Open session…", "open a session", &[command_shift(Key::O)], Window),
+        entry(C::ExportFilm, "Film…", "export a film", &[command_shift(Key::E)], Window),
+        entry(C::ExportFigure, "Figure…", "export a figure", &[command(Key::E)], Window),
+        entry(C::OpenPictures, "Open pictures…", "open pictures", &[command(Key::O)], Window),
+        entry(C::OpenFolder, "Open folder…", "open a folder of pictures", &[], Menu),
+        entry(C::Paste, "Paste picture", "paste a picture", &[command(Key::V)], Menu),
+        entry(C::AddSyntheticCracks, "Add synthetic cracks", "add synthetic cracks to the library", &[], Menu),
+        entry(C::Remove, "Remove from library", "remove the picture from the library", &[key(Key::Delete)], Explorer),
+        entry(C::Keys, "Keys", "this list", &[key(Key::Questionmark), key(Key::F1)], Pages),
+        entry(C::Quit, "Quit", "quit", &[command(Key::Q)], Always),
+    ]
+};
+
+/// What no command has: keys of every control, and the mouse.
+const OTHERS: [(&str, &str); 2] = [
+    ("Tab, Esc", "to the next control, away from it"),
+    ("wheel, drag, double click", "zoom, pan, fit"),
+];
+
+/// Share of the timeline that one press moves ε, or of a picture that it moves the divider.
+const NUDGE: f32 = 1.0 / 64.0;
+/// What one press zooms.
+const ZOOM: f32 = 1.25;
+/// Share of the visible part that one press moves it.
+const PAN: f32 = 0.1;
+
+impl Command {
+    fn entry(self) -> Option<&'static Entry> {
+        TABLE.iter().find(|entry| entry.command == self)
+    }
+
+    /// What the menu calls it.
+    pub fn name(self) -> String {
+        match (self, self.entry()) {
+            (Self::Column(index), _) => Column::ALL
+                .get(index)
+                .map_or_else(String::new, |column| column.name().to_owned()),
+            (_, Some(entry)) => entry.name.to_owned(),
+            (_, None) => String::new(),
+        }
+    }
+
+    /// Its first key, as this system writes it; empty without one.
+    pub fn shortcut(self, ctx: &Context) -> String {
+        let is_mac = matches!(ctx.os(), OperatingSystem::Mac | OperatingSystem::IOS);
+        let first = match self {
+            Self::Column(index) => COLUMNS.get(index).map(|&column| key(column)),
+            _ => self.entry().and_then(|entry| entry.keys.first().copied()),
+        };
+        first.map_or_else(String::new, |first| written(first, is_mac))
+    }
+
+    /// A menu's button for it.
+    pub fn button(self, ctx: &Context) -> egui::Button<'static> {
+        egui::Button::new(self.name()).shortcut_text(self.shortcut(ctx))
+    }
+
+    /// A tooltip with its key behind it.
+    pub fn tooltip(self, ctx: &Context, text: &str) -> String {
+        format!("{text} ({})", self.shortcut(ctx))
+    }
+
+    /// Changes the state, or asks the application.
+    pub fn run(self, state: &mut State, actions: &mut Vec<Action>) {
+        let display = &mut state.settings.display;
+        match self {
+            Self::Picture(step) => state.select_by(step),
+            Self::Selection(step) => actions.push(Action::Walk(step)),
+            Self::Epsilon(step) => {
+                let by = step as f32 * NUDGE * state.range();
+                state.set_epsilon(state.settings.attack.epsilon + by);
+            }
+            Self::PlayEpsilon => state.transient.playing = !state.transient.playing,
+            Self::Column(index) => {
+                if let Some(shown) = display.shown.get_mut(index) {
+                    *shown = !*shown;
+                }
+            }
+            Self::PlaySynthesis => state.toggle_synthesis(),
+            Self::StepSynthesis => state.step_synthesis(),
+            Self::RestartSynthesis => state.restart_synthesis(),
+            Self::Fill => {
+                display.filled = match display.filled {
+                    Some(_) => None,
+                    None => Some(Column::Attacked),
+                };
+            }
+            Self::Divider => {
+                display.divider = match display.divider {
+                    Some(_) => None,
+                    None => Some(0.5),
+                };
+            }
+            Self::MoveDivider(step) => {
+                if let Some(divider) = &mut display.divider {
+                    *divider = (*divider + step as f32 * NUDGE).clamp(0.0, 1.0);
+                }
+            }
+            Self::Zoom(step) => display.zoom_at(display.centre, ZOOM.powi(step as i32)),
+            Self::Fit => display.fit(),
+            Self::Pan(across, down) => display.pan([across as f32 * PAN, down as f32 * PAN]),
+            Self::SaveAttacked => actions.push(Action::Save(0)),
+            Self::CopyFigure => actions.push(Action::CopyFigure),
+            Self::Present => actions.push(Action::Present),
+            Self::Bookmarks => actions.push(Action::Views),
+            Self::SwitchPage => {
+                state.navigation.page = match state.navigation.page {
+                    Page::Explorer => Page::Triage,
+                    Page::Triage => Page::Explorer,
+                };
+            }
+            Self::Undo => actions.push(Action::Undo),
+            Self::Redo => actions.push(Action::Redo),
+            Self::SaveSession => actions.push(Action::SaveSession { elsewhere: false }),
+            Self::SaveSessionAs => actions.push(Action::SaveSession { elsewhere: true }),
+            Self::OpenSession => actions.push(Action::OpenSession),
+            Self::ExportFigure => actions.push(Action::OpenExport(ExportKind::Figure)),
+            Self::ExportFilm => actions.push(Action::OpenExport(ExportKind::Film)),
+            Self::OpenPictures => actions.push(Action::OpenFiles),
+            Self::OpenFolder => actions.push(Action::OpenFolder),
+            Self::Paste => actions.push(Action::Paste),
+            Self::AddSyntheticCracks => actions.push(Action::AddSyntheticCracks),
+            Self::Remove => actions.push(Action::Remove),
+            Self::Keys => actions.push(Action::Help),
+            Self::Quit => actions.push(Action::Quit),
+        }
+    }
+}
+
+/// Runs the commands whose keys were pressed in this frame. While a control has the focus, most keys are
+/// its own; while a text is being edited, all are.
+pub fn read_keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
+    let presenting = state.transient.presenting.is_some();
+    run_pressed(ctx, Scope::Always, state, actions);
+    if !presenting {
+        run_pressed(ctx, Scope::Window, state, actions);
+        if !ctx.text_edit_focused() {
+            run_pressed(ctx, Scope::Edit, state, actions);
+        }
+    }
+    if ctx.egui_wants_keyboard_input() {
+        return;
+    }
+    if presenting {
+        super::panels::stage::keys(ctx, state, actions);
+    } else {
+        let page = state.navigation.page;
+        run_pressed(ctx, Scope::Pages, state, actions);
+        if page == Page::Triage {
+            // The other keys are the page's.
+            return;
+        }
+    }
+    run_pressed(ctx, Scope::Picture, state, actions);
+    for (index, &column) in COLUMNS.iter().enumerate() {
+        if pressed(ctx, key(column)) {
+            Command::Column(index).run(state, actions);
+        }
+    }
+    if !presenting {
+        run_pressed(ctx, Scope::Explorer, state, actions);
+    }
+}
+
+fn run_pressed(ctx: &Context, scope: Scope, state: &mut State, actions: &mut Vec<Action>) {
+    for entry in TABLE.iter().filter(|entry| entry.scope == scope) {
+        if entry.keys.iter().any(|&key| pressed(ctx, key)) {
+            entry.command.run(state, actions);
+        }
+    }
+}
+
+/// Whether a key was pressed with just these modifiers. Signs count however a keyboard writes them.
+fn pressed(ctx: &Context, shortcut: KeyboardShortcut) -> bool {
+    let KeyboardShortcut {
+        modifiers,
+        logical_key,
+    } = shortcut;
+    let is_sign = matches!(
+        logical_key,
+        Key::Plus | Key::Minus | Key::Equals | Key::Questionmark
+    );
+    ctx.input_mut(|input| {
+        if is_sign {
+            !input.modifiers.command && input.key_pressed(logical_key)
+        } else if modifiers.is_none() {
+            input.modifiers.is_none() && input.key_pressed(logical_key)
+        } else {
+            input.consume_key(modifiers, logical_key)
+        }
+    })
+}
+
+/// A key with its modifiers, in signs that the fonts have.
+fn written(shortcut: KeyboardShortcut, is_mac: bool) -> String {
+    let key = match shortcut.logical_key {
+        Key::ArrowLeft => "←",
+        Key::ArrowRight => "→",
+        Key::ArrowUp => "↑",
+        Key::ArrowDown => "↓",
+        Key::Delete => "Del",
+        Key::Comma => "Comma",
+        Key::Period => "Period",
+        other => other.symbol_or_name(),
+    };
+    let modifiers = ModifierNames::NAMES.format(&shortcut.modifiers, is_mac);
+    if modifiers.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{modifiers}+{key}")
+    }
+}
+
+/// The list of keys: keys, and what they do.
+pub fn key_list(is_mac: bool) -> Vec<(String, String)> {
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for entry in TABLE.iter().filter(|entry| !entry.keys.is_empty()) {
+        // A second sign for the same key is not worth a word.
+        let keys = entry
+            .keys
+            .iter()
+            .filter(|key| key.logical_key != Key::Equals);
+        let keys = keys.map(|&key| written(key, is_mac)).collect::<Vec<_>>();
+        let keys = keys.join(", ");
+        match rows.last_mut() {
+            Some((before, meaning)) if meaning == entry.meaning => {
+                *before = format!("{before}, {keys}");
+            }
+            _ => rows.push((keys, entry.meaning.to_owned())),
+        }
+        if entry.command == Command::PlayEpsilon {
+            rows.push(("1 … 9".into(), "show or hide a column".into()));
+        }
+    }
+    rows.extend(OTHERS.map(|(keys, meaning)| (keys.into(), meaning.into())));
+    rows
+}

@@ -1,0 +1,106 @@
+//! The words of the interface: keys as README lists them, and signs that the fonts have.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use egui::epaint::text::{FontsImpl, TextOptions};
+use egui::{FontDefinitions, FontFamily};
+use epsiloscope::app::commands::key_list;
+use epsiloscope::data::labels;
+use epsiloscope::export::figure;
+
+/// README's table of keys, as it should be.
+fn key_table() -> String {
+    let rows = key_list(false).into_iter();
+    let rows = rows.map(|(keys, meaning)| format!("| {keys} | {meaning} |\n"));
+    format!("| key | |\n|---|---|\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn readme_lists_the_keys_of_all_commands() {
+    let readme = fs::read_to_string("README.md").expect("there is a README");
+    let table = key_table();
+    assert!(
+        readme.contains(&table),
+        "README's table of keys should be:\n{table}"
+    );
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the source is there") {
+        let path = entry.expect("the source can be listed").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The characters beyond ASCII in the code of `folders`, comments left out, and a file each.
+fn signs(folders: &[&str]) -> BTreeMap<char, PathBuf> {
+    let mut files = Vec::new();
+    for folder in folders {
+        collect(Path::new(folder), &mut files);
+    }
+    let mut found = BTreeMap::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("source is text");
+        for line in text.lines() {
+            let code = line.split("//").next().unwrap_or(line);
+            for sign in code.chars().filter(|sign| !sign.is_ascii()) {
+                found.entry(sign).or_insert_with(|| file.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Whether the window's fonts have a glyph for each of these.
+fn drawn(signs: &[char]) -> Vec<bool> {
+    let mut fonts = FontsImpl::new(TextOptions::default(), FontDefinitions::default());
+    let has = |&sign: &char| fonts.has_glyph(&FontFamily::Proportional, sign);
+    signs.iter().map(has).collect()
+}
+
+#[test]
+fn the_window_has_a_glyph_for_every_sign_it_shows() {
+    let mut signs = signs(&[
+        "src/app",
+        "src/session",
+        "src/compute",
+        "src/attack",
+        "src/attribution",
+        "src/synthesis",
+        "src/triage",
+        "src/model",
+        "src/data",
+    ]);
+    for name in ["cifar10", "cifar100", "imagenet"] {
+        let classes = labels::known(name).expect("a set of labels");
+        for sign in classes.concat().chars().filter(|sign| !sign.is_ascii()) {
+            signs.entry(sign).or_insert_with(|| name.into());
+        }
+    }
+    let characters: Vec<char> = signs.keys().copied().collect();
+    let missing: Vec<_> = characters
+        .iter()
+        .zip(drawn(&characters))
+        .filter(|(_, drawn)| !drawn)
+        .map(|(sign, _)| (sign, &signs[sign]))
+        .collect();
+    assert!(missing.is_empty(), "no glyph for {missing:?}");
+    assert_eq!(drawn(&['ε', '\u{25b8}']), [true, false], "a gap is noticed");
+}
+
+#[test]
+fn figures_have_a_glyph_for_every_sign_they_show() {
+    let signs = signs(&["src/export/figure"]);
+    let missing: Vec<_> = signs
+        .iter()
+        .filter(|(sign, _)| !figure::has_glyph(**sign))
+        .collect();
+    assert!(missing.is_empty(), "no glyph for {missing:?}");
+    assert!(!figure::has_glyph('\u{25b8}'), "a gap is noticed");
+}
