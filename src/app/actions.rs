@@ -117,7 +117,7 @@ impl App {
 
     /// Writes the picture that a row made.
     fn save_made(&self, row: usize) {
-        if let Some(made) = self.rows.get(row).and_then(|row| row.made.as_ref()) {
+        if let Some(made) = self.rows.get(row).and_then(|row| row.synthesis.as_ref()) {
             self.dialogs.save(made.picture.clone());
         }
     }

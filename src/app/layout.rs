@@ -9,8 +9,8 @@ use crate::session::{Bottom, DataFolder, Page};
 impl App {
     pub(super) fn panels(&mut self, ui: &mut egui::Ui) -> Vec<Action> {
         let mut actions = Vec::new();
-        if let Some(look) = self.rows.iter().find_map(|row| row.look.as_ref()) {
-            self.manifest = Some(look.manifest.clone());
+        if let Some(prediction) = self.rows.iter().find_map(|row| row.prediction.as_ref()) {
+            self.manifest = Some(prediction.manifest.clone());
         }
         // Without a look yet, what the last one said: settings must not be clamped to nothing.
         let (labels, input, stages) = match &self.manifest {
@@ -20,8 +20,10 @@ impl App {
             }
             None => (Vec::new(), [32, 32], 0),
         };
-        let looks = self.rows.iter().filter_map(|row| row.look.as_ref());
-        let labels_differ = looks.into_iter().any(|look| look.manifest.labels != labels);
+        let predictions = self.rows.iter().filter_map(|row| row.prediction.as_ref());
+        let labels_differ = predictions
+            .into_iter()
+            .any(|prediction| prediction.manifest.labels != labels);
         // The window is cleared to the panels' colour, so they need not paint it once more.
         let style = ui.style().clone();
         let edge = egui::Frame::side_top_panel(&style).fill(Color32::TRANSPARENT);

@@ -226,7 +226,7 @@ impl App {
     }
 
     fn submit_requests(&mut self) {
-        for lane in self.engine.want(self.all_wanted()) {
+        for lane in self.engine.submit(self.all_requests()) {
             if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
                 self.vitals.attack_changed();
             }

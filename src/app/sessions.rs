@@ -167,7 +167,7 @@ impl App {
         let hash = |(index, name): (usize, &String)| {
             let row = self.rows.get(index);
             let row = row.filter(|_| self.state.document.models.get(index) == Some(name));
-            let known = row.and_then(|row| row.look.as_ref()?.hash.clone());
+            let known = row.and_then(|row| row.prediction.as_ref()?.hash.clone());
             known.or_else(|| self.sessions.expected.get(index).cloned().flatten())
         };
         Snapshot {
@@ -180,13 +180,15 @@ impl App {
     /// Says so when a model is another one than when the session was saved.
     fn check_models(&mut self) {
         for (row, expected) in self.rows.iter().zip(&mut self.sessions.expected) {
-            let Some(look) = &row.look else { continue };
+            let Some(prediction) = &row.prediction else {
+                continue;
+            };
             if let Some(expected) = expected.take()
-                && look.hash.as_ref() != Some(&expected)
+                && prediction.hash.as_ref() != Some(&expected)
             {
                 self.messages.push(format!(
                     "{}: the model has changed since the session was saved",
-                    look.manifest.name
+                    prediction.manifest.name
                 ));
             }
         }

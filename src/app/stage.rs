@@ -6,7 +6,7 @@ use egui::ViewportCommand;
 
 use super::App;
 use crate::compute::{Lane, MOST_ROWS, Request};
-use crate::session::{Presenting, Row, State, wanted};
+use crate::session::{Presenting, Row, State, requests};
 
 /// What a presentation needs besides the window.
 pub(super) struct Stage {
@@ -22,12 +22,12 @@ pub(super) struct Stage {
 impl Stage {
     /// What is to be computed ahead, in lanes of its own: pictures being made as far as they were when the
     /// view was prepared.
-    fn wanted(&self) -> impl Iterator<Item = (Lane, Request)> {
+    fn requests(&self) -> impl Iterator<Item = (Lane, Request)> {
         let views = self.ahead.iter().enumerate();
         views.flat_map(|(index, (state, rows))| {
-            let wanted = wanted(state, rows).into_iter();
-            let wanted = wanted.filter(|(lane, _)| *lane != Lane::Scan);
-            wanted.map(move |(lane, request)| (in_view(lane, index), request))
+            let requests = requests(state, rows).into_iter();
+            let requests = requests.filter(|(lane, _)| *lane != Lane::Scan);
+            requests.map(move |(lane, request)| (in_view(lane, index), request))
         })
     }
 }
@@ -44,9 +44,9 @@ fn slot(view: usize) -> usize {
 
 impl App {
     /// Everything that the engine should compute: what is on the screen, then what comes later.
-    pub(super) fn all_wanted(&self) -> BTreeMap<Lane, Request> {
-        let mut requests = wanted(&self.state, &self.rows);
-        requests.extend(self.stage.iter().flat_map(Stage::wanted));
+    pub(super) fn all_requests(&self) -> BTreeMap<Lane, Request> {
+        let mut requests = requests(&self.state, &self.rows);
+        requests.extend(self.stage.iter().flat_map(Stage::requests));
         requests
     }
 
@@ -137,19 +137,19 @@ impl App {
             return;
         };
         self.rows = rows;
-        let requests = self.all_wanted();
+        let requests = self.all_requests();
         let known = requests.keys().filter(|lane| {
             lane.row() < MOST_ROWS && self.engine.has_finished(&in_view(**lane, index))
         });
         let known = known.copied().collect();
-        self.engine.want_all_but(requests, &known);
+        self.engine.submit_except(requests, &known);
     }
 
     /// What was computed ahead for a view, if all of it is there, but for pictures being made, which go on:
     /// half of it would never be completed, as the engine has done with what is on the screen.
     fn ready(&self, index: usize) -> Option<Vec<Row>> {
         let (state, rows) = self.stage.as_ref()?.ahead.get(index)?;
-        let mut lanes = wanted(state, rows).into_keys();
+        let mut lanes = requests(state, rows).into_keys();
         let done = |lane: Lane| {
             matches!(lane, Lane::Synthesis(_) | Lane::Scan)
                 || self.engine.has_finished(&in_view(lane, index))

@@ -13,11 +13,11 @@ use crate::triage::reader::{self, DatabaseReader};
 impl App {
     /// Opens the database that the state names, unless it is open; hears what it says.
     pub(super) fn hear_archive(&mut self, context: &egui::Context) {
-        let wanted = &self.state.navigation.triage.database;
+        let requests = &self.state.navigation.triage.database;
         let shown = self.state.navigation.page == Page::Triage;
         let open = self.archive.as_ref().map(DatabaseReader::path);
-        let turns = shown && wanted.as_deref() != open;
-        let gone = wanted.as_ref().filter(|path| turns && !path.is_file());
+        let turns = shown && requests.as_deref() != open;
+        let gone = requests.as_ref().filter(|path| turns && !path.is_file());
         if let Some(path) = gone {
             // A scan makes its file when it begins; nothing else does.
             if self.state.progress.scan.request.is_none() {
@@ -27,7 +27,7 @@ impl App {
             }
         } else if turns {
             let wake = context.clone();
-            self.archive = wanted.as_deref().map(|path| {
+            self.archive = requests.as_deref().map(|path| {
                 DatabaseReader::open(
                     path,
                     self.state.navigation.triage.chosen_scans(),

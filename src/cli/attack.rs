@@ -101,14 +101,15 @@ impl AttackArguments {
             None => Goal::Untargeted,
         };
         let attack = self.options.attack(goal);
-        let (look, attacked) = attack_once(model, &self.picture, self.truth.clone(), &attack)?;
-        let name = file_stem(&look.manifest.name);
+        let (prediction, attacked) =
+            attack_once(model, &self.picture, self.truth.clone(), &attack)?;
+        let name = file_stem(&prediction.manifest.name);
         let size = attacked.picture.size();
         let perturbation: Vec<f32> = attacked
             .picture
             .planes()
             .iter()
-            .zip(look.input.planes())
+            .zip(prediction.input.planes())
             .map(|(after, before)| 0.5 + self.gain * (after - before))
             .collect();
         save_png(
@@ -121,7 +122,7 @@ impl AttackArguments {
             &perturbation,
             size,
         )?;
-        Ok(facts(&look, &attacked, attack))
+        Ok(facts(&prediction, &attacked, attack))
     }
 }
 
@@ -133,8 +134,8 @@ fn verdict(facts: &Facts) -> &'static str {
     }
 }
 
-fn facts(look: &PredictionResult, attacked: &AttackResult, attack: Attack) -> Facts {
-    let labels = &look.manifest.labels;
+fn facts(prediction: &PredictionResult, attacked: &AttackResult, attack: Attack) -> Facts {
+    let labels = &prediction.manifest.labels;
     let confidences = |probabilities: &[f32]| {
         let pairs = labels.iter().zip(probabilities);
         pairs
@@ -145,15 +146,15 @@ fn facts(look: &PredictionResult, attacked: &AttackResult, attack: Attack) -> Fa
             .collect()
     };
     Facts {
-        model: look.manifest.name.clone(),
-        label: labels[look.label].clone(),
-        clean: confidences(&look.probabilities),
+        model: prediction.manifest.name.clone(),
+        label: labels[prediction.label].clone(),
+        clean: confidences(&prediction.probabilities),
         attacked: confidences(&attacked.probabilities),
-        predicted_clean: labels[top(&look.probabilities)].clone(),
+        predicted_clean: labels[top(&prediction.probabilities)].clone(),
         predicted_attacked: labels[top(&attacked.probabilities)].clone(),
-        flipped_before: flipped_before(&attack, look),
-        success: !flipped_before(&attack, look)
-            && flips(&attack, look.label, &attacked.probabilities),
+        flipped_before: flipped_before(&attack, prediction),
+        success: !flipped_before(&attack, prediction)
+            && flips(&attack, prediction.label, &attacked.probabilities),
         linf: attacked.linf,
         l2: attacked.l2,
         inside_box: attacked.inside_box,

@@ -120,7 +120,7 @@ impl CounterfactualArguments {
         labels: &[String],
         model: String,
     ) -> Result<Facts> {
-        let size = answer.made.size();
+        let size = answer.picture.size();
         let threshold = self.threshold.unwrap_or(answer.otsu);
         let change = answer.heat.values();
         let inside: Vec<bool> = change.iter().map(|&value| value > threshold).collect();
@@ -139,7 +139,7 @@ impl CounterfactualArguments {
             }
         }
         let write = |name: &str, planes: &[f32]| save_png(&self.out.join(name), planes, size);
-        write("counterfactual.png", answer.made.planes())?;
+        write("counterfactual.png", answer.picture.planes())?;
         write("back.png", answer.back.planes())?;
         write("change.png", &coloured)?;
         write("mask.png", &[white.clone(), white.clone(), white].concat())?;
@@ -172,8 +172,8 @@ impl CounterfactualArguments {
             return Ok(None);
         };
         let original = Picture::open(&self.picture)?.original;
-        let truth = TrueMask::of(&mask::open(&path, original)?, answer.made.size());
-        let map = resized(answer.heat.values(), answer.made.size(), truth.size);
+        let truth = TrueMask::of(&mask::open(&path, original)?, answer.picture.size());
+        let map = resized(answer.heat.values(), answer.picture.size(), truth.size);
         Ok(Some(overlap(
             map.iter().map(|&value| value > threshold),
             truth.inside.into_iter(),

@@ -140,16 +140,16 @@ impl ExplainArguments {
         }
         explanation.validate(model.classes(), model.manifest().input)?;
         let attack = self.attack.attack(Goal::Untargeted);
-        let (look, attacked) = attack_once(model, path, self.truth.clone(), &attack)?;
+        let (prediction, attacked) = attack_once(model, path, self.truth.clone(), &attack)?;
         let (frame, probabilities) = if self.attacked {
             (&attacked.picture, &attacked.probabilities)
         } else {
-            (&look.input, &look.probabilities)
+            (&prediction.input, &prediction.probabilities)
         };
         let method = &explanation.method;
         let input = self.method.input(method, frame.planes(), frame.size())?;
         let likeliest = top_two(probabilities);
-        let target = explanation.question.target(likeliest, look.label);
+        let target = explanation.question.target(likeliest, prediction.label);
         let map = explain(model, method, target, &input)?;
         self.write(stem, &map, frame.planes())?;
         let curves = curves(model, target, &input, &map);

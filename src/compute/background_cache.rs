@@ -29,22 +29,22 @@ const REMEMBERED: usize = 4;
 
 impl BackgroundCache {
     /// What the case's method compares with; nothing for most methods.
-    pub(super) fn background(&mut self, case: &AttributionRequest) -> Result<Pictures> {
-        let Method::ExpectedGradients(config) = &case.explanation.method else {
+    pub(super) fn background(&mut self, request: &AttributionRequest) -> Result<Pictures> {
+        let Method::ExpectedGradients(config) = &request.explanation.method else {
             return Ok(Pictures::default());
         };
-        let size = case.picture.size();
+        let size = request.picture.size();
         let known = self.known.iter().find(|(source, library, of, _)| {
-            *source == config.background && *library == case.background && *of == size
+            *source == config.background && *library == request.background && *of == size
         });
         if let Some((.., pictures)) = known {
             return Ok(pictures.clone());
         }
-        let pictures = background(&config.background, &case.background, size)?;
+        let pictures = background(&config.background, &request.background, size)?;
         self.known.truncate(REMEMBERED - 1);
         let entry = (
             config.background.clone(),
-            case.background.clone(),
+            request.background.clone(),
             size,
             pictures.clone(),
         );

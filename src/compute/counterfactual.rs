@@ -35,7 +35,7 @@ pub struct CounterfactualResult {
     /// The class that the picture was turned into.
     pub target: usize,
     /// G(x).
-    pub made: GpuImage,
+    pub picture: GpuImage,
     /// G(G(x)), turned into `source` again.
     pub back: GpuImage,
     /// |x − G(x)|, the mean of the channels.
@@ -75,7 +75,7 @@ impl CounterfactualResult {
     /// The picture at the share `along` of the way, in [0, 1].
     pub fn on_the_way(&self, along: f32) -> GpuImage {
         let from = &self.request.picture;
-        let pair = from.planes().iter().zip(self.made.planes());
+        let pair = from.planes().iter().zip(self.picture.planes());
         let planes = pair.map(|(x, g)| x + along * (g - x)).collect();
         GpuImage::from_planes(planes, from.size())
     }
@@ -143,7 +143,7 @@ pub fn counterfactual(
             &planes,
             size,
         ),
-        made: GpuImage::new(made),
+        picture: GpuImage::new(made),
         back: GpuImage::new(back),
         way,
         seen_back,

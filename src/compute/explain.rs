@@ -36,7 +36,7 @@ impl AttributionRequest {
 
 /// One map, refined chunk by chunk.
 pub struct ExplainJob {
-    case: AttributionRequest,
+    request: AttributionRequest,
     model: Arc<Classifier>,
     explainer: Box<dyn Explainer>,
     pace: Throttle,
@@ -44,14 +44,14 @@ pub struct ExplainJob {
 
 impl ExplainJob {
     pub(super) fn new(
-        case: AttributionRequest,
+        request: AttributionRequest,
         model: Arc<Classifier>,
         input: &Input,
     ) -> Result<Self> {
-        case.explanation.validate(model.classes(), input.size)?;
-        let explainer = start(&model, &case.explanation.method, case.target(), input)?;
+        request.explanation.validate(model.classes(), input.size)?;
+        let explainer = start(&model, &request.explanation.method, request.target(), input)?;
         Ok(Self {
-            case,
+            request,
             model,
             explainer,
             pace: Throttle::default(),
@@ -75,7 +75,7 @@ impl ExplainJob {
         let attribution = self.explainer.map().checked()?;
         let heat = HeatMap::new(attribution.pixels(), attribution.size);
         Ok(Some(AttributionResult {
-            case: self.case.clone(),
+            request: self.request.clone(),
             attribution,
             heat,
             progress: self.explainer.progress(),
@@ -98,7 +98,7 @@ impl CurvesJob {
         model: Arc<Classifier>,
         input: &Input,
     ) -> Self {
-        let target = explained.case.target();
+        let target = explained.request.target();
         Self {
             run: CurvesRun::new(target, input, &explained.attribution),
             explained,
@@ -155,7 +155,7 @@ impl SanityJob {
         let (model, explainer) = match &mut self.stage {
             Some(stage) => stage,
             None => self.stage.insert(begin(
-                &self.explained.case,
+                &self.explained.request,
                 &self.source,
                 self.found.len(),
                 &self.model,
@@ -183,14 +183,14 @@ impl SanityJob {
 
 /// The same map of a model randomised up to `stage`.
 fn begin(
-    case: &AttributionRequest,
+    request: &AttributionRequest,
     source: &ModelSource,
     stage: usize,
     model: &Classifier,
     input: &Input,
 ) -> Result<(Classifier, Box<dyn Explainer>)> {
-    let path = std::path::Path::new(&case.model);
+    let path = std::path::Path::new(&request.model);
     let model = zoo::classifier(&randomised(source, stage), path, model.device())?;
-    let explainer = start(&model, &case.explanation.method, case.target(), input)?;
+    let explainer = start(&model, &request.explanation.method, request.target(), input)?;
     Ok((model, explainer))
 }

@@ -127,11 +127,15 @@ pub struct AttributionRequest {
 
 impl AttributionRequest {
     /// The question that its map answers, in words.
-    pub fn asks(&self, look: &PredictionResult) -> String {
+    pub fn asks(&self, prediction: &PredictionResult) -> String {
         let target = self.target();
         match target.against {
-            Some(other) => format!("Why {}, not {}?", look.name(target.class), look.name(other)),
-            None => format!("Why {}?", look.name(target.class)),
+            Some(other) => format!(
+                "Why {}, not {}?",
+                prediction.name(target.class),
+                prediction.name(other)
+            ),
+            None => format!("Why {}?", prediction.name(target.class)),
         }
     }
 }
@@ -139,7 +143,7 @@ impl AttributionRequest {
 /// A map of a case, finished or not.
 pub struct AttributionResult {
     /// What was asked.
-    pub case: AttributionRequest,
+    pub request: AttributionRequest,
     /// The values and what is known of their quality.
     pub attribution: Attribution,
     /// The same, ready to be drawn.
@@ -169,7 +173,11 @@ impl PartialEq for AttributionResult {
 
 impl std::fmt::Debug for AttributionResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "AttributionResult({:?}, {})", self.case, self.progress)
+        write!(
+            f,
+            "AttributionResult({:?}, {})",
+            self.request, self.progress
+        )
     }
 }
 
@@ -191,7 +199,7 @@ pub enum Request {
     /// Make it.
     Synthesize {
         /// What and how.
-        brief: SynthesisRequest,
+        request: SynthesisRequest,
         /// Steps that may be done by now.
         until: usize,
         /// Whether it stays there, so that the picture is worth a closer look.
@@ -215,11 +223,11 @@ impl Request {
             | Self::Attack(subject, _)
             | Self::Sweep(subject, ..)
             | Self::PreviewNormalizers(subject) => &subject.model,
-            Self::Explain(case) => &case.model,
-            Self::Curves(explained) | Self::Sanity(explained) => &explained.case.model,
-            Self::Synthesize { brief, .. } => &brief.model,
+            Self::Explain(request) => &request.model,
+            Self::Curves(explained) | Self::Sanity(explained) => &explained.request.model,
+            Self::Synthesize { request, .. } => &request.model,
             Self::Counterfactual(request) => &request.model,
-            Self::UnitActivations(survey) => &survey.model,
+            Self::UnitActivations(unit_activations) => &unit_activations.model,
             Self::Scan(order) => order.plan.models.first().map_or("", String::as_str),
         }
     }
@@ -311,8 +319,8 @@ pub struct AttackResult {
 
 /// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is
 /// seen as the target already.
-pub fn flipped_before(attack: &Attack, look: &PredictionResult) -> bool {
-    flips(attack, look.label, &look.probabilities)
+pub fn flipped_before(attack: &Attack, prediction: &PredictionResult) -> bool {
+    flips(attack, prediction.label, &prediction.probabilities)
 }
 
 /// Whether these probabilities are what an attack wants.

@@ -126,13 +126,13 @@ impl<W: Worker + 'static> Scheduler<W> {
     }
 
     /// States all that is wanted from now on. Returns the lanes whose wish changed.
-    pub fn want(&mut self, requests: BTreeMap<W::Lane, W::Request>) -> Vec<W::Lane> {
-        self.want_all_but(requests, &BTreeSet::new())
+    pub fn submit(&mut self, requests: BTreeMap<W::Lane, W::Request>) -> Vec<W::Lane> {
+        self.submit_except(requests, &BTreeSet::new())
     }
 
-    /// As [`Scheduler::want`], but what is wanted in the lanes `known` is there already, for instance
+    /// As [`Scheduler::submit`], but what is wanted in the lanes `known` is there already, for instance
     /// from another lane: nothing is computed there.
-    pub fn want_all_but(
+    pub fn submit_except(
         &mut self,
         requests: BTreeMap<W::Lane, W::Request>,
         known: &BTreeSet<W::Lane>,

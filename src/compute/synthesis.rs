@@ -47,7 +47,7 @@ pub struct SynthesisRequest {
 #[derive(Clone)]
 pub struct SynthesisResult {
     /// What was asked for.
-    pub brief: SynthesisRequest,
+    pub request: SynthesisRequest,
     /// Steps done.
     pub steps: usize,
     /// The picture; several stand in a grid.
@@ -71,7 +71,7 @@ impl SynthesisResult {
     /// Iterations and the mean over the pictures of what is brought down (distance) or up (score,
     /// activation).
     pub fn curve(&self) -> Vec<[f64; 2]> {
-        let sign = match self.brief.config.task {
+        let sign = match self.request.config.task {
             Task::Invert { .. } => 1.0,
             Task::Generate { .. } | Task::Neuron(_) => -1.0,
         };
@@ -85,7 +85,7 @@ impl SynthesisResult {
 
 /// A picture in the making; it outlives the job, so that a pause costs nothing.
 struct Live {
-    brief: SynthesisRequest,
+    request: SynthesisRequest,
     run: Run,
     model: Arc<Classifier>,
     judge: Arc<Classifier>,
@@ -124,16 +124,18 @@ impl SynthesisRuns {
     /// Goes on with what the row makes, or begins it. `open` finds models.
     pub(super) fn job(
         &mut self,
-        brief: SynthesisRequest,
+        request: SynthesisRequest,
         (until, rests): (usize, bool),
         mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
-        if brief.row < MOST_ROWS {
+        if request.row < MOST_ROWS {
             // The presentation is over.
             self.rows.retain(|&row, _| row < MOST_ROWS);
         }
-        let known = self.rows.get(&brief.row);
-        let known = known.filter(|live| live.borrow().brief == brief).cloned();
+        let known = self.rows.get(&request.row);
+        let known = known
+            .filter(|live| live.borrow().request == request)
+            .cloned();
         let live = match known {
             Some(live) => {
                 live.borrow_mut().wake();
@@ -141,11 +143,11 @@ impl SynthesisRuns {
             }
             None => {
                 // The old one's memory is free before the new one needs its own.
-                self.rows.remove(&brief.row);
-                let (model, judge) = (open(&brief.model)?, open(JUDGE)?);
-                let live = self.begin(brief.clone(), model, judge)?;
+                self.rows.remove(&request.row);
+                let (model, judge) = (open(&request.model)?, open(JUDGE)?);
+                let live = self.begin(request.clone(), model, judge)?;
                 let live = Rc::new(RefCell::new(live));
-                self.rows.insert(brief.row, live.clone());
+                self.rows.insert(request.row, live.clone());
                 live
             }
         };
@@ -154,24 +156,24 @@ impl SynthesisRuns {
 
     fn begin(
         &mut self,
-        brief: SynthesisRequest,
+        request: SynthesisRequest,
         model: Arc<Classifier>,
         judge: Arc<Classifier>,
     ) -> Result<Live> {
         let size = model.manifest().input;
-        let other = brief.other.as_ref();
+        let other = request.other.as_ref();
         let other = other.map(|picture| unit_planes(&picture.cropped(Crop::default(), size)));
-        let seeds = self.seeds(&brief, &model.manifest().labels, size)?;
-        let subject = brief.subject.as_ref().map(GpuImage::planes);
+        let seeds = self.seeds(&request, &model.manifest().labels, size)?;
+        let subject = request.subject.as_ref().map(GpuImage::planes);
         let material = Material {
             current: subject,
             other: other.as_deref(),
             target: subject,
             seeds: seeds.as_deref(),
         };
-        let run = Run::new(&brief.config, &model, &material)?;
+        let run = Run::new(&request.config, &model, &material)?;
         Ok(Live {
-            brief,
+            request,
             run,
             model,
             judge,
@@ -184,14 +186,14 @@ impl SynthesisRuns {
     /// The class Gaussians, where the start is drawn from one.
     fn seeds(
         &mut self,
-        brief: &SynthesisRequest,
+        request: &SynthesisRequest,
         labels: &[String],
         size: [usize; 2],
     ) -> Result<Option<Rc<Seeds>>> {
-        if brief.config.start != Start::ClassGaussian {
+        if request.config.start != Start::ClassGaussian {
             return Ok(None);
         }
-        let Some(library) = &brief.library else {
+        let Some(library) = &request.library else {
             if self.bundled.is_none() {
                 self.bundled = Some(Rc::new(Seeds::bundled()?));
             }
@@ -258,12 +260,12 @@ impl Live {
         if seconds > RATE_SECONDS {
             self.since = (Instant::now(), steps);
         }
-        let count = self.brief.config.count;
+        let count = self.request.config.count;
         let pictures = self.run.current().clone();
         let first = pictures.clone().narrow(0, 0, 1);
         let probabilities = tensor_values(softmax(self.model.logits(first.clone()), 1));
         let size = self.model.manifest().input;
-        let subject = self.brief.subject.as_ref().filter(|_| resting);
+        let subject = self.request.subject.as_ref().filter(|_| resting);
         let distances = subject
             .map(|subject| distances(&self.judge, &tensor_values(first), subject.planes(), size));
         let picture = if count == 1 {
@@ -273,7 +275,7 @@ impl Live {
             GpuImage::from_planes(planes, whole)
         };
         SynthesisResult {
-            brief: self.brief.clone(),
+            request: self.request.clone(),
             steps,
             picture,
             size,

@@ -26,14 +26,14 @@ pub struct UnitActivationsRequest {
 #[derive(Debug)]
 pub struct UnitActivations {
     /// What was asked.
-    pub survey: UnitActivationsRequest,
+    pub unit_activations: UnitActivationsRequest,
     /// The units' activations for each picture.
     pub activations: Vec<Vec<f32>>,
 }
 
 /// A survey under way, some pictures at a time.
 pub struct UnitActivationsJob {
-    survey: UnitActivationsRequest,
+    unit_activations: UnitActivationsRequest,
     model: Arc<Classifier>,
     activations: Vec<Vec<f32>>,
 }
@@ -42,9 +42,9 @@ pub struct UnitActivationsJob {
 const AT_ONCE: usize = 16;
 
 impl UnitActivationsJob {
-    pub(super) fn new(survey: UnitActivationsRequest, model: Arc<Classifier>) -> Self {
+    pub(super) fn new(unit_activations: UnitActivationsRequest, model: Arc<Classifier>) -> Self {
         Self {
-            survey,
+            unit_activations,
             model,
             activations: Vec::new(),
         }
@@ -54,7 +54,7 @@ impl UnitActivationsJob {
         let from = self.activations.len();
         let size = self.model.manifest().input;
         let some = self
-            .survey
+            .unit_activations
             .pictures
             .iter()
             .skip(from)
@@ -63,13 +63,14 @@ impl UnitActivationsJob {
             .flat_map(|(picture, crop)| unit_planes(&picture.cropped(*crop, size)))
             .collect();
         if !planes.is_empty() {
-            let units = crate::synthesis::activations(&self.model, self.survey.stage, planes);
+            let units =
+                crate::synthesis::activations(&self.model, self.unit_activations.stage, planes);
             self.activations.extend(units);
         }
-        let done = self.activations.len() >= self.survey.pictures.len();
+        let done = self.activations.len() >= self.unit_activations.pictures.len();
         let news = done.then(|| {
             ComputeMessage::UnitActivations(Arc::new(UnitActivations {
-                survey: self.survey.clone(),
+                unit_activations: self.unit_activations.clone(),
                 activations: std::mem::take(&mut self.activations),
             }))
         });

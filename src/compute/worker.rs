@@ -116,7 +116,11 @@ impl ComputeWorker {
     }
 
     /// The same, with what the model says of it and the class to leave.
-    fn look(&self, model: &Classifier, subject: &ModelInput) -> (Tensor<4>, PredictionResult) {
+    fn prediction(
+        &self,
+        model: &Classifier,
+        subject: &ModelInput,
+    ) -> (Tensor<4>, PredictionResult) {
         let x = self.pixels(model, subject);
         let features = model.features(x.clone());
         let representation = tensor_values(model.embed(features.clone()));
@@ -124,7 +128,7 @@ impl ComputeWorker {
         let labels = &model.manifest().labels;
         let truth = subject.truth.as_ref();
         let known = truth.and_then(|truth| labels.iter().position(|label| label == truth));
-        let look = PredictionResult {
+        let prediction = PredictionResult {
             manifest: Arc::new(model.manifest().clone()),
             input: GpuImage::new(x.clone()),
             label: known.unwrap_or_else(|| top(&probabilities)),
@@ -134,19 +138,19 @@ impl ComputeWorker {
             budget: model.budget().clone(),
             hash: None,
         };
-        (x, look)
+        (x, prediction)
     }
 
     fn prepare(&mut self, request: Request) -> Result<(Option<ComputeMessage>, Option<Job>)> {
         Ok(match request {
             Request::Predict(subject) => {
                 let opened = self.models.get(&subject.model, &self.device)?;
-                let look = PredictionResult {
+                let prediction = PredictionResult {
                     has_generator: opened.generator.is_some(),
                     hash: Some(opened.fingerprint.to_string()),
-                    ..self.look(&opened.classifier, &subject).1
+                    ..self.prediction(&opened.classifier, &subject).1
                 };
-                (Some(ComputeMessage::Predicted(look)), None)
+                (Some(ComputeMessage::Predicted(prediction)), None)
             }
             Request::Attack(subject, attack) => {
                 let model = self.model(&subject.model)?;
@@ -158,8 +162,9 @@ impl ComputeWorker {
                 if let Some((_, _, attacked)) = known {
                     return Ok((Some(ComputeMessage::Attacked(attacked.clone())), None));
                 }
-                let (x, look) = self.look(&model, &subject);
-                let batch = AttackBatch::new(&model, &attack, &x, look.label, &[attack.epsilon]);
+                let (x, prediction) = self.prediction(&model, &subject);
+                let batch =
+                    AttackBatch::new(&model, &attack, &x, prediction.label, &[attack.epsilon]);
                 let job = AttackJob {
                     subject,
                     attack,
@@ -172,31 +177,31 @@ impl ComputeWorker {
             Request::Sweep(subject, attack, most) => {
                 let model = self.model(&subject.model)?;
                 attack.validate(model.classes())?;
-                let (x, look) = self.look(&model, &subject);
-                let job = SweepJob::new(model, attack, x, look.label, most);
+                let (x, prediction) = self.prediction(&model, &subject);
+                let job = SweepJob::new(model, attack, x, prediction.label, most);
                 (None, Some(Job::Sweep(Box::new(job))))
             }
-            Request::Explain(case) => self.prepare_map(case)?,
+            Request::Explain(request) => self.prepare_map(request)?,
             Request::Curves(explained) => {
-                let model = self.model(&explained.case.model)?;
-                let input = explained.case.input(Arc::default());
+                let model = self.model(&explained.request.model)?;
+                let input = explained.request.input(Arc::default());
                 let job = CurvesJob::new(explained, model, &input);
                 (None, Some(Job::Curves(Box::new(job))))
             }
             Request::Sanity(explained) => {
-                let model = self.model(&explained.case.model)?;
-                let source = zoo::source(&explained.case.model, &self.device)?;
-                let input = self.input(&explained.case)?;
+                let model = self.model(&explained.request.model)?;
+                let source = zoo::source(&explained.request.model, &self.device)?;
+                let input = self.input(&explained.request)?;
                 let job = SanityJob::new(explained, source, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
             }
             Request::Synthesize {
-                brief,
+                request,
                 until,
                 rests,
             } => {
                 let mut synthesis = std::mem::take(&mut self.synthesis);
-                let job = synthesis.job(brief, (until, rests), |name| self.model(name));
+                let job = synthesis.job(request, (until, rests), |name| self.model(name));
                 self.synthesis = synthesis;
                 (None, Some(Job::Synthesis(job?)))
             }
@@ -225,31 +230,34 @@ impl ComputeWorker {
                 let job = ScanJob::new(&order, models)?;
                 (None, Some(Job::Scan(Box::new(job))))
             }
-            Request::UnitActivations(survey) => {
-                let model = self.model(&survey.model)?;
+            Request::UnitActivations(unit_activations) => {
+                let model = self.model(&unit_activations.model)?;
                 (
                     None,
-                    Some(Job::Survey(UnitActivationsJob::new(survey, model))),
+                    Some(Job::Survey(UnitActivationsJob::new(
+                        unit_activations,
+                        model,
+                    ))),
                 )
             }
         })
     }
 
-    fn input(&mut self, case: &AttributionRequest) -> Result<crate::attribution::Input> {
-        Ok(case.input(self.backgrounds.background(case)?))
+    fn input(&mut self, request: &AttributionRequest) -> Result<crate::attribution::Input> {
+        Ok(request.input(self.backgrounds.background(request)?))
     }
 
     fn prepare_map(
         &mut self,
-        case: AttributionRequest,
+        request: AttributionRequest,
     ) -> Result<(Option<ComputeMessage>, Option<Job>)> {
-        let known = self.explained.iter().find(|known| known.case == case);
+        let known = self.explained.iter().find(|known| known.request == request);
         if let Some(known) = known {
             return Ok((Some(ComputeMessage::Explained(known.clone())), None));
         }
-        let model = self.model(&case.model)?;
-        let input = self.input(&case)?;
-        let job = ExplainJob::new(case, model, &input)?;
+        let model = self.model(&request.model)?;
+        let input = self.input(&request)?;
+        let job = ExplainJob::new(request, model, &input)?;
         Ok((None, Some(Job::Explain(Box::new(job)))))
     }
 
@@ -402,12 +410,12 @@ pub fn attack_once(
         truth,
     };
     attack.validate(model.classes())?;
-    let (x, look) = explorer.look(model, &subject);
-    let mut batch = AttackBatch::new(model, attack, &x, look.label, &[attack.epsilon]);
+    let (x, prediction) = explorer.prediction(model, &subject);
+    let mut batch = AttackBatch::new(model, attack, &x, prediction.label, &[attack.epsilon]);
     let attacked = loop {
         if let Some(mut attacked) = batch.step(model) {
             break attacked.remove(0);
         }
     };
-    Ok((look, attacked))
+    Ok((prediction, attacked))
 }

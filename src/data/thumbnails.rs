@@ -65,7 +65,7 @@ impl Thumbnailer {
 
     /// Asks for the thumbnails of these paths (see [`data::Entry::at`]) before all others. Those asked
     /// for earlier that are no longer among them are dropped.
-    pub fn want(&mut self, paths: Vec<String>) {
+    pub fn submit(&mut self, paths: Vec<String>) {
         let wanted: HashSet<String> = paths.iter().cloned().collect();
         if wanted == self.asked {
             return;

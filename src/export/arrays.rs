@@ -29,36 +29,40 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
         "inside_box",
         "flipped",
     ]);
-    for (row, look) in shown(state, rows) {
+    for (row, prediction) in shown(state, rows) {
         let mut attacks: Vec<&AttackResult> = row.sweep.iter().chain(&row.attacked).collect();
         attacks.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
         attacks.dedup_by_key(|attacked| attacked.epsilon.to_bits());
         for attacked in attacks {
-            table.line(attack_line(&state.settings.attack, look, attacked));
+            table.line(attack_line(&state.settings.attack, prediction, attacked));
         }
     }
     table.text()
 }
 
-fn attack_line(attack: &Attack, look: &PredictionResult, attacked: &AttackResult) -> Vec<String> {
+fn attack_line(
+    attack: &Attack,
+    prediction: &PredictionResult,
+    attacked: &AttackResult,
+) -> Vec<String> {
     let class = match attack.goal {
-        crate::attack::Goal::Untargeted => look.label,
+        crate::attack::Goal::Untargeted => prediction.label,
         crate::attack::Goal::Targeted(class) => class,
     };
     let seen = &attacked.probabilities;
     let predicted = top(seen);
     let share = |class: usize| seen.get(class).copied().unwrap_or(0.0).to_string();
     vec![
-        look.manifest.name.clone(),
+        prediction.manifest.name.clone(),
         attacked.epsilon.to_string(),
-        look.name(class).into(),
+        prediction.name(class).into(),
         share(class),
-        look.name(predicted).into(),
+        prediction.name(predicted).into(),
         share(predicted),
         attacked.linf.to_string(),
         attacked.l2.to_string(),
         attacked.inside_box.to_string(),
-        flips(attack, look.label, seen).to_string(),
+        flips(attack, prediction.label, seen).to_string(),
     ]
 }
 
@@ -66,13 +70,13 @@ fn attack_line(attack: &Attack, look: &PredictionResult, attacked: &AttackResult
 /// and picture.
 pub fn losses_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "iteration", "picture", "loss"]);
-    for (row, look) in shown(state, rows) {
-        let Some(made) = &row.made else { continue };
+    for (row, prediction) in shown(state, rows) {
+        let Some(made) = &row.synthesis else { continue };
         let history = locked(&made.history);
         for kept in history.iter() {
             for (picture, loss) in kept.losses.iter().enumerate() {
                 table.line(vec![
-                    look.manifest.name.clone(),
+                    prediction.manifest.name.clone(),
                     kept.iteration.to_string(),
                     (picture + 1).to_string(),
                     loss.to_string(),
@@ -94,9 +98,9 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
         "deletion",
         "insertion",
     ]);
-    for (row, look) in shown(state, rows) {
+    for (row, prediction) in shown(state, rows) {
         for which in PictureSource::ALL {
-            let map = row.explained[which as usize].as_ref();
+            let map = row.attributions[which as usize].as_ref();
             let Some((map, curves)) = map.and_then(|map| Some((map, map.curves.get()?))) else {
                 continue;
             };
@@ -104,9 +108,9 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
             let pairs = curves.deletion.iter().zip(&curves.insertion);
             for (place, (deletion, insertion)) in pairs.enumerate() {
                 table.line(vec![
-                    look.manifest.name.clone(),
+                    prediction.manifest.name.clone(),
                     name(which).into(),
-                    map.case.epsilon.to_string(),
+                    map.request.epsilon.to_string(),
                     (place as f32 / last).to_string(),
                     deletion.to_string(),
                     insertion.to_string(),
@@ -120,16 +124,16 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
 /// What discriminators say on the way to counterfactuals: model, share (of the way), class, confidence.
 pub fn way_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "share", "class", "confidence"]);
-    for (row, look) in shown(state, rows) {
+    for (row, prediction) in shown(state, rows) {
         let Some(answer) = &row.counterfactual else {
             continue;
         };
         for (place, seen) in answer.way.iter().enumerate() {
             for (class, confidence) in seen.iter().enumerate() {
                 table.line(vec![
-                    look.manifest.name.clone(),
+                    prediction.manifest.name.clone(),
                     (place as f32 / (PLACES - 1) as f32).to_string(),
-                    look.name(class).into(),
+                    prediction.name(class).into(),
                     confidence.to_string(),
                 ]);
             }
@@ -207,18 +211,22 @@ fn planes<'a>(name: &'static str, frame: &'a GpuImage) -> Array<'a> {
 /// A row's pictures and maps.
 fn arrays(row: &Row) -> Vec<Array<'_>> {
     let mut found = Vec::new();
-    found.extend(row.look.iter().map(|look| planes("input", &look.input)));
+    found.extend(
+        row.prediction
+            .iter()
+            .map(|prediction| planes("input", &prediction.input)),
+    );
     let attacked = row.attacked.iter();
     found.extend(attacked.map(|attacked| planes("attacked", &attacked.picture)));
-    let made = row.made.iter();
+    let made = row.synthesis.iter();
     found.extend(made.map(|made| planes("synthesis", &made.picture)));
     if let Some(answer) = &row.counterfactual {
-        found.push(planes("counterfactual", &answer.made));
+        found.push(planes("counterfactual", &answer.picture));
         found.push(planes("way-back", &answer.back));
         found.push(planes("change", answer.heat.frame()));
     }
     for which in PictureSource::ALL {
-        if let Some(map) = &row.explained[which as usize] {
+        if let Some(map) = &row.attributions[which as usize] {
             let [h, w] = map.attribution.size;
             let name = match which {
                 PictureSource::Input => "attribution",
@@ -245,7 +253,7 @@ fn shown<'a>(
 ) -> impl Iterator<Item = (&'a Row, &'a PredictionResult)> {
     let rows = rows.iter().enumerate();
     let rows = rows.filter(|(index, _)| state.settings.display.shows_row(*index));
-    rows.filter_map(|(_, row)| Some((row, row.look.as_ref()?)))
+    rows.filter_map(|(_, row)| Some((row, row.prediction.as_ref()?)))
 }
 
 /// A table on its way to text.

@@ -1,6 +1,6 @@
 //! The window's computations without a window: everything that a [`State`] wants, to the end.
 //!
-//! What is asked and who computes it are the window's own ([`session::wanted`] and the engine's
+//! What is asked and who computes it are the window's own ([`session::requests`] and the engine's
 //! [`ComputeWorker`]), so a picture written here is the one on the screen.
 
 use std::sync::mpsc::{Receiver, channel};
@@ -60,9 +60,9 @@ impl Headless {
             let idle = self.engine.is_idle();
             self.hear()?;
             session::advance(state, &self.rows);
-            let mut requests = session::wanted(state, &self.rows);
+            let mut requests = session::requests(state, &self.rows);
             requests.retain(|lane, _| curves || !matches!(lane, Lane::Sweep(_)));
-            let changed = self.engine.want(requests);
+            let changed = self.engine.submit(requests);
             for lane in &changed {
                 self.rows[lane.row()].forget(*lane);
             }
@@ -114,13 +114,13 @@ fn share(state: &State, rows: &[Row]) -> f32 {
             .unwrap_or(f32::from(u8::from(row.attacked.is_some())));
         parts.push(attack);
         let map = |&which: &_| {
-            let map = row.explained[which as usize].as_ref();
+            let map = row.attributions[which as usize].as_ref();
             map.map_or(0.0, |map| map.progress)
         };
         parts.extend(maps.iter().map(map));
         if state.progress.synthesis.running {
             parts.push(
-                row.made
+                row.synthesis
                     .as_ref()
                     .map_or(0.0, |made| made.steps as f32 / all),
             );

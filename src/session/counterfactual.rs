@@ -74,19 +74,22 @@ pub fn counterfactual_request(
     const SHOWING: [Column; 3] = [Column::Counterfactual, Column::Change, Column::Return];
     let columns = state.settings.display.columns();
     let drawn = SHOWING.iter().any(|column| columns.contains(column));
-    let look = row.look.as_ref().filter(|look| look.has_generator)?;
+    let prediction = row
+        .prediction
+        .as_ref()
+        .filter(|prediction| prediction.has_generator)?;
     if !drawn && state.settings.display.bottom != Bottom::Counterfactual {
         return None;
     }
     let (picture, epsilon) = match state.settings.counterfactual.which() {
-        PictureSource::Input => (&look.input, 0.0),
+        PictureSource::Input => (&prediction.input, 0.0),
         PictureSource::Attacked => {
             let attacked = row.nearest(state.settings.attack.epsilon)?.attacked;
             (&attacked.picture, attacked.epsilon)
         }
     };
     // The last label of such a model is “fake”.
-    let classes = look.manifest.labels.len() - 1;
+    let classes = prediction.manifest.labels.len() - 1;
     Some(CounterfactualRequest {
         model: state.document.models.get(index)?.clone(),
         picture: picture.clone(),

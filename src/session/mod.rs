@@ -30,7 +30,7 @@ pub use file::{EXTENSION, has_session_name, read, write};
 pub use library::{Library, LibraryEntry};
 pub use opening::{Missing, OpenedSession, OpeningProblem, find_again, open};
 pub use record::{FileRecord, ModelRecord, PictureRecord, Session, Snapshot, VERSION};
-pub use requests::{case, complete, shared_scale, requests};
+pub use requests::{attribution_request, complete, requests, shared_scale};
 pub use results::{Likeness, Likenesses, Row, Shown};
 pub use state::{
     Checks, Document, Navigation, Progress, Revision, ScanProgress, Settings, State, Transient,

@@ -114,7 +114,7 @@ fn restore(session: Session) -> OpenedSession {
 /// Looks for missing pictures at `place`: a folder that holds them by their names, or the file that the
 /// one and only of them is now.
 pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, LibraryEntry)> {
-    let look = |missing: &Missing| {
+    let prediction = |missing: &Missing| {
         let mut record = missing.record.clone();
         record.file.path = if place.is_dir() {
             place.join(record.file.path.file_name()?)
@@ -124,7 +124,7 @@ pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, LibraryEnt
         let (entry, _) = entry(&record);
         Some((missing.clone(), entry?))
     };
-    missing.iter().filter_map(look).collect()
+    missing.iter().filter_map(prediction).collect()
 }
 
 /// A picture of the library with its mask, and what is wrong with either.

@@ -84,10 +84,10 @@ fn want_map(
     which: PictureSource,
     requests: &mut BTreeMap<Lane, Request>,
 ) {
-    let Some(case) = case(state, index, row, which) else {
+    let Some(request) = attribution_request(state, index, row, which) else {
         return;
     };
-    if let Some(explained) = row.finished_map(which, &case) {
+    if let Some(explained) = row.finished_map(which, &request) {
         if state.settings.checks.curves && explained.curves.get().is_none() {
             let request = Request::Curves(explained.clone());
             requests.insert(Lane::Curves(which, index), request);
@@ -97,20 +97,20 @@ fn want_map(
             requests.insert(Lane::Sanity(which, index), request);
         }
     }
-    requests.insert(Lane::Attribution(which, index), Request::Explain(case));
+    requests.insert(Lane::Attribution(which, index), Request::Explain(request));
 }
 
 /// What is to be explained: the picture that is on the screen, so while ε is dragged the map follows
 /// the nearest finished attack.
-pub fn case(
+pub fn attribution_request(
     state: &State,
     index: usize,
     row: &Row,
     which: PictureSource,
 ) -> Option<AttributionRequest> {
-    let look = row.look.as_ref()?;
+    let prediction = row.prediction.as_ref()?;
     let (picture, probabilities, epsilon) = match which {
-        PictureSource::Input => (&look.input, &look.probabilities, 0.0),
+        PictureSource::Input => (&prediction.input, &prediction.probabilities, 0.0),
         PictureSource::Attacked => {
             let attacked = row.nearest(state.settings.attack.epsilon)?.attacked;
             (&attacked.picture, &attacked.probabilities, attacked.epsilon)
@@ -129,7 +129,7 @@ pub fn case(
         model: state.document.models.get(index)?.clone(),
         picture: picture.clone(),
         likeliest: top_two(probabilities),
-        label: look.label,
+        label: prediction.label,
         epsilon,
         explanation: state.settings.explanation.clone(),
         reference: state.document.reference.clone(),
@@ -143,8 +143,8 @@ pub fn case(
 /// Whether every attack and every map that the window wants is there.
 pub fn complete(state: &State, rows: &[Row]) -> bool {
     let has = |index: usize, row: &Row, which: PictureSource| {
-        let case = case(state, index, row, which);
-        case.is_some_and(|case| row.finished_map(which, &case).is_some())
+        let request = attribution_request(state, index, row, which);
+        request.is_some_and(|request| row.finished_map(which, &request).is_some())
     };
     let maps = state.settings.display.maps();
     let answered = |index: usize, row: &Row| {
@@ -162,11 +162,14 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
 pub fn shared_scale(state: &State, rows: &[Row]) -> Option<f32> {
     let style = &state.settings.display.heat;
     let shown = state.settings.display.maps().into_iter();
-    let maps = shown.flat_map(|which| rows.iter().map(move |row| &row.explained[which as usize]));
+    let maps = shown.flat_map(|which| {
+        rows.iter()
+            .map(move |row| &row.attributions[which as usize])
+    });
     // Values of another method are in another unit.
     let current = maps
         .flatten()
-        .filter(|explained| explained.case.explanation == state.settings.explanation);
+        .filter(|explained| explained.request.explanation == state.settings.explanation);
     let scales = current.map(|explained| explained.heat.scale(style));
     style.locked.then(|| scales.fold(0.0, f32::max))
 }

@@ -15,7 +15,7 @@ use crate::compute::{
 #[derive(Clone, Default)]
 pub struct Row {
     /// What the model says of the picture.
-    pub look: Option<PredictionResult>,
+    pub prediction: Option<PredictionResult>,
     /// The newest attack at a chosen ε.
     pub attacked: Option<AttackResult>,
     /// Attacks over the grid of ε, by rising ε.
@@ -25,13 +25,13 @@ pub struct Row {
     /// What went wrong.
     pub error: Option<String>,
     /// The newest map of each picture, by [`PictureSource`]; it stays until a newer one replaces it.
-    pub explained: [Option<Arc<AttributionResult>>; 2],
+    pub attributions: [Option<Arc<AttributionResult>>; 2],
     /// The picture being made, as far as it is.
-    pub made: Option<Box<SynthesisResult>>,
+    pub synthesis: Option<Box<SynthesisResult>>,
     /// The newest counterfactual; it stays until a newer one replaces it.
     pub counterfactual: Option<Arc<CounterfactualResult>>,
     /// What excites the model's units.
-    pub surveyed: Option<Arc<UnitActivations>>,
+    pub unit_activations: Option<Arc<UnitActivations>>,
     /// What the model says of the picture after every usual normaliser.
     pub preview: Option<Vec<NormalizerPreview>>,
     /// What went wrong in the lanes beyond looks and attacks.
@@ -53,8 +53,8 @@ impl Row {
             Lane::Prediction(_) => {
                 // These may not depend on the picture.
                 *self = Self {
-                    made: self.made.take(),
-                    surveyed: self.surveyed.take(),
+                    synthesis: self.synthesis.take(),
+                    unit_activations: self.unit_activations.take(),
                     ..Self::default()
                 }
             }
@@ -62,7 +62,7 @@ impl Row {
             Lane::Sweep(_) => {
                 self.sweep.clear();
                 self.attacked = None;
-                self.explained[PictureSource::Attacked as usize] = None;
+                self.attributions[PictureSource::Attacked as usize] = None;
                 // That of the picture itself still holds.
                 self.counterfactual = self
                     .counterfactual
@@ -90,7 +90,7 @@ impl Row {
         match news {
             ComputeMessage::Explained(explained) => {
                 if let Lane::Attribution(which, _) = lane {
-                    self.explained[which as usize] = Some(explained);
+                    self.attributions[which as usize] = Some(explained);
                 }
             }
             // The window itself answers these.
@@ -100,20 +100,22 @@ impl Row {
             | ComputeMessage::DeviceLost(_) => {}
             ComputeMessage::Synthesized(made) => {
                 self.errors.remove(&lane);
-                self.made = Some(made);
+                self.synthesis = Some(made);
             }
             ComputeMessage::Counterfactual(counterfactual) => {
                 self.errors.remove(&lane);
                 self.counterfactual = Some(counterfactual);
             }
-            ComputeMessage::UnitActivations(surveyed) => self.surveyed = Some(surveyed),
+            ComputeMessage::UnitActivations(unit_activations) => {
+                self.unit_activations = Some(unit_activations)
+            }
             ComputeMessage::NormalizersPreviewed(guesses) => self.preview = Some(guesses),
             ComputeMessage::Failed(message)
                 if !matches!(lane, Lane::Prediction(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
             {
                 self.errors.insert(lane, message);
             }
-            ComputeMessage::Predicted(look) => self.look = Some(look),
+            ComputeMessage::Predicted(prediction) => self.prediction = Some(prediction),
             ComputeMessage::Progress(share) => self.progress = Some(share),
             ComputeMessage::Attacked(attacked) => {
                 self.attacked = Some(attacked);
@@ -144,18 +146,18 @@ impl Row {
 
     /// Whether there is a map, finished or not, of the attack at this very ε.
     pub fn maps_attack_at(&self, epsilon: f32) -> bool {
-        let map = self.explained[PictureSource::Attacked as usize].as_ref();
-        map.is_some_and(|map| (map.case.epsilon - epsilon).abs() < 1e-6)
+        let map = self.attributions[PictureSource::Attacked as usize].as_ref();
+        map.is_some_and(|map| (map.request.epsilon - epsilon).abs() < 1e-6)
     }
 
     /// The finished map of this very case, if it is there.
     pub fn finished_map(
         &self,
         which: PictureSource,
-        case: &AttributionRequest,
+        request: &AttributionRequest,
     ) -> Option<&Arc<AttributionResult>> {
-        let map = self.explained[which as usize].as_ref();
-        map.filter(|map| map.finished() && map.case == *case)
+        let map = self.attributions[which as usize].as_ref();
+        map.filter(|map| map.finished() && map.request == *request)
     }
 
     /// What went wrong with the map of a picture or with its checks.
@@ -183,7 +185,7 @@ impl Row {
 
     /// The smallest ε at which `attack` is known to succeed, and whether the very first does.
     pub fn flip(&self, attack: &Attack) -> Option<f32> {
-        let label = self.look.as_ref()?.label;
+        let label = self.prediction.as_ref()?.label;
         let found = self.sweep.iter().map(|attacked| {
             (
                 attacked.epsilon,
@@ -199,7 +201,11 @@ impl Row {
 
     /// ε and the probability of “fake” by rising ε, for a model that knows that label.
     pub fn fakeness(&self) -> Vec<[f64; 2]> {
-        if !self.look.as_ref().is_some_and(|look| look.has_generator) {
+        if !self
+            .prediction
+            .as_ref()
+            .is_some_and(|prediction| prediction.has_generator)
+        {
             return Vec::new();
         }
         self.along(|probabilities| probabilities.last())
@@ -207,11 +213,11 @@ impl Row {
 
     /// ε and confidence in the class that the attack leaves (or aims for), by rising ε.
     pub fn curve(&self, attack: &Attack) -> Vec<[f64; 2]> {
-        let Some(look) = &self.look else {
+        let Some(prediction) = &self.prediction else {
             return Vec::new();
         };
         let class = match attack.goal {
-            crate::attack::Goal::Untargeted => look.label,
+            crate::attack::Goal::Untargeted => prediction.label,
             crate::attack::Goal::Targeted(class) => class,
         };
         self.along(|probabilities| probabilities.get(class))
@@ -250,7 +256,7 @@ impl Likenesses {
         a: &Arc<AttributionResult>,
         b: &Arc<AttributionResult>,
     ) -> Option<Likeness> {
-        let same_method = a.case.explanation == b.case.explanation;
+        let same_method = a.request.explanation == b.request.explanation;
         let same_size = a.attribution.size == b.attribution.size;
         if !(a.finished() && b.finished() && same_method && same_size) {
             return None;

@@ -312,27 +312,27 @@ pub fn advance(state: &mut State, rows: &[Row]) {
 
 /// Steps that a row has done of what it is to make now.
 fn steps(state: &State, index: usize, row: &Row) -> usize {
-    let made = row.made.as_ref();
-    let brief = brief(state, index, row);
-    let current = made.filter(|made| brief.as_ref() == Some(&made.brief));
+    let made = row.synthesis.as_ref();
+    let request = synthesis_request(state, index, row);
+    let current = made.filter(|made| request.as_ref() == Some(&made.request));
     current.map_or(0, |made| made.steps)
 }
 
 /// Adds the wishes of a row: its picture, if its column is drawn, and the survey of its units.
 pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeMap<Lane, Request>) {
     if state.settings.display.draws(Column::Synthesis)
-        && let Some(brief) = brief(state, index, row)
+        && let Some(request) = synthesis_request(state, index, row)
     {
         let request = Request::Synthesize {
-            brief,
+            request,
             until: state.navigation.playhead.until,
             rests: !state.progress.synthesis.running,
         };
         requests.insert(Lane::Synthesis(index), request);
     }
-    if state.settings.display.bottom == Bottom::Units && row.look.is_some() {
+    if state.settings.display.bottom == Bottom::Units && row.prediction.is_some() {
         let library = thinned(&state.document.library, SURVEYED_MOST).into_iter();
-        let survey = UnitActivationsRequest {
+        let unit_activations = UnitActivationsRequest {
             model: state.document.models[index].clone(),
             stage: state.settings.synthesis.stage(),
             pictures: library
@@ -341,22 +341,22 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
         };
         requests.insert(
             Lane::UnitActivations(index),
-            Request::UnitActivations(survey),
+            Request::UnitActivations(unit_activations),
         );
     }
 }
 
 /// What a row is to make of the pictures on the screen.
-fn brief(state: &State, index: usize, row: &Row) -> Option<SynthesisRequest> {
+fn synthesis_request(state: &State, index: usize, row: &Row) -> Option<SynthesisRequest> {
     let synthesis = &state.settings.synthesis;
     let config = synthesis.config_of(index);
-    let look = row.look.as_ref()?;
+    let prediction = row.prediction.as_ref()?;
     // What does not enter must not start it anew when it changes.
     let inverts = TaskKind::of(&config.task) == TaskKind::Inversion;
     let subject = if !inverts && config.start != Start::Current {
         None
     } else if synthesis.which == PictureSource::Input {
-        Some(look.input.clone())
+        Some(prediction.input.clone())
     } else {
         let shown = row.nearest(state.settings.attack.epsilon)?;
         Some(shown.attacked.picture.clone())

@@ -242,15 +242,15 @@ fn looking_at_pictures_and_attacking_them_changes_no_model() {
     check_inert(tiny_network(3, 2));
     check_inert(tiny_network(3, 2).fold());
     let (model, x, labels, numbers) = scene();
-    let look =
+    let prediction =
         || [model.logits(x.clone()), model.representation(x.clone())].map(|out| bits(&values(out)));
-    let before = look();
+    let before = prediction();
     Attack {
         restarts: 2,
         ..Attack::pgd(Norm::Linf, 0.1, 50)
     }
     .run(&model, &x, &labels, &numbers);
-    assert_eq!(look(), before);
+    assert_eq!(prediction(), before);
 }
 
 #[test]

@@ -286,25 +286,28 @@ fn mutated_files_do_no_harm() {
     }
     assert!(sound.len() > 12, "{} fixtures", sound.len());
     let (mut refused, mut slowest) = (0, Duration::ZERO);
-    for case in 0..CASES {
-        let mut rng = noise_rng(77, case as u64);
-        let (extension, bytes) = &sound[case % sound.len()];
+    for request in 0..CASES {
+        let mut rng = noise_rng(77, request as u64);
+        let (extension, bytes) = &sound[request % sound.len()];
         let bytes = mutate(bytes, &mut rng);
         let path = folder.path().join(format!("case.{extension}"));
         fs::write(&path, &bytes).expect("a file");
         let started = Instant::now();
         let (outcome, most) = watch(|| std::panic::catch_unwind(|| open(&path)));
         let took = started.elapsed();
-        let kept = folder.path().join(format!("case-{case}.{extension}"));
+        let kept = folder.path().join(format!("case-{request}.{extension}"));
         let Ok(outcome) = outcome else {
             fs::write(&kept, &bytes).expect("a file");
             panic!(
-                "case {case} ({extension}) panicked; {} is kept",
+                "case {request} ({extension}) panicked; {} is kept",
                 folder.keep().display()
             );
         };
-        assert!(most <= 2 * bytes.len() + MOST, "case {case}: {most} bytes");
-        assert!(took < Duration::from_secs(5), "case {case}: {took:?}");
+        assert!(
+            most <= 2 * bytes.len() + MOST,
+            "case {request}: {most} bytes"
+        );
+        assert!(took < Duration::from_secs(5), "case {request}: {took:?}");
         slowest = slowest.max(took);
         refused += usize::from(outcome.is_err());
     }

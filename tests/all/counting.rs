@@ -133,9 +133,9 @@ impl Bench {
         }
     }
 
-    pub(crate) fn want(&mut self, submissions: &[(u32, i64)]) -> Vec<u32> {
+    pub(crate) fn submit(&mut self, submissions: &[(u32, i64)]) -> Vec<u32> {
         self.engine
-            .want(submissions.iter().copied().collect::<BTreeMap<u32, i64>>())
+            .submit(submissions.iter().copied().collect::<BTreeMap<u32, i64>>())
     }
 
     /// Waits for the next events.

@@ -11,11 +11,11 @@ use crate::counting::{
 #[test]
 fn a_newer_wish_replaces_a_stale_one_within_one_step() {
     let mut bench = Bench::new();
-    assert_eq!(bench.want(&[(0, 100)]), [0]);
+    assert_eq!(bench.submit(&[(0, 100)]), [0]);
     bench.expect([Started(0, 100), Stepping(0, 100)]);
     // Of the wishes stated during one step, the last one counts.
-    bench.want(&[(0, 200)]);
-    assert_eq!(bench.want(&[(0, 7)]), [0]);
+    bench.submit(&[(0, 200)]);
+    assert_eq!(bench.submit(&[(0, 7)]), [0]);
     bench.then([Started(0, 7), Stepping(0, 7)]);
     // The stale wish's last news are in the box by now, and are dropped.
     assert!(bench.engine.news().is_empty());
@@ -30,12 +30,12 @@ fn a_newer_wish_replaces_a_stale_one_within_one_step() {
 #[test]
 fn unchanged_wishes_go_on_and_finished_ones_rest() {
     let mut bench = Bench::new();
-    bench.want(&[(0, 3)]);
+    bench.submit(&[(0, 3)]);
     bench.expect([Started(0, 3), Stepping(0, 3)]);
-    assert!(bench.want(&[(0, 3)]).is_empty());
+    assert!(bench.submit(&[(0, 3)]).is_empty());
     bench.then([Stepping(0, 3)]);
     assert_eq!(
-        bench.want(&[(0, 3), (1, 1)]),
+        bench.submit(&[(0, 3), (1, 1)]),
         [1],
         "only the new lane has changed"
     );
@@ -51,7 +51,7 @@ fn unchanged_wishes_go_on_and_finished_ones_rest() {
     ];
     assert_eq!(bench.news(4), done);
     // What is done is not done again for being wanted still.
-    assert_eq!(bench.want(&[(0, 3), (1, 1), (2, 1)]), [2]);
+    assert_eq!(bench.submit(&[(0, 3), (1, 1), (2, 1)]), [2]);
     bench.expect([Started(2, 1), Stepping(2, 1)]);
     assert_eq!(bench.news(1), [(2, Message::Left(1, 0))]);
     assert!(bench.settle().is_empty());
@@ -60,10 +60,10 @@ fn unchanged_wishes_go_on_and_finished_ones_rest() {
 #[test]
 fn lanes_no_longer_wanted_stop() {
     let mut bench = Bench::new();
-    bench.want(&[(0, 100), (1, 100)]);
+    bench.submit(&[(0, 100), (1, 100)]);
     bench.expect([Started(0, 100), Started(1, 100), Stepping(0, 100)]);
     assert!(
-        bench.want(&[(1, 100)]).is_empty(),
+        bench.submit(&[(1, 100)]).is_empty(),
         "taking away changes no wish"
     );
     for _ in 0..5 {
@@ -71,9 +71,9 @@ fn lanes_no_longer_wanted_stop() {
     }
     assert_eq!(bench.engine.busy(), 1);
     // Wanted anew, it begins anew.
-    assert_eq!(bench.want(&[(0, 100), (1, 100)]), [0]);
+    assert_eq!(bench.submit(&[(0, 100), (1, 100)]), [0]);
     bench.then([Started(0, 100), Stepping(0, 100)]);
-    bench.want(&[]);
+    bench.submit(&[]);
     bench.let_go();
     assert!(bench.settle().is_empty());
     assert!(bench.engine.news().is_empty(), "nothing is wanted");
@@ -82,11 +82,11 @@ fn lanes_no_longer_wanted_stop() {
 #[test]
 fn news_of_an_earlier_wish_are_dropped_though_it_is_wanted_again() {
     let mut bench = Bench::new();
-    bench.want(&[(0, 5)]);
+    bench.submit(&[(0, 5)]);
     bench.expect([Started(0, 5), Stepping(0, 5)]);
     bench.then([Stepping(0, 5)]);
-    bench.want(&[]);
-    assert_eq!(bench.want(&[(0, 5)]), [0]);
+    bench.submit(&[]);
+    assert_eq!(bench.submit(&[(0, 5)]), [0]);
     bench.then([Started(0, 5), Stepping(0, 5)]);
     assert!(bench.engine.news().is_empty());
     bench.then([Stepping(0, 5)]);
@@ -97,7 +97,7 @@ fn news_of_an_earlier_wish_are_dropped_though_it_is_wanted_again() {
 fn lanes_of_one_urgency_are_stepped_in_turn() {
     let mut bench = Bench::new();
     bench.let_go();
-    bench.want(&[(0, 3), (1, 2), (2, 3)]);
+    bench.submit(&[(0, 3), (1, 2), (2, 3)]);
     bench.expect([Started(0, 3), Started(1, 2), Started(2, 3)]);
     bench.expect([Stepping(0, 3), Stepping(1, 2), Stepping(2, 3)]);
     bench.expect([Stepping(0, 3), Stepping(1, 2), Stepping(2, 3)]);
@@ -109,7 +109,7 @@ fn lanes_of_one_urgency_are_stepped_in_turn() {
 #[test]
 fn less_urgent_lanes_wait() {
     let mut bench = Bench::new();
-    bench.want(&[(0, 2), (10, 2), (20, 1)]);
+    bench.submit(&[(0, 2), (10, 2), (20, 1)]);
     bench.expect([
         Started(0, 2),
         Started(10, 2),
@@ -120,7 +120,7 @@ fn less_urgent_lanes_wait() {
     bench.then([Stepping(0, 2)]);
     bench.then([Stepping(10, 2)]);
     // A more urgent wish goes first from the next step on.
-    bench.want(&[(0, 2), (1, 2), (10, 2), (20, 1)]);
+    bench.submit(&[(0, 2), (1, 2), (10, 2), (20, 1)]);
     bench.then([Started(1, 2), Stepping(1, 2)]);
     bench.then([Stepping(1, 2)]);
     bench.then([Stepping(10, 2)]);
@@ -134,7 +134,7 @@ fn less_urgent_lanes_wait() {
 fn a_panic_becomes_news_and_the_engine_goes_on() {
     let mut bench = Bench::new();
     bench.let_go();
-    bench.want(&[(0, BAD_START), (1, -3), (2, 2)]);
+    bench.submit(&[(0, BAD_START), (1, -3), (2, 2)]);
     let news = bench.news(4);
     let of = |lane: u32| {
         news.iter()
@@ -152,9 +152,9 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     assert_eq!(of(2), [&Message::Left(2, 1), &Message::Left(2, 0)]);
     bench.settle();
     // A failed wish rests while it stays the same; another one in its place is tried.
-    assert_eq!(bench.want(&[(0, BAD_START), (1, 1), (2, 2)]), [1]);
+    assert_eq!(bench.submit(&[(0, BAD_START), (1, 1), (2, 2)]), [1]);
     assert_eq!(bench.news(1), [(1, Message::Left(1, 0))]);
-    assert_eq!(bench.want(&[(0, 1), (1, 1), (2, 2)]), [0]);
+    assert_eq!(bench.submit(&[(0, 1), (1, 1), (2, 2)]), [0]);
     assert_eq!(bench.news(1), [(0, Message::Left(1, 0))]);
     assert_eq!(
         bench.settle(),
@@ -166,7 +166,7 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
 fn a_failed_request_begins_anew_if_the_worker_says_so() {
     let mut bench = Bench::new();
     bench.let_go();
-    bench.want(&[(0, SECOND_CHANCE)]);
+    bench.submit(&[(0, SECOND_CHANCE)]);
     let news = bench.news(3);
     assert!(
         news.iter()
@@ -187,7 +187,7 @@ fn a_failed_request_begins_anew_if_the_worker_says_so() {
 #[test]
 fn dropping_the_engine_ends_its_thread_after_the_step_under_way() {
     let mut bench = Bench::new();
-    bench.want(&[(0, i64::MAX), (1, i64::MAX)]);
+    bench.submit(&[(0, i64::MAX), (1, i64::MAX)]);
     bench.expect([Started(0, i64::MAX)]);
     bench.let_go();
     let Bench {
@@ -213,7 +213,7 @@ fn dropping_the_engine_ends_its_thread_after_the_step_under_way() {
 fn what_is_known_from_elsewhere_is_not_computed() {
     let mut bench = Bench::new();
     bench.let_go();
-    bench.want(&[(10, 2)]);
+    bench.submit(&[(10, 2)]);
     assert!(!bench.engine.has_finished(&10));
     assert_eq!(bench.news(2).len(), 2);
     wait_until(|| {
@@ -223,13 +223,13 @@ fn what_is_known_from_elsewhere_is_not_computed() {
     bench.settle();
     // The same request in another lane, said to be known, and one that is not.
     let requests = BTreeMap::from([(0, 2), (1, 1)]);
-    let changed = bench.engine.want_all_but(requests, &BTreeSet::from([0]));
+    let changed = bench.engine.submit_except(requests, &BTreeSet::from([0]));
     assert_eq!(changed, [0, 1]);
     assert!(bench.engine.has_finished(&0));
     assert_eq!(bench.news(1), [(1, Message::Left(1, 0))]);
     assert_eq!(bench.settle(), [Started(1, 1), Stepping(1, 1)]);
-    assert!(bench.want(&[(0, 2), (1, 1)]).is_empty(), "it stays known");
+    assert!(bench.submit(&[(0, 2), (1, 1)]).is_empty(), "it stays known");
     assert!(bench.settle().is_empty());
-    assert_eq!(bench.want(&[(0, 3)]), [0], "another request is computed");
+    assert_eq!(bench.submit(&[(0, 3)]), [0], "another request is computed");
     assert_eq!(bench.news(3).len(), 3);
 }

@@ -104,7 +104,7 @@ fn everything_behind_a_figure_goes_into_a_folder() {
     }
     assert!(!names.contains(&"way.csv".into()), "a table without lines");
     let bytes = std::fs::read(folder.path().join("row2-synthesis.npy")).expect("a file");
-    let made = shots[0].rows[1].made.as_ref().expect("a picture");
+    let made = shots[0].rows[1].synthesis.as_ref().expect("a picture");
     assert_eq!(
         read_npy(&bytes),
         ("(3, 8, 8)".into(), made.picture.planes().to_vec())

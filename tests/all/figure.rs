@@ -179,7 +179,7 @@ fn labels_of_strangers_are_text_in_the_svg() {
     assert_eq!(tree.size().width(), 600.0);
     let mut said = Vec::new();
     collect(tree.root().children(), &mut said);
-    let says = |wanted: &str| said.iter().any(|text| text == wanted);
+    let says = |requests: &str| said.iter().any(|text| text == requests);
     assert!(says("A & <script>"), "{said:?}");
     assert!(says("<b>&bird\"</text> 90 %"), "{said:?}");
     assert!(says("c a t'&amp; 75 %"), "{said:?}");
@@ -290,13 +290,13 @@ fn a_figure_is_plain_data() {
 fn without_a_window_the_same_is_computed() {
     let path = std::path::Path::new("assets/pictures/bird-kingfisher.jpg");
     let (picture, truth) = epsiloscope::data::samples::all().remove(0);
-    let mut wanted = State::new(vec!["cifar10-standard".into()]);
-    wanted.settings.attack.steps = 2;
-    wanted.settings.explanation = Explanation {
+    let mut requests = State::new(vec!["cifar10-standard".into()]);
+    requests.settings.attack.steps = 2;
+    requests.settings.explanation = Explanation {
         method: Method::Gradient,
         ..Explanation::default()
     };
-    wanted.add(picture, truth.clone());
+    requests.add(picture, truth.clone());
     let figure = Figure {
         columns: vec![
             Column::Input,
@@ -314,20 +314,20 @@ fn without_a_window_the_same_is_computed() {
         cancel: &cancel,
     };
     let mut engine = Headless::new(Device::flex());
-    let shots = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
+    let shots = epsiloscope::export::figure::shots(&figure, &requests, &mut engine, &mut watch);
     let shots = shots.unwrap_or_else(|error| panic!("{error}"));
     let Shot { state, rows } = &shots[0];
     assert!(complete(state, rows));
     let model = zoo::open("cifar10-standard", &Device::flex()).expect("a bundled model");
-    let (look, attacked) =
-        attack_once(&model.into(), path, truth, &wanted.settings.attack).expect("an attack");
+    let (prediction, attacked) =
+        attack_once(&model.into(), path, truth, &requests.settings.attack).expect("an attack");
     let found = rows[0].attacked.as_ref().expect("the same attack");
     assert_eq!(found.picture.planes(), attacked.picture.planes());
-    let seen = rows[0].look.as_ref().expect("a look");
-    assert_eq!(seen.probabilities, look.probabilities);
+    let seen = rows[0].prediction.as_ref().expect("a look");
+    assert_eq!(seen.probabilities, prediction.probabilities);
 
     // The window's own results, complete, make the same file without computing.
-    let screen = figure.requests(&wanted);
+    let screen = figure.requests(&requests);
     let window = on_screen(&figure, &screen, rows).expect("all is there");
     let bytes = |shots: &[Shot]| png(&drawn(&figure, shots)).expect("a picture");
     assert!(bytes(&window) == bytes(&shots));
@@ -339,7 +339,7 @@ fn without_a_window_the_same_is_computed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("saved.epsiloscope");
     let snapshot = Snapshot {
-        state: wanted.clone(),
+        state: requests.clone(),
         hashes: Vec::new(),
         missing: Vec::new(),
     };
@@ -351,12 +351,12 @@ fn without_a_window_the_same_is_computed() {
     assert!(bytes(&again.expect("results")) == bytes(&shots));
 
     watch.cancel = &stop;
-    wanted.settings.attack.steps = 3;
-    let result = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
+    requests.settings.attack.steps = 3;
+    let result = epsiloscope::export::figure::shots(&figure, &requests, &mut engine, &mut watch);
     assert!(matches!(result, Err(Error::Cancelled)));
     watch.cancel = &cancel;
-    wanted.document.models = vec!["no such model".into()];
-    let result = epsiloscope::export::figure::shots(&figure, &wanted, &mut engine, &mut watch);
+    requests.document.models = vec!["no such model".into()];
+    let result = epsiloscope::export::figure::shots(&figure, &requests, &mut engine, &mut watch);
     let Err(Error::Config(message)) = result else {
         panic!("a model that is not there");
     };

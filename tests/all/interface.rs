@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use egui::epaint::text::{FontsImpl, TextOptions};
-use egui::{FontDefinitions, FontFamily};
+use egui::epaint::text::{Fonts, TextOptions};
+use egui::{FontDefinitions, FontId};
 use epsiloscope::app::commands::key_list;
 use epsiloscope::data::labels;
 use epsiloscope::export::figure;
@@ -59,8 +59,10 @@ fn signs(folders: &[&str]) -> BTreeMap<char, PathBuf> {
 
 /// Whether the window's fonts have a glyph for each of these.
 fn drawn(signs: &[char]) -> Vec<bool> {
-    let mut fonts = FontsImpl::new(TextOptions::default(), FontDefinitions::default());
-    let has = |&sign: &char| fonts.has_glyph(&FontFamily::Proportional, sign);
+    let mut fonts = Fonts::new(TextOptions::default(), FontDefinitions::default());
+    let mut view = fonts.with_pixels_per_point(1.0);
+    let font = FontId::proportional(14.0);
+    let has = |&sign: &char| view.has_glyph(&font, sign);
     signs.iter().map(has).collect()
 }
 

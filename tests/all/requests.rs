@@ -12,7 +12,9 @@ use epsiloscope::compute::{
 };
 use epsiloscope::data::Picture;
 use epsiloscope::model::BatchSize;
-use epsiloscope::session::{Bottom, Column, Row, State, TaskKind, advance, case, complete, wanted};
+use epsiloscope::session::{
+    Bottom, Column, Row, State, TaskKind, advance, attribution_request, complete, requests,
+};
 use epsiloscope::synthesis::{SharedHistory, Task, Unit};
 
 use crate::common::tiny_manifest;
@@ -44,7 +46,7 @@ fn attacked(epsilon: f32) -> AttackResult {
 /// A row that has looked, and attacked at ε 0.25 and 1.
 fn row() -> Row {
     let mut row = Row::default();
-    let look = PredictionResult {
+    let prediction = PredictionResult {
         manifest: Arc::new(tiny_manifest(2)),
         input: frame(0.5),
         probabilities: vec![0.9, 0.1],
@@ -54,7 +56,7 @@ fn row() -> Row {
         budget: BatchSize::new([8, 8], true),
         hash: None,
     };
-    row.take(Lane::Prediction(0), ComputeMessage::Predicted(look));
+    row.take(Lane::Prediction(0), ComputeMessage::Predicted(prediction));
     let swept = vec![attacked(0.25), attacked(1.0)];
     row.take(Lane::Sweep(0), ComputeMessage::Swept(swept));
     row
@@ -63,7 +65,7 @@ fn row() -> Row {
 fn finished(state: &State, row: &Row, which: PictureSource) -> Arc<AttributionResult> {
     let values = vec![0.1; 64];
     Arc::new(AttributionResult {
-        case: case(state, 0, row, which).expect("something to explain"),
+        request: attribution_request(state, 0, row, which).expect("something to explain"),
         heat: HeatMap::new(values.clone(), SIZE),
         attribution: Attribution {
             values,
@@ -80,7 +82,7 @@ fn finished(state: &State, row: &Row, which: PictureSource) -> Arc<AttributionRe
 }
 
 fn maps(state: &State, row: &Row) -> Vec<Lane> {
-    let lanes = wanted(state, std::slice::from_ref(row)).into_keys();
+    let lanes = requests(state, std::slice::from_ref(row)).into_keys();
     let maps =
         |lane: &Lane| !matches!(lane, Lane::Prediction(_) | Lane::Attack(_) | Lane::Sweep(_));
     lanes.filter(maps).collect()
@@ -89,7 +91,7 @@ fn maps(state: &State, row: &Row) -> Vec<Lane> {
 #[test]
 fn display_settings_compute_nothing() {
     let (mut state, row) = (state(), row());
-    let before = wanted(&state, std::slice::from_ref(&row));
+    let before = requests(&state, std::slice::from_ref(&row));
     let heat = &mut state.settings.display.heat;
     heat.sign = Sign::Absolute;
     heat.palette = Palette::Magma;
@@ -98,7 +100,7 @@ fn display_settings_compute_nothing() {
     state.settings.display.gain = 3.0;
     state.settings.display.zoom = 4.0;
     state.settings.display.divider = Some(0.2);
-    assert!(wanted(&state, std::slice::from_ref(&row)) == before);
+    assert!(requests(&state, std::slice::from_ref(&row)) == before);
 }
 
 #[test]
@@ -120,9 +122,10 @@ fn the_map_follows_the_attack_on_the_screen() {
     let (mut state, row) = (state(), row());
     for (epsilon, nearest) in [(0.3, 0.25), (0.6, 0.25), (0.7, 1.0)] {
         state.set_epsilon(epsilon);
-        let case = case(&state, 0, &row, PictureSource::Attacked).expect("an attack is there");
-        assert_eq!(case.epsilon, nearest);
-        assert_eq!(case.target().class, 1, "the class seen after the attack");
+        let request = attribution_request(&state, 0, &row, PictureSource::Attacked)
+            .expect("an attack is there");
+        assert_eq!(request.epsilon, nearest);
+        assert_eq!(request.target().class, 1, "the class seen after the attack");
     }
 }
 
@@ -184,9 +187,9 @@ fn a_window_is_complete_when_every_attack_and_map_is_there() {
 fn only_methods_that_compare_with_the_library_carry_it_along() {
     let (mut state, row) = (state(), row());
     let background = |state: &State| {
-        let requests = wanted(state, std::slice::from_ref(&row));
+        let requests = requests(state, std::slice::from_ref(&row));
         match &requests[&Lane::Attribution(PictureSource::Input, 0)] {
-            Request::Explain(case) => case.background.len(),
+            Request::Explain(request) => request.background.len(),
             _ => unreachable!("it is the lane of maps"),
         }
     };
@@ -222,12 +225,12 @@ fn settings_survive_being_written_down() {
 }
 
 fn made(state: &State, row: &Row, steps: usize) -> ComputeMessage {
-    let requests = wanted(state, std::slice::from_ref(row));
-    let Some(Request::Synthesize { brief, .. }) = requests.get(&Lane::Synthesis(0)) else {
+    let requests = requests(state, std::slice::from_ref(row));
+    let Some(Request::Synthesize { request, .. }) = requests.get(&Lane::Synthesis(0)) else {
         panic!("the column is drawn");
     };
     ComputeMessage::Synthesized(Box::new(SynthesisResult {
-        brief: brief.clone(),
+        request: request.clone(),
         steps,
         picture: frame(0.1),
         size: SIZE,
@@ -240,7 +243,7 @@ fn made(state: &State, row: &Row, steps: usize) -> ComputeMessage {
 
 /// How many steps are allowed, if the picture is wanted at all.
 fn allowed(state: &State, row: &Row) -> Option<usize> {
-    let requests = wanted(state, std::slice::from_ref(row));
+    let requests = requests(state, std::slice::from_ref(row));
     match requests.get(&Lane::Synthesis(0))? {
         Request::Synthesize { until, .. } => Some(*until),
         _ => unreachable!("it is the lane of pictures"),
@@ -281,7 +284,7 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     assert_eq!(allowed(&state, &row), Some(0), "and then begins anew");
     state.settings.display.hidden.push(0);
     assert!(
-        wanted(&state, &[row]).is_empty(),
+        requests(&state, &[row]).is_empty(),
         "a hidden row costs nothing"
     );
 }
@@ -290,42 +293,50 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
 fn only_what_a_picture_is_made_of_starts_it_anew() {
     let (mut state, mut row) = (state(), row());
     state.show_synthesis();
-    let brief = |state: &State, row: &Row| {
-        let requests = wanted(state, std::slice::from_ref(row));
+    let synthesis_request = |state: &State, row: &Row| {
+        let requests = requests(state, std::slice::from_ref(row));
         match requests.get(&Lane::Synthesis(0)) {
-            Some(Request::Synthesize { brief, .. }) => brief.clone(),
+            Some(Request::Synthesize { request, .. }) => request.clone(),
             _ => panic!("the column is drawn"),
         }
     };
-    let inversion = brief(&state, &row);
+    let inversion = synthesis_request(&state, &row);
     state.settings.display.zoom = 3.0;
     state.settings.attack.epsilon = 0.9;
-    assert_eq!(brief(&state, &row), inversion, "the input is inverted");
+    assert_eq!(
+        synthesis_request(&state, &row),
+        inversion,
+        "the input is inverted"
+    );
     state.settings.synthesis.which = PictureSource::Attacked;
-    let attacked = brief(&state, &row);
+    let attacked = synthesis_request(&state, &row);
     assert_ne!(attacked, inversion);
     state.settings.attack.epsilon = 0.2;
     assert_ne!(
-        brief(&state, &row),
+        synthesis_request(&state, &row),
         attacked,
         "another attack is another target"
     );
     state.choose_synthesis(TaskKind::Generation);
-    let generation = brief(&state, &row);
-    let look = row.look.clone().map(|look| PredictionResult {
+    let generation = synthesis_request(&state, &row);
+    let prediction = row.prediction.clone().map(|prediction| PredictionResult {
         input: frame(0.9),
-        ..look
+        ..prediction
     });
     row.take(
         Lane::Prediction(0),
-        ComputeMessage::Predicted(look.expect("it looked")),
+        ComputeMessage::Predicted(prediction.expect("it looked")),
     );
-    assert_eq!(brief(&state, &row), generation, "it begins at no picture");
+    assert_eq!(
+        synthesis_request(&state, &row),
+        generation,
+        "it begins at no picture"
+    );
     state.restart_synthesis();
-    assert_ne!(brief(&state, &row), generation);
+    assert_ne!(synthesis_request(&state, &row), generation);
     state.choose_unit(0, 5);
     assert_eq!(
-        brief(&state, &row).config.task,
+        synthesis_request(&state, &row).config.task,
         Task::Neuron(Unit {
             stage: None,
             index: 5
@@ -337,7 +348,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
 fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show() {
     let (mut state, mut row) = (state(), row());
     let asked = |state: &State, row: &Row| {
-        let mut requests = wanted(state, std::slice::from_ref(row));
+        let mut requests = requests(state, std::slice::from_ref(row));
         match requests.remove(&Lane::Counterfactual(0)) {
             Some(Request::Counterfactual(request)) => Some(request),
             _ => None,
@@ -345,7 +356,7 @@ fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show
     };
     state.settings.display.bottom = Bottom::Counterfactual;
     assert!(asked(&state, &row).is_none(), "no generator");
-    row.look.as_mut().expect("a look").has_generator = true;
+    row.prediction.as_mut().expect("a look").has_generator = true;
     let request = asked(&state, &row).expect("a question");
     assert_eq!((request.epsilon, request.target), (0.0, None));
     // Two labels: one class and “fake”, which nothing can be turned into.

@@ -46,7 +46,7 @@ pub(crate) fn row(name: &str, labels: [&str; 2], epsilon: f32) -> Row {
     let mut manifest = tiny_manifest(2);
     manifest.name = name.into();
     manifest.labels = labels.map(str::to_owned).to_vec();
-    let look = PredictionResult {
+    let prediction = PredictionResult {
         manifest: Arc::new(manifest),
         input: frame(0.5),
         probabilities: vec![0.9, 0.1],
@@ -56,7 +56,7 @@ pub(crate) fn row(name: &str, labels: [&str; 2], epsilon: f32) -> Row {
         hash: None,
         budget: BatchSize::new(SIZE, true),
     };
-    row.take(Lane::Prediction(0), ComputeMessage::Predicted(look));
+    row.take(Lane::Prediction(0), ComputeMessage::Predicted(prediction));
     row.take(Lane::Attack(0), ComputeMessage::Attacked(attacked(epsilon)));
     row
 }
@@ -89,8 +89,8 @@ pub(crate) fn made(figure: &Figure) -> Vec<Shot> {
                 pixels: vec![10 * iteration as u8; 3 * 64].into(),
             });
         }
-        row.made = Some(Box::new(SynthesisResult {
-            brief: SynthesisRequest {
+        row.synthesis = Some(Box::new(SynthesisResult {
+            request: SynthesisRequest {
                 row: index,
                 model: state.document.models[index].clone(),
                 config: state.settings.synthesis.config.clone(),

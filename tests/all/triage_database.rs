@@ -58,9 +58,9 @@ fn mutated_files_give_messages_and_stay_as_they_are() {
     let path = folder.path().join("mutated.db");
     let mut rng = epsiloscope::data::random::noise_rng(11, 0);
     let (mut refused, mut opened) = (0, 0);
-    for case in 0..2200 {
+    for request in 0..2200 {
         let mut bytes = sound.clone();
-        match case % 4 {
+        match request % 4 {
             0 => bytes.truncate(rng.random_range(0..bytes.len())),
             1 => {
                 // Headers of the file and of its pages, where most is decided.
@@ -92,10 +92,10 @@ fn mutated_files_give_messages_and_stay_as_they_are() {
         }
         assert!(
             fs::read(&path).expect("still there") == bytes,
-            "case {case} changed the file"
+            "case {request} changed the file"
         );
         let beside = fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(beside, 3, "case {case} left something behind");
+        assert_eq!(beside, 3, "case {request} left something behind");
     }
     // Of changed numbers inside rows nobody can tell.
     assert!(

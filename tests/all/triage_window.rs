@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use epsiloscope::compute::scheduler::Scheduler;
 use epsiloscope::compute::{ComputeMessage, ComputeWorker, Lane, Request, ScanRequest};
-use epsiloscope::session::{Row, wanted};
+use epsiloscope::session::{Row, requests};
 use epsiloscope::triage::{Database, Plan};
 use tempfile::tempdir;
 
@@ -29,14 +29,14 @@ fn a_scan_goes_on_in_the_background_until_it_pauses() {
     let mut state = state();
     state.progress.scan.request = Some(order.clone());
     state.progress.scan.paused = true;
-    assert!(!wanted(&state, &[Row::default()]).contains_key(&Lane::Scan));
+    assert!(!requests(&state, &[Row::default()]).contains_key(&Lane::Scan));
     state.progress.scan.paused = false;
-    let request = wanted(&state, &[Row::default()]).remove(&Lane::Scan);
+    let request = requests(&state, &[Row::default()]).remove(&Lane::Scan);
     assert_eq!(request, Some(Request::Scan(order.clone())));
 
     let device = burn::tensor::Device::flex();
     let mut engine = Scheduler::spawn(move || ComputeWorker::new(device), || {});
-    engine.want(BTreeMap::from([(Lane::Scan, Request::Scan(order.clone()))]));
+    engine.submit(BTreeMap::from([(Lane::Scan, Request::Scan(order.clone()))]));
     let mut last = None;
     wait_until(|| {
         for (_, news) in engine.news() {

@@ -17,10 +17,10 @@ pub fn is_told(_: &Compute) {
     let own = Compute::open(&Backend::Adapter(String::new())).unwrap_or_else(|e| panic!("{e}"));
     let device = own.device.clone();
     let mut engine = Scheduler::spawn(move || ComputeWorker::new(device), || {});
-    let looked = look(&mut engine, 0);
-    assert!(matches!(looked, ComputeMessage::Predicted(_)));
+    let predicted = prediction(&mut engine, 0);
+    assert!(matches!(predicted, ComputeMessage::Predicted(_)));
     own.graphics.expect("a graphics device").device.destroy();
-    match look(&mut engine, 1) {
+    match prediction(&mut engine, 1) {
         ComputeMessage::DeviceLost(_) => {}
         ComputeMessage::Failed(message) => panic!("it was taken for another failure: {message}"),
         _ => panic!("a lost device cannot look"),
@@ -28,7 +28,7 @@ pub fn is_told(_: &Compute) {
 }
 
 /// The news of a look at the bundled picture `number`.
-fn look(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMessage {
+fn prediction(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMessage {
     let (picture, truth) = samples::all().swap_remove(number);
     let subject = ModelInput {
         model: "cifar10-standard".into(),
@@ -36,7 +36,7 @@ fn look(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMessage 
         crop: Crop::default(),
         truth,
     };
-    engine.want(BTreeMap::from([(
+    engine.submit(BTreeMap::from([(
         Lane::Prediction(0),
         Request::Predict(subject),
     )]));

@@ -68,11 +68,11 @@ fn assert_pixels(
             let at = |pixel: usize| ((pixel as f32 + 0.5) * scale) as u32;
             let found = drawn.get_pixel(at(x), at(y)).0;
             for (channel, &found) in found[..3].iter().enumerate() {
-                let wanted = byte(expected(x, y, channel));
-                let off = found.abs_diff(wanted);
+                let requests = byte(expected(x, y, channel));
+                let off = found.abs_diff(requests);
                 assert!(
                     off <= 1,
-                    "pixel {x}, {y} channel {channel}: {found} instead of {wanted}"
+                    "pixel {x}, {y} channel {channel}: {found} instead of {requests}"
                 );
             }
         }

@@ -13,7 +13,7 @@ use crate::app::renderer::Mode;
 use crate::app::theme;
 use crate::attack::Norm;
 use crate::compute::{AttributionResult, GpuImage, PictureSource, PredictionResult};
-use crate::session::{Column, Likenesses, Row, Shown, State, case, shared_scale};
+use crate::session::{Column, Likenesses, Row, Shown, State, attribution_request, shared_scale};
 
 /// Height of the column titles, in points.
 const TITLE: f32 = 20.0;
@@ -135,7 +135,7 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     let row = &sheet.rows[index];
     let shown = row.nearest(state.settings.attack.epsilon);
     title(ui, state, index, row, column);
-    let look = row.look.as_ref()?;
+    let prediction = row.prediction.as_ref()?;
     if let Some(which) = column.map() {
         return map_cell(ui, state, index, which, sheet);
     }
@@ -154,8 +154,8 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     }
     let attacked = shown
         .as_ref()
-        .map_or(&look.input, |shown| &shown.attacked.picture);
-    let content = content(index, column, state, &look.input, attacked);
+        .map_or(&prediction.input, |shown| &shown.attacked.picture);
+    let content = content(index, column, state, &prediction.input, attacked);
     let over = tile::tile(
         ui,
         sheet.side,
@@ -164,13 +164,20 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
         sheet.hover,
     );
     let bars = |ui: &mut Ui, probabilities: &[f32]| {
-        let labels = &look.manifest.labels;
-        top_classes::top5(ui, sheet.side, index, labels, probabilities, look.label);
+        let labels = &prediction.manifest.labels;
+        top_classes::top5(
+            ui,
+            sheet.side,
+            index,
+            labels,
+            probabilities,
+            prediction.label,
+        );
     };
     match (column, &shown) {
-        (Column::Input, _) => bars(ui, &look.probabilities),
+        (Column::Input, _) => bars(ui, &prediction.probabilities),
         (Column::Attacked, Some(shown)) => bars(ui, &shown.attacked.probabilities),
-        (Column::Perturbation, Some(shown)) => facts(ui, state, look, shown),
+        (Column::Perturbation, Some(shown)) => facts(ui, state, prediction, shown),
         _ => {
             ui.label(theme::weak("attacking…"));
         }
@@ -198,7 +205,7 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
         Column::AttackedAttribution => map_title(state, index, row, PictureSource::Attacked),
         Column::Synthesis => (
             state.settings.synthesis.kind().name().into(),
-            synthesis_cell::note(state, row.look.as_ref(), index),
+            synthesis_cell::note(state, row.prediction.as_ref(), index),
         ),
         Column::Counterfactual | Column::Change | Column::Return => (
             column.name().into(),
@@ -213,19 +220,19 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
 
 /// Which class a map is about, of which picture, and whether it is what is wanted.
 fn map_title(state: &State, index: usize, row: &Row, which: PictureSource) -> (String, String) {
-    let explained = row.explained[which as usize].as_ref();
-    let (Some(explained), Some(look)) = (explained, &row.look) else {
+    let explained = row.attributions[which as usize].as_ref();
+    let (Some(explained), Some(prediction)) = (explained, &row.prediction) else {
         return ("Attribution".into(), String::new());
     };
-    let title = explained.case.asks(look);
+    let title = explained.request.asks(prediction);
     let mut note = match which {
         PictureSource::Input => String::new(),
         PictureSource::Attacked => {
             let norm = state.settings.attack.norm;
-            format!("at ε {}", norm.format(explained.case.epsilon))
+            format!("at ε {}", norm.format(explained.request.epsilon))
         }
     };
-    if case(state, index, row, which).as_ref() != Some(&explained.case) {
+    if attribution_request(state, index, row, which).as_ref() != Some(&explained.request) {
         note += " (old)";
     }
     (title, note)
@@ -239,7 +246,7 @@ fn map_cell(
     sheet: &mut Sheet,
 ) -> Hover {
     let row = &sheet.rows[index];
-    let Some(explained) = &row.explained[which as usize] else {
+    let Some(explained) = &row.attributions[which as usize] else {
         ui.allocate_space(vec2(sheet.side, sheet.side));
         let text = match row.map_error(which) {
             Some(error) => theme::error(ui, error),
@@ -249,7 +256,7 @@ fn map_cell(
         return None;
     };
     let style = state.settings.display.heat;
-    let current = explained.case.explanation == state.settings.explanation;
+    let current = explained.request.explanation == state.settings.explanation;
     let shared = sheet.scale.filter(|_| current);
     let scale = shared.unwrap_or_else(|| explained.heat.scale(&style));
     let contour = (style.contour > 0.0).then(|| {
@@ -259,7 +266,7 @@ fn map_cell(
     });
     let content = Content {
         id: tile_id(index, 3 + which as usize),
-        first: &explained.case.picture,
+        first: &explained.request.picture,
         second: explained.heat.frame(),
         mode: Mode::Heat {
             style,
@@ -292,7 +299,8 @@ fn likenesses(
     which: PictureSource,
 ) -> Vec<(String, crate::session::Likeness)> {
     let rows = sheet.rows;
-    let map = |row: usize, which: PictureSource| rows.get(row)?.explained[which as usize].as_ref();
+    let map =
+        |row: usize, which: PictureSource| rows.get(row)?.attributions[which as usize].as_ref();
     let Some(own) = map(index, which) else {
         return Vec::new();
     };
@@ -302,10 +310,12 @@ fn likenesses(
     };
     // The first row is compared with the second, every other one with the first.
     let reference = usize::from(index == 0);
-    let model = rows.get(reference).and_then(|row| row.look.as_ref());
-    let model = model.map_or_else(String::new, |look| short_name(&look.manifest.name));
+    let model = rows.get(reference).and_then(|row| row.prediction.as_ref());
+    let model = model.map_or_else(String::new, |prediction| {
+        short_name(&prediction.manifest.name)
+    });
     // Two models are compared at one ε.
-    let same_epsilon = |map: &&Arc<AttributionResult>| map.case.epsilon == own.case.epsilon;
+    let same_epsilon = |map: &&Arc<AttributionResult>| map.request.epsilon == own.request.epsilon;
     let neighbour = map(reference, which).filter(same_epsilon);
     let pairs = [(map(index, other), name.into()), (neighbour, model)];
     pairs
@@ -364,7 +374,7 @@ fn content<'a>(
 }
 
 /// What is true of the attack on the screen, whatever was asked for.
-fn facts(ui: &mut Ui, state: &State, look: &PredictionResult, shown: &Shown) {
+fn facts(ui: &mut Ui, state: &State, prediction: &PredictionResult, shown: &Shown) {
     let attacked = shown.attacked;
     ui.spacing_mut().item_spacing.y = 1.0;
     ui.label(theme::weak(format!(
@@ -385,7 +395,7 @@ fn facts(ui: &mut Ui, state: &State, look: &PredictionResult, shown: &Shown) {
     ui.label(theme::weak(format!("{inside} · {steps}")));
     ui.label(theme::weak(format!(
         "re-evaluated: {}",
-        look.sure(&attacked.probabilities)
+        prediction.sure(&attacked.probabilities)
     )))
     .on_hover_text("What the model says when it looks at the finished picture afresh");
 }

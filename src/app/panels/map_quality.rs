@@ -172,10 +172,10 @@ fn draw_curves(ui: &mut Ui, size: egui::Vec2, explained: &AttributionResult, cur
         let point = |(at, &value): (usize, &f32)| [at as f64 / last, f64::from(value)];
         curve.iter().enumerate().map(point).collect()
     };
-    let case = &explained.case;
+    let request = &explained.request;
     let close = size == CLOSE;
     let [deletion, insertion] = theme::CURVES;
-    Plot::new(("curves", &case.model, case.epsilon.to_bits(), close))
+    Plot::new(("curves", &request.model, request.epsilon.to_bits(), close))
         .width(size.x)
         .height(size.y)
         .show_axes(close)

@@ -28,8 +28,8 @@ pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Ac
         .open(&mut open)
         .default_width(460.0)
         .collapsible(false)
-        .show(ctx, |ui| match &row.look {
-            Some(look) => facts(ui, state, index, (row, look), actions),
+        .show(ctx, |ui| match &row.prediction {
+            Some(prediction) => facts(ui, state, index, (row, prediction), actions),
             None => match &row.error {
                 Some(error) => {
                     ui.label(theme::error(ui, error));
@@ -68,10 +68,10 @@ fn facts(
     ui: &mut Ui,
     state: &State,
     index: usize,
-    (row, look): (&Row, &PredictionResult),
+    (row, prediction): (&Row, &PredictionResult),
     actions: &mut Vec<Action>,
 ) {
-    let manifest = &look.manifest;
+    let manifest = &prediction.manifest;
     let name = &state.document.models[index];
     Grid::new("facts")
         .num_columns(2)
@@ -89,7 +89,7 @@ fn facts(
                 ui.end_row();
             }
             ui.label("Memory");
-            ui.add(egui::Label::new(memory(&look.budget)).wrap())
+            ui.add(egui::Label::new(memory(&prediction.budget)).wrap())
                 .on_hover_text("Maps and attacks are computed some pictures at a time: as many as make one short step and fit into half of the memory that is free");
             ui.end_row();
             for note in &manifest.notes {
@@ -106,7 +106,7 @@ fn facts(
     }
     ui.separator();
     let mut say = |saying: DescriptionEdit| actions.push(Action::Describe(index, saying));
-    if let Some(normalizer) = normalizers(ui, row, look) {
+    if let Some(normalizer) = normalizers(ui, row, prediction) {
         say(DescriptionEdit::Normalizer(normalizer));
     }
     let mut asks = false;
@@ -157,9 +157,9 @@ fn facts(
 
 /// Every usual normaliser with what the model says of the open picture after it; the one that was
 /// chosen now.
-fn normalizers(ui: &mut Ui, row: &Row, look: &PredictionResult) -> Option<NormalizerSource> {
+fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<NormalizerSource> {
     ui.label("Normaliser, and what the model then says of the open picture");
-    let own = look.manifest.normalizer;
+    let own = prediction.manifest.normalizer;
     let Some(guesses) = &row.preview else {
         ui.spinner();
         return None;
@@ -175,7 +175,7 @@ fn normalizers(ui: &mut Ui, row: &Row, look: &PredictionResult) -> Option<Normal
                 if ui.radio(chosen, guess.name).clicked() && !chosen {
                     taken = Some(NormalizerSource::Named(guess.name.into()));
                 }
-                let label = look.manifest.labels.get(guess.class);
+                let label = prediction.manifest.labels.get(guess.class);
                 ui.label(label.map_or("?", String::as_str));
                 ui.label(format!("{:.0} %", guess.confidence * 100.0));
                 ui.end_row();

@@ -32,7 +32,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         plot.set_plot_bounds_x(0.0..=last);
         plot.set_auto_bounds([false, true]);
         for (index, row) in rows.iter().enumerate() {
-            if let (Some(made), true) = (&row.made, state.settings.display.shows_row(index)) {
+            if let (Some(made), true) = (&row.synthesis, state.settings.display.shows_row(index)) {
                 let line = Line::new(name(row, index), PlotPoints::from(made.curve()));
                 plot.line(line.color(theme::row_color(index)).width(2.0));
             }
@@ -152,7 +152,7 @@ fn save(ui: &mut Ui, rows: &[Row], actions: &mut Vec<Action>) {
         for (index, row) in rows.iter().enumerate() {
             let text = format!("Picture of {}…", name(row, index));
             let button = egui::Button::new(text);
-            if ui.add_enabled(row.made.is_some(), button).clicked() {
+            if ui.add_enabled(row.synthesis.is_some(), button).clicked() {
                 actions.push(Action::SaveMade(index));
                 ui.close();
             }
@@ -161,9 +161,9 @@ fn save(ui: &mut Ui, rows: &[Row], actions: &mut Vec<Action>) {
 }
 
 fn name(row: &Row, index: usize) -> String {
-    let look = row.look.as_ref();
-    look.map_or_else(
+    let prediction = row.prediction.as_ref();
+    prediction.map_or_else(
         || format!("row {}", index + 1),
-        |look| look.manifest.name.clone(),
+        |prediction| prediction.manifest.name.clone(),
     )
 }

@@ -10,12 +10,14 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
     let levels = |rgb: [f32; 3]| rgb.map(|value| format!("{:3.0}", value * 255.0)).join(" ");
     let mut text = format!("pixel {x}, {y} · values in n/255");
     for (index, row) in rows.iter().enumerate() {
-        let Some(look) = &row.look else { continue };
-        let [h, w] = look.input.size();
+        let Some(prediction) = &row.prediction else {
+            continue;
+        };
+        let [h, w] = prediction.input.size();
         if x >= w || y >= h {
             continue;
         }
-        let input = look.input.pixel(x, y);
+        let input = prediction.input.pixel(x, y);
         if index == 0 {
             text += &format!("\ninput {}", levels(input));
         }
@@ -25,7 +27,11 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
             let signed = delta
                 .map(|value| format!("{:+.1}", value * 255.0))
                 .join(" ");
-            text += &format!("\n{}: {} ({signed})", look.manifest.name, levels(attacked));
+            text += &format!(
+                "\n{}: {} ({signed})",
+                prediction.manifest.name,
+                levels(attacked)
+            );
         }
         text += &attributions(state, row, y * w + x);
     }
@@ -44,8 +50,8 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
 
 fn attributions(state: &State, row: &Row, at: usize) -> String {
     let value = |which: PictureSource| {
-        let explained = row.explained[which as usize].as_ref()?;
-        if explained.case.explanation != state.settings.explanation {
+        let explained = row.attributions[which as usize].as_ref()?;
+        if explained.request.explanation != state.settings.explanation {
             return None;
         }
         let sum = *explained.heat.values().get(at)?;

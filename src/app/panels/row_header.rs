@@ -15,7 +15,7 @@ pub const HEIGHT: f32 = 22.0;
 pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.set_height(HEIGHT);
-        let Some(look) = &row.look else {
+        let Some(prediction) = &row.prediction else {
             waiting(ui, &state.document.models[index], row);
             return;
         };
@@ -26,7 +26,7 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 // What there is no room for ends before the tools.
                 ui.set_clip_rect(ui.max_rect().intersect(ui.clip_rect()));
-                said(ui, state, index, (row, look));
+                said(ui, state, index, (row, prediction));
             });
         });
     });
@@ -51,13 +51,18 @@ fn tools(ui: &mut Ui, index: usize, row: &Row, actions: &mut Vec<Action>) {
 }
 
 /// The model's name and what it says.
-fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &PredictionResult)) {
-    let name = RichText::new(&look.manifest.name)
+fn said(
+    ui: &mut Ui,
+    state: &mut State,
+    index: usize,
+    (row, prediction): (&Row, &PredictionResult),
+) {
+    let name = RichText::new(&prediction.manifest.name)
         .strong()
         .color(theme::row_text(ui, index));
     let facts = format!(
         "{}\n{}\nClick for more",
-        look.manifest.architecture, look.manifest.training
+        prediction.manifest.architecture, prediction.manifest.training
     );
     let name = ui.add(egui::Button::new(name).frame(false));
     if name.on_hover_text(facts).clicked() {
@@ -67,17 +72,25 @@ fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &Predi
             Some(index)
         };
     }
-    let mut notes = look.manifest.notes.iter();
+    let mut notes = prediction.manifest.notes.iter();
     if notes.any(|note| note.contains("assumed")) {
         ui.label(theme::weak("(assumed …)")).on_hover_text(
             "The file does not say its normaliser or labels; a click on the name shows what was assumed",
         );
     }
-    ui.label(format!("sees {}", look.sure(&look.probabilities)));
+    ui.label(format!(
+        "sees {}",
+        prediction.sure(&prediction.probabilities)
+    ));
     if let Some(shown) = row.nearest(state.settings.attack.epsilon) {
-        let attacked = look.sure(&shown.attacked.probabilities);
+        let attacked = prediction.sure(&shown.attacked.probabilities);
         ui.label(format!("· attacked {attacked}"));
-        ui.label(verdict(ui, state, look, &shown.attacked.probabilities));
+        ui.label(verdict(
+            ui,
+            state,
+            prediction,
+            &shown.attacked.probabilities,
+        ));
     }
     flip(ui, state, row);
     let maps = state.settings.display.maps().into_iter();
@@ -102,10 +115,10 @@ fn waiting(ui: &mut Ui, model: &str, row: &Row) {
     }
 }
 
-fn verdict(ui: &Ui, state: &State, look: &PredictionResult, attacked: &[f32]) -> RichText {
-    if flipped_before(&state.settings.attack, look) {
+fn verdict(ui: &Ui, state: &State, prediction: &PredictionResult, attacked: &[f32]) -> RichText {
+    if flipped_before(&state.settings.attack, prediction) {
         RichText::new("(wrong without any attack)").weak()
-    } else if flips(&state.settings.attack, look.label, attacked) {
+    } else if flips(&state.settings.attack, prediction.label, attacked) {
         theme::error(ui, "the attack succeeds")
     } else {
         RichText::new("the attack fails").weak()

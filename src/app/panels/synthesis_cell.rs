@@ -36,7 +36,7 @@ impl Stills {
         if let Some((_, at, frame)) = self.0.iter().find(same) {
             return Some((*at, frame.clone()));
         }
-        let count = made.brief.config.count;
+        let count = made.request.config.count;
         let (planes, size) = montage(&kept.unit_planes(), count, made.size);
         let frame = GpuImage::from_planes(planes, size);
         self.0.truncate(STILLS - 1);
@@ -47,11 +47,11 @@ impl Stills {
 }
 
 /// What the title says besides the kind of picture.
-pub fn note(state: &State, look: Option<&PredictionResult>, index: usize) -> String {
+pub fn note(state: &State, prediction: Option<&PredictionResult>, index: usize) -> String {
     let config = state.settings.synthesis.config_of(index);
     let of = match config.task {
         crate::synthesis::Task::Generate { class, .. } => {
-            let labels = look.map(|look| &look.manifest.labels);
+            let labels = prediction.map(|prediction| &prediction.manifest.labels);
             labels
                 .and_then(|labels| labels.get(class))
                 .cloned()
@@ -73,7 +73,7 @@ pub fn cell(
     hover: Hover,
     stills: &mut Stills,
 ) -> Hover {
-    let Some(made) = &row.made else {
+    let Some(made) = &row.synthesis else {
         ui.allocate_space(vec2(side, side));
         match row.synthesis_error() {
             Some(error) => ui.label(theme::error(ui, error)),
@@ -81,7 +81,7 @@ pub fn cell(
         };
         return None;
     };
-    let look = row.look.as_ref()?;
+    let prediction = row.prediction.as_ref()?;
     let still = state
         .navigation
         .playhead
@@ -94,12 +94,12 @@ pub fn cell(
     };
     let second = match state.settings.synthesis.against {
         // A grid of pictures has nothing to stand beside but another grid.
-        Against::Picture if made.brief.config.count > 1 => stills.get(made, 0),
+        Against::Picture if made.request.config.count > 1 => stills.get(made, 0),
         Against::Picture => None,
         Against::Start => stills.get(made, 0),
         Against::Iterate(at) => stills.get(made, at),
     };
-    let second = second.map_or_else(|| look.input.clone(), |(_, frame)| frame);
+    let second = second.map_or_else(|| prediction.input.clone(), |(_, frame)| frame);
     let comparable = second.size() == first.size();
     let split = state.settings.display.divider.filter(|_| comparable);
     let content = Content {
@@ -120,18 +120,25 @@ pub fn cell(
     }
     facts(ui, made, steps);
     if steps == made.steps {
-        let labels = &look.manifest.labels;
-        top_classes::top5(ui, side, index, labels, &made.probabilities, look.label);
+        let labels = &prediction.manifest.labels;
+        top_classes::top5(
+            ui,
+            side,
+            index,
+            labels,
+            &made.probabilities,
+            prediction.label,
+        );
     }
     // Linked tiles have one place under the pointer; a grid's places are others.
-    over.filter(|_| made.brief.config.count == 1)
+    over.filter(|_| made.request.config.count == 1)
 }
 
 fn facts(ui: &mut Ui, made: &SynthesisResult, steps: usize) {
     let loss = locked(&made.history)
         .at(steps)
         .map_or(f32::NAN, Kept::mean_loss);
-    let value = TaskKind::of(&made.brief.config.task).value(loss);
+    let value = TaskKind::of(&made.request.config.task).value(loss);
     let text = format!("step {steps} · {value} · {:.0}/s", made.rate);
     ui.add(egui::Label::new(theme::weak(text)).truncate())
         .on_hover_text("Steps done, what they bring down (inversion) or up, and steps a second");

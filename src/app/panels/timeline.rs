@@ -86,9 +86,11 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
 }
 
 fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, row: &Row) {
-    let Some(look) = &row.look else { return };
+    let Some(prediction) = &row.prediction else {
+        return;
+    };
     let color = theme::row_color(index);
-    let name = look.manifest.name.clone();
+    let name = prediction.manifest.name.clone();
     let curve = row.curve(&state.settings.attack);
     plot.line(
         Line::new(name.clone(), PlotPoints::from(curve.clone()))

@@ -66,22 +66,27 @@ fn strip(
             response.on_hover_text(format!("unit {unit}: {:.3}", values[unit]));
         }
         let unit = under.or(chosen);
-        if let (Some(unit), Some(surveyed)) = (unit, &row.surveyed) {
-            gallery(ui, surveyed, unit, height.min(SIDE), thumbnails);
+        if let (Some(unit), Some(unit_activations)) = (unit, &row.unit_activations) {
+            gallery(ui, unit_activations, unit, height.min(SIDE), thumbnails);
         }
     });
 }
 
 /// The activations of the units by the open picture.
 fn values(state: &State, row: &Row) -> Option<Vec<f32>> {
-    let surveyed = row.surveyed.as_ref();
-    match surveyed.filter(|surveyed| surveyed.survey.stage.is_some()) {
-        None => row.look.as_ref().map(|look| look.representation.clone()),
-        Some(surveyed) => {
+    let unit_activations = row.unit_activations.as_ref();
+    match unit_activations
+        .filter(|unit_activations| unit_activations.unit_activations.stage.is_some())
+    {
+        None => row
+            .prediction
+            .as_ref()
+            .map(|prediction| prediction.representation.clone()),
+        Some(unit_activations) => {
             let entry = state.entry()?;
-            let pictures = surveyed.survey.pictures.iter();
+            let pictures = unit_activations.unit_activations.pictures.iter();
             let at = pictures
-                .zip(&surveyed.activations)
+                .zip(&unit_activations.activations)
                 .find(|((picture, _), _)| *picture == entry.picture);
             at.map(|(_, values)| values.clone())
         }
@@ -122,13 +127,13 @@ fn bars(ui: &Ui, area: Rect, values: &[f32], row: usize, chosen: Option<usize>) 
 /// The pictures that excite `unit` most, then those that do least.
 fn gallery(
     ui: &mut Ui,
-    surveyed: &UnitActivations,
+    unit_activations: &UnitActivations,
     unit: usize,
     side: f32,
     thumbnails: &mut Thumbnails,
 ) {
-    let activation = |index: &usize| surveyed.activations[*index].get(unit).copied();
-    let mut order: Vec<usize> = (0..surveyed.activations.len())
+    let activation = |index: &usize| unit_activations.activations[*index].get(unit).copied();
+    let mut order: Vec<usize> = (0..unit_activations.activations.len())
         .filter(|index| activation(index).is_some())
         .collect();
     order.sort_by(|a, b| {
@@ -146,7 +151,7 @@ fn gallery(
         }
         ui.spacing_mut().item_spacing.x = GAP;
         let (area, response) = ui.allocate_exact_size(vec2(side, side), Sense::hover());
-        let picture = &surveyed.survey.pictures[index].0;
+        let picture = &unit_activations.unit_activations.pictures[index].0;
         let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         let texture = thumbnails.get(ui, picture).id();
         ui.painter().image(texture, area, whole, Color32::WHITE);

@@ -80,8 +80,8 @@ impl InversionArguments {
             "pixel L2".into(),
             "SSIM".into(),
         ];
-        let looks = judges.iter().map(|judge| &judge.manifest().name);
-        names.extend(looks.map(|name| format!("perceptual, by {name}")));
+        let predictions = judges.iter().map(|judge| &judge.manifest().name);
+        names.extend(predictions.map(|name| format!("perceptual, by {name}")));
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut count = 0;
         for model in &models {

@@ -13,8 +13,8 @@ pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
     };
     let state = &first.state;
     let columns = figure.columns(state);
-    let shows = |wanted: &[Column]| columns.iter().any(|column| wanted.contains(column));
-    let look = first.rows.iter().find_map(|row| row.look.as_ref());
+    let shows = |requests: &[Column]| columns.iter().any(|column| requests.contains(column));
+    let prediction = first.rows.iter().find_map(|row| row.prediction.as_ref());
     let mut parts = vec![pictures(shots), models(figure, shots)];
     if shows(&[
         Column::Attacked,
@@ -22,16 +22,16 @@ pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
         Column::AttackedAttribution,
     ]) || figure.curves
     {
-        parts.push(attack(&state.settings.attack, epsilons, look));
+        parts.push(attack(&state.settings.attack, epsilons, prediction));
     }
     if columns.iter().any(|column| column.map().is_some()) {
         parts.push(maps(state));
     }
     if shows(&[Column::Synthesis]) {
-        parts.push(synthesis(state, look));
+        parts.push(synthesis(state, prediction));
     }
     if shows(&[Column::Counterfactual, Column::Change, Column::Return]) {
-        parts.push(counterfactual(state, look));
+        parts.push(counterfactual(state, prediction));
     }
     parts.retain(|part| !part.is_empty());
     parts.join(" ")
@@ -65,8 +65,10 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
     let rows = shots.first().map_or(&[][..], |shot| &shot.rows);
     let shown = shots.first().map(|shot| figure.rows(&shot.state));
     let shown = shown.unwrap_or_default().into_iter();
-    let looks = shown.filter_map(|row| rows.get(row)?.look.as_ref());
-    let names: Vec<&str> = looks.map(|look| look.manifest.name.as_str()).collect();
+    let predictions = shown.filter_map(|row| rows.get(row)?.prediction.as_ref());
+    let names: Vec<&str> = predictions
+        .map(|prediction| prediction.manifest.name.as_str())
+        .collect();
     match names.as_slice() {
         [] => String::new(),
         [one] => format!("Model: {one}."),
@@ -74,14 +76,14 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
     }
 }
 
-fn attack(attack: &Attack, epsilons: &str, look: Option<&PredictionResult>) -> String {
+fn attack(attack: &Attack, epsilons: &str, prediction: Option<&PredictionResult>) -> String {
     let mut text = format!("{} at ε {epsilons}", attack.kind());
     match attack.step_size {
         Some(step) => text += &format!(", steps of {}", short_number(step)),
         None => text += ", steps of 2.5·ε/steps",
     }
     if let Goal::Targeted(class) = attack.goal {
-        text += &format!(", toward {}", named(look, class));
+        text += &format!(", toward {}", named(prediction, class));
     }
     if attack.restarts > 1 {
         text += &format!(", {} restarts", attack.restarts);
@@ -94,8 +96,11 @@ fn attack(attack: &Attack, epsilons: &str, look: Option<&PredictionResult>) -> S
     format!("Attack: {text}, {start}.")
 }
 
-fn named(look: Option<&PredictionResult>, class: usize) -> String {
-    look.map_or_else(|| format!("class {class}"), |look| look.name(class).into())
+fn named(prediction: Option<&PredictionResult>, class: usize) -> String {
+    prediction.map_or_else(
+        || format!("class {class}"),
+        |prediction| prediction.name(class).into(),
+    )
 }
 
 fn maps(state: &State) -> String {
@@ -123,21 +128,23 @@ fn maps(state: &State) -> String {
     )
 }
 
-fn synthesis(state: &State, look: Option<&PredictionResult>) -> String {
+fn synthesis(state: &State, prediction: Option<&PredictionResult>) -> String {
     let config = &state.settings.synthesis.config;
     let class = match config.task {
-        crate::synthesis::Task::Generate { class, .. } => format!(" ({})", named(look, class)),
+        crate::synthesis::Task::Generate { class, .. } => {
+            format!(" ({})", named(prediction, class))
+        }
         _ => String::new(),
     };
     let kind = TaskKind::of(&config.task).name();
     format!("{kind}: {config}{class}, seed {}.", config.seed)
 }
 
-fn counterfactual(state: &State, look: Option<&PredictionResult>) -> String {
+fn counterfactual(state: &State, prediction: Option<&PredictionResult>) -> String {
     let target = state.settings.counterfactual.target;
     let target = target.map_or_else(
         || "the likeliest other class".into(),
-        |class| named(look, class),
+        |class| named(prediction, class),
     );
     let of = if state.settings.counterfactual.attacked {
         "attacked picture"

@@ -49,10 +49,10 @@ impl Filled {
     }
 
     /// A picture that a model sees with these probabilities.
-    fn seen(frame: &GpuImage, look: &PredictionResult, probabilities: &[f32]) -> Self {
+    fn seen(frame: &GpuImage, prediction: &PredictionResult, probabilities: &[f32]) -> Self {
         Self {
-            wrong: top(probabilities) != look.label,
-            ..Self::new(frame, vec![look.sure(probabilities)])
+            wrong: top(probabilities) != prediction.label,
+            ..Self::new(frame, vec![prediction.sure(probabilities)])
         }
     }
 
@@ -87,32 +87,39 @@ pub fn epsilon_text(attack: &Attack, epsilon: f32) -> String {
 
 /// What `column` shows of a row; the colours of maps end at `scale`, or where each map's own end.
 pub fn cell(state: &State, row: &Row, column: Column, scale: Option<f32>) -> Cell {
-    let Some(look) = &row.look else {
+    let Some(prediction) = &row.prediction else {
         let error = row.error.clone();
         return Cell::Empty(error.unwrap_or_else(|| "no result".into()));
     };
     let filled = match column {
-        Column::Input => Some(Filled::seen(&look.input, look, &look.probabilities)),
-        Column::Attacked => attacked(state, row, look),
-        Column::Perturbation => perturbation(state, row, look),
-        Column::Attribution => map(state, row, look, PictureSource::Input, scale),
-        Column::AttackedAttribution => map(state, row, look, PictureSource::Attacked, scale),
-        Column::Synthesis => made(state, row, look),
+        Column::Input => Some(Filled::seen(
+            &prediction.input,
+            prediction,
+            &prediction.probabilities,
+        )),
+        Column::Attacked => attacked(state, row, prediction),
+        Column::Perturbation => perturbation(state, row, prediction),
+        Column::Attribution => map(state, row, prediction, PictureSource::Input, scale),
+        Column::AttackedAttribution => map(state, row, prediction, PictureSource::Attacked, scale),
+        Column::Synthesis => made(state, row, prediction),
         Column::Counterfactual | Column::Change | Column::Return => {
-            turned(state, row, look, column)
+            turned(state, row, prediction, column)
         }
     };
-    filled.map_or_else(|| Cell::Empty(missing(row, look, column)), Cell::Filled)
+    filled.map_or_else(
+        || Cell::Empty(missing(row, prediction, column)),
+        Cell::Filled,
+    )
 }
 
 /// Why there is nothing.
-fn missing(row: &Row, look: &PredictionResult, column: Column) -> String {
+fn missing(row: &Row, prediction: &PredictionResult, column: Column) -> String {
     let error = match column {
         Column::Attribution => row.map_error(PictureSource::Input),
         Column::AttackedAttribution => row.map_error(PictureSource::Attacked),
         Column::Synthesis => row.synthesis_error(),
         Column::Counterfactual | Column::Change | Column::Return => {
-            if !look.has_generator {
+            if !prediction.has_generator {
                 return "no generator".into();
             }
             row.counterfactual_error()
@@ -123,27 +130,31 @@ fn missing(row: &Row, look: &PredictionResult, column: Column) -> String {
 }
 
 /// The attack at the very ε; no other one stands in for it.
-fn attacked(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
+fn attacked(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Filled> {
     let shown = row
         .nearest(state.settings.attack.epsilon)
         .filter(|shown| shown.exact)?;
     let attacked = shown.attacked;
     Some(Filled::seen(
         &attacked.picture,
-        look,
+        prediction,
         &attacked.probabilities,
     ))
 }
 
-fn perturbation(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
+fn perturbation(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Filled> {
     let shown = row
         .nearest(state.settings.attack.epsilon)
         .filter(|shown| shown.exact)?;
     let attacked = shown.attacked;
     let gain = state.settings.display.gain;
-    let pair = attacked.picture.planes().iter().zip(look.input.planes());
+    let pair = attacked
+        .picture
+        .planes()
+        .iter()
+        .zip(prediction.input.planes());
     let planes = pair.map(|(after, before)| 0.5 + gain * (after - before));
-    let frame = GpuImage::from_planes(planes.collect(), look.input.size());
+    let frame = GpuImage::from_planes(planes.collect(), prediction.input.size());
     let notes = vec![
         format!(
             "L∞ {} · L2 {}",
@@ -158,11 +169,11 @@ fn perturbation(state: &State, row: &Row, look: &PredictionResult) -> Option<Fil
 fn map(
     state: &State,
     row: &Row,
-    look: &PredictionResult,
+    prediction: &PredictionResult,
     which: PictureSource,
     scale: Option<f32>,
 ) -> Option<Filled> {
-    let explained = row.explained[which as usize].as_ref()?;
+    let explained = row.attributions[which as usize].as_ref()?;
     let current = match which {
         PictureSource::Input => true,
         PictureSource::Attacked => row.maps_attack_at(state.settings.attack.epsilon),
@@ -171,7 +182,7 @@ fn map(
         return None;
     }
     let style = &state.settings.display.heat;
-    let same = explained.case.explanation == state.settings.explanation;
+    let same = explained.request.explanation == state.settings.explanation;
     let scale = scale
         .filter(|_| same)
         .unwrap_or_else(|| explained.heat.scale(style));
@@ -182,8 +193,14 @@ fn map(
     let channels = explained.attribution.channels;
     Some(Filled {
         scale: Some(style.number(scale, channels)),
-        notes: vec![explained.case.asks(look)],
-        ..painted(&explained.case.picture, &explained.heat, style, scale, line)
+        notes: vec![explained.request.asks(prediction)],
+        ..painted(
+            &explained.request.picture,
+            &explained.heat,
+            style,
+            scale,
+            line,
+        )
     })
 }
 
@@ -219,8 +236,8 @@ fn painted(
 }
 
 /// The picture being made, or its iterate under the cursor.
-fn made(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
-    let made = row.made.as_ref()?;
+fn made(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Filled> {
+    let made = row.synthesis.as_ref()?;
     let history = locked(&made.history);
     let cursor = state
         .navigation
@@ -228,14 +245,14 @@ fn made(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
         .cursor
         .filter(|&at| at < made.steps);
     let still = cursor.and_then(|at| history.at(at));
-    let kind = TaskKind::of(&made.brief.config.task);
+    let kind = TaskKind::of(&made.request.config.task);
     let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
     let Some(kept) = still else {
         let step = format!("step {} · {}", made.steps, loss(history.at(made.steps)));
-        let sees = format!("seen as {}", look.sure(&made.probabilities));
+        let sees = format!("seen as {}", prediction.sure(&made.probabilities));
         return Some(Filled::new(&made.picture, vec![step, sees]));
     };
-    let (planes, size) = montage(&kept.unit_planes(), made.brief.config.count, made.size);
+    let (planes, size) = montage(&kept.unit_planes(), made.request.config.count, made.size);
     let step = format!("step {} · {}", kept.iteration, loss(still));
     Some(Filled::new(
         &GpuImage::from_planes(planes, size),
@@ -243,30 +260,38 @@ fn made(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     ))
 }
 
-fn turned(state: &State, row: &Row, look: &PredictionResult, column: Column) -> Option<Filled> {
-    let answer = row.counterfactual.as_ref().filter(|_| look.has_generator)?;
+fn turned(
+    state: &State,
+    row: &Row,
+    prediction: &PredictionResult,
+    column: Column,
+) -> Option<Filled> {
+    let answer = row
+        .counterfactual
+        .as_ref()
+        .filter(|_| prediction.has_generator)?;
     Some(match column {
-        Column::Change => change(state, look, answer),
-        Column::Return => seen_as(look, &answer.back, &answer.seen_back),
+        Column::Change => change(state, prediction, answer),
+        Column::Return => seen_as(prediction, &answer.back, &answer.seen_back),
         _ => {
             let along = state.settings.counterfactual.along;
-            seen_as(look, &answer.on_the_way(along), &answer.seen(along))
+            seen_as(prediction, &answer.on_the_way(along), &answer.seen(along))
         }
     })
 }
 
 /// A picture of a class that it is meant to have.
-fn seen_as(look: &PredictionResult, frame: &GpuImage, probabilities: &[f32]) -> Filled {
-    Filled::new(frame, vec![look.sure(probabilities)])
+fn seen_as(prediction: &PredictionResult, frame: &GpuImage, probabilities: &[f32]) -> Filled {
+    Filled::new(frame, vec![prediction.sure(probabilities)])
 }
 
-fn change(state: &State, look: &PredictionResult, answer: &CounterfactualResult) -> Filled {
+fn change(state: &State, prediction: &PredictionResult, answer: &CounterfactualResult) -> Filled {
     let threshold = state.settings.counterfactual.threshold_of(answer);
     let picture = &answer.request.picture;
     let way = format!(
         "{} to {}",
-        look.name(answer.source),
-        look.name(answer.target)
+        prediction.name(answer.source),
+        prediction.name(answer.target)
     );
     let number = format!("mean change {:.4}", answer.change());
     let filled = match state.settings.counterfactual.showing {

@@ -48,15 +48,15 @@ pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
     };
     let mut curves = Vec::new();
     for &model in models {
-        let Some((row, look)) = shot
+        let Some((row, prediction)) = shot
             .rows
             .get(model)
-            .and_then(|row| Some((row, row.look.as_ref()?)))
+            .and_then(|row| Some((row, row.prediction.as_ref()?)))
         else {
             continue;
         };
         let scaled = |curve: Vec<[f64; 2]>| curve.iter().map(|&[x, y]| [unit * x, y]).collect();
-        let (name, color) = (look.manifest.name.clone(), row_color(model));
+        let (name, color) = (prediction.manifest.name.clone(), row_color(model));
         let fakeness = row.fakeness();
         curves.push(Curve {
             name: name.clone(),

@@ -202,8 +202,8 @@ fn line(
     let state = &block[0].state;
     let nothing = Row::default();
     let row = block[0].rows.get(model).unwrap_or(&nothing);
-    let title = match &row.look {
-        Some(look) => look.manifest.name.clone(),
+    let title = match &row.prediction {
+        Some(prediction) => prediction.manifest.name.clone(),
         None => import::title(&state.document.models[model]),
     };
     let mut note = Vec::new();

@@ -77,7 +77,7 @@ impl Footage {
             _ => bare(state.settings.attack.epsilon),
         };
         let models = figure.rows(&shots[0].state);
-        let made = |row: &Row| row.made.as_ref().map_or(0, |made| made.steps);
+        let made = |row: &Row| row.synthesis.as_ref().map_or(0, |made| made.steps);
         let steps = shots[0].rows.iter().map(made).max().unwrap_or(0);
         let (plot, still) = match film.motion {
             Motion::Epsilon { from, to } => {

@@ -6,10 +6,10 @@ use crate::session::Row;
 
 /// What is brought down or up against iterations.
 pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plot {
-    let curves = known(shot, models).filter_map(|(model, row, look)| {
-        let made = row.made.as_ref()?;
+    let curves = known(shot, models).filter_map(|(model, row, prediction)| {
+        let made = row.synthesis.as_ref()?;
         Some(Curve {
-            name: look.manifest.name.clone(),
+            name: prediction.manifest.name.clone(),
             color: row_color(model),
             dashed: false,
             points: made.curve(),
@@ -44,13 +44,13 @@ pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plo
 /// What discriminators say on the way to counterfactuals: the class aimed for, and dashed the one left.
 pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
     let mut curves = Vec::new();
-    for (model, row, look) in known(shot, models) {
+    for (model, row, prediction) in known(shot, models) {
         let Some(answer) = row.counterfactual.as_ref() else {
             continue;
         };
         for (class, dashed) in [(answer.target, false), (answer.source, true)] {
             curves.push(Curve {
-                name: format!("{}: {}", look.manifest.name, look.name(class)),
+                name: format!("{}: {}", prediction.manifest.name, prediction.name(class)),
                 color: row_color(model),
                 dashed,
                 points: along(answer, class),
@@ -84,6 +84,6 @@ fn known<'a>(
 ) -> impl Iterator<Item = (usize, &'a Row, &'a PredictionResult)> {
     models.iter().filter_map(|&model| {
         let row = shot.rows.get(model)?;
-        Some((model, row, row.look.as_ref()?))
+        Some((model, row, row.prediction.as_ref()?))
     })
 }

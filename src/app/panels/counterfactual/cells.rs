@@ -57,7 +57,7 @@ impl Frames {
 
 /// What the title says besides the kind of picture.
 pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
-    let (Some(answer), Some(look)) = (&row.counterfactual, &row.look) else {
+    let (Some(answer), Some(prediction)) = (&row.counterfactual, &row.prediction) else {
         return String::new();
     };
     let old = if counterfactual_request(state, index, row).as_ref() == Some(&answer.request) {
@@ -65,7 +65,13 @@ pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
     } else {
         " (old)"
     };
-    let name = |class: usize| look.manifest.labels.get(class).map_or("?", String::as_str);
+    let name = |class: usize| {
+        prediction
+            .manifest
+            .labels
+            .get(class)
+            .map_or("?", String::as_str)
+    };
     let of = match answer.request.epsilon {
         0.0 => String::new(),
         epsilon => format!(" at ε {}", state.settings.attack.norm.format(epsilon)),
@@ -91,13 +97,16 @@ pub fn cell(
     hover: Hover,
     frames: &mut Frames,
 ) -> Hover {
-    let look = row.look.as_ref()?;
-    let answer = row.counterfactual.as_ref().filter(|_| look.has_generator);
+    let prediction = row.prediction.as_ref()?;
+    let answer = row
+        .counterfactual
+        .as_ref()
+        .filter(|_| prediction.has_generator);
     let Some(answer) = answer else {
         ui.allocate_space(vec2(side, side));
         match row.counterfactual_error() {
             Some(error) => ui.label(theme::error(ui, error)),
-            None if look.has_generator => ui.label(theme::weak("turning…")),
+            None if prediction.has_generator => ui.label(theme::weak("turning…")),
             None => ui
                 .label(theme::weak("This model has no generator."))
                 .on_hover_text(
@@ -128,7 +137,7 @@ pub fn cell(
         divider: true,
     };
     let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
-    top_classes::top5(ui, side, index, &look.manifest.labels, &seen, class);
+    top_classes::top5(ui, side, index, &prediction.manifest.labels, &seen, class);
     over
 }
 

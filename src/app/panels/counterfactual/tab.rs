@@ -19,13 +19,13 @@ const CLASSES: usize = 3;
 /// Draws the tab; a press or drag on the plot goes to that place on the way.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
     let answers = answers(state, rows);
-    let mut looks = rows.iter().filter_map(|row| row.look.as_ref());
-    let able = looks.find(|look| look.has_generator);
+    let mut predictions = rows.iter().filter_map(|row| row.prediction.as_ref());
+    let able = predictions.find(|prediction| prediction.has_generator);
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
-        if let Some(look) = able {
+        if let Some(prediction) = able {
             let otsu = answers.first().map(|(_, _, answer)| answer.otsu);
-            settings(ui, state, &look.manifest.labels, otsu, actions);
+            settings(ui, state, &prediction.manifest.labels, otsu, actions);
         }
     });
     if answers.is_empty() {
@@ -48,12 +48,12 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
             // Filled, so that the panel keeps its height.
             let area = egui::ScrollArea::vertical().auto_shrink(false);
             area.show(ui, |ui| {
-                for (index, look, answer) in &answers {
+                for (index, prediction, answer) in &answers {
                     if answers.len() > 1 {
-                        let name = egui::RichText::new(&look.manifest.name);
+                        let name = egui::RichText::new(&prediction.manifest.name);
                         ui.label(name.color(theme::row_text(ui, *index)));
                     }
-                    table(ui, *index, look, answer);
+                    table(ui, *index, prediction, answer);
                     scores(ui, state, answer);
                 }
             });
@@ -69,8 +69,11 @@ fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
     let shown = shown.filter(|(index, _)| state.settings.display.shows_row(*index));
     shown
         .filter_map(|(index, row)| {
-            let look = row.look.as_ref().filter(|look| look.has_generator)?;
-            Some((index, look, row.counterfactual.as_ref()?))
+            let prediction = row
+                .prediction
+                .as_ref()
+                .filter(|prediction| prediction.has_generator)?;
+            Some((index, prediction, row.counterfactual.as_ref()?))
         })
         .collect()
 }
@@ -141,8 +144,8 @@ fn settings(
 }
 
 /// The discriminator's outputs on the way, its table.
-fn table(ui: &mut Ui, index: usize, look: &PredictionResult, answer: &CounterfactualResult) {
-    let labels = &look.manifest.labels;
+fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, answer: &CounterfactualResult) {
+    let labels = &prediction.manifest.labels;
     let outputs = outputs(answer, labels.len());
     let percent =
         |value: Option<&f32>| value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0));
@@ -203,8 +206,8 @@ fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=1.0);
         plot.set_plot_bounds_y(-0.02..=1.05);
-        for (number, (index, look, answer)) in answers.iter().enumerate() {
-            let labels = &look.manifest.labels;
+        for (number, (index, prediction, answer)) in answers.iter().enumerate() {
+            let labels = &prediction.manifest.labels;
             for output in outputs(answer, labels.len()) {
                 let places = answer.way.iter().enumerate();
                 let point = |(place, seen): (usize, &Vec<f32>)| {

@@ -44,7 +44,7 @@ pub(super) fn show(
             });
         }
     });
-    memory.thumbnailer.want(wanted);
+    memory.thumbnailer.submit(wanted);
 }
 
 fn keys(

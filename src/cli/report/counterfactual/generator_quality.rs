@@ -67,7 +67,7 @@ pub fn counterfactuals(scene: &Scene) -> ReportTable {
             .filter(|&&value| value > 4.0 / 255.0);
         changed.count() as f32 / scene.changes[index].len() as f32
     };
-    let look = |index: usize| {
+    let prediction = |index: usize| {
         distances(
             &scene.model.discriminator,
             &pictures[index],
@@ -95,7 +95,7 @@ pub fn counterfactuals(scene: &Scene) -> ReportTable {
         "mean change (L1)".into(),
         each(&|index| mean(&scene.changes[index])),
     ));
-    measures.push(("perceptual distance".into(), each(&look)));
+    measures.push(("perceptual distance".into(), each(&prediction)));
     measures.push(("share of pixels in the mask (Otsu)".into(), each(&masked)));
     measures.push((
         "share of pixels changed by more than 4/255".into(),
