@@ -1,17 +1,18 @@
 //! What the panels ask for.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use egui::ViewportCommand;
 
 use super::App;
+use super::file_kinds::FilesByKind;
 use super::panels::Action;
 use crate::data::samples;
 use crate::export::job::ExportJob;
 use crate::model::import::{self, DescriptionEdit};
 use crate::model::zoo;
-use crate::session::{Figure, Rescue, Row, has_session_name};
-use crate::triage::has_database_name;
+use crate::session::{Figure, Rescue, Row};
 
 impl App {
     pub(super) fn act(&mut self, context: &egui::Context, action: Action) {
@@ -26,9 +27,11 @@ impl App {
             Action::ChooseMask => self.choose_mask(),
             Action::AddSyntheticCracks => self.add_synthetic_cracks(),
             Action::UseModels(models) => self.use_models(models),
-            Action::UseModel(row, name) => self.use_model(row, name),
+            Action::UseModel(row, name) => self.use_arriving_model(row, name),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
-            Action::RefuseModel => self.state.transient.arriving = None,
+            Action::RefuseModel => {
+                self.state.transient.arriving.pop_front();
+            }
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
@@ -75,17 +78,25 @@ impl App {
         }
     }
 
-    /// Opens pictures, folders, a database, and a session.
+    /// Opens files and folders of any kind, however they came: models wait for a person to say in which
+    /// row, of several sessions or databases the last is opened and a message names the others.
     pub(super) fn open_all(&mut self, paths: Vec<PathBuf>) {
-        let (sessions, others): (Vec<_>, Vec<_>) =
-            paths.into_iter().partition(|path| has_session_name(path));
-        let (databases, pictures): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|path| has_database_name(path));
-        if let Some(database) = databases.into_iter().next_back() {
+        let FilesByKind {
+            mut sessions,
+            mut databases,
+            models,
+            pictures,
+        } = FilesByKind::of(paths);
+        self.state.transient.arriving.extend(models);
+        if let Some(database) = databases.pop() {
             self.use_database(database);
         }
-        if let Some(session) = sessions.into_iter().next_back() {
+        if let Some(session) = sessions.pop() {
             self.dialogs.open_session(session);
+        }
+        for left in databases.iter().chain(&sessions) {
+            let message = format!("{}: left closed, as another was opened", left.display());
+            self.messages.push(message);
         }
         if !pictures.is_empty() {
             self.loader.open(pictures);
@@ -128,20 +139,24 @@ impl App {
         }
     }
 
-    /// Puts a model into a row. What the row showed goes with the model that said it.
+    /// Puts a model into a row. What the row showed goes with the model before; the same file is opened
+    /// again if it has changed.
     pub(super) fn use_model(&mut self, row: usize, name: String) {
-        self.state.transient.arriving = None;
-        if self
-            .state
-            .document
-            .models
-            .get(row)
-            .is_some_and(|known| *known != name)
-        {
-            self.state.use_model(row, name);
-            self.rows[row] = Row::default();
-            self.manifest = None;
+        if row >= self.state.document.models.len() {
+            return;
         }
+        self.state.use_model(row, name);
+        self.rows[row] = Row::default();
+        self.manifest = None;
+        // Requests equal to those before would not be started again.
+        self.engine.submit(BTreeMap::new());
+    }
+
+    /// Puts the first model file that waits into a row, and shows what was recognised.
+    fn use_arriving_model(&mut self, row: usize, name: String) {
+        self.state.transient.arriving.pop_front();
+        self.use_model(row, name);
+        self.state.transient.about = Some(row);
     }
 
     /// Puts a model into each row, and shows what such models are for.

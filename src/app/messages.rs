@@ -10,7 +10,7 @@ use crate::attribution::{Background, Method};
 use crate::compute::{ComputeMessage, Lane};
 use crate::data::Picture;
 use crate::export::job::Done;
-use crate::model::import::{DescriptionEdit, LabelSource, has_model_name};
+use crate::model::import::{DescriptionEdit, LabelSource};
 use crate::session::Row;
 
 /// When pictures did not fit into memory at once.
@@ -114,12 +114,7 @@ impl App {
                 .map(|file| file.path().to_path_buf())
                 .collect()
         });
-        let (models, pictures): (Vec<_>, Vec<_>) =
-            dropped.into_iter().partition(|path| has_model_name(path));
-        if let Some(model) = models.into_iter().next_back() {
-            self.state.transient.arriving = Some(model);
-        }
-        self.open_all(pictures);
+        self.open_all(dropped);
         let pasted = context.input(|input| {
             let image = |event: &egui::Event| match event {
                 egui::Event::PasteImage(image) => Some(image.clone()),

@@ -3,6 +3,7 @@
 mod actions;
 pub mod commands;
 mod dialogs;
+mod file_kinds;
 pub mod frame_metrics;
 mod layout;
 mod loader;
@@ -197,6 +198,9 @@ impl App {
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
     fn photograph(&mut self, context: &egui::Context) {
+        if self.screenshot.is_none() {
+            return;
+        }
         let settled = self.engine.busy() == 0 && complete(&self.state, &self.rows);
         let Some(path) = self.screenshot.take_if(|_| settled) else {
             return;

@@ -15,7 +15,9 @@ use crate::attack::{Attack, Goal};
 use crate::attribution::{
     Attribution, Curves, CurvesRun, Explanation, Gap, Input, Target, explain, gini,
 };
-use crate::compute::{Backend, Blend, Compute, HeatMap, HeatStyle, Palette, Sign, attack_once};
+use crate::compute::{
+    Backend, Blend, Compute, HeatMap, HeatStyle, Palette, Sign, attack_once, predict_once,
+};
 use crate::error::Result;
 use crate::evaluate::top_two;
 use crate::export::arrays::npy;
@@ -139,17 +141,22 @@ impl ExplainArguments {
             class_number(model, truth)?;
         }
         explanation.validate(model.classes(), model.manifest().input)?;
-        let attack = self.attack.attack(Goal::Untargeted);
-        let (prediction, attacked) = attack_once(model, path, self.truth.clone(), &attack)?;
-        let (frame, probabilities) = if self.attacked {
-            (&attacked.picture, &attacked.probabilities)
-        } else {
-            (&prediction.input, &prediction.probabilities)
+        let truth = self.truth.clone();
+        let attack = self.attacked.then(|| self.attack.attack(Goal::Untargeted));
+        let (frame, probabilities, label) = match &attack {
+            Some(attack) => {
+                let (prediction, attacked) = attack_once(model, path, truth, attack)?;
+                (attacked.picture, attacked.probabilities, prediction.label)
+            }
+            None => {
+                let (_, prediction) = predict_once(model, path, truth)?;
+                (prediction.input, prediction.probabilities, prediction.label)
+            }
         };
         let method = &explanation.method;
         let input = self.method.input(method, frame.planes(), frame.size())?;
-        let likeliest = top_two(probabilities);
-        let target = explanation.question.target(likeliest, prediction.label);
+        let likeliest = top_two(&probabilities);
+        let target = explanation.question.target(likeliest, label);
         let map = explain(model, method, target, &input)?;
         self.write(stem, &map, frame.planes())?;
         let curves = curves(model, target, &input, &map);
@@ -158,7 +165,7 @@ impl ExplainArguments {
             target,
             class: labels[target.class].clone(),
             predicted: labels[likeliest[0]].clone(),
-            attack: self.attacked.then_some(attack),
+            attack,
             gap: map.gap,
             relative_error: map.relative_error(),
             evaluations: map.evaluations,

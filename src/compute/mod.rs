@@ -35,4 +35,4 @@ pub use scan::ScanRequest;
 pub use sweep::flip_interval;
 pub use synthesis::{Examples, SynthesisRequest, SynthesisResult};
 pub use unit_activations::{SURVEYED_MOST, UnitActivations, UnitActivationsRequest};
-pub use worker::{ComputeWorker, attack_once};
+pub use worker::{ComputeWorker, attack_once, predict_once};

@@ -1,20 +1,66 @@
-//! The models in use.
+//! The models in use: opened once, dropped when others need the memory, opened again when their files change.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use burn::tensor::Device;
 
 use crate::counterfactual::{Counterfactual, Generator};
 use crate::error::{Error, Result};
-use crate::model::import::ModelSource;
+use crate::model::import::{self, ModelSource};
 use crate::model::{Classifier, zoo};
 use crate::triage::Fingerprint;
 
-/// Models by name, each opened once.
+/// Bytes of all models together, beyond which those that were used longest ago are dropped.
+const MOST_BYTES: u64 = 2 << 30;
+/// Copies of one file under different descriptions, such as other normalisers.
+const MOST_COPIES: usize = 2;
+/// Bytes of a model in memory for each number of its file: weights, and the same packed twice.
+const BYTES_A_NUMBER: u64 = 12;
+
+/// Models by name, each opened once while its file stays as it is; see [`MOST_BYTES`] and
+/// [`MOST_COPIES`] for how many.
 #[derive(Default)]
-pub(super) struct ModelCache(HashMap<String, CachedModel>);
+pub(super) struct ModelCache {
+    entries: HashMap<String, Entry>,
+    /// Counts the uses of all models.
+    uses: u64,
+}
+
+/// A model of the cache.
+struct Entry {
+    model: CachedModel,
+    /// The file it came from, as it was; none for a bundled model.
+    file: Option<FileState>,
+    /// Estimate of its size in memory.
+    bytes: u64,
+    /// When it was last used, in uses of all models.
+    used: u64,
+}
+
+/// A file with what tells that it has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FileState {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    length: u64,
+}
+
+impl FileState {
+    /// Of the file behind a model's name; none for a bundled model, or where the file is gone.
+    fn of(name: &str) -> Option<Self> {
+        let described = import::described(name).and_then(|description| description.file);
+        let path = described.or_else(|| zoo::path(name).map(PathBuf::from))?;
+        let metadata = std::fs::metadata(&path).ok()?;
+        Some(Self {
+            path,
+            modified: metadata.modified().ok(),
+            length: metadata.len(),
+        })
+    }
+}
 
 /// A model, with its generator if it has one.
 #[derive(Clone)]
@@ -27,9 +73,12 @@ pub(super) struct CachedModel {
 impl ModelCache {
     /// The model of that name, opened on `device` the first time.
     pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<CachedModel> {
-        if let Some(opened) = self.0.get(name) {
-            return Ok(opened.clone());
+        self.uses += 1;
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.used = self.uses;
+            return Ok(entry.model.clone());
         }
+        let file = FileState::of(name);
         let (source, path) = (zoo::source(name, device)?, Path::new(name));
         let generator = match &source {
             ModelSource::Weights(weights) if Generator::is_in(weights) => {
@@ -37,19 +86,70 @@ impl ModelCache {
             }
             _ => None,
         };
-        let opened = CachedModel {
+        let numbers = match &source {
+            ModelSource::Weights(weights) => weights.numbers() as u64,
+            // Files of graphs hold four bytes a number.
+            ModelSource::Graph(..) => file.as_ref().map_or(0, |file| file.length / 4),
+        };
+        let model = CachedModel {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),
             generator,
             fingerprint: Fingerprint::of_model(name, &source)?,
         };
-        self.0.insert(name.to_owned(), opened.clone());
-        Ok(opened)
+        let entry = Entry {
+            model: model.clone(),
+            file,
+            bytes: numbers * BYTES_A_NUMBER,
+            used: self.uses,
+        };
+        self.entries.insert(name.to_owned(), entry);
+        self.evict();
+        Ok(model)
+    }
+
+    /// Forgets the model of that name if its file has changed since it was opened. Whether it has.
+    pub(super) fn forget_if_changed(&mut self, name: &str) -> bool {
+        let known = self.entries.get(name).and_then(|entry| entry.file.as_ref());
+        let changed =
+            known.is_some_and(|known| FileState::of(name).is_some_and(|now| now != *known));
+        if changed {
+            self.entries.remove(name);
+        }
+        changed
+    }
+
+    /// Drops what was used longest ago, first of files with too many copies, then of all. The newest
+    /// stays.
+    fn evict(&mut self) {
+        let paths = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.file.as_ref());
+        let paths: Vec<PathBuf> = paths.map(|file| file.path.clone()).collect();
+        for path in paths {
+            let is_copy = |entry: &Entry| entry.file.as_ref().is_some_and(|file| file.path == path);
+            while self.entries.values().filter(|entry| is_copy(entry)).count() > MOST_COPIES {
+                self.drop_oldest(is_copy);
+            }
+        }
+        let bytes = |cache: &Self| cache.entries.values().map(|entry| entry.bytes).sum::<u64>();
+        while self.entries.len() > 1 && bytes(self) > MOST_BYTES {
+            self.drop_oldest(|_| true);
+        }
+    }
+
+    fn drop_oldest(&mut self, among: impl Fn(&Entry) -> bool) {
+        let entries = self.entries.iter().filter(|(_, entry)| among(entry));
+        let oldest = entries.min_by_key(|(_, entry)| entry.used);
+        if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+            self.entries.remove(&name);
+        }
     }
 
     /// Has a model take half as many pictures at once. Whether it can.
     pub(super) fn halve(&self, name: &str) -> bool {
-        let opened = self.0.get(name);
-        opened.is_some_and(|opened| opened.classifier.budget().halve())
+        let entry = self.entries.get(name);
+        entry.is_some_and(|entry| entry.model.classifier.budget().halve())
     }
 }
 
@@ -72,5 +172,78 @@ impl CachedModel {
             discriminator: classifier,
             generator,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Precision, Weights};
+
+    /// A small bundled model in a file.
+    fn file(folder: &Path) -> PathBuf {
+        let device = Device::flex();
+        let weights = zoo::weights("cifar10-standard", &device).expect("a bundled model");
+        let path = folder.join("model.safetensors");
+        weights.write(&path, Precision::Half).expect("a file");
+        path
+    }
+
+    #[test]
+    fn a_file_under_many_descriptions_is_held_twice_at_most() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = file(folder.path());
+        let mut cache = ModelCache::default();
+        for name in ["imagenet", "cifar10", "cifar100", "half", "none"] {
+            let said = format!("file = {path:?}\nnormalizer = \"{name}\"\n");
+            cache.get(&said, &Device::flex()).expect("a sound model");
+        }
+        assert_eq!(cache.entries.len(), MOST_COPIES);
+        cache
+            .get("cifar10-robust", &Device::flex())
+            .expect("bundled");
+        assert_eq!(
+            cache.entries.len(),
+            MOST_COPIES + 1,
+            "others have their own room"
+        );
+    }
+
+    #[test]
+    fn the_least_recently_used_models_make_room() {
+        let mut cache = ModelCache::default();
+        for name in ["cifar10-standard", "cifar10-robust", "cracks-ordinary"] {
+            cache.get(name, &Device::flex()).expect("bundled");
+        }
+        cache
+            .get("cifar10-standard", &Device::flex())
+            .expect("known");
+        for entry in cache.entries.values_mut() {
+            entry.bytes = MOST_BYTES / 2;
+        }
+        cache.evict();
+        let mut left: Vec<&str> = cache.entries.keys().map(String::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["cifar10-standard", "cracks-ordinary"]);
+    }
+
+    #[test]
+    fn a_file_that_was_trained_again_is_opened_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = file(folder.path());
+        let name = path.to_string_lossy().into_owned();
+        let mut cache = ModelCache::default();
+        let before = cache.get(&name, &Device::flex()).expect("a sound model");
+        assert!(!cache.forget_if_changed(&name));
+        let mut weights = Weights::read(&path).expect("a sound file");
+        let bias = weights.tensors.get_mut("fc.bias").expect("a bias");
+        bias.values.fill(1.0);
+        weights
+            .metadata
+            .insert("longer".into(), "than before".into());
+        weights.write(&path, Precision::Half).expect("a file");
+        assert!(cache.forget_if_changed(&name));
+        let after = cache.get(&name, &Device::flex()).expect("a sound model");
+        assert_ne!(before.fingerprint, after.fingerprint);
     }
 }

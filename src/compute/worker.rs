@@ -38,10 +38,23 @@ const REMEMBERED_VALUES: usize = 1 << 22;
 /// How much less urgent is what is computed ahead.
 const LATER: u8 = 16;
 
-/// The engine's thread: models, and the attacks it remembers.
+/// Predictions kept: one for each of a few rows and pictures.
+const KEPT_PREDICTIONS: usize = 8;
+
+/// A prediction that attacks and sweeps begin from.
+struct KnownPrediction {
+    model: Arc<Classifier>,
+    subject: ModelInput,
+    /// `[1, 3, h, w]`.
+    x: Tensor<4>,
+    prediction: PredictionResult,
+}
+
+/// What the scheduler's thread owns: models, and finished results that may be asked for again.
 pub struct ComputeWorker {
     device: Device,
     models: ModelCache,
+    predictions: VecDeque<KnownPrediction>,
     remembered: VecDeque<(ModelInput, Attack, AttackResult)>,
     explained: VecDeque<Arc<AttributionResult>>,
     counterfactual: VecDeque<Arc<CounterfactualResult>>,
@@ -77,6 +90,7 @@ impl ComputeWorker {
         Self {
             device,
             models: ModelCache::default(),
+            predictions: VecDeque::new(),
             remembered: VecDeque::new(),
             explained: VecDeque::new(),
             counterfactual: VecDeque::new(),
@@ -115,12 +129,35 @@ impl ComputeWorker {
         Tensor::from_data(data, &self.device)
     }
 
-    /// The same, with what the model says of it and the class to leave.
+    /// The same, with what the model predicts for it and the class that an attack leaves. Attacks,
+    /// sweeps and the window ask for the same few, so these are kept.
     fn prediction(
-        &self,
-        model: &Classifier,
+        &mut self,
+        model: &Arc<Classifier>,
         subject: &ModelInput,
     ) -> (Tensor<4>, PredictionResult) {
+        let known = self
+            .predictions
+            .iter()
+            .find(|known| Arc::ptr_eq(&known.model, model) && known.subject == *subject);
+        if let Some(known) = known {
+            return (known.x.clone(), known.prediction.clone());
+        }
+        let (x, prediction) = self.predict(model, subject);
+        let known = KnownPrediction {
+            model: model.clone(),
+            subject: subject.clone(),
+            x: x.clone(),
+            prediction: prediction.clone(),
+        };
+        if self.predictions.len() == KEPT_PREDICTIONS {
+            self.predictions.pop_front();
+        }
+        self.predictions.push_back(known);
+        (x, prediction)
+    }
+
+    fn predict(&self, model: &Classifier, subject: &ModelInput) -> (Tensor<4>, PredictionResult) {
         let x = self.pixels(model, subject);
         let features = model.features(x.clone());
         let representation = tensor_values(model.embed(features.clone()));
@@ -141,14 +178,32 @@ impl ComputeWorker {
         (x, prediction)
     }
 
+    /// Forgets all results of a model whose file has changed.
+    fn forget_if_changed(&mut self, name: &str) {
+        if self.models.forget_if_changed(name) {
+            self.remembered
+                .retain(|(subject, ..)| subject.model != name);
+            self.explained.retain(|known| known.request.model != name);
+            self.counterfactual
+                .retain(|known| known.request.model != name);
+            self.predictions.retain(|known| known.subject.model != name);
+        }
+    }
+
     fn prepare(&mut self, request: Request) -> Result<(Option<ComputeMessage>, Option<Job>)> {
+        if let Request::Predict(subject) = &request {
+            self.forget_if_changed(&subject.model);
+        }
         Ok(match request {
             Request::Predict(subject) => {
                 let opened = self.models.get(&subject.model, &self.device)?;
+                let has_generator = opened.generator.is_some();
+                let hash = Some(opened.fingerprint.to_string());
+                let model = opened.classifier.clone();
                 let prediction = PredictionResult {
-                    has_generator: opened.generator.is_some(),
-                    hash: Some(opened.fingerprint.to_string()),
-                    ..self.prediction(&opened.classifier, &subject).1
+                    has_generator,
+                    hash,
+                    ..self.prediction(&model, &subject).1
                 };
                 (Some(ComputeMessage::Predicted(prediction)), None)
             }
@@ -395,22 +450,36 @@ pub struct AttackJob {
     pace: Throttle,
 }
 
-/// Opens a picture for headless work: as [`ComputeWorker`] would show it.
-pub fn attack_once(
-    model: &Arc<Classifier>,
+/// What a model predicts for the picture in a file, and its pixels `[1, 3, h, w]`, without a window.
+///
+/// # Errors
+/// As [`Picture::open`].
+pub fn predict_once(
+    model: &Classifier,
     path: &Path,
     truth: Option<String>,
-    attack: &Attack,
-) -> Result<(PredictionResult, AttackResult)> {
-    let explorer = ComputeWorker::new(model.device().clone());
+) -> Result<(Tensor<4>, PredictionResult)> {
     let subject = ModelInput {
         model: model.manifest().name.clone(),
         picture: Picture::open(path)?,
         crop: Crop::default(),
         truth,
     };
+    Ok(ComputeWorker::new(model.device().clone()).predict(model, &subject))
+}
+
+/// The same, and the result of an attack on the picture.
+///
+/// # Errors
+/// As [`predict_once`] and [`Attack::validate`].
+pub fn attack_once(
+    model: &Classifier,
+    path: &Path,
+    truth: Option<String>,
+    attack: &Attack,
+) -> Result<(PredictionResult, AttackResult)> {
     attack.validate(model.classes())?;
-    let (x, prediction) = explorer.prediction(model, &subject);
+    let (x, prediction) = predict_once(model, path, truth)?;
     let mut batch = AttackBatch::new(model, attack, &x, prediction.label, &[attack.epsilon]);
     let attacked = loop {
         if let Some(mut attacked) = batch.step(model) {

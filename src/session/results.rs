@@ -107,7 +107,7 @@ impl Row {
                 self.counterfactual = Some(counterfactual);
             }
             ComputeMessage::UnitActivations(unit_activations) => {
-                self.unit_activations = Some(unit_activations)
+                self.unit_activations = Some(unit_activations);
             }
             ComputeMessage::NormalizersPreviewed(guesses) => self.preview = Some(guesses),
             ComputeMessage::Failed(message)

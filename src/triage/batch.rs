@@ -2,15 +2,12 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::database::Database;
-use super::fingerprint::Examined;
 use super::gather::{Gathered, GatheredItem};
 use super::item::{ScanItem, ScanPlan};
-use super::plan::{Bracket, FlipSearch, Plan, family, noise};
-use super::store::{Findings, Hit, Key, StoredAttack, StoredPrediction};
-use crate::attack::{Attack, AttackRun};
+use super::plan::Bracket;
+use super::store::{Findings, Hit, StoredAttack, StoredPrediction};
+use crate::attack::AttackRun;
 use crate::counterfactual::FAKE;
-use crate::error::Result;
 use crate::evaluate::{self, Prediction};
 use crate::model::{Classifier, tensor_values};
 

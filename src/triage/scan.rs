@@ -1,21 +1,16 @@
 //! Looking at every picture of a source, so that it can be stopped and taken up again at any time.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use burn::tensor::Device;
 
 use super::batch::ScanBatch;
 use super::database::Database;
-use super::fingerprint::{Examined, Fingerprint};
+use super::fingerprint::Examined;
 use super::gather::Gathered;
 use super::item::ScanPlan;
 use super::plan::Plan;
 use super::query::Vocabulary;
 use crate::data::{Listing, Split};
 use crate::error::Result;
-use crate::model::{Classifier, zoo};
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -320,7 +320,7 @@ fn without_a_window_the_same_is_computed() {
     assert!(complete(state, rows));
     let model = zoo::open("cifar10-standard", &Device::flex()).expect("a bundled model");
     let (prediction, attacked) =
-        attack_once(&model.into(), path, truth, &requests.settings.attack).expect("an attack");
+        attack_once(&model, path, truth, &requests.settings.attack).expect("an attack");
     let found = rows[0].attacked.as_ref().expect("the same attack");
     assert_eq!(found.picture.planes(), attacked.picture.planes());
     let seen = rows[0].prediction.as_ref().expect("a look");

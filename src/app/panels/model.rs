@@ -195,7 +195,7 @@ fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<
 
 /// Asks which row takes a model file that was dropped or chosen.
 pub fn choose_row(ctx: &Context, state: &State, actions: &mut Vec<Action>) {
-    let Some(path) = &state.transient.arriving else {
+    let Some(path) = state.transient.arriving.front() else {
         return;
     };
     let modal = egui::Modal::new(egui::Id::unique("arriving model")).show(ctx, |ui| {

@@ -6,7 +6,7 @@ use egui_plot::{Line, LineStyle, PlotPoints, Points, VLine};
 use super::bottom_panel;
 use crate::app::commands::Command;
 use crate::app::theme;
-use crate::attack::{Goal, Norm};
+use crate::attack::Goal;
 use crate::session::{Row, State};
 
 /// Draws the timeline; a press or drag sets ε.

@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
-use super::arrays::{Constant, constant, is_integer};
+use super::arrays::{constant, is_integer};
 use super::attributes::Attributes;
+use super::operators;
 use super::proto::{GraphProto, NodeProto, ValueInfo};
-use super::{constant_folding, operators};
 use crate::model::architecture::GraphSummary;
-use crate::model::graph::{Draft, Graph, Op, Source, Value};
+use crate::model::graph::{Draft, Graph, Op, Source};
 use crate::model::import::onnx::context::{Import, Traced};
 
 /// Where nothing else is said: the size of the pictures of most models there are.
