@@ -111,7 +111,7 @@ impl App {
                     Bottom::Synthesis => panels::progress::show(ui, state, rows, actions),
                     Bottom::Units => panels::units::show(ui, state, rows, &mut self.thumbnails),
                     Bottom::Counterfactual => {
-                        panels::counterfactual::show(ui, state, rows, actions)
+                        panels::counterfactual::show(ui, state, rows, actions);
                     }
                 }
             });
@@ -143,6 +143,7 @@ impl App {
             actions,
         );
         panels::help::show(context, &mut self.help);
+        panels::log::show(context, &mut self.log);
         panels::help::messages(context, &mut self.messages);
     }
 }

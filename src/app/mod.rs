@@ -1,6 +1,7 @@
 //! The window: news in, panels, wishes out.
 
 mod actions;
+pub mod diagnostics;
 mod dialogs;
 pub mod frame_metrics;
 mod keys;
@@ -47,6 +48,8 @@ pub struct App {
     dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
+    /// Whether the log is open.
+    log: bool,
     exporter: Exporter,
     export: panels::export::ExportSettings,
     /// Whether the list of views is open.
@@ -98,6 +101,7 @@ pub fn open_window(
         let mut app = App::new(&context.egui_ctx, compute, models, paths);
         // A picture of the window for a document is no work to keep.
         if let Some(home) = DataFolder::usual().filter(|_| screenshot.is_none()) {
+            diagnostics::keep_in(home.path());
             app = app.at_home(&context.egui_ctx, home);
         }
         Ok(Box::new(App { screenshot, ..app }))
@@ -136,6 +140,7 @@ impl App {
             dialogs: Dialogs::new(context.clone()),
             messages: Vec::new(),
             help: false,
+            log: false,
             exporter: Exporter::new(compute.device.clone(), context.clone()),
             export: panels::export::ExportSettings::default(),
             views: false,
@@ -197,8 +202,12 @@ impl App {
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
     fn photograph(&mut self, context: &egui::Context) {
-        let settled = self.engine.busy() == 0 && complete(&self.state, &self.rows);
-        let Some(path) = self.screenshot.take_if(|_| settled) else {
+        // What is complete costs a comparison of every request: only where somebody waits for it.
+        if self.screenshot.is_none() || self.engine.busy() > 0 || !complete(&self.state, &self.rows)
+        {
+            return;
+        }
+        let Some(path) = self.screenshot.take() else {
             return;
         };
         let window = context.clone();

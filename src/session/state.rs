@@ -22,7 +22,7 @@ pub struct Checks {
 }
 
 /// Everything on the screen. What of it a session keeps as it is is serialised; the rest needs files
-/// ([`crate::session::record`]) or passes.
+/// ([`crate::session::Session`]) or passes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {

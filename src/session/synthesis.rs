@@ -309,7 +309,7 @@ pub fn advance(state: &mut State, rows: &[Row]) {
     match synthesis.speed {
         None => synthesis.until = all,
         Some(speed) if slowest >= synthesis.until => {
-            synthesis.until = (synthesis.until + speed).min(all)
+            synthesis.until = (synthesis.until + speed).min(all);
         }
         Some(_) => {}
     }

@@ -39,6 +39,10 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
                 actions.push(Action::Help);
                 ui.close();
             }
+            if ui.button("Show log").clicked() {
+                actions.push(Action::ShowLog);
+                ui.close();
+            }
         });
         ui.separator();
         ui.selectable_value(&mut state.page, Page::Explorer, "Explorer")
