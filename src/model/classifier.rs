@@ -14,6 +14,18 @@ use crate::model::{FeatureLayer, Network, gradient};
 ///
 /// It is inert: its BatchNorms are folded into the convolutions, no weight requires a gradient,
 /// and every method borrows it immutably.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use epsiloscope::model::zoo;
+///
+/// let device = Device::flex();
+/// let model = zoo::open("cifar10-robust", &device)?;
+/// let grey = Tensor::<4>::full([1, 3, 32, 32], 0.5, &device);
+/// let logits = model.logits(grey);
+/// assert_eq!(logits.dims(), [1, model.manifest().labels.len()]);
+/// # Ok::<(), epsiloscope::error::Error>(())
+/// ```
 pub struct Classifier {
     manifest: Manifest,
     network: Box<dyn Network>,

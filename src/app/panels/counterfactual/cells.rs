@@ -13,9 +13,6 @@ use crate::compute::{CounterfactualResult, GpuImage};
 use crate::data::Picture;
 use crate::session::{Column, MASK, Row, Showing, State, counterfactual_request, mask_values};
 
-/// Height of what is under the picture, in points.
-pub const HEIGHT: f32 = top_classes::HEIGHT;
-
 /// Frames that are or were just on the screen, by the answer they belong to and what decides them.
 #[derive(Default)]
 pub struct Frames(Vec<(Key, GpuImage)>);
