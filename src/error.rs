@@ -75,7 +75,7 @@ pub enum Error {
     Device(String),
     /// The window cannot be opened.
     #[error(
-        "no window can be opened: {0}. Without a display, use the headless commands: epsiloscope attack, explain, invert, generate, neuron, counterfactual, render, evaluate, scan, report, inspect, seeds, walls, bench and train (see epsiloscope --help)"
+        "no window can be opened: {0}. Without a display, use a headless command: epsiloscope attack, counterfactual, evaluate, explain, inspect, invert, generate, neuron, render, report, scan, seeds, bench, train or walls (see epsiloscope --help)"
     )]
     Window(String),
 }

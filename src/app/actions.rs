@@ -74,6 +74,7 @@ impl App {
             }
             Action::CancelExport => self.exporter.cancel(),
             Action::Help => self.help = !self.help,
+            Action::ShowLog => self.log = !self.log,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }
     }

@@ -145,6 +145,7 @@ impl App {
             actions,
         );
         panels::help::show(context, &mut self.help);
+        panels::log::show(context, &mut self.log);
         panels::help::messages(context, &mut self.messages);
     }
 }

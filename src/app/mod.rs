@@ -2,6 +2,7 @@
 
 mod actions;
 pub mod commands;
+pub mod diagnostics;
 mod dialogs;
 mod file_kinds;
 pub mod frame_metrics;
@@ -48,6 +49,8 @@ pub struct App {
     dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
+    /// Whether the log is open.
+    log: bool,
     exporter: Exporter,
     export: panels::export::ExportSettings,
     /// Whether the list of views is open.
@@ -99,6 +102,7 @@ pub fn open_window(
         let mut app = App::new(&context.egui_ctx, compute, models, paths);
         // A picture of the window for a document is no work to keep.
         if let Some(home) = DataFolder::usual().filter(|_| screenshot.is_none()) {
+            diagnostics::keep_in(home.path());
             app = app.at_home(&context.egui_ctx, home);
         }
         Ok(Box::new(App { screenshot, ..app }))
@@ -137,6 +141,7 @@ impl App {
             dialogs: Dialogs::new(context.clone()),
             messages: Vec::new(),
             help: false,
+            log: false,
             exporter: Exporter::new(compute.device.clone(), context.clone()),
             export: panels::export::ExportSettings::default(),
             views: false,
@@ -198,11 +203,12 @@ impl App {
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
     fn photograph(&mut self, context: &egui::Context) {
-        if self.screenshot.is_none() {
+        // What is complete costs a comparison of every request: only where somebody waits for it.
+        if self.screenshot.is_none() || self.engine.busy() > 0 || !complete(&self.state, &self.rows)
+        {
             return;
         }
-        let settled = self.engine.busy() == 0 && complete(&self.state, &self.rows);
-        let Some(path) = self.screenshot.take_if(|_| settled) else {
+        let Some(path) = self.screenshot.take() else {
             return;
         };
         let window = context.clone();

@@ -23,7 +23,7 @@ pub enum Mode {
         /// Amplification; 1 shows the largest possible difference as black or white, clipped.
         gain: f32,
     },
-    /// The second picture is the one plane of a [`HeatMap`], drawn over the first.
+    /// The second picture is the one plane of a [`crate::compute::HeatMap`], drawn over the first.
     Heat {
         /// Colours and what is under them.
         style: HeatStyle,

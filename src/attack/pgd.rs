@@ -127,6 +127,21 @@ impl Attack {
     /// Attacks `[n, 3, h, w]` pictures of the classes `labels` and returns each one's best iterate.
     ///
     /// `numbers` give each picture its own noise; see [`Ball::random_start`].
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use epsiloscope::attack::{Attack, Norm};
+    /// use epsiloscope::model::zoo;
+    ///
+    /// let device = Device::flex();
+    /// let model = zoo::open("cifar10-standard", &device)?;
+    /// let grey = Tensor::<4>::full([1, 3, 32, 32], 0.5, &device);
+    /// let attack = Attack::pgd(Norm::Linf, 8.0 / 255.0, 2);
+    /// let attacked = attack.run(&model, &grey, &[3], &[0]);
+    /// let farthest = (attacked - grey).abs().max().into_scalar::<f32>();
+    /// assert!(farthest > 0.0 && farthest <= 8.0 / 255.0 + 1e-6);
+    /// # Ok::<(), epsiloscope::error::Error>(())
+    /// ```
     pub fn run(
         &self,
         model: &Classifier,

@@ -169,6 +169,30 @@ pub fn start(
 ///
 /// # Errors
 /// As [`start`], and when the map is not finite.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use burn::tensor::Device;
+/// use epsiloscope::attribution::{Input, Method, Score, Target, explain};
+/// use epsiloscope::model::zoo;
+///
+/// let model = zoo::open("cifar10-robust", &Device::flex())?;
+/// let input = Input {
+///     pixels: vec![0.5; 3 * 32 * 32],
+///     size: [32, 32],
+///     reference: None,
+///     background: Arc::default(),
+/// };
+/// let target = Target {
+///     score: Score::Logit,
+///     class: 3,
+///     against: None,
+/// };
+/// let map = explain(&model, &Method::GradientTimesInput, target, &input)?;
+/// assert_eq!(map.values.len(), 3 * 32 * 32);
+/// # Ok::<(), epsiloscope::error::Error>(())
+/// ```
 pub fn explain(
     model: &Classifier,
     method: &Method,

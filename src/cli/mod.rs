@@ -1,5 +1,7 @@
 //! The command line: the window, and its headless twins.
 
+#![allow(clippy::print_stdout, reason = "commands answer on standard output")]
+
 mod attack;
 mod bench;
 mod counterfactual;

@@ -86,8 +86,10 @@ impl Compute {
             Backend::Adapter(name) => return Self::on_named(name),
             Backend::Cpu => return Ok(Self::cpu("as asked")),
             #[cfg(feature = "tch")]
-            #[allow(deprecated)]
-            // burn will drop libtorch; until then it trains fastest on a CPU
+            #[allow(
+                deprecated,
+                reason = "burn will drop libtorch; until then it trains fastest on a CPU"
+            )]
             Backend::Libtorch => return Ok(Self::named(Device::libtorch(), "libtorch on the CPU")),
             #[cfg(feature = "cuda")]
             Backend::Cuda => return Ok(Self::named(Device::cuda(0), "CUDA")),

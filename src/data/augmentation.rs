@@ -51,7 +51,7 @@ impl Augmentation {
         balance: false,
     };
 
-    /// The size at which pictures are kept for a network's `input`: larger by [`RESERVE`] where crops
+    /// The size at which pictures are kept for a network's `input`: larger by `RESERVE` where crops
     /// are to be enlarged from them.
     pub fn kept(&self, input: [usize; 2]) -> [usize; 2] {
         input.map(|side| {

@@ -1,5 +1,10 @@
 //! Small pictures of large sets, decoded in the background and kept on disk.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
+)]
+
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

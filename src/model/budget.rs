@@ -12,19 +12,22 @@ const PIXELS_ON_CPU: usize = 8 * 32 * 32;
 const PIXELS_ON_GPU: usize = 64 * 64 * 64;
 /// More pictures than this in a chunk gain nothing.
 const MOST_PICTURES: usize = 64;
+/// Bytes for each number of a forward pass: the activation, kept for the way back, and its gradient, both
+/// in single precision.
+const BYTES_PER_ACTIVATION: u64 = 8;
 /// Share of the free memory that one chunk may take.
 const SHARE: u64 = 2;
 
 /// What bounds a model's chunks: the time of one step, what did not fit, and on the CPU the memory
-/// there is (no graphics interface tells how much a GPU has). Clones share what was measured.
+/// there is (no graphics interface tells how much a GPU has). Clones share what is known.
 #[derive(Clone, Debug)]
 pub struct BatchSize(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Whether its tensors live in the program's own memory, which can be measured.
+    /// Whether its tensors live in the program's own memory, of which the system says how much is free.
     on_cpu: bool,
-    /// Bytes that the gradient of one picture took; 0 before it was measured.
+    /// Bytes that the gradient of one picture takes; 0 where that is not known.
     bytes: AtomicU64,
     /// Bytes that were free when a chunk was last chosen; 0 before.
     free: AtomicU64,
@@ -57,22 +60,20 @@ impl BatchSize {
         most.min(fitting).max(1)
     }
 
-    /// Does a gradient of `pictures` pictures, and notes what one of them took.
-    pub(super) fn measured<T>(&self, pictures: usize, work: impl FnOnce() -> T) -> T {
-        if !self.0.on_cpu {
-            return work();
+    /// Estimates what the gradient of one picture takes on the CPU, given how many numbers its forward
+    /// pass makes; 0 where that is not known.
+    pub(super) fn estimate(&self, activations: usize) {
+        if self.0.on_cpu {
+            self.note((activations as u64).saturating_mul(BYTES_PER_ACTIVATION));
         }
-        let (result, peak) = memory::peak_of(work);
-        self.note(peak / pictures.max(1) as u64);
-        result
     }
 
-    /// Notes that one picture took so many bytes; the largest counts.
+    /// Notes that the gradient of one picture takes so many bytes; the largest counts.
     pub fn note(&self, bytes: u64) {
         self.0.bytes.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that the gradient of one picture took, once measured.
+    /// Bytes that the gradient of one picture takes, where that is known.
     pub fn bytes(&self) -> Option<u64> {
         Some(self.0.bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
     }

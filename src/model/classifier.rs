@@ -14,6 +14,18 @@ use crate::model::{FeatureLayer, Network, gradient};
 ///
 /// It is inert: its BatchNorms are folded into the convolutions, no weight requires a gradient,
 /// and every method borrows it immutably.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use epsiloscope::model::zoo;
+///
+/// let device = Device::flex();
+/// let model = zoo::open("cifar10-robust", &device)?;
+/// let grey = Tensor::<4>::full([1, 3, 32, 32], 0.5, &device);
+/// let logits = model.logits(grey);
+/// assert_eq!(logits.dims(), [1, model.manifest().labels.len()]);
+/// # Ok::<(), epsiloscope::error::Error>(())
+/// ```
 pub struct Classifier {
     manifest: Manifest,
     network: Box<dyn Network>,
@@ -70,7 +82,7 @@ impl Classifier {
         let network = network.fold();
         let on_cpu = *device == Device::flex();
         Self {
-            budget: BatchSize::new(manifest.input, on_cpu),
+            budget: budget(&network, &manifest, on_cpu),
             compiled: on_cpu.then(|| Compiled::new(&network, &manifest.normalizer)),
             manifest,
             network: Box::new(network),
@@ -80,8 +92,9 @@ impl Classifier {
 
     /// Any frozen network; its shape is not taken from `manifest`.
     pub fn of(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
+        let on_cpu = *device == Device::flex();
         Self {
-            budget: BatchSize::new(manifest.input, *device == Device::flex()),
+            budget: budget(&*network, &manifest, on_cpu),
             manifest,
             network,
             compiled: None,
@@ -178,17 +191,6 @@ impl Classifier {
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
         let x = x.clone().inner();
-        let pictures = x.dims()[0];
-        self.budget
-            .measured(pictures, || self.gradient_of(x, cut, loss))
-    }
-
-    fn gradient_of(
-        &self,
-        x: Tensor<4>,
-        cut: FeatureLayer,
-        loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
-    ) -> (Tensor<1>, Tensor<4>) {
         let Some(compiled) = &self.compiled else {
             return gradient(&x, |x| loss(self.features_at(x, cut)));
         };
@@ -200,6 +202,13 @@ impl Classifier {
         let gradient = Tensor::from_data(TensorData::new(values, x.dims()), &self.device);
         (losses, gradient)
     }
+}
+
+/// How many pictures a network takes at once.
+fn budget(network: &dyn Network, manifest: &Manifest, on_cpu: bool) -> BatchSize {
+    let budget = BatchSize::new(manifest.input, on_cpu);
+    budget.estimate(network.activations(manifest.input));
+    budget
 }
 
 fn pixels(x: Tensor<4>) -> Pixels {

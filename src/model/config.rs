@@ -169,6 +169,31 @@ impl ResNetConfig {
         sum + (input + 1) * self.classes
     }
 
+    /// Numbers that a forward pass makes of one picture of `input`, height and width: what every
+    /// convolution and the ReLU behind it put out, at the resolution of their stage; of a valid config.
+    pub fn activations(&self, input: [usize; 2]) -> usize {
+        let area = |stride: usize| input[0].div_ceil(stride) * input[1].div_ceil(stride);
+        let mut stride = self.stem.stride();
+        let mut sum = 2 * self.stem_width() * area(stride);
+        if self.stem == Stem::Imagenet {
+            stride *= 2;
+            sum += self.stem_width() * area(stride);
+        }
+        for (stage, (&width, &blocks)) in self.widths.iter().zip(&self.blocks).enumerate() {
+            if stage > 0 {
+                stride *= 2;
+            }
+            let output = width * self.block.expansion();
+            let inside = match self.block {
+                Block::Basic => width,
+                Block::Bottleneck | Block::WideBottleneck => 2 * width,
+            };
+            // The shortcut of the stage's first block makes numbers of its own.
+            sum += (2 * blocks * (inside + output) + output) * area(stride);
+        }
+        sum
+    }
+
     /// Channels of the map after a stage, 0 for the stem; without one, after the last.
     pub fn channels(&self, stage: Option<usize>) -> usize {
         let stage = stage.unwrap_or(self.widths.len());

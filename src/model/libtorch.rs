@@ -3,7 +3,10 @@
 //! burn builds each out of many small operations there. In the layout and the precision that
 //! libtorch's CPU kernels like best (channels last, bfloat16) they take a quarter of the time.
 
-#![allow(deprecated)] // burn will drop libtorch; until then it trains fastest on a CPU
+#![allow(
+    deprecated,
+    reason = "burn will drop libtorch; until then it trains fastest on a CPU"
+)]
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;

@@ -34,6 +34,11 @@ pub trait Network: Send + Sync {
     fn embed(&self, features: Tensor<4>) -> Tensor<2>;
     /// Logits `[n, k]` of a representation.
     fn logits(&self, embedding: Tensor<2>) -> Tensor<2>;
+    /// Numbers that the operations of a forward pass make of one picture of `input`, height and width;
+    /// 0 where that is not known. The memory of a gradient is estimated from it.
+    fn activations(&self, _input: [usize; 2]) -> usize {
+        0
+    }
 }
 
 /// Losses `[n]` and their gradients with respect to `x`, both off the autodiff graph.

@@ -183,4 +183,8 @@ impl Network for ResNet {
             Some(self.fc_bias.clone()),
         )
     }
+
+    fn activations(&self, input: [usize; 2]) -> usize {
+        self.config().activations(input)
+    }
 }

@@ -48,6 +48,11 @@ impl DataFolder {
         Self { folder, lock: None }
     }
 
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where this process saves what is on the screen; marks the file as that of a running process.
     ///
     /// # Errors

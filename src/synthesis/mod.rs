@@ -1,7 +1,7 @@
 //! Pictures made by a classifier: what it takes for the same, what it takes for a class, what
 //! excites one of its units (paper A, sections 3.2 to 3.4).
 //!
-//! All three are the one loop of [`crate::attack::descent`] with another objective and another start.
+//! All three are the one loop of [`crate::attack::Descent`] with another objective and another start.
 
 mod distance;
 mod gaussian;

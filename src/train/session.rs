@@ -1,5 +1,10 @@
 //! The training loop.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the headless command's progress, one line an epoch"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,10 @@
 //! The database behind the triage page, in a thread of its own: however slow the disk is, no frame waits.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
+)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -200,7 +200,7 @@ fn count(bytes: isize) {
 }
 
 /// Runs something, and returns the most bytes that this thread held more than before.
-fn watch<T>(work: impl FnOnce() -> T) -> (T, usize) {
+pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let [before, _] = HELD.get();
     HELD.set([before; 2]);
     let result = work();
@@ -208,7 +208,10 @@ fn watch<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(most - before).unwrap_or(0))
 }
 
-#[allow(unsafe_code)] // an allocator is unsafe by nature; this one passes everything on
+#[expect(
+    unsafe_code,
+    reason = "an allocator is unsafe by nature; this one passes everything on"
+)]
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -3,6 +3,9 @@
 use epsiloscope::compute::DeviceFailure;
 use epsiloscope::model::BatchSize;
 
+use crate::bad_checkpoints::watch;
+use crate::common::{random_pictures, tiny_classifier, tiny_manifest};
+
 #[test]
 fn chunks_are_short_steps() {
     assert_eq!(BatchSize::new([32, 32], true).at_once(), 8);
@@ -33,6 +36,21 @@ fn chunks_fit_into_the_memory_there_is() {
     budget.note(free * 2);
     assert_eq!(budget.at_once(), 1, "one must always be tried");
     assert_eq!(budget.bytes(), Some(free * 2));
+}
+
+#[test]
+fn the_memory_of_a_gradient_is_estimated_from_the_shapes() {
+    let model = tiny_classifier(3, 1);
+    let estimate = model.budget().bytes().expect("known before the first step");
+    let [side, _] = tiny_manifest(3).input;
+    let x = random_pictures(1, side, 1);
+    let loss = |features| model.logits_of(features).sum_dim(1).squeeze_dim(1);
+    let (_, most) = watch(|| model.gradient(&x, &loss));
+    let most = most as u64;
+    assert!(
+        most <= 8 * estimate && estimate <= 8 * most,
+        "estimated {estimate}, held {most}"
+    );
 }
 
 #[test]

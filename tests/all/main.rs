@@ -32,6 +32,7 @@ mod synthesis; // pictures that a model makes
 mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 
 mod budget; // how many pictures at once
+mod diagnostics; // the log file and the reports of panics
 mod history; // undo and redo
 mod sessions; // what was on the screen comes back; hostile session files
 mod triage_compare; // two scans in one table, histograms

@@ -36,6 +36,10 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
         ui.menu_button("Run", |ui| run(ui, state, actions));
         ui.menu_button("Help", |ui| {
             item(ui, Command::Keys, true, state, actions);
+            if ui.button("Show log").clicked() {
+                actions.push(Action::ShowLog);
+                ui.close();
+            }
         });
         ui.separator();
         ui.selectable_value(&mut state.navigation.page, Page::Explorer, "Explorer")

@@ -10,6 +10,7 @@ pub mod export;
 pub mod grid;
 pub mod help;
 pub mod library;
+pub mod log;
 pub mod map_quality;
 pub mod menu;
 pub mod model;
@@ -145,6 +146,8 @@ pub enum Action {
     CancelExport,
     /// Show or hide the list of keys.
     Help,
+    /// Show or hide the log.
+    ShowLog,
     /// Close the window.
     Quit,
 }

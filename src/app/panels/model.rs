@@ -53,12 +53,15 @@ fn memory(budget: &BatchSize) -> String {
     };
     match (budget.bytes(), budget.free()) {
         (Some(bytes), Some(free)) => format!(
-            "{at_once}; the gradient of one took {}, {} are free",
+            "{at_once}; the gradient of one takes about {}, {} are free",
             megabytes(bytes),
             megabytes(free)
         ),
         (Some(bytes), None) => {
-            format!("{at_once}; the gradient of one took {}", megabytes(bytes))
+            format!(
+                "{at_once}; the gradient of one takes about {}",
+                megabytes(bytes)
+            )
         }
         _ => at_once,
     }

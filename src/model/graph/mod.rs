@@ -141,10 +141,14 @@ impl Draft {
         for (index, node) in nodes.iter().enumerate() {
             node.reads().for_each(|place| last_read[place] = index);
         }
+        let activations = shapes.iter().fold(0_usize, |sum, shape| {
+            sum.saturating_add(shape.iter().product())
+        });
         let graph = Graph {
             nodes,
             cuts,
             last_read,
+            activations,
         };
         Ok((graph, summary))
     }
@@ -160,6 +164,8 @@ pub struct Graph {
     cuts: Cuts,
     /// For each value, the last node that reads it.
     last_read: Vec<usize>,
+    /// Numbers that all values of one picture are made of.
+    activations: usize,
 }
 
 impl Network for Graph {
@@ -178,5 +184,10 @@ impl Network for Graph {
         let from = self.cuts.embedding;
         let value = Value::new(embedding);
         self.run(from, value, self.nodes.len(), false).row()
+    }
+
+    /// Of the input that it was made for: its shapes are fixed.
+    fn activations(&self, _: [usize; 2]) -> usize {
+        self.activations
     }
 }

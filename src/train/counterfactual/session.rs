@@ -1,5 +1,10 @@
 //! From a folder of pictures to a model file, epoch after epoch.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the headless command's progress, one line an epoch"
+)]
+
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;

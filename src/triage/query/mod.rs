@@ -4,6 +4,20 @@
 //! a.right and not b.attacked.right and (true = cat or a.flip < 8/255) sort by a.confidence desc
 //! ```
 //!
+//! ```
+//! use epsiloscope::triage::query::{Query, Vocabulary};
+//!
+//! let vocabulary = Vocabulary {
+//!     models: 2,
+//!     classes: vec!["cat".into(), "ship".into()],
+//! };
+//! let query = Query::parse("a.wrong and true = cat sort by a.confidence desc", &vocabulary)?;
+//! assert_eq!(query.to_string(), "a.wrong and true = cat sort by a.confidence desc");
+//! let mistake = Query::parse("a.wrong and", &vocabulary);
+//! assert!(mistake.is_err());
+//! # Ok::<(), epsiloscope::triage::query::Mistake>(())
+//! ```
+//!
 //! Models are `a`, `b`, … in the order of their table. What is not known of a picture (no true class,
 //! no attack, a flip beyond the search) is neither right nor wrong and compares with nothing.
 
