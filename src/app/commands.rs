@@ -389,6 +389,9 @@ fn pressed(ctx: &Context, shortcut: KeyboardShortcut) -> bool {
 /// A key with its modifiers, in signs that the fonts have.
 fn written(shortcut: KeyboardShortcut, is_mac: bool) -> String {
     let key = match shortcut.logical_key {
+        Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown => {
+            shortcut.logical_key.name()
+        }
         Key::Delete => "Del",
         Key::Comma => "Comma",
         Key::Period => "Period",

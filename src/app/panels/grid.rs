@@ -314,7 +314,6 @@ fn likenesses(
     let model = model.map_or_else(String::new, |prediction| {
         short_name(&prediction.manifest.name)
     });
-    // Two models are compared at one ε.
     let same_epsilon = |map: &&Arc<AttributionResult>| map.request.epsilon == own.request.epsilon;
     let neighbour = map(reference, which).filter(same_epsilon);
     let pairs = [(map(index, other), name.into()), (neighbour, model)];

@@ -92,7 +92,13 @@ fn sorts(ui: &mut Ui, memory: &TriageState, now: Option<Sort>) -> Option<Option<
     let path = ("path".to_owned(), SortBy::Path, false);
     for (name, by, descending) in numbers.chain(classes).chain([path]) {
         let current = now.filter(|sort| sort.by == by);
-        let arrow = current.map_or("", |sort| if sort.descending { " ⏷" } else { " ⏶" });
+        let arrow = current.map_or("", |sort| {
+            if sort.descending {
+                " (falling)"
+            } else {
+                " (rising)"
+            }
+        });
         if ui
             .radio(current.is_some(), format!("{name}{arrow}"))
             .on_hover_text("Once more turns the order round")
