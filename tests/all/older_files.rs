@@ -259,7 +259,10 @@ fn a_scan_of_version_0_1_opens_with_all_it_found() {
         assert_eq!((side.class, side.confidence), (class, confidence));
         assert_eq!((side.right, record.truth), (Some(true), Some(class)));
         let result = side.attacked.as_ref().expect("an attack");
-        assert_eq!((result.class, result.confidence), (attacked_class, attacked));
+        assert_eq!(
+            (result.class, result.confidence),
+            (attacked_class, attacked)
+        );
         assert!(result.success);
         let flip = side.flip.as_ref().expect("a bracket");
         assert_eq!((flip.low, flip.high), (low, Some(high)));
