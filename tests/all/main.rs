@@ -34,6 +34,7 @@ mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
 mod budget; // how many pictures at once
 mod diagnostics; // the log file and the reports of panics
 mod history; // undo and redo
+mod older_files; // what version 0.1.0 wrote
 mod sessions; // what was on the screen comes back; hostile session files
 mod triage_compare; // two scans in one table, histograms
 mod triage_database; // strangers' databases
