@@ -8,12 +8,11 @@ use epsiloscope::attribution::{Baseline, ClassChoice, Method, Rule, Score};
 use epsiloscope::compute::{Blend, Channels, Palette, PictureSource, Sign};
 use epsiloscope::counterfactual::Counterfactual;
 use epsiloscope::data::{Crop, Origin};
-use epsiloscope::export::figure::{Size, Spread};
-use epsiloscope::export::film::Motion;
 use epsiloscope::model::{Classifier, Weights};
 use epsiloscope::session::{
     self, Against, Bottom, Column, Page, SeedSource, Showing, State, TriageTab,
 };
+use epsiloscope::session::{Motion, Size, Spread};
 use epsiloscope::synthesis::{Aim, Start, Task};
 use epsiloscope::train::checkpoint::Checkpoint;
 use epsiloscope::triage::{Database, Query};
@@ -43,9 +42,9 @@ fn check_settings(state: &State) {
         restarts: 2,
         seed: u64::MAX,
     };
-    assert_eq!(state.attack, expected);
-    let Method::IntegratedGradients(method) = &state.explanation.method else {
-        panic!("{:?}", state.explanation)
+    assert_eq!(state.settings.attack, expected);
+    let Method::IntegratedGradients(method) = &state.settings.explanation.method else {
+        panic!("{:?}", state.settings.explanation)
     };
     assert_eq!(
         (method.steps, method.rule, method.seed),
@@ -56,14 +55,14 @@ fn check_settings(state: &State) {
         sigma: 0.5,
     };
     assert_eq!(method.baseline, baseline);
-    let question = &state.explanation.question;
+    let question = &state.settings.explanation.question;
     assert_eq!(question.score, Score::Probability);
     assert_eq!(question.class, ClassChoice::Class(3));
     assert_eq!(question.against, Some(ClassChoice::Second));
-    assert!(state.checks.curves && state.checks.sanity);
-    assert_eq!(state.range, [0.125, 4.0]);
+    assert!(state.settings.checks.curves && state.settings.checks.sanity);
+    assert_eq!(state.settings.range, [0.125, 4.0]);
     check_synthesis(state);
-    let counterfactual = &state.counterfactual;
+    let counterfactual = &state.settings.counterfactual;
     assert!(counterfactual.attacked);
     assert_eq!(counterfactual.target, Some(3));
     assert_eq!(
@@ -75,7 +74,7 @@ fn check_settings(state: &State) {
 }
 
 fn check_synthesis(state: &State) {
-    let synthesis = &state.synthesis;
+    let synthesis = &state.settings.synthesis;
     let config = &synthesis.config;
     let task = Task::Generate {
         class: 3,
@@ -96,13 +95,16 @@ fn check_synthesis(state: &State) {
     assert_eq!(synthesis.which, PictureSource::Attacked);
     assert_eq!(synthesis.seeds, SeedSource::Library);
     assert_eq!(synthesis.units, [3, 5]);
-    assert_eq!((synthesis.speed, synthesis.cursor), (Some(2), Some(4)));
-    assert_eq!(synthesis.until, 12);
+    assert_eq!(
+        (synthesis.speed, state.navigation.playhead.cursor),
+        (Some(2), Some(4))
+    );
+    assert_eq!(state.navigation.playhead.until, 12);
     assert_eq!(synthesis.against, Against::Start);
 }
 
 fn check_display(state: &State) {
-    let display = &state.display;
+    let display = &state.settings.display;
     let shown = [true, true, false, true, false, true, true, false, true];
     assert_eq!(display.shown, shown);
     assert_eq!(display.hidden, [1]);
@@ -132,9 +134,12 @@ fn a_session_of_version_0_1_opens_with_every_setting() {
     assert!(opened.missing.is_empty());
     assert!(opened.hashes[0].is_some() && opened.hashes[1].is_none());
     let mut state = opened.state;
-    assert_eq!(state.models, ["cifar10-standard", "cifar10-robust"]);
-    let [bundled, pasted] = &state.library[..] else {
-        panic!("{} pictures", state.library.len())
+    assert_eq!(
+        state.document.models,
+        ["cifar10-standard", "cifar10-robust"]
+    );
+    let [bundled, pasted] = &state.document.library[..] else {
+        panic!("{} pictures", state.document.library.len())
     };
     assert_eq!(bundled.picture.origin, Origin::Bundled);
     assert_eq!(bundled.truth.as_deref(), Some("airplane"));
@@ -146,30 +151,39 @@ fn a_session_of_version_0_1_opens_with_every_setting() {
         scale: 0.5,
     };
     assert_eq!(pasted.crop, crop);
-    assert_eq!(state.selected, Some(1));
+    assert_eq!(state.navigation.selected, Some(1));
     let hash = |picture: Option<&epsiloscope::data::Picture>| picture.map(|picture| picture.hash);
-    assert_eq!(hash(state.reference.as_ref()), Some(bundled.picture.hash));
     assert_eq!(
-        hash(state.synthesis.other.as_ref()),
+        hash(state.document.reference.as_ref()),
+        Some(bundled.picture.hash)
+    );
+    assert_eq!(
+        hash(state.document.start.as_ref()),
         Some(pasted.picture.hash)
     );
     check_settings(&state);
     check_triage(&state);
     check_exports(&state);
-    assert_eq!(state.views.len(), 1);
+    assert_eq!(state.document.bookmarks.len(), 1);
     assert_eq!(
-        (&*state.views[0].name, &*state.views[0].note),
+        (
+            &*state.document.bookmarks[0].name,
+            &*state.document.bookmarks[0].note
+        ),
         ("1: airplane", "what to say")
     );
-    state.show_view(0);
-    assert_eq!(state.models, ["cifar10-robust", "cifar10-standard"]);
-    assert_eq!(state.selected, Some(0));
+    state.show_bookmark(0);
+    assert_eq!(
+        state.document.models,
+        ["cifar10-robust", "cifar10-standard"]
+    );
+    assert_eq!(state.navigation.selected, Some(0));
     check_settings(&state);
 }
 
 fn check_triage(state: &State) {
-    assert_eq!(state.page, Page::Triage);
-    let triage = &state.triage;
+    assert_eq!(state.navigation.page, Page::Triage);
+    let triage = &state.navigation.triage;
     assert_eq!(
         triage.database.as_deref(),
         Some(Path::new("/pictures/scan.db"))
@@ -197,7 +211,7 @@ fn check_triage(state: &State) {
 }
 
 fn check_exports(state: &State) {
-    let figure = &state.exports.figure;
+    let figure = &state.document.exports.figure;
     assert_eq!((&*figure.pictures, &*figure.rows), (&[0][..], &[1][..]));
     assert_eq!(figure.columns, [Column::Input, Column::Attacked]);
     assert_eq!(figure.epsilons, [0.25, 0.5]);
@@ -208,7 +222,7 @@ fn check_exports(state: &State) {
     };
     assert_eq!(figure.size, size);
     assert!(!figure.names && !figure.color_bar && figure.curves && figure.zoomed);
-    let film = &state.exports.film;
+    let film = &state.document.exports.film;
     assert_eq!(&film.figure, figure);
     let motion = Motion::Epsilon {
         from: 0.125,
@@ -250,7 +264,7 @@ fn a_scan_of_version_0_1_opens_with_all_it_found() {
         (0, 0.554_798_7, 1, 0.524_340_03, [0.265625, 0.28125]),
         (0, 0.585_597_16, 1, 0.518_592_54, [0.328125, 0.34375]),
         (1, 0.530_065_36, 0, 0.519_559_1, [0.203125, 0.21875]),
-        (1, 0.521_744_73, 0, 0.527_680_3, [0.25, 0.265625]),
+        (1, 0.521_744_7, 0, 0.527_680_3, [0.25, 0.265625]),
     ];
     for (record, (class, confidence, attacked_class, attacked, [low, high])) in
         table.records.iter().zip(known)
