@@ -52,6 +52,7 @@ static FORBIDDEN: [(&[&str], &[&str]); 3] = [
             "export/film/",
             "export/arrays.rs",
             "tasks.rs",
+            "tasks/",
         ],
         &["burn::", "egui"],
     ),
