@@ -13,7 +13,7 @@ use crate::files::write_atomically;
 use crate::model::import::{self, Description};
 use crate::session::{self, LibraryEntry, Missing, OpenedSession, Session, Snapshot, State};
 use crate::tasks::{Inbox, Outbox, TaskProgress};
-use crate::triage::{Query, Table, report};
+use crate::triage::{DATABASE_EXTENSIONS, Query, Table, report};
 
 /// What came of a dialog; nothing is sent when a person cancels it.
 pub enum DialogOutcome {
@@ -170,7 +170,7 @@ impl Dialogs {
         self.start(|| {
             let dialog = titled("Open a database of scans");
             let dialog = dialog
-                .add_filter("Databases", &["db", "sqlite"])
+                .add_filter("Databases", &DATABASE_EXTENSIONS)
                 .add_filter("All files", &["*"]);
             dialog.pick_file().map(DialogOutcome::Database)
         });

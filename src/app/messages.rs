@@ -35,7 +35,7 @@ impl App {
         let mut synthesized = false;
         for (lane, message) in self.engine.news() {
             match &message {
-                ComputeMessage::Predicted(_) => self.vitals.prediction(),
+                ComputeMessage::Predicted(_) => self.metrics.prediction(),
                 ComputeMessage::Synthesized(_) => synthesized = true,
                 ComputeMessage::OutOfMemory => self.messages.push(OUT_OF_MEMORY.into()),
                 ComputeMessage::Scanned(progress) => self.scanned(*progress),
@@ -55,9 +55,9 @@ impl App {
         }
         if synthesized {
             let synthesis = &self.state.progress.synthesis;
-            self.vitals.made(synthesis.running || synthesis.working);
+            self.metrics.made(synthesis.running || synthesis.working);
         }
-        self.vitals
+        self.metrics
             .shown(&self.rows, self.state.settings.attack.epsilon);
     }
 

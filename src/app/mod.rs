@@ -69,7 +69,7 @@ pub struct App {
     grid: panels::grid::GridState,
     thumbnails: panels::library::Thumbnails,
     original: panels::crop::Original,
-    vitals: FrameMetrics,
+    metrics: FrameMetrics,
     sessions: SessionManager,
     /// Where to write a picture of the window once all is done, before closing it.
     screenshot: Option<PathBuf>,
@@ -160,7 +160,7 @@ impl App {
             grid: panels::grid::GridState::default(),
             thumbnails: panels::library::Thumbnails::default(),
             original: panels::crop::Original::default(),
-            vitals: FrameMetrics::default(),
+            metrics: FrameMetrics::default(),
             screenshot: None,
         };
         app.add_samples();
@@ -241,7 +241,7 @@ impl App {
     fn submit_requests(&mut self) {
         for lane in self.engine.submit(self.all_requests()) {
             if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
-                self.vitals.attack_changed();
+                self.metrics.attack_changed();
             }
             if let Some((row, own)) = self.row_of(lane) {
                 row.forget(own);
@@ -268,7 +268,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let busy = self.engine.busy() > 0;
-        self.vitals
+        self.metrics
             .frame(frame.info().cpu_usage, busy, self.state.navigation.page);
         self.ui(ui);
     }
