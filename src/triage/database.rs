@@ -59,8 +59,9 @@ pub const DATABASE_EXTENSIONS: [&str; 2] = ["db", "sqlite"];
 /// Whether a file is named like a database of scans.
 pub fn has_database_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    let named = |known: &&str| extension.is_some_and(|found| found.eq_ignore_ascii_case(known));
-    DATABASE_EXTENSIONS.iter().any(|known| named(&known))
+    extension.is_some_and(|extension| {
+        DATABASE_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+    })
 }
 
 impl Database {
