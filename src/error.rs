@@ -70,6 +70,14 @@ pub enum Error {
     /// Somebody asked for the work to stop.
     #[error("cancelled")]
     Cancelled,
+    /// A background task panicked, or could not be started.
+    #[error("{task}: failed unexpectedly: {reason}")]
+    Task {
+        /// The name of the task, or the file that it was about.
+        task: String,
+        /// The text of the panic, or what the system says.
+        reason: String,
+    },
     /// The chosen compute device is not there.
     #[error("no usable compute device: {0}")]
     Device(String),
@@ -98,6 +106,14 @@ impl Error {
         Self::Data {
             path: path.into(),
             reason: reason.into(),
+        }
+    }
+
+    /// An [`Error::Task`] of the task of this name.
+    pub fn task(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Task {
+            task: name.into(),
+            reason: reason.to_string(),
         }
     }
 

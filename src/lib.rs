@@ -15,7 +15,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | [`error`], [`files`], [`tasks`] | the error type, atomic writes, progress and cancellation |
+//! | [`error`], [`files`], [`tasks`] | the error type, atomic writes, background tasks with progress and cancellation |
 //! | [`data`] | pictures, masks, bundled samples, class names, data sets, seeded random numbers |
 //! | [`model`] | networks, the frozen classifier, importers of other programs' files, the bundled models |
 //! | [`attack`] | norms, balls, projected descent, PGD, how ε is read and printed |

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use egui::ViewportCommand;
 
 use super::App;
-use super::file_kinds::FilesByKind;
+use super::opening::Opening;
 use super::panels::Action;
 use crate::data::samples;
 use crate::export::job::ExportJob;
@@ -17,8 +17,8 @@ use crate::session::{Figure, Rescue, Row};
 impl App {
     pub(super) fn act(&mut self, context: &egui::Context, action: Action) {
         match action {
-            Action::OpenFiles => self.loader.open_dialog(false),
-            Action::OpenFolder => self.loader.open_dialog(true),
+            Action::OpenFiles => self.dialogs.choose_pictures(false),
+            Action::OpenFolder => self.dialogs.choose_pictures(true),
             Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
             Action::Remove => self.remove(),
             Action::Save(row) => self.save(row),
@@ -30,7 +30,7 @@ impl App {
             Action::UseModel(row, name) => self.use_arriving_model(row, name),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
             Action::RefuseModel => {
-                self.state.transient.arriving.pop_front();
+                self.arriving.pop_front();
             }
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
@@ -40,13 +40,15 @@ impl App {
             Action::StartScan => self.start_scan(),
             Action::DrawMap(side, layout) => {
                 let table = self.triage.contents.table.clone();
-                self.ask(|archive| archive.map(table, side, layout));
+                self.with_database(|database| database.map(table, side, layout));
             }
             Action::Explore(index) => self.explore(index),
             Action::Walk(step) => self.walk(step),
-            Action::Tag(pictures, tag, on) => self.ask(|archive| archive.tag(pictures, &tag, on)),
+            Action::Tag(pictures, tag, on) => {
+                self.with_database(|database| database.tag(pictures, &tag, on));
+            }
             Action::SaveQuery(name, query) => {
-                self.ask(|archive| archive.save_view(&name, query.as_deref()));
+                self.with_database(|database| database.save_view(&name, query.as_deref()));
             }
             Action::TakeAway(kind) => self.take_away(kind),
             Action::Views => self.views = !self.views,
@@ -54,8 +56,8 @@ impl App {
             Action::Present => self.present(context),
             Action::StepView(step) => self.step_view(step),
             Action::LeaveStage => self.leave_stage(context),
-            Action::Undo => self.go_back(false),
-            Action::Redo => self.go_back(true),
+            Action::Undo => self.undo(false),
+            Action::Redo => self.undo(true),
             Action::OpenSession => self.dialogs.choose_session(),
             Action::ReopenSession(path) => self.dialogs.open_session(path),
             Action::SaveSession { elsewhere } => self.save_session(elsewhere),
@@ -79,24 +81,25 @@ impl App {
         }
     }
 
-    /// Opens files and folders of any kind, however they came: models wait for a person to say in which
-    /// row, of several sessions or databases the last is opened and a message names the others.
+    /// Opens files and folders of any kind, whether named as arguments, dropped, or chosen in a dialog:
+    /// for each model a person is asked for its row. A message names what is left out.
     pub(super) fn open_all(&mut self, paths: Vec<PathBuf>) {
-        let FilesByKind {
-            mut sessions,
-            mut databases,
+        let Opening {
+            session,
+            database,
             models,
             pictures,
-        } = FilesByKind::of(paths);
-        self.state.transient.arriving.extend(models);
-        if let Some(database) = databases.pop() {
+            left_out,
+        } = Opening::of(paths);
+        self.arriving.extend(models);
+        if let Some(database) = database {
             self.use_database(database);
         }
-        if let Some(session) = sessions.pop() {
+        if let Some(session) = session {
             self.dialogs.open_session(session);
         }
-        for left in databases.iter().chain(&sessions) {
-            let message = format!("{}: left closed, as another was opened", left.display());
+        for path in left_out {
+            let message = format!("{}: left closed, as another was opened", path.display());
             self.messages.push(message);
         }
         if !pictures.is_empty() {
@@ -155,7 +158,7 @@ impl App {
 
     /// Puts the first model file that waits into a row, and shows what was recognised.
     fn use_arriving_model(&mut self, row: usize, name: String) {
-        self.state.transient.arriving.pop_front();
+        self.arriving.pop_front();
         self.use_model(row, name);
         self.state.transient.about = Some(row);
     }

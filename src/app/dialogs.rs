@@ -1,13 +1,9 @@
-//! The system's own dialogs, each in a thread of its own, so that none holds up a frame.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
-)]
+//! The system's own dialogs for files and folders, each in a background task, so that none holds up a frame.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+
+use rfd::FileDialog;
 
 use super::panels::SelectionExport;
 use crate::compute::GpuImage;
@@ -16,10 +12,13 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::import::{self, Description};
 use crate::session::{self, LibraryEntry, Missing, OpenedSession, Session, Snapshot, State};
-use crate::triage::{Query, Table, report};
+use crate::tasks::{Inbox, Outbox, TaskProgress};
+use crate::triage::{DATABASE_EXTENSIONS, Query, Table, report};
 
-/// What a dialog led to.
+/// What came of a dialog; nothing is sent when a person cancels it.
 pub enum DialogOutcome {
+    /// Files or folders of any kind were chosen, to be opened.
+    Open(Vec<PathBuf>),
     /// A folder of background pictures was chosen.
     Background(PathBuf),
     /// The true mask of a picture was chosen.
@@ -65,49 +64,58 @@ pub enum DialogOutcome {
     NewDatabase(PathBuf),
     /// Missing pictures were found.
     Found(Vec<(Missing, LibraryEntry)>),
-    /// It did not work.
-    Trouble(Error),
+    /// What was chosen could not be read or written.
+    Failed(Error),
 }
 
-/// Opens dialogs and collects what comes of them.
+/// Opens dialogs and receives their outcomes.
 pub struct Dialogs {
-    sender: Sender<DialogOutcome>,
-    receiver: Receiver<DialogOutcome>,
-    context: egui::Context,
+    inbox: Inbox<DialogOutcome>,
 }
 
 impl Dialogs {
-    /// Wakes `context` whenever there is an outcome.
-    pub fn new(context: egui::Context) -> Self {
-        let (sender, receiver) = channel();
+    /// `wake` is called after each outcome.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
-            sender,
-            receiver,
-            context,
+            inbox: Inbox::new(wake),
         }
     }
 
-    /// What has come of the dialogs since the last call.
-    pub fn outcomes(&self) -> Vec<DialogOutcome> {
-        self.receiver.try_iter().collect()
+    /// The outcomes since the last call.
+    pub fn receive(&self) -> Vec<DialogOutcome> {
+        self.inbox.receive()
+    }
+
+    /// Asks for pictures, or for a folder of them.
+    pub fn choose_pictures(&self, folder: bool) {
+        self.start(move || {
+            let dialog = titled("Open pictures");
+            let chosen = if folder {
+                vec![dialog.pick_folder()?]
+            } else {
+                let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
+                dialog.pick_files()?
+            };
+            Some(DialogOutcome::Open(chosen))
+        });
     }
 
     /// Asks for a folder; it is read when it is used.
     pub fn choose_background(&self) {
-        self.work(|| {
-            let dialog = rfd::FileDialog::new().set_title("Folder of background pictures");
+        self.start(|| {
+            let dialog = titled("Folder of background pictures");
             dialog.pick_folder().map(DialogOutcome::Background)
         });
     }
 
     /// Asks for the true mask of a picture, and opens it.
     pub fn choose_mask(&self, of: Picture) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new().set_title("Mask: white on black");
+        self.start(move || {
+            let dialog = titled("Mask: white on black");
             let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
             let opened = mask::open(&dialog.pick_file()?, of.original);
             Some(
-                opened.map_or_else(DialogOutcome::Trouble, |mask| DialogOutcome::Mask {
+                opened.map_or_else(DialogOutcome::Failed, |mask| DialogOutcome::Mask {
                     of,
                     mask,
                 }),
@@ -117,8 +125,8 @@ impl Dialogs {
 
     /// Asks for a model file; it is read when it is used.
     pub fn choose_model(&self, row: usize) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new().set_title("Open a model");
+        self.start(move || {
+            let dialog = titled("Open a model");
             let dialog = dialog
                 .add_filter("Models", &import::EXTENSIONS)
                 .add_filter("All files", &["*"]);
@@ -129,8 +137,8 @@ impl Dialogs {
 
     /// Asks for a text file with a label on each line.
     pub fn choose_labels(&self, row: usize) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new().set_title("Labels: one on each line");
+        self.start(move || {
+            let dialog = titled("Labels: one on each line");
             let path = dialog.add_filter("Text", &["txt"]).pick_file()?;
             Some(DialogOutcome::Labels { row, path })
         });
@@ -138,35 +146,31 @@ impl Dialogs {
 
     /// Asks where, and writes a description of a model.
     pub fn save_description(&self, description: Description) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new()
-                .set_title("Save the description")
-                .set_file_name("model.toml");
+        self.start(move || {
+            let dialog = titled("Save the description").set_file_name("model.toml");
             let path = dialog.add_filter("TOML", &["toml"]).save_file()?;
             let written = write_atomically(&path, description.to_toml().as_bytes());
-            written.err().map(DialogOutcome::Trouble)
+            written.err().map(DialogOutcome::Failed)
         });
     }
 
     /// Asks where, and writes the picture as PNG.
-    pub fn save(&self, frame: GpuImage) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new()
-                .set_title("Save the attacked picture")
-                .set_file_name("attacked.png");
+    pub fn save(&self, shown: GpuImage) {
+        self.start(move || {
+            let dialog = titled("Save the attacked picture").set_file_name("attacked.png");
             let path = dialog.add_filter("PNG", &["png"]).save_file()?;
-            let image = picture::to_rgb(frame.planes(), frame.size());
+            let image = picture::to_rgb(shown.planes(), shown.size());
             let error = image.save(&path).err()?;
-            Some(DialogOutcome::Trouble(Error::io(&path, "write", error)))
+            Some(DialogOutcome::Failed(Error::io(&path, "write", error)))
         });
     }
 
     /// Asks for a database of scans.
     pub fn choose_database(&self) {
-        self.work(|| {
-            let dialog = rfd::FileDialog::new().set_title("Open a database of scans");
+        self.start(|| {
+            let dialog = titled("Open a database of scans");
             let dialog = dialog
-                .add_filter("Databases", &["db", "sqlite"])
+                .add_filter("Databases", &DATABASE_EXTENSIONS)
                 .add_filter("All files", &["*"]);
             dialog.pick_file().map(DialogOutcome::Database)
         });
@@ -174,8 +178,8 @@ impl Dialogs {
 
     /// Asks what to scan: a folder, or a list of files.
     pub fn choose_source(&self, folder: bool) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new().set_title("What to scan");
+        self.start(move || {
+            let dialog = titled("What to scan");
             let chosen = if folder {
                 dialog.pick_folder()
             } else {
@@ -187,8 +191,8 @@ impl Dialogs {
 
     /// Asks where the results of scans are to be kept.
     pub fn choose_new_database(&self) {
-        self.work(|| {
-            let dialog = rfd::FileDialog::new().set_title("Keep the results in");
+        self.start(|| {
+            let dialog = titled("Keep the results in");
             let path = dialog.set_file_name("scans.db").save_file()?;
             Some(DialogOutcome::NewDatabase(path))
         });
@@ -202,8 +206,8 @@ impl Dialogs {
         query: String,
         selection: Vec<usize>,
     ) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new();
+        self.start(move || {
+            let dialog = FileDialog::new();
             let written = match kind {
                 SelectionExport::Csv => {
                     let dialog = dialog.set_title("Table of the selection");
@@ -221,14 +225,14 @@ impl Dialogs {
                     report::html(&table, &query, &selection, &path)
                 }
             };
-            written.err().map(DialogOutcome::Trouble)
+            written.err().map(DialogOutcome::Failed)
         });
     }
 
     /// Asks for a session file, and opens it.
     pub fn choose_session(&self) {
-        self.work(|| {
-            let dialog = rfd::FileDialog::new().set_title("Open a session");
+        self.start(|| {
+            let dialog = titled("Open a session");
             let dialog = dialog.add_filter("Sessions", &[session::EXTENSION]);
             Some(opened(dialog.pick_file()?))
         });
@@ -236,15 +240,14 @@ impl Dialogs {
 
     /// Opens a session file.
     pub fn open_session(&self, path: PathBuf) {
-        self.work(|| Some(opened(path)));
+        self.start(|| Some(opened(path)));
     }
 
     /// Writes a session to `known`, or asks where.
     pub fn save_session(&self, known: Option<PathBuf>, snapshot: Snapshot) {
-        self.work(move || {
+        self.start(move || {
             let path = known.or_else(|| {
-                let dialog = rfd::FileDialog::new()
-                    .set_title("Save the session")
+                let dialog = titled("Save the session")
                     .set_file_name(format!("session.{}", session::EXTENSION));
                 let path = dialog
                     .add_filter("Sessions", &[session::EXTENSION])
@@ -261,15 +264,15 @@ impl Dialogs {
                     path,
                     state: Box::new(snapshot.state),
                 },
-                Err(error) => DialogOutcome::Trouble(error),
+                Err(error) => DialogOutcome::Failed(error),
             })
         });
     }
 
     /// Asks where missing pictures are now: for a folder, or for the file that the first of them is.
     pub fn find_missing(&self, mut missing: Vec<Missing>, folder: bool) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new();
+        self.start(move || {
+            let dialog = FileDialog::new();
             let place = if folder {
                 dialog
                     .set_title("Folder that holds the missing pictures")
@@ -281,22 +284,26 @@ impl Dialogs {
             let found = session::find_again(&missing, &place);
             if found.is_empty() {
                 let reason = "none of the missing pictures is there";
-                return Some(DialogOutcome::Trouble(Error::data(&place, reason)));
+                return Some(DialogOutcome::Failed(Error::data(&place, reason)));
             }
             Some(DialogOutcome::Found(found))
         });
     }
 
-    fn work(&self, work: impl FnOnce() -> Option<DialogOutcome> + Send + 'static) {
-        let (sender, context) = (self.sender.clone(), self.context.clone());
-        std::thread::spawn(move || {
-            if let Some(outcome) = work() {
-                // The window may be gone by now.
-                let _ = sender.send(outcome);
-                context.request_repaint();
+    /// Runs a dialog, and what follows from it, in a task.
+    fn start(&self, dialog: impl FnOnce() -> Option<DialogOutcome> + Send + 'static) {
+        let work = move |outbox: &Outbox<_>, _: &mut TaskProgress| {
+            if let Some(outcome) = dialog() {
+                outbox.send(outcome);
             }
-        });
+        };
+        let failed = DialogOutcome::Failed;
+        self.inbox.start("file dialog", failed, work).detach();
     }
+}
+
+fn titled(title: impl Into<String>) -> FileDialog {
+    FileDialog::new().set_title(title)
 }
 
 fn opened(path: PathBuf) -> DialogOutcome {

@@ -129,7 +129,9 @@ impl App {
             return;
         }
         panels::model::show(context, &mut self.state, &self.rows, actions);
-        panels::model::choose_row(context, &self.state, actions);
+        if let Some(path) = self.arriving.front() {
+            panels::model::choose_row(context, path, &self.state.document.models, actions);
+        }
         panels::sessions::show(
             context,
             &self.sessions.rescues,

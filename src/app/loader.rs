@@ -1,27 +1,22 @@
-//! Opening pictures in the background, so that no file can hold up a frame.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
-)]
+//! Decoding pictures in background tasks, so that no file holds up a frame.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::data::mask::{self, Finder};
 use crate::data::picture::has_picture_name;
 use crate::data::{self, Picture};
 use crate::error::{Error, Result};
+use crate::tasks::{self, Inbox, Outbox, TaskProgress};
 
-/// A folder with more pictures than this is cut off, with a message.
+/// Most pictures that are opened of one folder; a message says so.
 const MOST: usize = 10_000;
 
-/// Decoded pictures may take this many bytes together; the rest of a folder is then left unopened.
+/// Most bytes of decoded pictures in the library; the rest of a folder is then left unopened.
 const BUDGET: usize = 512 << 20;
 
-/// A picture of a scanned set.
+/// A picture of a scanned set, to be opened.
 pub struct LoadRequest {
     /// Its path; see [`data::Entry::at`].
     pub path: PathBuf,
@@ -29,7 +24,7 @@ pub struct LoadRequest {
     pub truth: Option<String>,
 }
 
-/// A picture that has been opened.
+/// A decoded picture.
 pub struct LoadedFile {
     /// The picture.
     pub picture: Picture,
@@ -41,99 +36,78 @@ pub struct LoadedFile {
     pub first: bool,
 }
 
-/// Where opened pictures arrive.
+/// Starts decoding tasks and receives their pictures.
 pub struct Loader {
-    sender: Sender<Result<LoadedFile>>,
-    receiver: Receiver<Result<LoadedFile>>,
-    context: egui::Context,
-    /// Bytes of the pictures in the library, as last told.
+    inbox: Inbox<Result<LoadedFile>>,
+    /// Bytes of the pictures in the library, and of those decoded since that was last set.
     held: Arc<AtomicUsize>,
-}
-
-/// One opening: where its pictures go, and how much they may still take.
-struct Delivery {
-    sender: Sender<Result<LoadedFile>>,
-    context: egui::Context,
-    held: Arc<AtomicUsize>,
-    first: bool,
-    masks: Finder,
 }
 
 impl Loader {
-    /// Wakes `context` whenever a picture arrives.
-    pub fn new(context: egui::Context) -> Self {
-        let (sender, receiver) = channel();
+    /// `wake` is called after each picture.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
-            sender,
-            receiver,
-            context,
+            inbox: Inbox::new(wake),
             held: Arc::default(),
         }
     }
 
-    /// Tells how many bytes the library holds, so that no folder can fill the memory.
+    /// Sets how many bytes the library holds, so that no folder can fill the memory.
     pub fn set_held(&self, bytes: usize) {
         self.held.store(bytes, Ordering::Relaxed);
     }
 
-    /// Opens files and folders (all pictures inside, not deeper).
+    /// Opens files and folders; of a folder all pictures in it, not in folders below.
     pub fn open(&self, paths: Vec<PathBuf>) {
-        self.work(move || paths);
-    }
-
-    /// Opens a picture of a scanned set, be it a file or a record of one.
-    pub fn open_entry(&self, wanted: LoadRequest) {
-        let mut delivery = self.delivery();
-        std::thread::spawn(move || {
-            let entry = data::Entry::at(wanted.path);
-            let opened = entry.bytes().and_then(|bytes| entry.decode(&bytes));
-            delivery.send(opened, wanted.truth);
-        });
-    }
-
-    /// Asks for files, or for a folder, in the system's own dialog.
-    pub fn open_dialog(&self, folder: bool) {
-        self.work(move || {
-            let dialog = rfd::FileDialog::new().set_title("Open pictures");
-            let chosen = if folder {
-                dialog.pick_folder().map(|path| vec![path])
-            } else {
-                let dialog = dialog.add_filter("Pictures", &crate::data::picture::EXTENSIONS);
-                dialog.pick_files()
-            };
-            chosen.unwrap_or_default()
-        });
-    }
-
-    /// The pictures and troubles that have arrived.
-    pub fn arrived(&self) -> Vec<Result<LoadedFile>> {
-        self.receiver.try_iter().collect()
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery {
-            sender: self.sender.clone(),
-            context: self.context.clone(),
-            held: self.held.clone(),
-            first: true,
-            masks: Finder::default(),
-        }
-    }
-
-    fn work(&self, choose: impl FnOnce() -> Vec<PathBuf> + Send + 'static) {
-        let mut delivery = self.delivery();
-        std::thread::spawn(move || {
-            for path in choose() {
-                delivery.path(&path);
+        self.start(move |decoder| {
+            for path in paths {
+                decoder.open(&path);
             }
         });
     }
+
+    /// Opens a picture of a scanned set: a file, or a record of one.
+    pub fn open_entry(&self, request: LoadRequest) {
+        self.start(move |decoder| {
+            let entry = data::Entry::at(request.path);
+            let decode = || entry.bytes().and_then(|bytes| entry.decode(&bytes));
+            decoder.send(tasks::guard("open a picture", decode), request.truth);
+        });
+    }
+
+    /// The pictures decoded since the last call, and the errors.
+    pub fn receive(&self) -> Vec<Result<LoadedFile>> {
+        self.inbox.receive()
+    }
+
+    fn start(&self, work: impl FnOnce(&mut Decoder) + Send + 'static) {
+        let held = self.held.clone();
+        let work = move |outbox: &Outbox<_>, _: &mut TaskProgress| {
+            work(&mut Decoder {
+                outbox: outbox.clone(),
+                held,
+                first: true,
+                masks: Finder::default(),
+            });
+        };
+        self.inbox.start("open pictures", Err, work).detach();
+    }
 }
 
-impl Delivery {
-    fn send(&mut self, result: Result<Picture>, truth: Option<String>) {
-        let result = result.map(|picture| LoadedFile {
-            // A mask that cannot be opened, or is of another size, is as good as none.
+/// Decodes the pictures of one request.
+struct Decoder {
+    outbox: Outbox<Result<LoadedFile>>,
+    held: Arc<AtomicUsize>,
+    /// Whether nothing was decoded yet.
+    first: bool,
+    masks: Finder,
+}
+
+impl Decoder {
+    /// Sends a picture with the mask beside it, or an error. False if nobody receives them any more.
+    fn send(&mut self, decoded: Result<Picture>, truth: Option<String>) -> bool {
+        let result = decoded.map(|picture| LoadedFile {
+            // A mask that cannot be opened, or is of another size, is treated as missing.
             mask: self
                 .masks
                 .find(&picture.path)
@@ -142,38 +116,25 @@ impl Delivery {
             truth,
             first: std::mem::replace(&mut self.first, false),
         });
-        // The window may be gone; then nobody waits.
-        let _ = self.sender.send(result);
-        self.context.request_repaint();
+        self.outbox.send(result)
     }
 
-    /// Opens one file, unless the library is full.
-    fn file(&mut self, path: &Path) -> bool {
-        if self.held.load(Ordering::Relaxed) > BUDGET {
-            let reason = format!(
-                "the library is full ({} MB of pictures); it and what follows is not opened. \
-                 Remove some, or open fewer",
-                BUDGET >> 20
-            );
-            self.send(Err(Error::data(path, reason)), None);
-            return false;
-        }
-        let opened = Picture::open(path);
-        if let Ok(picture) = &opened {
-            self.held.fetch_add(picture.bytes(), Ordering::Relaxed);
-        }
-        self.send(opened, None);
-        true
+    fn fail(&mut self, path: &Path, reason: impl Into<String>) {
+        self.send(Err(Error::data(path, reason)), None);
     }
 
-    fn path(&mut self, path: &Path) {
+    /// Opens a file, or all pictures of a folder.
+    fn open(&mut self, path: &Path) {
         if !path.is_dir() {
-            self.file(path);
+            self.open_file(path);
             return;
         }
         let entries = match std::fs::read_dir(path) {
             Ok(entries) => entries,
-            Err(error) => return self.send(Err(Error::io(path, "read", error)), None),
+            Err(error) => {
+                self.send(Err(Error::io(path, "read", error)), None);
+                return;
+            }
         };
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -181,17 +142,36 @@ impl Delivery {
             .collect();
         files.sort();
         if files.is_empty() {
-            return self.send(Err(Error::data(path, "it holds no picture")), None);
+            return self.fail(path, "it holds no picture");
         }
         if files.len() > MOST {
             let count = files.len();
             let reason = format!("it holds {count} pictures; only the first {MOST} are opened");
-            self.send(Err(Error::data(path, reason)), None);
+            self.fail(path, reason);
         }
         for file in files.into_iter().take(MOST) {
-            if !self.file(&file) {
+            if !self.open_file(&file) {
                 return;
             }
         }
+    }
+
+    /// Opens one file. False if no further file is to be opened: the library is full, or the window gone.
+    fn open_file(&mut self, path: &Path) -> bool {
+        if self.held.load(Ordering::Relaxed) > BUDGET {
+            let reason = format!(
+                "the library is full ({} MB of pictures); it and what follows is not opened. \
+                 Remove some, or open fewer",
+                BUDGET >> 20
+            );
+            self.fail(path, reason);
+            return false;
+        }
+        // A decoder that panics on one file must not keep the next from being opened.
+        let decoded = tasks::guard(&path.display().to_string(), || Picture::open(path));
+        if let Ok(picture) = &decoded {
+            self.held.fetch_add(picture.bytes(), Ordering::Relaxed);
+        }
+        self.send(decoded, None)
     }
 }

@@ -1,4 +1,4 @@
-//! What happened since the last frame.
+//! Receiving what happened since the last frame: results, pictures, exports, dialogs, drops and pastes.
 
 use std::path::PathBuf;
 
@@ -9,24 +9,38 @@ use super::{App, panels, start_engine};
 use crate::attribution::{Background, Method};
 use crate::compute::{ComputeMessage, Lane};
 use crate::data::Picture;
+use crate::error::Result;
 use crate::export::job::Done;
 use crate::model::import::{DescriptionEdit, LabelSource};
-use crate::session::Row;
+use crate::session::{OpenedSession, Row};
 
-/// When pictures did not fit into memory at once.
-const SCARCE: &str = "The memory was full. The model goes on with half as many pictures at once.";
+/// Shown when the pictures of one batch did not fit into memory.
+const OUT_OF_MEMORY: &str =
+    "The memory was full. The model goes on with half as many pictures at once.";
 
 impl App {
-    pub(super) fn hear(&mut self, context: &egui::Context) {
-        let mut made = false;
-        for (lane, news) in self.engine.news() {
-            match &news {
-                ComputeMessage::Predicted(_) => self.vitals.prediction(),
-                ComputeMessage::Synthesized(_) => made = true,
-                ComputeMessage::OutOfMemory => self.messages.push(SCARCE.into()),
+    /// Receives everything that happened since the last frame.
+    pub(super) fn receive(&mut self, context: &egui::Context) {
+        self.receive_results(context);
+        self.receive_pictures();
+        self.receive_export(context);
+        self.receive_dialogs(context);
+        self.receive_autosave();
+        self.receive_dropped(context);
+        self.receive_pasted(context);
+    }
+
+    /// Receives what the engine computed.
+    fn receive_results(&mut self, context: &egui::Context) {
+        let mut synthesized = false;
+        for (lane, message) in self.engine.news() {
+            match &message {
+                ComputeMessage::Predicted(_) => self.metrics.prediction(),
+                ComputeMessage::Synthesized(_) => synthesized = true,
+                ComputeMessage::OutOfMemory => self.messages.push(OUT_OF_MEMORY.into()),
                 ComputeMessage::Scanned(progress) => self.scanned(*progress),
-                ComputeMessage::Failed(message) if lane == Lane::Scan => {
-                    self.messages.push(message.clone());
+                ComputeMessage::Failed(reason) if lane == Lane::Scan => {
+                    self.messages.push(reason.clone());
                     self.state.progress.scan.request = None;
                 }
                 ComputeMessage::DeviceLost(reason) => {
@@ -36,21 +50,26 @@ impl App {
                 _ => {}
             }
             if let Some((row, own)) = self.row_of(lane) {
-                row.take(own, news);
+                row.take(own, message);
             }
         }
-        if made {
+        if synthesized {
             let synthesis = &self.state.progress.synthesis;
-            self.vitals.made(synthesis.running || synthesis.working);
+            self.metrics.made(synthesis.running || synthesis.working);
         }
-        self.vitals
+        self.metrics
             .shown(&self.rows, self.state.settings.attack.epsilon);
-        for result in self.loader.arrived() {
+    }
+
+    /// Receives decoded pictures, and tells the loader how much memory the library takes.
+    fn receive_pictures(&mut self) {
+        for result in self.loader.receive() {
             match result {
                 Ok(opened) => {
                     let before = self.state.navigation.selected;
                     self.state
                         .add_with_mask(opened.picture, opened.truth, opened.mask);
+                    // Of pictures opened together the first is selected.
                     if !opened.first {
                         self.state.navigation.selected = before;
                     }
@@ -63,15 +82,31 @@ impl App {
             entry.picture.bytes() + mask
         });
         self.loader.set_held(held.sum());
-        self.hear_exporter(context);
-        for outcome in self.dialogs.outcomes() {
+    }
+
+    /// Receives the outcome of an export.
+    fn receive_export(&mut self, context: &egui::Context) {
+        match self.exporter.outcome() {
+            Some(Ok(Done::Written(path))) => {
+                self.export.said = format!("{} is written", path.display());
+            }
+            Some(Ok(Done::Copied(image))) => {
+                let size = [image.width() as usize, image.height() as usize];
+                context.copy_image(egui::ColorImage::from_rgb(size, image.as_raw()));
+                self.export.said = "copied".into();
+            }
+            Some(Ok(Done::Cancelled)) => self.export.said = "cancelled".into(),
+            Some(Err(error)) => self.messages.push(error.to_string()),
+            None => {}
+        }
+    }
+
+    /// Receives what was chosen in dialogs.
+    fn receive_dialogs(&mut self, context: &egui::Context) {
+        for outcome in self.dialogs.receive() {
             match outcome {
-                DialogOutcome::Mask { of, mask } => {
-                    let mut entries = self.state.document.library.iter_mut();
-                    if let Some(entry) = entries.find(|entry| entry.picture == of) {
-                        entry.mask = Some(mask);
-                    }
-                }
+                DialogOutcome::Open(paths) => self.open_all(paths),
+                DialogOutcome::Mask { of, mask } => self.set_mask(&of, mask),
                 DialogOutcome::Model { row, path } => {
                     self.use_model(row, path.to_string_lossy().into_owned());
                     self.state.transient.about = Some(row);
@@ -81,12 +116,7 @@ impl App {
                     self.describe(row, DescriptionEdit::Labels(labels));
                 }
                 DialogOutcome::Session { path, opened } => {
-                    self.leave_stage(context);
-                    let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
-                    self.show_session(path, *opened);
-                    if let Some(rescue) = rescued {
-                        self.act(context, panels::Action::Discard(rescue));
-                    }
+                    self.receive_session(context, path, *opened);
                 }
                 DialogOutcome::Saved { path, state } => self.session_saved(path, *state),
                 DialogOutcome::Database(path) => self.use_database(path),
@@ -96,25 +126,53 @@ impl App {
                     self.start_scan();
                 }
                 DialogOutcome::Found(found) => self.found_again(found),
-                DialogOutcome::Trouble(error) => self.messages.push(error.to_string()),
-                DialogOutcome::Background(folder) => {
-                    if let Method::ExpectedGradients(config) =
-                        &mut self.state.settings.explanation.method
-                    {
-                        config.background = Background::Folder(folder);
-                    }
-                }
+                DialogOutcome::Failed(error) => self.messages.push(error.to_string()),
+                DialogOutcome::Background(folder) => self.use_background(folder),
             }
         }
-        let dropped: Vec<PathBuf> = context.input(|input| {
-            input
-                .raw
-                .dropped_files
-                .iter()
-                .map(|file| file.path().to_path_buf())
-                .collect()
+    }
+
+    /// Shows a session that was opened; an autosave of a crashed process is deleted then.
+    fn receive_session(
+        &mut self,
+        context: &egui::Context,
+        path: PathBuf,
+        opened: Result<OpenedSession>,
+    ) {
+        self.leave_stage(context);
+        let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
+        self.show_session(path, opened);
+        if let Some(rescue) = rescued {
+            self.act(context, panels::Action::Discard(rescue));
+        }
+    }
+
+    /// Sets the true mask of a picture, if it is still in the library.
+    fn set_mask(&mut self, of: &Picture, mask: Picture) {
+        let mut entries = self.state.document.library.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.picture == *of) {
+            entry.mask = Some(mask);
+        }
+    }
+
+    /// Takes the baselines of expected gradients from a folder, while that method is chosen.
+    fn use_background(&mut self, folder: PathBuf) {
+        if let Method::ExpectedGradients(config) = &mut self.state.settings.explanation.method {
+            config.background = Background::Folder(folder);
+        }
+    }
+
+    /// Opens files and folders that were dropped onto the window.
+    fn receive_dropped(&mut self, context: &egui::Context) {
+        let dropped = context.input(|input| {
+            let files = input.raw.dropped_files.iter();
+            files.map(|file| file.path().to_path_buf()).collect()
         });
         self.open_all(dropped);
+    }
+
+    /// Adds a picture that was pasted from the clipboard.
+    fn receive_pasted(&mut self, context: &egui::Context) {
         let pasted = context.input(|input| {
             let image = |event: &egui::Event| match event {
                 egui::Event::PasteImage(image) => Some(image.clone()),
@@ -126,27 +184,8 @@ impl App {
             self.state.add(from_clipboard(&image), None);
         }
     }
-}
 
-impl App {
-    /// Takes in what became of a figure or film.
-    fn hear_exporter(&mut self, context: &egui::Context) {
-        match self.exporter.outcome() {
-            Some(Ok(Done::Written(path))) => {
-                self.export.said = format!("{} is written", path.display());
-            }
-            Some(Ok(Done::Copied(image))) => {
-                let size = [image.width() as usize, image.height() as usize];
-                context.copy_image(egui::ColorImage::from_rgb(size, image.as_raw()));
-                self.export.said = "copied".into();
-            }
-            Some(Err(error)) => self.messages.push(error.to_string()),
-            Some(Ok(Done::Nothing)) => self.export.said = "cancelled".into(),
-            None => {}
-        }
-    }
-
-    /// Begins all computations anew on the CPU, the device being gone.
+    /// Computes everything anew on the CPU after the GPU was lost.
     pub(super) fn compute_on_cpu(&mut self, context: &egui::Context, reason: &str) {
         self.engine = start_engine(context, Device::flex());
         self.rows.fill(Row::default());
@@ -158,6 +197,7 @@ impl App {
     }
 }
 
+/// A picture with the pixels of an image of the clipboard.
 fn from_clipboard(image: &egui::ColorImage) -> Picture {
     let [width, height] = image.size.map(|side| side as u32);
     let bytes = image

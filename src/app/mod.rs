@@ -1,14 +1,14 @@
-//! The window: news in, panels, wishes out.
+//! The window. Each frame receives messages, draws the panels and submits requests.
 
 mod actions;
 pub mod commands;
 pub mod diagnostics;
 mod dialogs;
-mod file_kinds;
 pub mod frame_metrics;
 mod layout;
 mod loader;
 mod messages;
+mod opening;
 pub mod panels;
 pub mod renderer;
 mod sessions;
@@ -16,6 +16,7 @@ mod stage;
 mod theme;
 mod triage;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,7 +58,10 @@ pub struct App {
     views: bool,
     stage: Option<Stage>,
     /// The database that is open.
-    archive: Option<DatabaseReader>,
+    database: Option<DatabaseReader>,
+    /// Model files that wait until a person chooses their rows, the first of them first. Not part of the
+    /// state, which a session that is opened meanwhile replaces.
+    arriving: VecDeque<PathBuf>,
     triage: panels::triage::TriageState,
     /// Of the first model that has looked at anything.
     manifest: Option<Arc<Manifest>>,
@@ -65,7 +69,7 @@ pub struct App {
     grid: panels::grid::GridState,
     thumbnails: panels::library::Thumbnails,
     original: panels::crop::Original,
-    vitals: FrameMetrics,
+    metrics: FrameMetrics,
     sessions: SessionManager,
     /// Where to write a picture of the window once all is done, before closing it.
     screenshot: Option<PathBuf>,
@@ -113,11 +117,13 @@ pub fn open_window(
 
 /// Starts the thread that computes on `device`.
 fn start_engine(context: &egui::Context, device: Device) -> Scheduler<ComputeWorker> {
-    let wake = context.clone();
-    Scheduler::spawn(
-        move || ComputeWorker::new(device),
-        move || wake.request_repaint(),
-    )
+    Scheduler::spawn(move || ComputeWorker::new(device), waker(context))
+}
+
+/// Wakes the window, from any thread, so that it receives what is new.
+fn waker(context: &egui::Context) -> impl Fn() + Send + Sync + 'static {
+    let context = context.clone();
+    move || context.request_repaint()
 }
 
 impl App {
@@ -137,26 +143,24 @@ impl App {
             rows,
             engine: start_engine(context, compute.device.clone()),
             device: compute.label,
-            loader: Loader::new(context.clone()),
-            dialogs: Dialogs::new(context.clone()),
+            loader: Loader::new(waker(context)),
+            dialogs: Dialogs::new(waker(context)),
             messages: Vec::new(),
             help: false,
             log: false,
-            exporter: Exporter::new(compute.device.clone(), context.clone()),
+            exporter: Exporter::new(compute.device.clone(), waker(context)),
             export: panels::export::ExportSettings::default(),
             views: false,
             stage: None,
-            archive: None,
-            triage: panels::triage::TriageState::new(Thumbnailer::new(None, {
-                let wake = context.clone();
-                move || wake.request_repaint()
-            })),
+            database: None,
+            arriving: VecDeque::new(),
+            triage: panels::triage::TriageState::new(Thumbnailer::new(None, waker(context))),
             manifest: None,
             hover: None,
             grid: panels::grid::GridState::default(),
             thumbnails: panels::library::Thumbnails::default(),
             original: panels::crop::Original::default(),
-            vitals: FrameMetrics::default(),
+            metrics: FrameMetrics::default(),
             screenshot: None,
         };
         app.add_samples();
@@ -167,11 +171,9 @@ impl App {
 
     /// Keeps what is on the screen in `home`, so that no end of the program loses it.
     pub fn at_home(mut self, context: &egui::Context, home: DataFolder) -> Self {
-        let wake = context.clone();
-        let cache = Some(home.thumbnails());
-        let thumbnailer = Thumbnailer::new(cache, move || wake.request_repaint());
+        let thumbnailer = Thumbnailer::new(Some(home.thumbnails()), waker(context));
         self.triage = panels::triage::TriageState::new(thumbnailer);
-        self.sessions.settle_in(home);
+        self.sessions.use_folder(home);
         self
     }
 
@@ -180,10 +182,10 @@ impl App {
         self.triage.selection.len()
     }
 
-    /// Takes in what happened since the last frame.
+    /// Receives what happened since the last frame.
     pub fn logic(&mut self, context: &egui::Context) {
-        self.hear(context);
-        self.hear_archive(context);
+        self.receive(context);
+        self.receive_database(context);
         self.play(context);
         advance(&mut self.state, &self.rows);
         self.photograph(context);
@@ -192,12 +194,13 @@ impl App {
     /// Draws a frame and states what is wanted from now on.
     pub fn ui(&mut self, ui: &mut egui::Ui) {
         let mut actions = self.panels(ui);
+        renderer::release_hidden(ui);
         let context = ui.ctx().clone();
         commands::read_keys(&context, &mut self.state, &mut actions);
         for action in actions {
             self.act(&context, action);
         }
-        self.keep(&context);
+        self.record_changes(&context);
         self.submit_requests();
     }
 
@@ -238,7 +241,7 @@ impl App {
     fn submit_requests(&mut self) {
         for lane in self.engine.submit(self.all_requests()) {
             if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
-                self.vitals.attack_changed();
+                self.metrics.attack_changed();
             }
             if let Some((row, own)) = self.row_of(lane) {
                 row.forget(own);
@@ -265,7 +268,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let busy = self.engine.busy() > 0;
-        self.vitals
+        self.metrics
             .frame(frame.info().cpu_usage, busy, self.state.navigation.page);
         self.ui(ui);
     }

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 
 use bytemuck::Zeroable;
-use eframe::egui_wgpu::{CallbackResources, CallbackTrait, RenderState, ScreenDescriptor};
+use eframe::egui_wgpu::{
+    Callback, CallbackResources, CallbackTrait, RenderState, ScreenDescriptor,
+};
 use egui::PaintCallbackInfo;
 
 use crate::compute::{Compute, GpuImage, HeatStyle};
@@ -105,6 +107,45 @@ impl Tile {
     }
 }
 
+/// What is kept of each tile from frame to frame, until a frame in which the tile is not drawn.
+struct TileCache<T> {
+    tiles: HashMap<u64, CachedTile<T>>,
+}
+
+struct CachedTile<T> {
+    content: T,
+    /// Whether the tile was drawn since the last [`TileCache::release_hidden`].
+    drawn: bool,
+}
+
+impl<T> TileCache<T> {
+    fn new() -> Self {
+        Self {
+            tiles: HashMap::new(),
+        }
+    }
+
+    fn get(&self, id: u64) -> Option<&T> {
+        self.tiles.get(&id).map(|tile| &tile.content)
+    }
+
+    /// What was kept of a tile that is drawn now, to be put back by [`Self::insert`].
+    fn take(&mut self, id: u64) -> Option<T> {
+        self.tiles.remove(&id).map(|tile| tile.content)
+    }
+
+    /// Keeps the content of a tile that is drawn now.
+    fn insert(&mut self, id: u64, content: T) {
+        let drawn = true;
+        self.tiles.insert(id, CachedTile { content, drawn });
+    }
+
+    /// Drops the tiles that were not drawn since the last call.
+    fn release_hidden(&mut self) {
+        self.tiles.retain(|_, tile| std::mem::take(&mut tile.drawn));
+    }
+}
+
 /// What a tile keeps on the graphics device from frame to frame.
 struct Prepared {
     uniforms: wgpu::Buffer,
@@ -114,12 +155,12 @@ struct Prepared {
     second: GpuImage,
 }
 
-/// The pipeline, and every tile on the screen.
+/// The pipeline, and the tiles of the last frame.
 struct Pipeline {
     pipeline: wgpu::RenderPipeline,
     layout: wgpu::BindGroupLayout,
     linear: bool,
-    tiles: HashMap<u64, Prepared>,
+    tiles: TileCache<Prepared>,
 }
 
 /// Draws on the device that burn computes on, where there is one to share.
@@ -141,6 +182,41 @@ pub fn graphics(compute: &Compute) -> eframe::egui_wgpu::WgpuConfiguration {
 pub fn install(state: &RenderState) {
     let pipeline = Pipeline::new(&state.device, state.target_format);
     state.renderer.write().callback_resources.insert(pipeline);
+}
+
+/// Releases the pictures of tiles that this frame does not draw. Call it once in each frame.
+pub fn release_hidden(ui: &egui::Ui) {
+    let callback = Callback::new_paint_callback(ui.ctx().content_rect(), ReleaseHidden);
+    // The clip rectangle of `ui` may be empty, and a callback without any is skipped.
+    let painter = ui.ctx().layer_painter(egui::LayerId::background());
+    painter.add(callback);
+}
+
+/// Draws nothing; it releases hidden tiles after all tiles of the frame are prepared. That no tile is drawn
+/// at all is known only from a callback of its own.
+struct ReleaseHidden;
+
+impl CallbackTrait for ReleaseHidden {
+    fn finish_prepare(
+        &self,
+        _device: &wgpu::Device,
+        _queue: &wgpu::Queue,
+        _encoder: &mut wgpu::CommandEncoder,
+        resources: &mut CallbackResources,
+    ) -> Vec<wgpu::CommandBuffer> {
+        if let Some(pipeline) = resources.get_mut::<Pipeline>() {
+            pipeline.tiles.release_hidden();
+        }
+        Vec::new()
+    }
+
+    fn paint(
+        &self,
+        _info: PaintCallbackInfo,
+        _pass: &mut wgpu::RenderPass<'static>,
+        _resources: &CallbackResources,
+    ) {
+    }
 }
 
 impl Pipeline {
@@ -195,7 +271,7 @@ impl Pipeline {
             pipeline,
             layout,
             linear: format.is_srgb(),
-            tiles: HashMap::new(),
+            tiles: TileCache::new(),
         }
     }
 }
@@ -243,7 +319,7 @@ impl CallbackTrait for Tile {
         let Some(pipeline) = resources.get_mut::<Pipeline>() else {
             return Vec::new();
         };
-        let kept = pipeline.tiles.remove(&self.id);
+        let kept = pipeline.tiles.take(self.id);
         let prepared = kept
             .filter(|prepared| prepared.shows(self))
             .unwrap_or_else(|| Prepared::new(device, &pipeline.layout, self));
@@ -262,10 +338,37 @@ impl CallbackTrait for Tile {
         let Some(pipeline) = resources.get::<Pipeline>() else {
             return;
         };
-        if let Some(prepared) = pipeline.tiles.get(&self.id) {
+        if let Some(prepared) = pipeline.tiles.get(self.id) {
             pass.set_pipeline(&pipeline.pipeline);
             pass.set_bind_group(0, &prepared.group, &[]);
             pass.draw(0..3, 0..1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_tile_that_is_not_drawn_is_released() {
+        let pictures: Vec<Arc<()>> = (0..3).map(|_| Arc::default()).collect();
+        let mut cache = TileCache::new();
+        let held = || pictures.iter().map(Arc::strong_count).collect::<Vec<_>>();
+        for drawn in [
+            [true, true, true],
+            [true, false, true],
+            [false, true, false],
+        ] {
+            for (id, picture) in pictures.iter().enumerate().filter(|(id, _)| drawn[*id]) {
+                let kept = cache.take(id as u64);
+                cache.insert(id as u64, kept.unwrap_or_else(|| picture.clone()));
+            }
+            cache.release_hidden();
+            assert_eq!(held(), drawn.map(|drawn| 1 + usize::from(drawn)));
+        }
+        cache.release_hidden();
+        assert_eq!(held(), [1, 1, 1], "a frame without any tile");
     }
 }

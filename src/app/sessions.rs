@@ -1,22 +1,17 @@
-//! Sessions: opened, saved, kept safe, gone back in.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
-)]
+//! The session on the screen: opening, saving, autosave, undo.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
 use egui::ViewportCommand;
 
 use super::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::{
     self, DataFolder, Missing, OpenedSession, Rescue, Row, Session, Snapshot, State, UndoHistory,
 };
+use crate::tasks::{Inbox, Service};
 
 /// Seconds between two autosaves.
 const AUTOSAVE_EVERY: f64 = 3.0;
@@ -35,17 +30,17 @@ pub(super) struct SessionManager {
     documents: HashMap<u64, (Option<PathBuf>, Vec<Missing>)>,
     /// Sessions opened so far.
     opened: u64,
-    /// What other processes left behind.
+    /// Autosaves of processes that crashed.
     pub(super) rescues: Vec<Rescue>,
     /// Recent sessions, newest first.
     pub(super) recent: Vec<PathBuf>,
     /// The hash that each row's model had when the session was saved, until the model is there.
     expected: Vec<Option<String>>,
-    /// As last written to the session's file.
+    /// The state as last written to the session's file.
     saved: State,
-    /// As last written to the autosave, and when.
+    /// The state as last written to the autosave, and the time in seconds.
     kept: (State, f64),
-    writer: Option<Writer>,
+    writer: Option<AutosaveWriter>,
     title: String,
 }
 
@@ -68,51 +63,44 @@ impl SessionManager {
         }
     }
 
-    /// Keeps autosaves and recent sessions in `home`.
-    pub(super) fn settle_in(&mut self, home: DataFolder) {
+    /// Keeps autosaves and the list of recent sessions in `home`.
+    pub(super) fn use_folder(&mut self, home: DataFolder) {
         self.rescues = home.rescues();
         self.recent = home.recent();
         self.home = Some(home);
     }
 }
 
-/// Writes autosaves in a thread of its own.
-struct Writer {
-    outbox: Option<Sender<Snapshot>>,
-    thread: Option<JoinHandle<()>>,
+/// Writes autosaves in a background thread.
+struct AutosaveWriter {
+    /// Panics; that a file cannot be written is only logged, as it is tried again.
+    failures: Inbox<Error>,
+    service: Service<Snapshot>,
 }
 
-impl Writer {
+impl AutosaveWriter {
     fn new(path: PathBuf) -> Self {
-        let (outbox, inbox) = channel::<Snapshot>();
-        let write = move || {
-            while let Ok(snapshot) = inbox.recv() {
+        // A failure is shown in the next frame that is drawn for another reason.
+        let failures = Inbox::new(|| ());
+        let work = move |snapshots: &Receiver<Snapshot>, _: &_| {
+            for snapshot in snapshots {
                 if let Err(error) = session::write(&Session::of(&snapshot), &path) {
                     tracing::warn!("{error}");
                 }
             }
         };
         Self {
-            outbox: Some(outbox),
-            thread: Some(std::thread::spawn(write)),
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.outbox = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            service: failures.serve("autosave", |error| error, work),
+            failures,
         }
     }
 }
 
 impl App {
-    /// Notes what changed: for undo, for the autosave, for the title.
-    pub(super) fn keep(&mut self, context: &egui::Context) {
+    /// Records changes: for undo, for the autosave, for the title.
+    pub(super) fn record_changes(&mut self, context: &egui::Context) {
         if self.stage.is_some() {
-            // What was on the screen before comes back.
+            // Changes during a presentation are dropped at its end.
             return;
         }
         let now = context.input(|input| input.time);
@@ -126,7 +114,7 @@ impl App {
         if rescued || (now - when >= AUTOSAVE_EVERY && !kept.saves_same(&self.state)) {
             self.autosave(now);
         }
-        self.entitle(context);
+        self.update_title(context);
     }
 
     fn autosave(&mut self, now: f64) {
@@ -144,29 +132,36 @@ impl App {
                 return;
             }
         };
-        let writer = self
-            .sessions
-            .writer
-            .get_or_insert_with(|| Writer::new(path));
-        if let Some(outbox) = &writer.outbox {
-            // A thread that is gone has said why.
-            let _ = outbox.send(snapshot);
-        }
+        let writer = &mut self.sessions.writer;
+        let writer = writer.get_or_insert_with(|| AutosaveWriter::new(path));
+        writer.service.send(snapshot);
     }
 
-    /// As the program ends by itself.
+    /// Shows why an autosave failed unexpectedly; the next one starts a new thread.
+    pub(super) fn receive_autosave(&mut self) {
+        let writer = self.sessions.writer.as_ref();
+        let failures = writer.map_or_else(Vec::new, |writer| writer.failures.receive());
+        if !failures.is_empty() {
+            self.sessions.writer = None;
+        }
+        self.messages
+            .extend(failures.iter().map(ToString::to_string));
+    }
+
+    /// Writes a last autosave, waits for it, and marks the end of the program as a regular one.
     pub(super) fn leave(&mut self) {
         self.autosave(f64::MAX);
-        self.sessions.writer = None;
+        if let Some(writer) = self.sessions.writer.take() {
+            writer.service.finish();
+        }
         if let Some(home) = &mut self.sessions.home {
             home.close();
         }
     }
 
-    /// What is on the screen, to be saved. Of models that were not opened yet it has the hashes that the
-    /// session named.
+    /// The state to be saved. For models that are not open yet it has the hashes of the session file.
     fn snapshot(&self) -> Snapshot {
-        // A presentation is not what is to be kept.
+        // The state during a presentation is not saved.
         let before = self.stage.as_ref().map(|stage| &stage.before);
         let state = before.unwrap_or(&self.state);
         let hash = |(index, name): (usize, &String)| {
@@ -182,7 +177,7 @@ impl App {
         }
     }
 
-    /// Says so when a model is another one than when the session was saved.
+    /// Shows a message where a model differs from the one that the session was saved with.
     fn check_models(&mut self) {
         for (row, expected) in self.rows.iter().zip(&mut self.sessions.expected) {
             let Some(prediction) = &row.prediction else {
@@ -199,7 +194,8 @@ impl App {
         }
     }
 
-    fn entitle(&mut self, context: &egui::Context) {
+    /// Sets the title of the window when it changed.
+    fn update_title(&mut self, context: &egui::Context) {
         let name = self.sessions.file.as_deref().and_then(Path::file_stem);
         let changed = !self.sessions.saved.saves_same(&self.state);
         let title = match (name, changed) {
@@ -213,34 +209,35 @@ impl App {
         }
     }
 
-    /// Goes one change back, or forth again.
-    pub(super) fn go_back(&mut self, forth: bool) {
+    /// Undoes the last change, or redoes it.
+    pub(super) fn undo(&mut self, redo: bool) {
         let models = self.state.document.models.clone();
-        let document = self.state.transient.session_number;
-        if forth {
+        let number = self.state.transient.session_number;
+        if redo {
             self.sessions.history.redo(&mut self.state);
         } else {
             self.sessions.history.undo(&mut self.state);
         }
-        self.turn_from(document);
+        self.switch_session(number);
         self.forget_rows(&models);
     }
 
-    /// Where the state is now of another session than `document`, so are its file and what it misses.
-    fn turn_from(&mut self, document: u64) {
-        if document == self.state.transient.session_number {
+    /// Where the state no longer is of the session of this number, swaps in the file and the missing pictures
+    /// of the session that it is of.
+    fn switch_session(&mut self, number: u64) {
+        if number == self.state.transient.session_number {
             return;
         }
         let sessions = &mut self.sessions;
         let left = (sessions.file.take(), std::mem::take(&mut sessions.missing));
-        sessions.documents.insert(document, left);
+        sessions.documents.insert(number, left);
         let found = sessions
             .documents
             .remove(&self.state.transient.session_number);
         (sessions.file, sessions.missing) = found.unwrap_or_default();
     }
 
-    /// Rows whose model is no longer that of `before` forget what it said.
+    /// Drops the results of rows whose model differs from that of `before`.
     pub(super) fn forget_rows(&mut self, before: &[String]) {
         self.rows
             .resize(self.state.document.models.len(), Row::default());
@@ -272,7 +269,7 @@ impl App {
         }
     }
 
-    /// Puts a session on the screen; what was there can be had back by undoing.
+    /// Shows a session; undo restores the one before.
     pub(super) fn show_session(&mut self, path: PathBuf, opened: Result<OpenedSession>) {
         let opened = match opened {
             Ok(opened) => opened,
@@ -287,17 +284,17 @@ impl App {
                 .rescues
                 .iter()
                 .any(|rescue| rescue.path == path);
-        let document = self.state.transient.session_number;
+        let number = self.state.transient.session_number;
         self.state = opened.state;
         self.sessions.opened += 1;
         self.state.transient.session_number = self.sessions.opened;
-        self.turn_from(document);
+        self.switch_session(number);
         self.sessions.missing = opened.missing;
         self.sessions.expected = opened.hashes;
         self.sessions.saved = self.state.clone();
-        // What was rescued is kept again at once.
+        // Autosave at once: a rescued session is deleted after it was opened.
         self.sessions.kept.1 = f64::NEG_INFINITY;
-        // Pictures that were being made are taken as far as they were.
+        // Syntheses are replayed to the step that the session has.
         self.rows.fill(Row::default());
         self.forget_rows(&[]);
         self.sessions.file = None;
@@ -307,13 +304,13 @@ impl App {
         }
     }
 
-    /// The rescue that this file is.
+    /// The crashed process's autosave at this path.
     pub(super) fn rescue_at(&self, path: &Path) -> Option<Rescue> {
         let mut rescues = self.sessions.rescues.iter();
         rescues.find(|rescue| rescue.path == path).cloned()
     }
 
-    /// Pictures that were missing and are found again go back to their places.
+    /// Puts missing pictures that were found back to their places in the library.
     pub(super) fn found_again(&mut self, found: Vec<(Missing, crate::session::LibraryEntry)>) {
         for (missing, entry) in found {
             let before = self.sessions.missing.iter();

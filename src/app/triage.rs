@@ -1,98 +1,86 @@
-//! The triage page's dealings with the rest of the window.
+//! The triage page within the window: its database, scans, and the way to the explorer and back.
 
 use std::path::PathBuf;
 
-use super::App;
 use super::loader::LoadRequest;
 use super::panels::{self, SelectionExport};
-use crate::error::Error;
+use super::{App, waker};
+use crate::error::{Error, Result};
 use crate::session::{Page, Triage};
 use crate::triage::Progress;
-use crate::triage::reader::{self, DatabaseReader};
+use crate::triage::reader::{DatabaseReader, Mapped, ReaderMessage};
 
 impl App {
-    /// Opens the database that the state names, unless it is open; hears what it says.
-    pub(super) fn hear_archive(&mut self, context: &egui::Context) {
-        let requests = &self.state.navigation.triage.database;
-        let shown = self.state.navigation.page == Page::Triage;
-        let open = self.archive.as_ref().map(DatabaseReader::path);
-        let turns = shown && requests.as_deref() != open;
-        let gone = requests.as_ref().filter(|path| turns && !path.is_file());
-        if let Some(path) = gone {
-            // A scan makes its file when it begins; nothing else does.
+    /// Opens the database that the state names, unless it is open, and receives its messages.
+    pub(super) fn receive_database(&mut self, context: &egui::Context) {
+        self.open_database(context);
+        if let Some(database) = &mut self.database {
+            database.choose(self.state.navigation.triage.chosen_scans());
+        }
+        let messages = self.database.as_ref().map(DatabaseReader::receive);
+        for message in messages.unwrap_or_default() {
+            match message {
+                ReaderMessage::Contents(contents) => {
+                    let shown = self.triage.contents.scan;
+                    if shown.is_some() && shown != contents.scan {
+                        self.triage.forget();
+                        self.state.navigation.triage.chosen = None;
+                    }
+                    self.triage.contents = contents;
+                }
+                ReaderMessage::Map(mapped) => self.receive_map(mapped),
+                ReaderMessage::Failed(error) => self.messages.push(error.to_string()),
+                ReaderMessage::Closed(error) => {
+                    self.messages.push(error.to_string());
+                    self.database = None;
+                    self.state.navigation.triage.database = None;
+                }
+            }
+        }
+        self.triage.refresh(&self.state.navigation.triage);
+    }
+
+    /// Opens the database that the state names once the triage page is shown.
+    fn open_database(&mut self, context: &egui::Context) {
+        let named = &self.state.navigation.triage.database;
+        let open = self.database.as_ref().map(DatabaseReader::path);
+        if self.state.navigation.page != Page::Triage || named.as_deref() == open {
+            return;
+        }
+        if let Some(path) = named.as_ref().filter(|path| !path.is_file()) {
+            // A scan under way creates the file when it begins.
             if self.state.progress.scan.request.is_none() {
                 let error = Error::io(path, "read", "there is no such file");
                 self.messages.push(error.to_string());
                 self.state.navigation.triage.database = None;
             }
-        } else if turns {
-            let wake = context.clone();
-            self.archive = requests.as_deref().map(|path| {
-                DatabaseReader::open(
-                    path,
-                    self.state.navigation.triage.chosen_scans(),
-                    move || {
-                        wake.request_repaint();
-                    },
-                )
-            });
-            self.triage.forget();
+            return;
         }
-        if let Some(archive) = &mut self.archive {
-            archive.choose(self.state.navigation.triage.chosen_scans());
-        }
-        for news in self
-            .archive
-            .iter()
-            .flat_map(DatabaseReader::news)
-            .collect::<Vec<_>>()
-        {
-            self.take_in(news);
-        }
-        match self.archive.as_ref().and_then(DatabaseReader::drawn) {
-            Some(Ok(mapped)) => {
-                self.triage.mapping = false;
-                // It may be of a scan that is no longer shown.
-                if self.triage.contents.scan == Some(mapped.scan) {
-                    self.triage.take_map(mapped);
-                }
-            }
-            Some(Err(error)) => {
-                self.triage.mapping = false;
-                self.messages.push(error.to_string());
-            }
-            None => {}
-        }
-        self.triage.refresh(&self.state.navigation.triage);
+        let chosen = self.state.navigation.triage.chosen_scans();
+        self.database = named
+            .as_deref()
+            .map(|path| DatabaseReader::open(path, chosen, waker(context)));
+        self.triage.forget();
     }
 
-    fn take_in(&mut self, news: reader::ReaderMessage) {
-        match news {
-            reader::ReaderMessage::Contents(contents) => {
-                let shown = self.triage.contents.scan;
-                if shown.is_some() && shown != contents.scan {
-                    self.triage.forget();
-                    self.state.navigation.triage.chosen = None;
-                }
-                self.triage.contents = contents;
-            }
-            reader::ReaderMessage::Trouble(error) => self.messages.push(error.to_string()),
-            reader::ReaderMessage::Closed(error) => {
-                self.messages.push(error.to_string());
-                self.archive = None;
-                self.state.navigation.triage.database = None;
-            }
+    fn receive_map(&mut self, mapped: Result<Mapped>) {
+        self.triage.mapping = false;
+        match mapped {
+            // It may be of a scan that is no longer shown.
+            Ok(mapped) if self.triage.contents.scan != Some(mapped.scan) => {}
+            Ok(mapped) => self.triage.take_map(mapped),
+            Err(error) => self.messages.push(error.to_string()),
         }
     }
 
-    /// Asks something of the open database.
-    pub(super) fn ask(&self, request: impl FnOnce(&DatabaseReader)) {
-        if let Some(archive) = &self.archive {
-            request(archive);
+    /// Calls `request` with the open database, if there is one.
+    pub(super) fn with_database(&self, request: impl FnOnce(&DatabaseReader)) {
+        if let Some(database) = &self.database {
+            request(database);
         }
     }
 
-    /// Begins the scan that is set up; asks for a place for its results if there is none.
+    /// Starts the scan that is set up; asks for a database for its results if none is named.
     pub(super) fn start_scan(&mut self) {
         match panels::triage::order(&self.state) {
             Some(order) => {
@@ -107,7 +95,7 @@ impl App {
         }
     }
 
-    /// The scan is so far.
+    /// Takes over the progress of the scan, which may be its end.
     pub(super) fn scanned(&mut self, progress: Progress) {
         self.triage.progress = Some(progress);
         if progress.done == progress.total {
@@ -117,7 +105,7 @@ impl App {
 
     /// Uses another database.
     pub(super) fn use_database(&mut self, path: PathBuf) {
-        // A scan into another database goes on.
+        // A scan that writes into another database goes on.
         let path = std::path::absolute(&path).unwrap_or(path);
         self.state.navigation.triage = Triage {
             database: Some(path),

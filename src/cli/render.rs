@@ -1,8 +1,6 @@
 //! `epsiloscope render`: figures, films and their numbers without a window.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
@@ -20,7 +18,7 @@ use crate::export::headless::Headless;
 use crate::files::write_atomically;
 use crate::model::zoo;
 use crate::session::{self, Column, Figure, Film, Motion, Size, Spread, State, has_session_name};
-use crate::tasks::TaskProgress;
+use crate::tasks::{CancelToken, TaskProgress};
 use crate::triage::Fingerprint;
 
 /// Draw what the window shows, or would show of some pictures, into files.
@@ -138,9 +136,9 @@ impl RenderArguments {
         let (state, pictures) = self.state()?;
         let figure = self.arranged(&state.document.exports.figure, &pictures)?;
         let mut engine = Headless::new(Compute::open(&self.backend)?.device);
-        let cancel = Arc::new(AtomicBool::new(false));
-        let flag = cancel.clone();
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        let cancel = CancelToken::default();
+        let interrupted = cancel.clone();
+        ctrlc::set_handler(move || interrupted.cancel())
             .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
         let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %");
         let bar = ProgressBar::new(1000).with_style(style.expect("a valid template"));

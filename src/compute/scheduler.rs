@@ -8,11 +8,12 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
+
+use crate::tasks::catch_panic;
 
 /// What the engine's thread does; the thread builds it and owns it.
 pub trait Worker {
@@ -362,7 +363,7 @@ fn step<W: Worker>(
         return;
     };
     let Some(job) = &mut running.job else { return };
-    match guarded(|| worker.step(job)) {
+    match catch_panic(|| worker.step(job)) {
         Ok(step) => {
             if step.done {
                 running.job = None;
@@ -384,20 +385,11 @@ fn step<W: Worker>(
 
 /// Starts a lane's request.
 fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, outbox: &Outbox<W>) {
-    match guarded(|| worker.start(lane, &running.request)) {
+    match catch_panic(|| worker.start(lane, &running.request)) {
         Ok(job) => running.job = Some(job),
         Err(message) => {
             let failure = worker.failed(&running.request, message);
             outbox.send(lane, running.number, Some(failure.news), true);
         }
     }
-}
-
-/// Runs `work` and turns a panic into its message: one picture's trouble must not end the window.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        text.or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "an unknown failure".into())
-    })
 }

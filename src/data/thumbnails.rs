@@ -1,15 +1,7 @@
-//! Small pictures of large sets, decoded in the background and kept on disk.
+//! Thumbnails of large data sets, decoded in background threads and cached on disk.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
-)]
-
-use std::collections::{HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::UNIX_EPOCH;
 
 use image::RgbImage;
@@ -17,126 +9,88 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::data;
 use crate::error::Result;
+use crate::tasks::{Inbox, Pool};
 
 /// Side of a thumbnail, in pixels.
 pub const SIDE: usize = 128;
-/// Threads that decode; more would take cores from the models.
+/// Decoding threads; more would take cores from the models.
 const THREADS: usize = 2;
-/// Thumbnails kept on disk: about 400 MB.
+/// Most thumbnails in the disk cache: about 400 MB.
 const KEPT: i64 = 150_000;
-/// Quality of the JPEG files on disk.
+/// JPEG quality of the cached thumbnails, of 100.
 const QUALITY: u8 = 85;
 
-/// A decoded thumbnail, or nothing for a picture that cannot be opened.
+/// The path of a picture and its thumbnail, [`SIDE`]×[`SIDE`]; `None` where it cannot be decoded.
 pub type Thumbnail = (String, Option<RgbImage>);
 
-/// What is waited for, the most wanted last.
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<(VecDeque<String>, bool)>,
-    news: Condvar,
-}
-
-/// The window's end.
+/// Requests thumbnails from the decoding threads and receives them.
 pub struct Thumbnailer {
-    queue: Arc<Queue>,
-    inbox: Receiver<Thumbnail>,
-    asked: HashSet<String>,
-    /// Starts the threads, until that is done.
-    start: Option<Box<dyn FnOnce()>>,
+    inbox: Inbox<Thumbnail>,
+    /// The decoding threads, once there was a request.
+    pool: Option<Pool<String>>,
+    cache: Option<PathBuf>,
+    requested: HashSet<String>,
 }
 
 impl Thumbnailer {
-    /// Its threads start when something is first wanted. They keep what they decode in the file `cache`,
-    /// if there is one; `wake` is called after each picture.
-    pub fn new(cache: Option<PathBuf>, wake: impl Fn() + Clone + Send + 'static) -> Self {
-        let (outbox, inbox) = channel();
-        let queue = Arc::new(Queue::default());
-        let shared = queue.clone();
-        let start = move || {
-            for _ in 0..THREADS {
-                let (queue, outbox, wake) = (shared.clone(), outbox.clone(), wake.clone());
-                let cache = cache.clone();
-                std::thread::spawn(move || work(&queue, cache.as_deref(), &outbox, &wake));
-            }
-        };
+    /// Starts no thread before the first request. Thumbnails are cached in the SQLite file `cache`, if
+    /// given; `wake` is called after each thumbnail.
+    pub fn new(cache: Option<PathBuf>, wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
-            queue,
-            inbox,
-            asked: HashSet::new(),
-            start: Some(Box::new(start)),
+            inbox: Inbox::new(wake),
+            pool: None,
+            cache,
+            requested: HashSet::new(),
         }
     }
 
-    /// Asks for the thumbnails of these paths (see [`data::Entry::at`]) before all others. Those asked
-    /// for earlier that are no longer among them are dropped.
+    /// Requests the thumbnails of these paths (see [`data::Entry::at`]), the first of them first.
+    /// Earlier requests that are not among them are dropped.
     pub fn submit(&mut self, paths: Vec<String>) {
-        let wanted: HashSet<String> = paths.iter().cloned().collect();
-        if wanted == self.asked {
+        let now: HashSet<String> = paths.iter().cloned().collect();
+        if now == self.requested {
             return;
         }
-        if let Some(start) = self.start.take() {
-            start();
-        }
-        let mut waiting = self.queue.waiting.lock().unwrap_or_else(|p| p.into_inner());
-        let new = paths.into_iter().rev();
-        waiting.0 = new
-            .filter(|path| !self.asked.contains(path) || waiting.0.contains(path))
-            .collect();
-        drop(waiting);
-        self.asked = wanted;
-        self.queue.news.notify_all();
+        let before = std::mem::replace(&mut self.requested, now);
+        let pool = self
+            .pool
+            .get_or_insert_with(|| start(&self.inbox, self.cache.clone()));
+        pool.edit(|waiting| {
+            // What was requested before and no longer waits is decoded, or is being decoded.
+            let new = |path: &String| !before.contains(path) || waiting.contains(path);
+            *waiting = paths.into_iter().filter(new).collect();
+        });
     }
 
-    /// The thumbnails that are ready.
-    pub fn arrived(&self) -> Vec<Thumbnail> {
-        self.inbox.try_iter().collect()
+    /// The thumbnails decoded since the last call.
+    pub fn receive(&self) -> Vec<Thumbnail> {
+        self.inbox.receive()
     }
 }
 
-impl Drop for Thumbnailer {
-    fn drop(&mut self) {
-        let mut waiting = self.queue.waiting.lock().unwrap_or_else(|p| p.into_inner());
-        waiting.1 = true;
-        drop(waiting);
-        self.queue.news.notify_all();
-    }
-}
-
-fn work(queue: &Queue, cache: Option<&Path>, outbox: &Sender<Thumbnail>, wake: &dyn Fn()) {
-    let cache = cache.and_then(|path| Cache::open(path).ok());
-    loop {
-        let mut waiting = queue.waiting.lock().unwrap_or_else(|p| p.into_inner());
-        let path = loop {
-            if waiting.1 {
-                return;
-            }
-            match waiting.0.pop_back() {
-                Some(path) => break path,
-                None => waiting = queue.news.wait(waiting).unwrap_or_else(|p| p.into_inner()),
-            }
-        };
-        drop(waiting);
-        // A decoder that fails on a stranger's file must not end the thread.
-        let made = catch_unwind(AssertUnwindSafe(|| thumbnail(&path, cache.as_ref())));
-        let thumbnail = made.unwrap_or(None);
-        if outbox.send((path, thumbnail)).is_err() {
-            return;
+/// Starts the decoding threads, each with its own connection to the cache.
+fn start(inbox: &Inbox<Thumbnail>, cache: Option<PathBuf>) -> Pool<String> {
+    let worker = move || {
+        let cache = cache.as_deref().and_then(|path| Cache::open(path).ok());
+        move |path: String| {
+            let decoded = thumbnail(&path, cache.as_ref());
+            (path, decoded)
         }
-        wake();
-    }
+    };
+    // A decoder that panics on an untrusted file is one that cannot decode it.
+    inbox.pool("thumbnails", THREADS, |path, _| (path, None), worker)
 }
 
 fn thumbnail(path: &str, cache: Option<&Cache>) -> Option<RgbImage> {
     let key = key(Path::new(path));
-    if let Some(known) = cache.and_then(|cache| cache.get(&key)) {
-        return Some(known);
+    if let Some(cached) = cache.and_then(|cache| cache.get(&key)) {
+        return Some(cached);
     }
-    let made = decode(path).ok()?;
+    let decoded = decode(path).ok()?;
     if let Some(cache) = cache {
-        cache.put(&key, &made);
+        cache.put(&key, &decoded);
     }
-    Some(made)
+    Some(decoded)
 }
 
 fn decode(path: &str) -> Result<RgbImage> {
@@ -145,11 +99,11 @@ fn decode(path: &str) -> Result<RgbImage> {
     Ok(picture.cropped_whole([SIDE; 2]))
 }
 
-/// Tells one state of a file from another without reading it.
+/// Cache key: a hash of path, file length and modification time, computed without reading the file.
 fn key(path: &Path) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(path.as_os_str().as_encoded_bytes());
-    // A record's file is the folder of its path.
+    // The path of a record is the path of its file joined with its index.
     let about = std::fs::metadata(path).or_else(|_| match path.parent() {
         Some(file) => std::fs::metadata(file),
         None => std::fs::metadata(path),
@@ -165,7 +119,7 @@ fn key(path: &Path) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// The thumbnails on disk. It is a cache: whatever is wrong with it, pictures are decoded instead.
+/// The disk cache of thumbnails, an SQLite file. On any error of it, pictures are decoded again.
 struct Cache(Connection);
 
 impl Cache {
@@ -200,7 +154,7 @@ impl Cache {
             return;
         }
         let sql = "INSERT OR REPLACE INTO thumbnails(key, jpeg) VALUES (?, ?)";
-        // A full disk keeps nothing; that is no trouble.
+        // Failing to write the cache, for example on a full disk, is no error.
         let _ = self
             .0
             .prepare_cached(sql)

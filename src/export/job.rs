@@ -1,14 +1,6 @@
-//! Figures, films and numbers out of the window: computed and written in a thread of their own.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
-)]
+//! Exports from the window: figures, films and arrays, computed and written in a background task.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 
 use burn::tensor::Device;
 use image::RgbImage;
@@ -19,161 +11,123 @@ use super::film::{self, Footage};
 use super::headless::Headless;
 use crate::error::{Error, Result};
 use crate::session::{Figure, Film, Row, State};
-use crate::tasks::TaskProgress;
+use crate::tasks::{Inbox, Outbox, Task, TaskProgress};
 
-/// What is to be made of what is on the screen.
+/// What is exported.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExportJob {
-    /// A figure for a file.
+    /// A figure, to a file.
     Figure(Figure),
-    /// A figure for the clipboard.
+    /// A figure, to the clipboard.
     Copy(Figure),
-    /// The numbers behind a figure, for a folder.
+    /// The arrays behind a figure, to a folder.
     Numbers(Figure),
-    /// A film.
+    /// A film, to a file or a folder of pictures.
     Film(Film),
 }
 
-/// What came of it.
+/// How an export ended, if not with an error.
 pub enum Done {
-    /// It is in this file or folder.
+    /// It was written to this file or folder.
     Written(PathBuf),
-    /// It is for the clipboard.
+    /// A figure for the clipboard.
     Copied(RgbImage),
-    /// Somebody changed their mind.
-    Nothing,
+    /// It was cancelled, before or after its path was chosen.
+    Cancelled,
 }
 
-/// One work at a time, with its progress.
+/// Runs one export at a time.
 pub struct Exporter {
     /// Where models run.
     device: Device,
-    context: egui::Context,
-    running: Option<Running>,
-}
-
-struct Running {
-    /// Thousandths that are done.
-    progress: Arc<AtomicU32>,
-    cancel: Arc<AtomicBool>,
-    outcome: Receiver<Result<Done>>,
+    inbox: Inbox<Result<Done>>,
+    running: Option<Task>,
 }
 
 impl Exporter {
-    /// Computes on `device` and wakes `context` when there is something to see.
-    pub fn new(device: Device, context: egui::Context) -> Self {
+    /// Computes on `device`; `wake` is called when the progress changes and at the end.
+    pub fn new(device: Device, wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
             device,
-            context,
+            inbox: Inbox::new(wake),
             running: None,
         }
     }
 
-    /// Computes on another device from now on.
+    /// Computes on another device from the next export on.
     pub fn compute_on(&mut self, device: Device) {
         self.device = device;
     }
 
-    /// Share of the work done, while there is some.
+    /// Share of the running export that is done, in [0, 1]; `None` while none runs.
     pub fn progress(&self) -> Option<f32> {
-        let running = self.running.as_ref()?;
-        Some(running.progress.load(Ordering::Relaxed) as f32 / 1000.0)
+        self.running.as_ref().map(Task::progress)
     }
 
-    /// Stops the work at the next opportunity.
+    /// Cancels the running export, if there is one, at its next report of progress.
     pub fn cancel(&self) {
-        if let Some(running) = &self.running {
-            running.cancel.store(true, Ordering::Relaxed);
+        if let Some(task) = &self.running {
+            task.cancel();
         }
     }
 
-    /// Begins a work on what is on the screen, unless one is under way. The path is asked for first.
-    pub fn begin(&mut self, work: ExportJob, state: &State, rows: &[Row]) {
+    /// Starts an export of what is on the screen, unless one is running: asks for the path, then computes
+    /// and writes.
+    pub fn begin(&mut self, job: ExportJob, state: &State, rows: &[Row]) {
         if self.running.is_some() {
             return;
         }
-        let (sender, outcome) = channel();
-        let running = Running {
-            progress: Arc::default(),
-            cancel: Arc::default(),
-            outcome,
-        };
-        let (told, cancel) = (running.progress.clone(), running.cancel.clone());
-        let (device, context) = (self.device.clone(), self.context.clone());
-        let (state, rows) = (state.clone(), rows.to_vec());
-        self.running = Some(running);
-        std::thread::spawn(move || {
-            let mut progress = |share: f32| {
-                let now = (1000.0 * share) as u32;
-                if told.swap(now, Ordering::Relaxed) != now {
-                    context.request_repaint();
-                }
-            };
-            let mut watch = TaskProgress {
-                progress: &mut progress,
-                cancel: &cancel,
-            };
-            let done = match finish(work, &state, &rows, device, &mut watch) {
-                Err(Error::Cancelled) => Ok(Done::Nothing),
+        let (state, rows, device) = (state.clone(), rows.to_vec(), self.device.clone());
+        let work = move |outbox: &Outbox<_>, progress: &mut TaskProgress| {
+            outbox.send(match finish(job, &state, &rows, device, progress) {
+                Err(Error::Cancelled) => Ok(Done::Cancelled),
                 done => done,
-            };
-            // The window may be gone by now.
-            let _ = sender.send(done);
-            context.request_repaint();
-        });
+            });
+        };
+        self.running = Some(self.inbox.start("export", Err, work));
     }
 
-    /// What came of the work, once it has ended.
+    /// How the running export ended, once it has.
     pub fn outcome(&mut self) -> Option<Result<Done>> {
-        let running = self.running.as_ref()?;
-        let done = match running.outcome.try_recv() {
-            Ok(done) => done,
-            Err(std::sync::mpsc::TryRecvError::Empty) => return None,
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => {
-                Err(Error::Config("the export ended before it was done".into()))
-            }
-        };
+        let done = self.inbox.receive().pop()?;
         self.running = None;
         Some(done)
     }
 }
 
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        self.cancel();
-    }
-}
-
+/// Asks for the path of an export, computes it and writes it.
 fn finish(
-    work: ExportJob,
+    job: ExportJob,
     state: &State,
     rows: &[Row],
     device: Device,
-    watch: &mut TaskProgress,
+    progress: &mut TaskProgress,
 ) -> Result<Done> {
-    let asked = match &work {
+    let chosen = match &job {
         ExportJob::Copy(_) => Some(PathBuf::new()),
-        work => ask(work),
+        job => choose_path(job),
     };
-    let Some(path) = asked else {
-        return Ok(Done::Nothing);
+    let Some(path) = chosen else {
+        return Ok(Done::Cancelled);
     };
-    match work {
+    match job {
         ExportJob::Film(film) => {
             let mut engine = Headless::new(device);
             // Computing takes longer than drawing where models are large, and the other way round.
-            let footage = watch.part([0.0, 0.5], |watch| {
-                Footage::compute(&film, state, &mut engine, watch)
+            let footage = progress.part([0.0, 0.5], |progress| {
+                Footage::compute(&film, state, &mut engine, progress)
             })?;
-            watch.part([0.5, 1.0], |watch| film::write(&footage, &path, watch))?;
+            progress.part([0.5, 1.0], |progress| {
+                film::write(&footage, &path, progress)
+            })?;
         }
         ExportJob::Figure(figure) => {
             figure.require_cells(state)?;
-            let shots = results(&figure, state, rows, device, watch)?;
+            let shots = results(&figure, state, rows, device, progress)?;
             figure::write(&figure, &shots, &path)?;
         }
         ExportJob::Copy(figure) => {
-            let shots = results(&figure, state, rows, device, watch)?;
+            let shots = results(&figure, state, rows, device, progress)?;
             let page = page(&figure, &Sheet::new(&figure, &shots)?);
             return Ok(Done::Copied(raster(&page)?));
         }
@@ -184,33 +138,33 @@ fn finish(
                 ..figure
             };
             let mut engine = Headless::new(device);
-            let shots = shots(&figure, state, &mut engine, watch)?;
+            let shots = shots(&figure, state, &mut engine, progress)?;
             arrays::write(&path, &shots)?;
         }
     }
     Ok(Done::Written(path))
 }
 
-/// The window's own results where they are all there, else computed ones.
+/// The results on the screen where they are complete, else computed ones.
 fn results(
     figure: &Figure,
     state: &State,
     rows: &[Row],
     device: Device,
-    watch: &mut TaskProgress,
+    progress: &mut TaskProgress,
 ) -> Result<Vec<Shot>> {
-    // Whether the whole curve is there is not known.
+    // The screen does not tell whether the sweep over ε is complete.
     let known = on_screen(figure, state, rows).filter(|_| !figure.curves);
     match known {
         Some(shots) => Ok(shots),
-        None => shots(figure, state, &mut Headless::new(device), watch),
+        None => shots(figure, state, &mut Headless::new(device), progress),
     }
 }
 
-/// Asks where to write.
-fn ask(work: &ExportJob) -> Option<PathBuf> {
+/// Lets a person choose the path in the system's own dialog; `None` when they cancel.
+fn choose_path(job: &ExportJob) -> Option<PathBuf> {
     let dialog = rfd::FileDialog::new();
-    match work {
+    match job {
         ExportJob::Numbers(_) => dialog.set_title("Folder for the numbers").pick_folder(),
         ExportJob::Film(_) => {
             let dialog = dialog

@@ -1,8 +1,5 @@
 //! All that a person can change, as plain data, and what follows from it.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -94,8 +91,6 @@ pub struct Navigation {
 pub struct Transient {
     /// The row whose model's facts are open.
     pub about: Option<usize>,
-    /// Model files that wait for their rows, the first of them first.
-    pub arriving: VecDeque<PathBuf>,
     /// The presentation under way.
     pub presenting: Option<Presenting>,
     /// Whether ε is animated along the timeline.

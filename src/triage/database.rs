@@ -53,10 +53,15 @@ impl ScanRow {
     }
 }
 
+/// The endings of databases of scans, in lower case.
+pub const DATABASE_EXTENSIONS: [&str; 2] = ["db", "sqlite"];
+
 /// Whether a file is named like a database of scans.
 pub fn has_database_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("db"))
+    extension.is_some_and(|extension| {
+        DATABASE_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+    })
 }
 
 impl Database {

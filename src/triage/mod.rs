@@ -24,7 +24,7 @@ mod schema;
 mod store;
 mod table;
 
-pub use database::{Database, ScanRow, has_database_name};
+pub use database::{DATABASE_EXTENSIONS, Database, ScanRow, has_database_name};
 pub use fingerprint::{Examined, Fingerprint};
 pub use histogram::Histogram;
 pub use matrix::{Axis, ConfusionMatrix};

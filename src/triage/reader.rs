@@ -1,171 +1,149 @@
-//! The database behind the triage page, in a thread of its own: however slow the disk is, no frame waits.
+//! Reads and writes the database of the triage page in a background thread, so that no frame waits for the
+//! disk.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "not yet moved to the module `tasks`, which names threads and turns panics into messages"
-)]
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::map::{Layout, Point, map};
 use super::{Database, ScanRow, Table};
 use crate::error::{Error, Result};
+use crate::tasks::{Inbox, Outbox, Service, TaskProgress};
 
-/// How often a scan that may be under way is looked at anew.
-const EVERY: Duration = Duration::from_secs(2);
+/// How often the database is polled for results of a running scan.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What is known of a database.
+/// What was read from a database.
 #[derive(Clone, Default)]
 pub struct Contents {
     /// All scans, the newest first.
     pub scans: Vec<ScanRow>,
     /// Saved queries by name.
     pub views: Vec<(String, String)>,
-    /// What the chosen scan found so far.
+    /// The results of the chosen scan so far, with those of the one to compare with.
     pub table: Arc<Table>,
-    /// The scan.
+    /// The chosen scan; nothing in a database without scans.
     pub scan: Option<i64>,
 }
 
-/// Which scans of a database are shown.
+/// Which scans of a database are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chosen {
-    /// The scan; without a number, the newest.
+    /// The scan; `None` for the newest.
     pub scan: Option<i64>,
-    /// Another, whose findings on the same pictures stand beside.
+    /// A scan to compare with, joined by picture.
     pub beside: Option<i64>,
 }
 
-/// A map of a scan's pictures.
+/// A two-dimensional embedding of a scan's pictures.
 pub struct Mapped {
     /// The scan.
     pub scan: i64,
-    /// Whose representations.
+    /// Index of the model whose representations are embedded.
     pub side: usize,
     /// The pictures.
     pub points: Vec<Point>,
-    /// Share of the variance that it shows, where that is known.
+    /// Share of the variance along the two axes, in [0, 1], where the layout is a projection.
     pub share: Option<f32>,
 }
 
-/// What the thread tells.
+/// What the background threads send.
 pub enum ReaderMessage {
-    /// What is known now.
+    /// What the database holds now.
     Contents(Contents),
-    /// Something could not be done; the database stays open.
-    Trouble(Error),
+    /// A map that was requested, or why there is none.
+    Map(Result<Mapped>),
+    /// A command failed; the database stays open.
+    Failed(Error),
     /// The database could not be opened or read, and is closed.
     Closed(Error),
 }
 
-/// What the window asks for.
-enum ReaderReply {
+/// What the reading thread is told to do.
+enum ReaderCommand {
     Choose(Chosen),
     Tag(Vec<i64>, String, bool),
-    Save(String, Option<String>),
+    SaveView(String, Option<String>),
 }
 
-/// The window's end of an open database; dropping it closes the file.
+/// An open database; dropping it ends the thread and closes the file.
 pub struct DatabaseReader {
     path: PathBuf,
     chosen: Chosen,
-    outbox: Sender<ReaderReply>,
-    inbox: Receiver<ReaderMessage>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-    maps: (Sender<Result<Mapped>>, Receiver<Result<Mapped>>),
+    inbox: Inbox<ReaderMessage>,
+    service: Service<ReaderCommand>,
 }
 
 impl DatabaseReader {
-    /// Opens a database in the background and reads the chosen scans; `wake` is called after news.
+    /// Opens a database in the background and reads the chosen scans; `wake` is called after each
+    /// message.
     pub fn open(path: &Path, chosen: Chosen, wake: impl Fn() + Send + Sync + 'static) -> Self {
-        let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
-        let waker = wake.clone();
-        let (outbox, messages) = channel();
-        let (news, inbox) = channel();
+        let inbox = Inbox::new(wake);
         let file = path.to_owned();
-        std::thread::spawn(move || {
-            let tell = |told: ReaderMessage| {
-                let heard = news.send(told).is_ok();
-                waker();
-                heard
-            };
-            if let Err(error) = serve(&file, chosen, &messages, &tell) {
-                tell(ReaderMessage::Closed(error));
+        let work = move |commands: &_, outbox: &Outbox<_>| {
+            if let Err(error) = serve(&file, chosen, commands, outbox) {
+                outbox.send(ReaderMessage::Closed(error));
             }
-        });
+        };
         Self {
             path: path.into(),
             chosen,
-            outbox,
+            service: inbox.serve("scan database", ReaderMessage::Closed, work),
             inbox,
-            wake,
-            maps: channel(),
         }
     }
 
-    /// Draws a map of what a scan found, in a thread of its own.
+    /// Embeds the pictures of a scan in two dimensions, in a thread of its own: it takes longer than a
+    /// command should wait.
     pub fn map(&self, table: Arc<Table>, side: usize, layout: Layout) {
-        let (path, maps, wake) = (self.path.clone(), self.maps.0.clone(), self.wake.clone());
-        std::thread::spawn(move || {
-            let work = || draw(&path, &table, side, layout);
-            let drawn = catch_unwind(AssertUnwindSafe(work));
-            let drawn = drawn.unwrap_or_else(|_| Err(Error::Config("The map failed".into())));
-            // The window may have turned to another database.
-            let _ = maps.send(drawn);
-            wake();
-        });
+        let path = self.path.clone();
+        let failed = |error| ReaderMessage::Map(Err(error));
+        let work = move |outbox: &Outbox<_>, _: &mut TaskProgress| {
+            outbox.send(ReaderMessage::Map(embed(&path, &table, side, layout)));
+        };
+        self.inbox.start("map of a scan", failed, work).detach();
     }
 
-    /// The newest map, if there is a new one, or what went wrong.
-    pub fn drawn(&self) -> Option<Result<Mapped>> {
-        self.maps.1.try_iter().last()
-    }
-
-    /// The file.
+    /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the thread has told since the last call.
-    pub fn news(&self) -> Vec<ReaderMessage> {
-        self.inbox.try_iter().collect()
+    /// The messages since the last call.
+    pub fn receive(&self) -> Vec<ReaderMessage> {
+        self.inbox.receive()
     }
 
-    /// Reads these scans, unless they are shown.
+    /// Reads these scans, unless they are the chosen ones already.
     pub fn choose(&mut self, chosen: Chosen) {
         if chosen != self.chosen {
             self.chosen = chosen;
-            self.send(ReaderReply::Choose(chosen));
+            self.service.send(ReaderCommand::Choose(chosen));
         }
     }
 
     /// Puts a tag on pictures, or takes it off.
     pub fn tag(&self, pictures: Vec<i64>, tag: &str, on: bool) {
-        self.send(ReaderReply::Tag(pictures, tag.into(), on));
+        let command = ReaderCommand::Tag(pictures, tag.into(), on);
+        self.service.send(command);
     }
 
-    /// Saves a query under a name, or without one forgets the name.
+    /// Saves a query under a name; `None` deletes the query of that name.
     pub fn save_view(&self, name: &str, query: Option<&str>) {
-        self.send(ReaderReply::Save(name.into(), query.map(str::to_owned)));
-    }
-
-    fn send(&self, message: ReaderReply) {
-        // A thread that is gone has said why.
-        let _ = self.outbox.send(message);
+        let query = query.map(str::to_owned);
+        self.service
+            .send(ReaderCommand::SaveView(name.into(), query));
     }
 }
 
-/// Answers letters until the window drops its end or no longer listens. What cannot be done is told; only
-/// a database that cannot be opened or read at first ends it.
+/// Runs commands until the reader is dropped, and polls in between. Only a failure to open the database or
+/// to read it the first time ends it.
 fn serve(
     path: &Path,
     chosen: Chosen,
-    messages: &Receiver<ReaderReply>,
-    tell: &dyn Fn(ReaderMessage) -> bool,
+    commands: &Receiver<ReaderCommand>,
+    outbox: &Outbox<ReaderMessage>,
 ) -> Result<()> {
     let mut thread = ReaderThread {
         database: Database::open(path)?,
@@ -176,66 +154,70 @@ fn serve(
     };
     thread.contents.views = thread.database.views()?;
     thread.read()?;
-    let mut heard = tell(ReaderMessage::Contents(thread.contents.clone()));
-    while heard {
-        let message = match messages.recv_timeout(EVERY) {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => None,
+    let mut connected = outbox.send(ReaderMessage::Contents(thread.contents.clone()));
+    while connected {
+        let changed = match commands.recv_timeout(POLL_INTERVAL) {
+            Ok(command) => thread.run(command).map(|()| true),
+            Err(RecvTimeoutError::Timeout) => thread.poll(),
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        heard = match thread.answer(message) {
-            Ok(true) => tell(ReaderMessage::Contents(thread.contents.clone())),
+        connected = match changed {
+            Ok(true) => outbox.send(ReaderMessage::Contents(thread.contents.clone())),
             Ok(false) => true,
-            Err(error) => tell(ReaderMessage::Trouble(error)),
+            Err(error) => outbox.send(ReaderMessage::Failed(error)),
         };
     }
     Ok(())
 }
 
-/// An open database with what was read of it.
+/// An open database and what was read from it.
 struct ReaderThread {
     database: Database,
     contents: Contents,
     chosen: Chosen,
-    /// The table of the scan that is shown, and of the one beside it.
+    /// The table of the chosen scan.
     own: Table,
+    /// The table of the scan to compare with.
     other: Option<Table>,
 }
 
 impl ReaderThread {
-    /// Does what a letter asks, or without one looks for news. Whether the contents are others now.
-    fn answer(&mut self, message: Option<ReaderReply>) -> Result<bool> {
-        match message {
-            Some(ReaderReply::Choose(chosen)) => {
+    /// Runs one command, after which the contents have changed.
+    fn run(&mut self, command: ReaderCommand) -> Result<()> {
+        match command {
+            ReaderCommand::Choose(chosen) => {
                 self.chosen = chosen;
-                self.read()?;
+                self.read()
             }
-            Some(ReaderReply::Tag(pictures, tag, on)) => {
+            ReaderCommand::Tag(pictures, tag, on) => {
                 self.database.tag(&pictures, &tag, on)?;
-                self.extend()?;
+                self.extend()
             }
-            Some(ReaderReply::Save(name, query)) => {
+            ReaderCommand::SaveView(name, query) => {
                 self.database.save_view(&name, query.as_deref())?;
                 self.contents.views = self.database.views()?;
+                Ok(())
             }
-            None => {
-                let scans = self.database.scans()?;
-                if scans == self.contents.scans {
-                    return Ok(false);
-                }
-                let before = std::mem::replace(&mut self.contents.scans, scans);
-                if self.contents.scan.is_none() || self.begun_anew(&before) {
-                    self.read()?;
-                } else {
-                    self.extend()?;
-                }
-            }
+        }
+    }
+
+    /// Reads the results that scans wrote since the last call. Whether there are any.
+    fn poll(&mut self) -> Result<bool> {
+        let scans = self.database.scans()?;
+        if scans == self.contents.scans {
+            return Ok(false);
+        }
+        let before = std::mem::replace(&mut self.contents.scans, scans);
+        if self.contents.scan.is_none() || self.restarted(&before) {
+            self.read()?;
+        } else {
+            self.extend()?;
         }
         Ok(true)
     }
 
-    /// Whether a scan that is shown was begun once more since, so that its entries may be others.
-    fn begun_anew(&self, before: &[ScanRow]) -> bool {
+    /// Whether a scan that is shown was restarted since `before`, so that rows already read may be stale.
+    fn restarted(&self, before: &[ScanRow]) -> bool {
         let shown =
             |row: &&ScanRow| [self.contents.scan, self.chosen.beside].contains(&Some(row.id));
         self.contents.scans.iter().filter(shown).any(|row| {
@@ -248,7 +230,7 @@ impl ReaderThread {
         })
     }
 
-    /// Reads the chosen scans.
+    /// Reads the tables of the chosen scans from the beginning.
     fn read(&mut self) -> Result<()> {
         let chosen = self.chosen;
         let scans = self.database.scans()?;
@@ -266,7 +248,7 @@ impl ReaderThread {
         Ok(())
     }
 
-    /// Reads what the scans found since.
+    /// Appends the results that were written since the tables were read.
     fn extend(&mut self) -> Result<()> {
         self.database.extend(&mut self.own)?;
         if let Some(other) = &mut self.other {
@@ -276,6 +258,7 @@ impl ReaderThread {
         Ok(())
     }
 
+    /// Puts the tables of both scans together.
     fn join(&mut self) {
         let table = self.own.clone();
         self.contents.table = Arc::new(match &self.other {
@@ -285,7 +268,8 @@ impl ReaderThread {
     }
 }
 
-fn draw(path: &Path, table: &Table, side: usize, layout: Layout) -> Result<Mapped> {
+/// Embeds the representations of a scan's pictures in two dimensions.
+fn embed(path: &Path, table: &Table, side: usize, layout: Layout) -> Result<Mapped> {
     let represented = Database::open(path)?.representations(table, side)?;
     let (points, share) = map(&represented, layout)?;
     Ok(Mapped {

@@ -1,7 +1,5 @@
 //! Figures: what stands on them and where, and what the files hold.
 
-use std::sync::atomic::AtomicBool;
-
 use burn::tensor::Device;
 use epsiloscope::attribution::{Explanation, Method};
 use epsiloscope::compute::attack_once;
@@ -15,7 +13,7 @@ use epsiloscope::model::zoo;
 use epsiloscope::session::{
     self, Column, Figure, Session, Size, Snapshot, Spread, State, complete,
 };
-use epsiloscope::tasks::TaskProgress;
+use epsiloscope::tasks::{CancelToken, TaskProgress};
 use resvg::usvg::{Node, Options, Tree};
 
 use crate::screens::{row, shots};
@@ -308,7 +306,8 @@ fn without_a_window_the_same_is_computed() {
     };
     let mut shares = Vec::new();
     let mut progress = |share| shares.push(share);
-    let (cancel, stop) = (AtomicBool::new(false), AtomicBool::new(true));
+    let (cancel, stop) = (CancelToken::default(), CancelToken::default());
+    stop.cancel();
     let mut watch = TaskProgress {
         progress: &mut progress,
         cancel: &cancel,

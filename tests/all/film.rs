@@ -1,13 +1,12 @@
 //! Films: their frames, their files, and what is left when they are stopped.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use epsiloscope::error::{Error, Result};
 use epsiloscope::export::figure::Shot;
 use epsiloscope::export::film::{Footage, Format, gif, mp4, pictures, write};
 use epsiloscope::session::{Column, Figure, Film, Motion, Size};
-use epsiloscope::tasks::TaskProgress;
+use epsiloscope::tasks::{CancelToken, TaskProgress};
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 
@@ -45,8 +44,12 @@ fn sweep() -> Footage {
 
 /// Runs `work`, told to stop once this share is done.
 fn watched(until: f32, work: impl FnOnce(&mut TaskProgress) -> Result<()>) -> Result<()> {
-    let cancel = AtomicBool::new(false);
-    let mut progress = |share| cancel.store(share >= until, Ordering::Relaxed);
+    let cancel = CancelToken::default();
+    let mut progress = |share| {
+        if share >= until {
+            cancel.cancel();
+        }
+    };
     work(&mut TaskProgress {
         progress: &mut progress,
         cancel: &cancel,

@@ -5,6 +5,7 @@ mod common; // tiny networks, tiny data, readers of tensors
 mod boundaries; // which room may use what, and how long a file may be
 mod counting; // an engine worker that counts
 mod engine; // wishes, urgency, panics, on integers
+mod tasks; // background threads: names, order, cancellation, panics; thumbnails and exports on them
 
 mod bad_pictures; // hostile picture files
 mod crops; // the part of a picture that a model sees

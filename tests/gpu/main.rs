@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 15] = [
+const TESTS: [(&str, Check); 16] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -46,6 +46,10 @@ const TESTS: [(&str, Check); 15] = [
     (
         "the_window_opens_other_programs_models",
         window::opens_other_programs_models,
+    ),
+    (
+        "the_window_asks_for_rows_of_model_files",
+        window::asks_for_rows_of_model_files,
     ),
     ("the_window_exports_figures", window::exports_figures),
     ("the_window_presents", window::presents),

@@ -1,5 +1,6 @@
 //! The real window, without a screen: what a person reads in it, and what keys do.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
@@ -26,6 +27,12 @@ pub fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<
 
 /// The window on `models`, computing on the CPU, in a run of frames.
 pub fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
+    window_opening(gpu, models, &[])
+}
+
+/// The same, opening `files` as program arguments.
+fn window_opening(gpu: &Compute, models: Vec<String>, files: &[&str]) -> Harness<'static, App> {
+    let files = files.iter().map(PathBuf::from).collect();
     let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
     Harness::builder()
@@ -36,7 +43,7 @@ pub fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
                 app.logic(&ui.ctx().clone());
                 app.ui(ui);
             },
-            App::new(&egui::Context::default(), cpu, models, Vec::new()),
+            App::new(&egui::Context::default(), cpu, models, files),
         )
 }
 
@@ -99,6 +106,31 @@ pub fn opens_other_programs_models(gpu: &Compute) {
     until(&mut harness, "the model anew, as described", |harness| {
         harness.query_all_by_label_contains("(assumed").count() == 2
             && harness.query_all_by_label_contains("re-evaluated").count() == 2
+    });
+}
+
+/// Model files that are program arguments wait for their rows one after the other; of the one that takes a
+/// row, what was recognised is shown.
+pub fn asks_for_rows_of_model_files(gpu: &Compute) {
+    let foreign = |file: &str| format!("tests/fixtures/foreign/{file}");
+    let models = vec![foreign("onnx_mobilenet.onnx")];
+    let files = [foreign("wide.pt"), foreign("resnet18.pth")];
+    let mut harness = window_opening(gpu, models, &[&files[0], &files[1]]);
+    until(&mut harness, "the first model file", |harness| {
+        harness.query_by_label("Open wide.pt").is_some()
+    });
+    harness.get_by_label_contains("Row 1:").click();
+    until(&mut harness, "the second model file", |harness| {
+        harness.query_by_label("Open resnet18.pth").is_some()
+    });
+    harness.get_by_label("Cancel").click();
+    until(&mut harness, "no further question", |harness| {
+        harness.query_by_label("Open resnet18.pth").is_none()
+    });
+    until(&mut harness, "what was recognised", |harness| {
+        harness
+            .query_by_label_contains("recognised as WideResNet-10-1")
+            .is_some()
     });
 }
 

@@ -1,5 +1,7 @@
 //! What is known of a row's model, and what a person can say of it.
 
+use std::path::Path;
+
 use egui::{ComboBox, Context, Grid, Ui, Window};
 
 use super::Action;
@@ -196,15 +198,12 @@ fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<
     taken
 }
 
-/// Asks which row takes a model file that was dropped or chosen.
-pub fn choose_row(ctx: &Context, state: &State, actions: &mut Vec<Action>) {
-    let Some(path) = state.transient.arriving.front() else {
-        return;
-    };
+/// Asks which of the rows, with these `models`, takes the model file `path`.
+pub fn choose_row(ctx: &Context, path: &Path, models: &[String], actions: &mut Vec<Action>) {
     let modal = egui::Modal::new(egui::Id::unique("arriving model")).show(ctx, |ui| {
         ui.heading(format!("Open {}", theme::file_name(path)));
         ui.label("in place of");
-        for (row, name) in state.document.models.iter().enumerate() {
+        for (row, name) in models.iter().enumerate() {
             let title = import::title(name);
             if ui.button(format!("Row {}: {title}", row + 1)).clicked() {
                 actions.push(Action::UseModel(row, path.to_string_lossy().into_owned()));

@@ -174,7 +174,7 @@ impl TriageState {
     /// Takes in thumbnails, and lets those go that were not seen for longest.
     fn receive(&mut self, ctx: &Context) {
         self.frame += 1;
-        for (path, image) in self.thumbnailer.arrived() {
+        for (path, image) in self.thumbnailer.receive() {
             let texture = image.map(|image| {
                 let size = [image.width() as usize, image.height() as usize];
                 let image = egui::ColorImage::from_rgb(size, image.as_raw());
