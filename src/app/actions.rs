@@ -53,7 +53,7 @@ impl App {
             Action::ShowView(index) => self.show_view(index),
             Action::Present => self.present(context),
             Action::StepView(step) => self.step_view(step),
-            Action::LeaveStage => self.leave_stage(context),
+            Action::EndPresentation => self.end_presentation(context),
             Action::Undo => self.go_back(false),
             Action::Redo => self.go_back(true),
             Action::OpenSession => self.dialogs.choose_session(),

@@ -337,7 +337,7 @@ pub fn read_keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         return;
     }
     if presenting {
-        super::panels::stage::keys(ctx, state, actions);
+        super::panels::presentation::keys(ctx, state, actions);
     } else {
         let page = state.navigation.page;
         run_pressed(ctx, Scope::Pages, state, actions);

@@ -81,7 +81,7 @@ impl App {
                     self.describe(row, DescriptionEdit::Labels(labels));
                 }
                 DialogOutcome::Session { path, opened } => {
-                    self.leave_stage(context);
+                    self.end_presentation(context);
                     let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
                     self.show_session(path, *opened);
                     if let Some(rescue) = rescued {

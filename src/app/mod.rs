@@ -10,9 +10,9 @@ mod layout;
 mod loader;
 mod messages;
 pub mod panels;
+mod presentation;
 pub mod renderer;
 mod sessions;
-mod stage;
 mod theme;
 mod triage;
 
@@ -23,7 +23,7 @@ use burn::tensor::Device;
 use egui::ViewportCommand;
 
 use crate::compute::scheduler::Scheduler;
-use crate::compute::{Compute, ComputeWorker, Lane, MOST_ROWS};
+use crate::compute::{Compute, ComputeWorker, Lane};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
@@ -33,8 +33,8 @@ use crate::triage::reader::DatabaseReader;
 use dialogs::Dialogs;
 use frame_metrics::FrameMetrics;
 use loader::Loader;
+use presentation::Presentation;
 use sessions::SessionManager;
-use stage::Stage;
 
 /// Seconds that ε takes from one end of the timeline to the other.
 const PLAY_SECONDS: f32 = 8.0;
@@ -55,7 +55,7 @@ pub struct App {
     export: panels::export::ExportSettings,
     /// Whether the list of views is open.
     views: bool,
-    stage: Option<Stage>,
+    presentation: Option<Presentation>,
     /// The database that is open.
     archive: Option<DatabaseReader>,
     triage: panels::triage::TriageState,
@@ -145,7 +145,7 @@ impl App {
             exporter: Exporter::new(compute.device.clone(), context.clone()),
             export: panels::export::ExportSettings::default(),
             views: false,
-            stage: None,
+            presentation: None,
             archive: None,
             triage: panels::triage::TriageState::new(Thumbnailer::new(None, {
                 let wake = context.clone();
@@ -237,7 +237,7 @@ impl App {
 
     fn submit_requests(&mut self) {
         for lane in self.engine.submit(self.all_requests()) {
-            if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
+            if matches!(lane, Lane::Attack(place) if place.is_on_screen()) {
                 self.vitals.attack_changed();
             }
             if let Some((row, own)) = self.row_of(lane) {

@@ -111,7 +111,7 @@ impl Drop for Writer {
 impl App {
     /// Notes what changed: for undo, for the autosave, for the title.
     pub(super) fn keep(&mut self, context: &egui::Context) {
-        if self.stage.is_some() {
+        if self.presentation.is_some() {
             // What was on the screen before comes back.
             return;
         }
@@ -167,7 +167,10 @@ impl App {
     /// session named.
     fn snapshot(&self) -> Snapshot {
         // A presentation is not what is to be kept.
-        let before = self.stage.as_ref().map(|stage| &stage.before);
+        let before = self
+            .presentation
+            .as_ref()
+            .map(|presentation| &presentation.before);
         let state = before.unwrap_or(&self.state);
         let hash = |(index, name): (usize, &String)| {
             let row = self.rows.get(index);

@@ -19,7 +19,7 @@ mod triage;
 mod undo;
 
 pub use autosave::{DataFolder, Rescue};
-pub use bookmarks::{Bookmark, Presenting};
+pub use bookmarks::{Bookmark, PresentationState};
 pub use counterfactual::{
     CounterfactualSettings, MASK, Showing, counterfactual_request, mask_values, masked, score,
     truth,

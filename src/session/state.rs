@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Bookmark, Bottom, Column, CounterfactualSettings, Display, Exports, Library, LibraryEntry,
-    Page, Playhead, Presenting, SynthesisProgress, SynthesisSettings, Triage,
+    Page, Playhead, PresentationState, SynthesisProgress, SynthesisSettings, Triage,
 };
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
@@ -97,7 +97,7 @@ pub struct Transient {
     /// Model files that wait for their rows, the first of them first.
     pub arriving: VecDeque<PathBuf>,
     /// The presentation under way.
-    pub presenting: Option<Presenting>,
+    pub presenting: Option<PresentationState>,
     /// Whether ε is animated along the timeline.
     pub playing: bool,
     /// Counts the sessions opened so far; 0 before any.

@@ -8,7 +8,8 @@ use super::results::Row;
 use super::state::State;
 use super::{Bottom, Column};
 use crate::compute::{
-    Lane, PictureSource, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest, thinned,
+    Lane, PictureSource, Place, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest,
+    thinned,
 };
 use crate::synthesis::{Start, Synthesis, Task, Unit};
 
@@ -141,9 +142,8 @@ pub struct SynthesisProgress {
     pub working: bool,
     /// Counts the restarts.
     pub attempt: u32,
-    /// Added to the rows' numbers in requests: that of a bookmark computed ahead, so that its
-    /// iterates go on when it is shown.
-    pub slot: usize,
+    /// The prepared view for which they were begun, so that its iterates go on when it is shown.
+    pub view: Option<usize>,
 }
 
 impl Default for SynthesisSettings {
@@ -328,7 +328,7 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
             until: state.navigation.playhead.until,
             rests: !state.progress.synthesis.running,
         };
-        requests.insert(Lane::Synthesis(index), request);
+        requests.insert(Lane::Synthesis(Place::on_screen(index)), request);
     }
     if state.settings.display.bottom == Bottom::Units && row.prediction.is_some() {
         let library = thinned(&state.document.library, SURVEYED_MOST).into_iter();
@@ -340,7 +340,7 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
                 .collect(),
         };
         requests.insert(
-            Lane::UnitActivations(index),
+            Lane::UnitActivations(Place::on_screen(index)),
             Request::UnitActivations(unit_activations),
         );
     }
@@ -367,7 +367,10 @@ fn synthesis_request(state: &State, index: usize, row: &Row) -> Option<Synthesis
         Some((class, entry.picture.clone(), entry.crop))
     });
     Some(SynthesisRequest {
-        row: state.progress.synthesis.slot + index,
+        place: Place {
+            view: state.progress.synthesis.view,
+            row: index,
+        },
         model: state.document.models.get(index)?.clone(),
         subject,
         other: state

@@ -14,11 +14,11 @@ pub mod log;
 pub mod map_quality;
 pub mod menu;
 pub mod model;
+pub mod presentation;
 pub mod progress;
 pub mod read_out;
 pub mod row_header;
 pub mod sessions;
-pub mod stage;
 pub mod synthesis;
 pub mod synthesis_cell;
 pub mod tile;
@@ -111,7 +111,7 @@ pub enum Action {
     /// Go so many views on.
     StepView(isize),
     /// End the presentation.
-    LeaveStage,
+    EndPresentation,
     /// Go one change back.
     Undo,
     /// Take the last undoing back.

@@ -4,7 +4,7 @@ use egui::{Align2, Color32, Context, FontId, Id, Key, LayerId, Order, Stroke, Ui
 
 use super::Action;
 use crate::app::theme;
-use crate::session::{Presenting, State};
+use crate::session::{PresentationState, State};
 
 /// Height of the screen in points: what is 13 points high is then legible from the last row.
 const HEIGHT: f32 = 540.0;
@@ -22,7 +22,7 @@ pub fn magnify(ctx: &Context) {
 }
 
 /// Draws the name of the view and its note.
-pub fn title(ui: &mut Ui, state: &State, presenting: Presenting) {
+pub fn title(ui: &mut Ui, state: &State, presenting: PresentationState) {
     let Some(view) = state.document.bookmarks.get(presenting.view) else {
         return;
     };
@@ -41,8 +41,8 @@ pub fn title(ui: &mut Ui, state: &State, presenting: Presenting) {
 }
 
 /// Draws what lies over everything: the spotlight, or blackness.
-pub fn overlay(ctx: &Context, presenting: Presenting) {
-    let painter = ctx.layer_painter(LayerId::new(Order::Debug, Id::unique("stage")));
+pub fn overlay(ctx: &Context, presenting: PresentationState) {
+    let painter = ctx.layer_painter(LayerId::new(Order::Debug, Id::unique("presentation")));
     let screen = ctx.content_rect();
     if presenting.black {
         painter.rect_filled(screen, 0.0, Color32::BLACK);
@@ -63,7 +63,10 @@ pub fn hint(ctx: &Context, seconds: f64) {
         return;
     }
     ctx.request_repaint_after_secs(1.0);
-    let painter = ctx.layer_painter(LayerId::new(Order::Tooltip, Id::unique("stage hint")));
+    let painter = ctx.layer_painter(LayerId::new(
+        Order::Tooltip,
+        Id::unique("presentation hint"),
+    ));
     let screen = ctx.content_rect();
     let text = "Arrows: views · B black · L spotlight · D divider · F fill · T timeline · Esc ends";
     let at = screen.center_bottom() - egui::vec2(0.0, 24.0);
@@ -91,7 +94,7 @@ pub fn keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         })
     };
     if pressed(&[Key::Escape, Key::F5]) {
-        actions.push(Action::LeaveStage);
+        actions.push(Action::EndPresentation);
     }
     if pressed(&[Key::B, Key::Period]) {
         presenting.black = !presenting.black;
