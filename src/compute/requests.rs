@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::{GpuImage, HeatMap};
-use crate::attack::Attack;
+use crate::attack::{Attack, Norm};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::compute::{
     CounterfactualRequest, CounterfactualResult, NormalizerPreview, ScanRequest, SynthesisRequest,
@@ -342,6 +342,15 @@ pub struct AttackResult {
     pub l2: f32,
     /// Whether every value is in [0, 1].
     pub inside_box: bool,
+}
+
+impl AttackResult {
+    /// How long the perturbation is in both norms, such as `L∞ 7.9/255 · L2 0.5`.
+    pub fn lengths(&self) -> String {
+        let [linf, l2] = [(Norm::Linf, self.linf), (Norm::L2, self.l2)]
+            .map(|(norm, length)| format!("{norm} {}", norm.format(length)));
+        format!("{linf} · {l2}")
+    }
 }
 
 /// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is

@@ -15,7 +15,7 @@ use crate::synthesis::locked;
 ///
 /// Columns: model, epsilon, class (the one left or aimed for), confidence (in it), predicted,
 /// predicted_confidence, linf, l2 (of the perturbation, in units of pixels in [0, 1]), inside_box,
-/// flipped.
+/// flipped, attack (in words, with its ε).
 pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&[
         "model",
@@ -28,6 +28,7 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
         "l2",
         "inside_box",
         "flipped",
+        "attack",
     ]);
     for (row, prediction) in shown(state, rows) {
         let mut attacks: Vec<&AttackResult> = row.sweep.iter().chain(&row.attacked).collect();
@@ -63,6 +64,11 @@ fn attack_line(
         attacked.l2.to_string(),
         attacked.inside_box.to_string(),
         flips(attack, prediction.label, seen).to_string(),
+        Attack {
+            epsilon: attacked.epsilon,
+            ..attack.clone()
+        }
+        .to_string(),
     ]
 }
 

@@ -51,10 +51,10 @@ pub fn explores_a_photograph(gpu: &Compute) {
         harness.query_all_by_label_contains("inside [0, 1]").count(),
         2
     );
-    harness.get_by_label_contains("ε 0.5000");
+    harness.get_by_label("ε 0.5");
     harness.key_press(egui::Key::CloseBracket);
     harness.step();
-    harness.get_by_label_contains("ε 0.5312");
+    harness.get_by_label("ε 0.531");
     // Two attacked pictures, and the two maps that follow them.
     until(&mut harness, "the exact ε", |harness| {
         harness.query_all_by_label_contains("at ε 0.531").count() == 4
@@ -125,7 +125,7 @@ pub fn presents(gpu: &Compute) {
     harness.step();
     harness.step();
     harness.get_by_label("Library");
-    harness.get_by_label_contains("ε 0.5312");
+    harness.get_by_label("ε 0.531");
 }
 
 /// The dialogs of figures and films open by key, and a figure goes to the clipboard.

@@ -1,11 +1,13 @@
 //! The panel on the right: attack, attribution, display, picture.
 
+use std::ops::RangeInclusive;
+
 use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
 use super::{Action, colors, explain, synthesis};
 use crate::app::theme;
-use crate::attack::{Attack, Goal, Norm};
+use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::model::import;
 use crate::session::{Column, Display, State};
 
@@ -155,47 +157,54 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
     });
 }
 
+/// A field for ε or a step size, written as usual for the norm and dragged in these steps; numbers and
+/// fractions can be typed.
+pub(super) fn epsilon_field(
+    norm: Norm,
+    value: &mut f32,
+    range: RangeInclusive<f32>,
+    speed: f32,
+) -> DragValue<'_> {
+    // Dragging stops at round numbers of the unit that is shown.
+    let units = f64::from(norm.units());
+    let shown = move |epsilon: f32| units * f64::from(epsilon);
+    let epsilon = move |shown: f64| (shown / units) as f32;
+    DragValue::from_get_set(move |new| {
+        if let Some(new) = new {
+            *value = epsilon(new);
+        }
+        shown(*value)
+    })
+    .range(shown(*range.start())..=shown(*range.end()))
+    .speed(shown(speed))
+    .custom_formatter(move |value, _| norm.format(epsilon(value)))
+    .custom_parser(move |text| parse_epsilon(text).ok().map(shown))
+}
+
 fn epsilon(ui: &mut Ui, state: &mut State) {
     let range = state.range();
     ui.horizontal(|ui| {
         ui.label("ε");
+        let norm = state.settings.attack.norm;
         let mut epsilon = state.settings.attack.epsilon;
-        let value = DragValue::new(&mut epsilon)
-            .range(0.0..=range)
-            .speed(range / 400.0)
-            .max_decimals(4);
-        let mut changed = ui
-            .add(value)
-            .on_hover_text("Largest perturbation, in units of pixels in [0, 1] ([ and ])")
-            .changed();
-        ui.label("=");
-        let mut levels = epsilon * 255.0;
-        let value = DragValue::new(&mut levels)
-            .range(0.0..=range * 255.0)
-            .speed(range * 255.0 / 400.0)
-            .max_decimals(2)
-            .suffix("/255");
+        let value = epsilon_field(norm, &mut epsilon, 0.0..=range, range / 400.0);
         if ui
             .add(value)
-            .on_hover_text("The same in units of 8-bit grey levels")
+            .on_hover_text(
+                "Largest perturbation, in units of pixels in [0, 1]: a number such as 0.03, or a \
+                 fraction such as 8/255 ([ and ])",
+            )
             .changed()
         {
-            epsilon = levels / 255.0;
-            changed = true;
-        }
-        if changed {
             state.set_epsilon(epsilon);
         }
         ui.label("of");
         let mut most = range;
-        let limits = match state.settings.attack.norm {
+        let limits = match norm {
             Norm::Linf => 1.0 / 255.0..=1.0,
             Norm::L2 => 0.05..=50.0,
         };
-        let value = DragValue::new(&mut most)
-            .range(limits)
-            .speed(range / 200.0)
-            .max_decimals(4);
+        let value = epsilon_field(norm, &mut most, limits, range / 200.0);
         if ui
             .add(value)
             .on_hover_text("Right end of the ε timeline")
@@ -221,12 +230,7 @@ fn step_size(ui: &mut Ui, attack: &mut Attack) {
         }
         match &mut attack.step_size {
             Some(size) => {
-                ui.add(
-                    DragValue::new(size)
-                        .range(0.0..=10.0)
-                        .speed(0.001)
-                        .max_decimals(4),
-                );
+                ui.add(epsilon_field(attack.norm, size, 0.0..=10.0, 0.001));
             }
             None => {
                 ui.label(theme::weak(attack.norm.format(usual)));

@@ -3,8 +3,9 @@
 use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
 
 use super::Action;
+use super::controls::epsilon_field;
 use crate::app::theme;
-use crate::attack::parse_epsilon;
+use crate::attack::{Norm, parse_epsilon};
 use crate::export::film::ffmpeg;
 use crate::export::job::ExportJob;
 use crate::session::{Column, Figure, Motion, Size, Spread, State};
@@ -76,7 +77,8 @@ pub fn show(
                 ui.separator();
                 motion(ui, state, settings.mp4);
             } else {
-                epsilons(ui, settings, &mut state.document.exports.figure);
+                let norm = state.settings.attack.norm;
+                epsilons(ui, settings, &mut state.document.exports.figure, norm);
             }
             ui.separator();
             size(ui, arranged(state, kind));
@@ -161,10 +163,11 @@ fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) -> 
     changed
 }
 
-fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure) {
+fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure, norm: Norm) {
     // Undoing and sessions change them too.
     if parsed(&settings.epsilons).is_ok_and(|written| written != figure.epsilons) {
-        let epsilons = figure.epsilons.iter().map(ToString::to_string);
+        let epsilons = figure.epsilons.iter();
+        let epsilons = epsilons.map(|&epsilon| norm.format_exactly(epsilon));
         settings.epsilons = epsilons.collect::<Vec<_>>().join(", ");
     }
     ui.horizontal(|ui| {
@@ -199,7 +202,7 @@ fn parsed(text: &str) -> Result<Vec<f32>, String> {
 }
 
 fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
-    let range = state.range();
+    let (range, norm) = (state.range(), state.settings.attack.norm);
     let film = &mut state.document.exports.film;
     ui.horizontal(|ui| {
         let from_zero = Motion::Epsilon {
@@ -221,9 +224,9 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
             let speed = range / 200.0;
             ui.label("from");
             let mut end = to.unwrap_or(range);
-            ui.add(DragValue::new(from).range(0.0..=end).speed(speed));
+            ui.add(epsilon_field(norm, from, 0.0..=end, speed));
             ui.label("to");
-            let field = DragValue::new(&mut end).range(*from..=1e3).speed(speed);
+            let field = epsilon_field(norm, &mut end, *from..=1e3, speed);
             if ui.add(field).changed() {
                 *to = Some(end);
             }

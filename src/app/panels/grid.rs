@@ -376,12 +376,8 @@ fn content<'a>(
 fn facts(ui: &mut Ui, state: &State, prediction: &PredictionResult, shown: &Shown) {
     let attacked = shown.attacked;
     ui.spacing_mut().item_spacing.y = 1.0;
-    ui.label(theme::weak(format!(
-        "L∞ {} · L2 {}",
-        Norm::Linf.format(attacked.linf),
-        Norm::L2.format(attacked.l2)
-    )))
-    .on_hover_text("True norms of the perturbation, in units of pixels in [0, 1]");
+    ui.label(theme::weak(attacked.lengths()))
+        .on_hover_text("True norms of the perturbation; L2 in units of pixels in [0, 1]");
     let inside = if attacked.inside_box {
         "inside [0, 1]"
     } else {

@@ -79,7 +79,7 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
 fn attack(attack: &Attack, epsilons: &str, prediction: Option<&PredictionResult>) -> String {
     let mut text = format!("{} at ε {epsilons}", attack.kind());
     match attack.step_size {
-        Some(step) => text += &format!(", steps of {}", short_number(step)),
+        Some(step) => text += &format!(", steps of {}", attack.norm.format(step)),
         None => text += ", steps of 2.5·ε/steps",
     }
     if let Goal::Targeted(class) = attack.goal {

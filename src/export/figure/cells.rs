@@ -3,7 +3,7 @@
 use image::{RgbImage, imageops};
 
 use super::contour::outline;
-use crate::attack::{Attack, Norm, short_number};
+use crate::attack::{Attack, short_number};
 use crate::compute::{
     CounterfactualResult, GpuImage, HeatMap, HeatStyle, PictureSource, PredictionResult,
 };
@@ -156,11 +156,7 @@ fn perturbation(state: &State, row: &Row, prediction: &PredictionResult) -> Opti
     let planes = pair.map(|(after, before)| 0.5 + gain * (after - before));
     let frame = GpuImage::from_planes(planes.collect(), prediction.input.size());
     let notes = vec![
-        format!(
-            "L∞ {} · L2 {}",
-            Norm::Linf.format(attacked.linf),
-            Norm::L2.format(attacked.l2)
-        ),
+        attacked.lengths(),
         format!("amplified ×{}", short_number(gain)),
     ];
     Some(Filled::new(&frame, notes))

@@ -42,10 +42,7 @@ pub struct Plot {
 /// Confidence against ε, as on the timeline.
 pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
     let (state, attack) = (&shot.state, &shot.state.settings.attack);
-    let unit = match attack.norm {
-        Norm::Linf => 255.0,
-        Norm::L2 => 1.0,
-    };
+    let unit = f64::from(attack.norm.units());
     let mut curves = Vec::new();
     for &model in models {
         let Some((row, prediction)) = shot

@@ -5,6 +5,7 @@ use egui::{Color32, Key, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, 
 use super::TriageState;
 use crate::app::panels::Action;
 use crate::app::theme;
+use crate::attack::Norm;
 use crate::session::Triage;
 use crate::triage::{Record, Table};
 
@@ -159,6 +160,8 @@ fn strip(ui: &Ui, area: Rect, record: &Record) {
 
 /// What the scan found of a picture, line by line.
 pub(super) fn told(table: &Table, record: &Record) -> Vec<String> {
+    let attack = table.plan.as_ref().and_then(|plan| plan.attack.as_ref());
+    let norm = attack.map_or(Norm::L2, |attack| attack.norm);
     let mut lines = vec![record.path.clone()];
     if record.truth.is_some() {
         lines.push(format!("true class: {}", table.class(record.truth)));
@@ -183,7 +186,7 @@ pub(super) fn told(table: &Table, record: &Record) -> Vec<String> {
             );
         }
         if let Some(high) = side.flip.and_then(|flip| flip.high) {
-            line += &format!(", flips at ε ≤ {high:.3}");
+            line += &format!(", flips at ε ≤ {}", norm.format(high));
         }
         if let Some(fakeness) = side.fakeness {
             line += &format!(", fakeness {}", percent(fakeness));
