@@ -96,7 +96,7 @@ impl App {
             self.dialogs.open_session(session);
         }
         for left in databases.iter().chain(&sessions) {
-            let message = format!("{}: left closed, as another was opened", left.display());
+            let message = format!("{}: not opened, because another one was", left.display());
             self.messages.push(message);
         }
         if !pictures.is_empty() {

@@ -45,6 +45,16 @@ pub enum Command {
     CopyFigure,
     /// Presents the bookmarks.
     Present,
+    /// The next bookmark of the presentation, or the previous one.
+    PresentedView(isize),
+    /// Blackens the screen of a presentation, or shows it again.
+    Black,
+    /// Dims all but what is around the pointer, or stops that.
+    Spotlight,
+    /// Shows the panel at the bottom of a presentation, or hides it.
+    PresentedTimeline,
+    /// Ends the presentation.
+    EndPresentation,
     /// The list of bookmarks.
     Bookmarks,
     /// From the explorer to the triage page, or back.
@@ -94,6 +104,8 @@ enum Scope {
     Explorer,
     /// The same, and in presentations.
     Picture,
+    /// In presentations alone.
+    Presentation,
     /// In the menu alone, or read elsewhere.
     Menu,
 }
@@ -161,7 +173,7 @@ const COLUMNS: [Key; 9] = [
 #[rustfmt::skip] // One row a line.
 static TABLE: &[Entry] = {
     use Command as C;
-    use Scope::{Always, Edit, Explorer, Menu, Pages, Picture, Window};
+    use Scope::{Always, Edit, Explorer, Menu, Pages, Picture, Presentation, Window};
     &[
         entry(C::Picture(-1), "Previous picture", "previous or next picture", &[key(Key::ArrowLeft), key(Key::ArrowUp)], Explorer),
         entry(C::Picture(1), "Next picture", "previous or next picture", &[key(Key::ArrowRight), key(Key::ArrowDown)], Explorer),
@@ -184,7 +196,13 @@ static TABLE: &[Entry] = {
         entry(C::Pan(0, 1), "Pan down", "move the visible part of all pictures", &[shift(Key::ArrowDown)], Picture),
         entry(C::SaveAttacked, "Save attacked picture…", "save the attacked picture of the first row", &[key(Key::S)], Explorer),
         entry(C::CopyFigure, "Copy figure", "copy a figure of what is on the screen", &[key(Key::C)], Explorer),
-        entry(C::Present, "Present", "present the prepared views: arrows or a clicker step, B black, L spotlight, T timeline, Esc ends", &[key(Key::F5)], Explorer),
+        entry(C::Present, "Present", "present the prepared views", &[key(Key::F5)], Explorer),
+        entry(C::PresentedView(-1), "Previous view", "in a presentation: previous or next view", &[key(Key::ArrowLeft), key(Key::ArrowUp), key(Key::PageUp)], Presentation),
+        entry(C::PresentedView(1), "Next view", "in a presentation: previous or next view", &[key(Key::ArrowRight), key(Key::ArrowDown), key(Key::PageDown), key(Key::Enter)], Presentation),
+        entry(C::Black, "Black", "in a presentation: black screen", &[key(Key::B), key(Key::Period)], Presentation),
+        entry(C::Spotlight, "Spotlight", "in a presentation: spotlight, timeline", &[key(Key::L)], Presentation),
+        entry(C::PresentedTimeline, "Timeline", "in a presentation: spotlight, timeline", &[key(Key::T)], Presentation),
+        entry(C::EndPresentation, "End", "end the presentation", &[key(Key::Escape), key(Key::F5)], Presentation),
         entry(C::Bookmarks, "Prepared views", "the list of prepared views", &[key(Key::V)], Explorer),
         entry(C::SwitchPage, "Triage", "from the explorer to the triage page, or back", &[key(Key::F6)], Pages),
         entry(C::Selection(-1), "Previous of the selection", "previous or next picture of the triage page's selection", &[key(Key::Comma)], Explorer),
@@ -297,6 +315,19 @@ impl Command {
             Self::SaveAttacked => actions.push(Action::Save(0)),
             Self::CopyFigure => actions.push(Action::CopyFigure),
             Self::Present => actions.push(Action::Present),
+            Self::PresentedView(step) => actions.push(Action::StepView(step)),
+            Self::Black => {
+                if let Some(presenting) = &mut state.transient.presenting {
+                    presenting.black = !presenting.black;
+                }
+            }
+            Self::Spotlight => {
+                if let Some(presenting) = &mut state.transient.presenting {
+                    presenting.spotlight = !presenting.spotlight;
+                }
+            }
+            Self::PresentedTimeline => display.timeline = !display.timeline,
+            Self::EndPresentation => actions.push(Action::EndPresentation),
             Self::Bookmarks => actions.push(Action::Views),
             Self::SwitchPage => {
                 state.navigation.page = match state.navigation.page {
@@ -337,7 +368,7 @@ pub fn read_keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
         return;
     }
     if presenting {
-        super::panels::presentation::keys(ctx, state, actions);
+        run_pressed(ctx, Scope::Presentation, state, actions);
     } else {
         let page = state.navigation.page;
         run_pressed(ctx, Scope::Pages, state, actions);
@@ -386,13 +417,15 @@ fn pressed(ctx: &Context, shortcut: KeyboardShortcut) -> bool {
     })
 }
 
-/// A key with its modifiers, in signs that the fonts have.
+/// A key with its modifiers, in signs that the fonts have: egui's lack those of macOS, whose keys are
+/// therefore named (Cmd, Option).
 fn written(shortcut: KeyboardShortcut, is_mac: bool) -> String {
     let key = match shortcut.logical_key {
         Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown => {
             shortcut.logical_key.name()
         }
         Key::Delete => "Del",
+        Key::Escape => "Esc",
         Key::Comma => "Comma",
         Key::Period => "Period",
         other => other.symbol_or_name(),

@@ -14,7 +14,7 @@ use crate::model::import::{DescriptionEdit, LabelSource};
 use crate::session::Row;
 
 /// When pictures did not fit into memory at once.
-const SCARCE: &str = "The memory was full. The model goes on with half as many pictures at once.";
+const SCARCE: &str = "Out of memory: the model continues with half the batch size.";
 
 impl App {
     pub(super) fn hear(&mut self, context: &egui::Context) {
@@ -153,7 +153,7 @@ impl App {
         self.exporter.compute_on(Device::flex());
         self.device = "CPU (the GPU was lost)".into();
         self.messages.push(format!(
-            "The GPU was lost; everything is computed anew, on the CPU. It said: {reason}"
+            "The GPU was lost; everything is recomputed on the CPU. Reason: {reason}"
         ));
     }
 }

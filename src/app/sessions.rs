@@ -138,8 +138,7 @@ impl App {
         let path = match home.autosave() {
             Ok(path) => path,
             Err(error) => {
-                self.messages
-                    .push(format!("Nothing is saved by itself: {error}"));
+                self.messages.push(format!("No autosave: {error}"));
                 self.sessions.home = None;
                 return;
             }

@@ -52,7 +52,7 @@ impl Column {
             Self::Synthesis => "Synthesis",
             Self::Counterfactual => "Counterfactual",
             Self::Change => "Change",
-            Self::Return => "Way back",
+            Self::Return => "Cycle",
         }
     }
 

@@ -59,13 +59,13 @@ impl TaskKind {
     pub fn about(self) -> &'static str {
         match self {
             Self::Inversion => {
-                "A picture that the model represents as it does this one (Mahendran and Vedaldi 2015; arXiv 2307.02500)"
+                "A picture with the representation of this one (Mahendran and Vedaldi 2015; arXiv 2307.02500)"
             }
             Self::Generation => {
-                "A picture that the model is surer and surer is of a class (Santurkar et al. 2019; arXiv 2307.02500)"
+                "A picture that maximises the score of a class (Santurkar et al. 2019; arXiv 2307.02500)"
             }
             Self::Unit => {
-                "A picture that excites one unit of the model (Erhan et al. 2009; arXiv 2307.02500)"
+                "A picture that maximises the activation of one unit (Erhan et al. 2009; arXiv 2307.02500)"
             }
         }
     }

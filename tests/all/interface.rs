@@ -23,7 +23,7 @@ fn readme_lists_the_keys_of_all_commands() {
     let table = key_table();
     assert!(
         readme.contains(&table),
-        "README's table of keys should be:\n{table}"
+        "README's table of keys should be this; copy it there:\n{table}"
     );
 }
 
@@ -64,6 +64,23 @@ fn drawn(signs: &[char]) -> Vec<bool> {
     let font = FontId::proportional(14.0);
     let has = |&sign: &char| view.has_glyph(&font, sign);
     signs.iter().map(has).collect()
+}
+
+#[test]
+fn keys_are_written_as_each_system_does() {
+    let keys = |is_mac: bool| -> Vec<String> {
+        let rows = key_list(is_mac).into_iter();
+        rows.map(|(keys, _)| keys).collect()
+    };
+    assert!(keys(false).contains(&"Ctrl+S".into()));
+    assert!(keys(true).contains(&"Cmd+S".into()));
+    let signs: Vec<char> = keys(true).concat().chars().collect();
+    let missing: Vec<_> = signs
+        .iter()
+        .zip(drawn(&signs))
+        .filter(|(_, drawn)| !drawn)
+        .collect();
+    assert!(missing.is_empty(), "no glyph for {missing:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
 use super::{Action, colors, explain, synthesis};
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::model::import;
@@ -74,7 +75,7 @@ fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {
     })
     .response
     .on_hover_text(
-        "An untargeted attack leaves this class; if it is not given, the predicted one.",
+        "Ground truth of the open picture. An untargeted attack moves away from this class or, if none is given, from the predicted one.",
     );
 }
 
@@ -114,7 +115,7 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
         if ui
             .small_button("PGD-20")
             .on_hover_text(
-                "Twenty projected gradient steps from a random start (Madry et al. 2018)",
+                "Twenty steps of projected gradient descent from a random start (Madry et al. 2018)",
             )
             .clicked()
         {
@@ -141,16 +142,16 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
     ui.horizontal(|ui| {
         ui.label("Steps");
         ui.add(Slider::new(&mut attack.steps, 0..=200).logarithmic(true))
-            .on_hover_text("Gradient steps of each run; 0 shows the start");
+            .on_hover_text("Gradient steps of each restart; 0 shows the start");
     });
     step_size(ui, attack);
     goal(ui, attack, labels);
     ui.horizontal(|ui| {
         ui.checkbox(&mut attack.random_start, "Random start")
             .on_hover_text("Begin at a random point of the ball");
-        ui.label("Runs");
+        ui.label("Restarts");
         ui.add(DragValue::new(&mut attack.restarts).range(1..=20))
-            .on_hover_text("Independent runs from random starts; each picture keeps its best");
+            .on_hover_text("Independent runs from random starts, of which the strongest is kept");
         ui.label("Seed");
         ui.add(DragValue::new(&mut attack.seed))
             .on_hover_text("Seed of the random starts");
@@ -190,10 +191,11 @@ fn epsilon(ui: &mut Ui, state: &mut State) {
         let value = epsilon_field(norm, &mut epsilon, 0.0..=range, range / 400.0);
         if ui
             .add(value)
-            .on_hover_text(
+            .on_hover_text(Command::Epsilon(1).tooltip(
+                ui.ctx(),
                 "Largest perturbation, in units of pixels in [0, 1]: a number such as 0.03, or a \
-                 fraction such as 8/255 ([ and ])",
-            )
+                 fraction such as 8/255",
+            ))
             .changed()
         {
             state.set_epsilon(epsilon);
@@ -223,7 +225,7 @@ fn step_size(ui: &mut Ui, attack: &mut Attack) {
         let usual = attack.step_for(attack.epsilon);
         if ui
             .checkbox(&mut automatic, "2.5·ε/steps")
-            .on_hover_text("The step size in usual use (Madry et al. 2018)")
+            .on_hover_text("The usual step size (Madry et al. 2018)")
             .changed()
         {
             attack.step_size = (!automatic).then_some(usual);
@@ -249,18 +251,18 @@ fn goal(ui: &mut Ui, attack: &mut Attack, labels: &[String]) {
                 .unwrap_or_else(|| format!("class {class}"))
         };
         let text = match attack.goal {
-            Goal::Untargeted => "leave the class".into(),
-            Goal::Targeted(class) => format!("become {}", name(class)),
+            Goal::Untargeted => "untargeted".into(),
+            Goal::Targeted(class) => format!("targeted: {}", name(class)),
         };
         ComboBox::from_id_salt("goal")
             .selected_text(text)
             .show_ui(ui, |ui| {
-                ui.selectable_value(&mut attack.goal, Goal::Untargeted, "leave the class");
+                ui.selectable_value(&mut attack.goal, Goal::Untargeted, "untargeted");
                 for class in 0..labels.len() {
                     ui.selectable_value(
                         &mut attack.goal,
                         Goal::Targeted(class),
-                        format!("become {}", name(class)),
+                        format!("targeted: {}", name(class)),
                     );
                 }
             });
@@ -292,7 +294,7 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
                 let toggle = egui::Button::selectable(shown, import::title(model));
                 let response = ui.add_enabled(!last, toggle);
                 if response
-                    .on_hover_text("Hidden rows compute nothing")
+                    .on_hover_text("Nothing is computed for hidden rows")
                     .clicked()
                 {
                     shown = !shown;
@@ -308,7 +310,10 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
         let mut divided = display.divider.is_some();
         if ui
             .checkbox(&mut divided, "Divider")
-            .on_hover_text("Left of it the attacked picture shows the input (D)")
+            .on_hover_text(
+                Command::Divider
+                    .tooltip(ui.ctx(), "Left of it the attacked picture shows the input"),
+            )
             .changed()
         {
             display.divider = divided.then_some(0.5);

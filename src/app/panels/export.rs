@@ -117,7 +117,7 @@ fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
     if kind == ExportKind::Figure && pictures > 1 {
         let all = &mut chosen.whole_library;
         ui.checkbox(all, format!("All {pictures} pictures of the library"))
-            .on_hover_text("One below the other; else the open one alone");
+            .on_hover_text("One below the other; otherwise only the open picture");
     }
     ui.horizontal_wrapped(|ui| {
         ui.label("Rows");
@@ -139,7 +139,7 @@ fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
     let own = !chosen.rows.is_empty() || !chosen.columns.is_empty();
     if ui
         .add_enabled(own, egui::Button::new("As on the screen"))
-        .on_hover_text("Take rows and columns from the window again")
+        .on_hover_text("Use the rows and columns of the window")
         .clicked()
     {
         chosen.rows.clear();
@@ -174,7 +174,7 @@ fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure, nor
         ui.label("ε");
         let edit = TextEdit::singleline(&mut settings.epsilons)
             .desired_width(170.0)
-            .hint_text("the one on the screen");
+            .hint_text("current ε");
         let edited = ui
             .add(edit)
             .on_hover_text("Several, with commas between, such as 0.1, 0.25 or 2/255, 8/255");

@@ -250,7 +250,7 @@ fn map_cell(
         ui.allocate_space(vec2(sheet.side, sheet.side));
         let text = match row.map_error(which) {
             Some(error) => theme::error(ui, error),
-            None => theme::weak("explaining…"),
+            None => theme::weak("computing attribution…"),
         };
         ui.label(text);
         return None;
@@ -392,5 +392,5 @@ fn facts(ui: &mut Ui, state: &State, prediction: &PredictionResult, shown: &Show
         "re-evaluated: {}",
         prediction.sure(&attacked.probabilities)
     )))
-    .on_hover_text("What the model says when it looks at the finished picture afresh");
+    .on_hover_text("Prediction of the model for the finished adversarial picture, evaluated again");
 }

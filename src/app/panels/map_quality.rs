@@ -133,7 +133,7 @@ fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
             .text(at, align, text, FontId::proportional(10.0), color);
     }
     response.on_hover_text(format!(
-        "What the colours stand for, per pixel. They end at the {} percentile of the magnitudes{}.",
+        "Attribution per pixel that the colours stand for. They end at the {} percentile of the magnitudes{}.",
         style.percentile,
         if style.locked {
             " of the map where that is largest: all maps share one scale"

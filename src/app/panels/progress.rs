@@ -95,7 +95,7 @@ fn buttons(ui: &mut Ui, state: &mut State) {
 
 fn speed(ui: &mut Ui, state: &mut State) {
     let name = |speed: Option<usize>| match speed {
-        None => "as fast as it goes".to_owned(),
+        None => "maximum speed".to_owned(),
         Some(1) => "1 step a frame".to_owned(),
         Some(steps) => format!("{steps} steps a frame"),
     };

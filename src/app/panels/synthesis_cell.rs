@@ -77,7 +77,7 @@ pub fn cell(
         ui.allocate_space(vec2(side, side));
         match row.synthesis_error() {
             Some(error) => ui.label(theme::error(ui, error)),
-            None => ui.label(theme::weak("beginning…")),
+            None => ui.label(theme::weak("starting…")),
         };
         return None;
     };
@@ -141,7 +141,9 @@ fn facts(ui: &mut Ui, made: &SynthesisResult, steps: usize) {
     let value = TaskKind::of(&made.request.config.task).value(loss);
     let text = format!("step {steps} · {value} · {:.0}/s", made.rate);
     ui.add(egui::Label::new(theme::weak(text)).truncate())
-        .on_hover_text("Steps done, what they bring down (inversion) or up, and steps a second");
+        .on_hover_text(
+            "Steps done, the objective that they lower (inversion) or raise, and steps a second",
+        );
     let text = match &made.distances {
         Some(far) if steps == made.steps => format!(
             "L2 {:.2} · SSIM {:.2} · perceptual distance {:.3}",

@@ -245,7 +245,7 @@ fn made(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Fille
     let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
     let Some(kept) = still else {
         let step = format!("step {} · {}", made.steps, loss(history.at(made.steps)));
-        let sees = format!("seen as {}", prediction.sure(&made.probabilities));
+        let sees = format!("predicted {}", prediction.sure(&made.probabilities));
         return Some(Filled::new(&made.picture, vec![step, sees]));
     };
     let (planes, size) = montage(&kept.unit_planes(), made.request.config.count, made.size);

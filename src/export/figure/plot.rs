@@ -78,8 +78,8 @@ pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
             Norm::L2 => "L2 ε".into(),
         },
         up: match attack.goal {
-            Goal::Untargeted => "confidence in the class left".into(),
-            Goal::Targeted(_) => "confidence in the target".into(),
+            Goal::Untargeted => "confidence in the original class".into(),
+            Goal::Targeted(_) => "confidence in the target class".into(),
         },
         x: [0.0, unit * f64::from(state.range())],
         y: [0.0, 1.0],

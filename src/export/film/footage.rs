@@ -96,7 +96,7 @@ impl Footage {
         };
         if still {
             let reason = match film.motion {
-                Motion::Synthesis => "no picture is being made",
+                Motion::Synthesis => "there is no synthesis",
                 _ => "no model on the screen has a generator of counterfactuals",
             };
             return Err(Error::Config(format!(

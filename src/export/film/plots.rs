@@ -59,7 +59,7 @@ pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
         }
     }
     Plot {
-        across: "share of the way to the counterfactual".into(),
+        across: "share of the path to the counterfactual".into(),
         up: "confidence".into(),
         x: [0.0, 1.0],
         y: [0.0, 1.0],

@@ -106,9 +106,9 @@ pub fn cell(
         ui.allocate_space(vec2(side, side));
         match row.counterfactual_error() {
             Some(error) => ui.label(theme::error(ui, error)),
-            None if prediction.has_generator => ui.label(theme::weak("turning…")),
+            None if prediction.has_generator => ui.label(theme::weak("generating…")),
             None => ui
-                .label(theme::weak("This model has no generator."))
+                .label(theme::weak("This model has no generator"))
                 .on_hover_text(
                     "Counterfactuals need a model trained with `epsiloscope train counterfactual`",
                 ),

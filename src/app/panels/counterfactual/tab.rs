@@ -32,10 +32,10 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         let error = rows.iter().find_map(Row::counterfactual_error);
         ui.label(match (able, error) {
             (None, _) => theme::weak(
-                "No row's model has a generator of counterfactuals. The menu Models opens one: Cracks in concrete.",
+                "No model on the screen has a counterfactual generator. Models, Cracks in concrete opens one.",
             ),
             (Some(_), Some(error)) => theme::error(ui, error),
-            (Some(_), None) => theme::weak("turning…"),
+            (Some(_), None) => theme::weak("generating…"),
         });
         // Or the panel would shrink to this line.
         ui.allocate_space(ui.available_size());
@@ -90,13 +90,13 @@ fn settings(
     ui.label("Of");
     ui.selectable_value(&mut counterfactual.attacked, false, "input");
     ui.selectable_value(&mut counterfactual.attacked, true, "attacked")
-        .on_hover_text("Of the attacked picture: watch mask and fakeness while ε changes");
+        .on_hover_text("Of the attacked picture: mask and fakeness then follow ε");
     ui.label("into");
     let name = |target: Option<usize>| match target {
         None => "runner-up",
         Some(class) => labels.get(class).map_or("?", String::as_str),
     };
-    ComboBox::from_id_salt("contrast class")
+    ComboBox::from_id_salt("counterfactual class")
         .width(90.0)
         .selected_text(name(counterfactual.target))
         .show_ui(ui, |ui| {
@@ -106,7 +106,9 @@ fn settings(
             }
         })
         .response
-        .on_hover_text("Told the class it has, the generator should change nothing");
+        .on_hover_text(
+            "Target class; for the class that the picture has, the generator should change nothing",
+        );
     ui.separator();
     ui.selectable_value(&mut counterfactual.showing, Showing::Heat, "heat")
         .on_hover_text("|x − G(x)| in the colours of the maps, the mask outlined");
@@ -116,7 +118,9 @@ fn settings(
     let otsu = otsu.unwrap_or(0.05);
     if ui
         .checkbox(&mut automatic, "Otsu")
-        .on_hover_text("The threshold that parts changed from unchanged best (Otsu 1979)")
+        .on_hover_text(
+            "The threshold that best separates changed from unchanged pixels (Otsu 1979)",
+        )
         .changed()
     {
         counterfactual.threshold = (!automatic).then_some(otsu);
@@ -149,12 +153,12 @@ fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, answer: &Coun
     let outputs = outputs(answer, labels.len());
     let percent =
         |value: Option<&f32>| value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0));
-    Grid::new(("contrast table", index))
+    Grid::new(("counterfactual table", index))
         .num_columns(outputs.len() + 1)
         .spacing([14.0, 2.0])
         .striped(true)
         .show(ui, |ui| {
-            ui.label(theme::weak("the discriminator sees"));
+            ui.label(theme::weak("discriminator confidence"));
             for &output in &outputs {
                 ui.strong(&labels[output]);
             }
@@ -162,7 +166,7 @@ fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, answer: &Coun
             for (name, seen) in [
                 ("picture", &answer.way[0]),
                 ("counterfactual", &answer.way[PLACES - 1]),
-                ("way back", &answer.seen_back),
+                ("cycle", &answer.seen_back),
                 ("G's head, picture", &answer.head),
             ] {
                 ui.label(name);
@@ -195,7 +199,7 @@ fn scores(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>) {
             "IoU {:.3} · Dice {:.3} · precision {:.3} · recall {:.3}",
             score.iou, score.dice, score.precision, score.recall
         ),
-        None => "no true mask of this picture is known".into(),
+        None => "no true mask of this picture".into(),
     };
     ui.label(text);
 }

@@ -232,6 +232,6 @@ fn empty(triage: &Triage, contents: &Contents) -> egui::RichText {
     theme::weak(match (&triage.database, contents.scans.is_empty()) {
         (None, _) => "Open a scan database, or make one: epsiloscope scan FOLDER --db FILE",
         (Some(_), true) => "This database has no scan yet: epsiloscope scan FOLDER --db FILE",
-        (Some(_), false) => "The scan has found no picture yet",
+        (Some(_), false) => "The scan has no results yet",
     })
 }
