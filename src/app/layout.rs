@@ -12,7 +12,7 @@ impl App {
         if let Some(prediction) = self.rows.iter().find_map(|row| row.prediction.as_ref()) {
             self.manifest = Some(prediction.manifest.clone());
         }
-        // Without a look yet, what the last one said: settings must not be clamped to nothing.
+        // Without a prediction yet, what the last model said: settings must not be clamped to nothing.
         let (labels, input, stages) = match &self.manifest {
             Some(manifest) => {
                 let stages = manifest.architecture.stages();

@@ -17,12 +17,12 @@ use crate::session::Row;
 const SCARCE: &str = "Out of memory: the model continues with half the batch size.";
 
 impl App {
-    pub(super) fn hear(&mut self, context: &egui::Context) {
-        let mut made = false;
+    pub(super) fn receive(&mut self, context: &egui::Context) {
+        let mut synthesized = false;
         for (lane, news) in self.engine.news() {
             match &news {
-                ComputeMessage::Predicted(_) => self.vitals.prediction(),
-                ComputeMessage::Synthesized(_) => made = true,
+                ComputeMessage::Predicted(_) => self.metrics.prediction(),
+                ComputeMessage::Synthesized(_) => synthesized = true,
                 ComputeMessage::OutOfMemory => self.messages.push(SCARCE.into()),
                 ComputeMessage::Scanned(progress) => self.scanned(*progress),
                 ComputeMessage::Failed(message) if lane == Lane::Scan => {
@@ -39,11 +39,12 @@ impl App {
                 row.take(own, news);
             }
         }
-        if made {
+        if synthesized {
             let synthesis = &self.state.progress.synthesis;
-            self.vitals.made(synthesis.running || synthesis.working);
+            self.metrics
+                .synthesis_frame(synthesis.running || synthesis.working);
         }
-        self.vitals
+        self.metrics
             .shown(&self.rows, self.state.settings.attack.epsilon);
         for result in self.loader.arrived() {
             match result {
@@ -63,7 +64,7 @@ impl App {
             entry.picture.bytes() + mask
         });
         self.loader.set_held(held.sum());
-        self.hear_exporter(context);
+        self.receive_export(context);
         for outcome in self.dialogs.outcomes() {
             match outcome {
                 DialogOutcome::Mask { of, mask } => {
@@ -130,18 +131,18 @@ impl App {
 
 impl App {
     /// Takes in what became of a figure or film.
-    fn hear_exporter(&mut self, context: &egui::Context) {
+    fn receive_export(&mut self, context: &egui::Context) {
         match self.exporter.outcome() {
             Some(Ok(Done::Written(path))) => {
-                self.export.said = format!("{} is written", path.display());
+                self.export.status = format!("{} is written", path.display());
             }
             Some(Ok(Done::Copied(image))) => {
                 let size = [image.width() as usize, image.height() as usize];
                 context.copy_image(egui::ColorImage::from_rgb(size, image.as_raw()));
-                self.export.said = "copied".into();
+                self.export.status = "copied".into();
             }
             Some(Err(error)) => self.messages.push(error.to_string()),
-            Some(Ok(Done::Nothing)) => self.export.said = "cancelled".into(),
+            Some(Ok(Done::Nothing)) => self.export.status = "cancelled".into(),
             None => {}
         }
     }

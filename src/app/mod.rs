@@ -1,4 +1,4 @@
-//! The window: news in, panels, wishes out.
+//! The window: messages in, panels, requests out.
 
 mod actions;
 pub mod commands;
@@ -65,7 +65,7 @@ pub struct App {
     grid: panels::grid::GridState,
     thumbnails: panels::library::Thumbnails,
     original: panels::crop::Original,
-    vitals: FrameMetrics,
+    metrics: FrameMetrics,
     sessions: SessionManager,
     /// Where to write a picture of the window once all is done, before closing it.
     screenshot: Option<PathBuf>,
@@ -156,7 +156,7 @@ impl App {
             grid: panels::grid::GridState::default(),
             thumbnails: panels::library::Thumbnails::default(),
             original: panels::crop::Original::default(),
-            vitals: FrameMetrics::default(),
+            metrics: FrameMetrics::default(),
             screenshot: None,
         };
         app.add_samples();
@@ -171,7 +171,7 @@ impl App {
         let cache = Some(home.thumbnails());
         let thumbnailer = Thumbnailer::new(cache, move || wake.request_repaint());
         self.triage = panels::triage::TriageState::new(thumbnailer);
-        self.sessions.settle_in(home);
+        self.sessions.use_folder(home);
         self
     }
 
@@ -182,11 +182,11 @@ impl App {
 
     /// Takes in what happened since the last frame.
     pub fn logic(&mut self, context: &egui::Context) {
-        self.hear(context);
-        self.hear_archive(context);
+        self.receive(context);
+        self.receive_table(context);
         self.play(context);
         advance(&mut self.state, &self.rows);
-        self.photograph(context);
+        self.take_screenshot(context);
     }
 
     /// Draws a frame and states what is wanted from now on.
@@ -202,7 +202,7 @@ impl App {
     }
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
-    fn photograph(&mut self, context: &egui::Context) {
+    fn take_screenshot(&mut self, context: &egui::Context) {
         // What is complete costs a comparison of every request: only where somebody waits for it.
         if self.screenshot.is_none() || self.engine.busy() > 0 || !complete(&self.state, &self.rows)
         {
@@ -238,7 +238,7 @@ impl App {
     fn submit_requests(&mut self) {
         for lane in self.engine.submit(self.all_requests()) {
             if matches!(lane, Lane::Attack(place) if place.is_on_screen()) {
-                self.vitals.attack_changed();
+                self.metrics.attack_changed();
             }
             if let Some((row, own)) = self.row_of(lane) {
                 row.forget(own);
@@ -265,7 +265,7 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let busy = self.engine.busy() > 0;
-        self.vitals
+        self.metrics
             .frame(frame.info().cpu_usage, busy, self.state.navigation.page);
         self.ui(ui);
     }

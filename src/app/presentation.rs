@@ -1,4 +1,4 @@
-//! Presentations: every view computed ahead, so that nobody waits.
+//! Presentations: every prepared view is computed in advance, so that nobody waits.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::session::{PresentationState, Row, State, requests};
 /// What a presentation needs besides the window.
 pub(super) struct Presentation {
     /// The views as they were prepared, and what is known of each.
-    ahead: Vec<(State, Vec<Row>)>,
+    prepared: Vec<(State, Vec<Row>)>,
     /// What was on the screen before, and how large.
     pub(super) before: State,
     zoom: f32,
@@ -20,10 +20,10 @@ pub(super) struct Presentation {
 }
 
 impl Presentation {
-    /// What is to be computed ahead, in lanes of its own: pictures being made as far as they were when the
+    /// What is to be computed in advance, in lanes of its own: syntheses as far as they were when the
     /// view was prepared.
     fn requests(&self) -> impl Iterator<Item = (Lane, Request)> {
-        let views = self.ahead.iter().enumerate();
+        let views = self.prepared.iter().enumerate();
         views.flat_map(|(index, (state, rows))| {
             let requests = requests(state, rows).into_iter();
             let requests = requests.filter(|(lane, _)| *lane != Lane::Scan);
@@ -45,7 +45,7 @@ impl App {
         let place = lane.place()?;
         let rows = match place.view {
             None => &mut self.rows,
-            Some(view) => &mut self.presentation.as_mut()?.ahead.get_mut(view)?.1,
+            Some(view) => &mut self.presentation.as_mut()?.prepared.get_mut(view)?.1,
         };
         Some((rows.get_mut(place.row)?, lane.in_view(None)))
     }
@@ -55,7 +55,7 @@ impl App {
         if self.presentation.is_some() {
             return;
         }
-        let prepared = |index: usize| {
+        let prepare = |index: usize| {
             let mut state = self.state.clone();
             state.show_bookmark(index);
             state.progress.synthesis.view = Some(index);
@@ -63,8 +63,8 @@ impl App {
             (state, rows)
         };
         self.presentation = Some(Presentation {
-            ahead: (0..self.state.document.bookmarks.len())
-                .map(prepared)
+            prepared: (0..self.state.document.bookmarks.len())
+                .map(prepare)
                 .collect(),
             before: self.state.clone(),
             zoom: context.zoom_factor(),
@@ -104,7 +104,7 @@ impl App {
         }
     }
 
-    /// Puts a view on the screen, with all that was computed ahead.
+    /// Puts a view on the screen, with all that was computed in advance.
     pub(super) fn show_view(&mut self, index: usize) {
         let models = self.state.document.models.clone();
         if let Some(presenting) = &mut self.state.transient.presenting {
@@ -113,13 +113,13 @@ impl App {
         }
         self.state.show_bookmark(index);
         self.forget_rows(&models);
-        let ahead = self
+        let prepared = self
             .presentation
             .as_ref()
-            .and_then(|presentation| presentation.ahead.get(index));
-        if let Some((ahead, _)) = ahead {
-            // What was made ahead goes on.
-            let attempt = ahead.progress.synthesis.attempt;
+            .and_then(|presentation| presentation.prepared.get(index));
+        if let Some((prepared, _)) = prepared {
+            // A synthesis computed in advance goes on.
+            let attempt = prepared.progress.synthesis.attempt;
             self.state.progress.synthesis.view = Some(index);
             self.state.progress.synthesis.attempt = attempt;
         }
@@ -135,10 +135,10 @@ impl App {
         self.engine.submit_except(requests, &known);
     }
 
-    /// What was computed ahead for a view, if all of it is there, but for pictures being made, which go on:
+    /// What was computed in advance for a view, if all of it is there, but for syntheses, which go on:
     /// half of it would never be completed, as the engine has done with what is on the screen.
     fn ready(&self, index: usize) -> Option<Vec<Row>> {
-        let (state, rows) = self.presentation.as_ref()?.ahead.get(index)?;
+        let (state, rows) = self.presentation.as_ref()?.prepared.get(index)?;
         let mut lanes = requests(state, rows).into_keys();
         let done = |lane: Lane| {
             matches!(lane, Lane::Synthesis(_) | Lane::Scan)

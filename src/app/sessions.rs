@@ -69,7 +69,7 @@ impl SessionManager {
     }
 
     /// Keeps autosaves and recent sessions in `home`.
-    pub(super) fn settle_in(&mut self, home: DataFolder) {
+    pub(super) fn use_folder(&mut self, home: DataFolder) {
         self.rescues = home.rescues();
         self.recent = home.recent();
         self.home = Some(home);
@@ -299,7 +299,7 @@ impl App {
         self.sessions.saved = self.state.clone();
         // What was rescued is kept again at once.
         self.sessions.kept.1 = f64::NEG_INFINITY;
-        // Pictures that were being made are taken as far as they were.
+        // Syntheses under way are computed as far as they were.
         self.rows.fill(Row::default());
         self.forget_rows(&[]);
         self.sessions.file = None;

@@ -11,8 +11,8 @@ use crate::triage::Progress;
 use crate::triage::reader::{self, DatabaseReader};
 
 impl App {
-    /// Opens the database that the state names, unless it is open; hears what it says.
-    pub(super) fn hear_archive(&mut self, context: &egui::Context) {
+    /// Opens the database that the state names, unless it is open; takes in what it found.
+    pub(super) fn receive_table(&mut self, context: &egui::Context) {
         let requests = &self.state.navigation.triage.database;
         let shown = self.state.navigation.page == Page::Triage;
         let open = self.archive.as_ref().map(DatabaseReader::path);

@@ -72,13 +72,15 @@ fn attack_line(
     ]
 }
 
-/// Losses of the pictures being made: model, iteration, picture, loss; one line for each kept iterate
+/// Losses of the syntheses: model, iteration, picture, loss; one line for each kept iterate
 /// and picture.
 pub fn losses_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "iteration", "picture", "loss"]);
     for (row, prediction) in shown(state, rows) {
-        let Some(made) = &row.synthesis else { continue };
-        let history = locked(&made.history);
+        let Some(synthesis) = &row.synthesis else {
+            continue;
+        };
+        let history = locked(&synthesis.history);
         for kept in history.iter() {
             for (picture, loss) in kept.losses.iter().enumerate() {
                 table.line(vec![
@@ -131,10 +133,10 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
 pub fn way_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "share", "class", "confidence"]);
     for (row, prediction) in shown(state, rows) {
-        let Some(answer) = &row.counterfactual else {
+        let Some(result) = &row.counterfactual else {
             continue;
         };
-        for (place, seen) in answer.way.iter().enumerate() {
+        for (place, seen) in result.way.iter().enumerate() {
             for (class, confidence) in seen.iter().enumerate() {
                 table.line(vec![
                     prediction.manifest.name.clone(),
@@ -224,12 +226,12 @@ fn arrays(row: &Row) -> Vec<Array<'_>> {
     );
     let attacked = row.attacked.iter();
     found.extend(attacked.map(|attacked| planes("attacked", &attacked.picture)));
-    let made = row.synthesis.iter();
-    found.extend(made.map(|made| planes("synthesis", &made.picture)));
-    if let Some(answer) = &row.counterfactual {
-        found.push(planes("counterfactual", &answer.picture));
-        found.push(planes("way-back", &answer.back));
-        found.push(planes("change", answer.heat.frame()));
+    let synthesis = row.synthesis.iter();
+    found.extend(synthesis.map(|synthesis| planes("synthesis", &synthesis.picture)));
+    if let Some(result) = &row.counterfactual {
+        found.push(planes("counterfactual", &result.picture));
+        found.push(planes("way-back", &result.back));
+        found.push(planes("change", result.heat.frame()));
     }
     for which in PictureSource::ALL {
         if let Some(map) = &row.attributions[which as usize] {

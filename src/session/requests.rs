@@ -62,13 +62,13 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
             requests.insert(Lane::NormalizerPreview(place), request);
         }
         for which in state.settings.display.maps() {
-            want_map(state, index, row, which, &mut requests);
+            add_map_requests(state, index, row, which, &mut requests);
         }
         if let Some(request) = counterfactual_request(state, index, row) {
             let request = Request::Counterfactual(request);
             requests.insert(Lane::Counterfactual(place), request);
         }
-        synthesis::want(state, index, row, &mut requests);
+        synthesis::add_requests(state, index, row, &mut requests);
     }
     requests
 }
@@ -79,7 +79,7 @@ fn shown<'a>(state: &'a State, rows: &'a [Row]) -> impl Iterator<Item = (usize, 
     rows.filter(|(index, _)| state.settings.display.shows_row(*index))
 }
 
-fn want_map(
+fn add_map_requests(
     state: &State,
     index: usize,
     row: &Row,
@@ -90,13 +90,13 @@ fn want_map(
         return;
     };
     let place = Place::on_screen(index);
-    if let Some(explained) = row.finished_map(which, &request) {
-        if state.settings.checks.curves && explained.curves.get().is_none() {
-            let request = Request::Curves(explained.clone());
+    if let Some(map) = row.finished_map(which, &request) {
+        if state.settings.checks.curves && map.curves.get().is_none() {
+            let request = Request::Curves(map.clone());
             requests.insert(Lane::Curves(which, place), request);
         }
-        if state.settings.checks.sanity && explained.sanity.get().is_none() {
-            let request = Request::Sanity(explained.clone());
+        if state.settings.checks.sanity && map.sanity.get().is_none() {
+            let request = Request::Sanity(map.clone());
             requests.insert(Lane::Sanity(which, place), request);
         }
     }
@@ -156,8 +156,8 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
         asked.is_none() || asked.as_ref() == answer
     };
     shown(state, rows).all(|(index, row)| {
-        let explained = maps.iter().all(|&which| has(index, row, which));
-        row.attacked.is_some() && explained && answered(index, row)
+        let mapped = maps.iter().all(|&which| has(index, row, which));
+        row.attacked.is_some() && mapped && answered(index, row)
     })
 }
 
@@ -172,7 +172,7 @@ pub fn shared_scale(state: &State, rows: &[Row]) -> Option<f32> {
     // Values of another method are in another unit.
     let current = maps
         .flatten()
-        .filter(|explained| explained.request.explanation == state.settings.explanation);
-    let scales = current.map(|explained| explained.heat.scale(style));
+        .filter(|map| map.request.explanation == state.settings.explanation);
+    let scales = current.map(|map| map.heat.scale(style));
     style.locked.then(|| scales.fold(0.0, f32::max))
 }

@@ -252,7 +252,7 @@ impl State {
         self.forget_synthesized_classes();
     }
 
-    /// Shows counterfactuals beside what they are made from and what explains them.
+    /// Shows counterfactuals beside their input and its attributions.
     pub fn show_counterfactuals(&mut self) {
         for (column, shown) in Column::ALL
             .into_iter()

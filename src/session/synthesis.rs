@@ -90,7 +90,7 @@ pub enum SeedSource {
     Library,
 }
 
-/// What the made picture is compared with left of the divider.
+/// What the synthesized picture is compared with left of the divider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Against {
     /// The open picture.
@@ -232,7 +232,7 @@ impl State {
         self.navigation.playhead.until = self.progress.synthesis.done;
     }
 
-    /// Where a session or bookmark goes on: a picture being synthesised is made again as far as it is.
+    /// Where a session or bookmark goes on: a synthesis is computed again as far as it is.
     pub(super) fn saved_playhead(&self) -> Playhead {
         Playhead {
             until: self.progress.synthesis.done,
@@ -284,10 +284,10 @@ impl State {
 /// Goes on by a frame: learns how far the rows are, allows more steps, and stops at the end.
 pub fn advance(state: &mut State, rows: &[Row]) {
     let display = &state.settings.display;
-    let made = rows.iter().enumerate();
-    let made = made.filter(|(index, _)| display.shows_row(*index));
+    let shown = rows.iter().enumerate();
+    let shown = shown.filter(|(index, _)| display.shows_row(*index));
     // A row that cannot go on does not keep the others waiting.
-    let able = made.filter(|(_, row)| row.synthesis_error().is_none());
+    let able = shown.filter(|(_, row)| row.synthesis_error().is_none());
     let steps: Vec<usize> = able.map(|(index, row)| steps(state, index, row)).collect();
     let all = state.settings.synthesis.config.iterations;
     let slowest = steps.iter().copied().min().unwrap_or(all);
@@ -312,14 +312,19 @@ pub fn advance(state: &mut State, rows: &[Row]) {
 
 /// Steps that a row has done of what it is to make now.
 fn steps(state: &State, index: usize, row: &Row) -> usize {
-    let made = row.synthesis.as_ref();
+    let synthesis = row.synthesis.as_ref();
     let request = synthesis_request(state, index, row);
-    let current = made.filter(|made| request.as_ref() == Some(&made.request));
-    current.map_or(0, |made| made.steps)
+    let current = synthesis.filter(|synthesis| request.as_ref() == Some(&synthesis.request));
+    current.map_or(0, |synthesis| synthesis.steps)
 }
 
-/// Adds the wishes of a row: its picture, if its column is drawn, and the survey of its units.
-pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeMap<Lane, Request>) {
+/// Adds the requests of a row: its synthesis, if that column is drawn, and the activations of its units.
+pub(super) fn add_requests(
+    state: &State,
+    index: usize,
+    row: &Row,
+    requests: &mut BTreeMap<Lane, Request>,
+) {
     if state.settings.display.draws(Column::Synthesis)
         && let Some(request) = synthesis_request(state, index, row)
     {

@@ -27,7 +27,7 @@ pub struct ExportSettings {
     /// Whether MP4 films can be written.
     mp4: bool,
     /// What came of the last work.
-    pub said: String,
+    pub status: String,
     /// ε as they are typed.
     epsilons: String,
 }
@@ -36,7 +36,7 @@ impl ExportSettings {
     /// Opens the window.
     pub fn open(&mut self, kind: ExportKind) {
         self.open = Some(kind);
-        self.said.clear();
+        self.status.clear();
         self.mp4 = ffmpeg().is_some();
     }
 }
@@ -347,7 +347,7 @@ fn buttons(
             }
         }
         match validity {
-            Ok(()) if !settings.said.is_empty() => ui.label(theme::weak(&settings.said)),
+            Ok(()) if !settings.status.is_empty() => ui.label(theme::weak(&settings.status)),
             Err(error) => ui.label(theme::error(ui, error.to_string())),
             Ok(()) => ui.label(theme::weak(match kind {
                 ExportKind::Figure => "PNG or SVG, by the file's ending",

@@ -59,8 +59,8 @@ pub enum Action {
     Remove,
     /// Write the attacked picture of a row to a file.
     Save(usize),
-    /// Write the picture that a row made to a file.
-    SaveMade(usize),
+    /// Write the synthesized picture of a row to a file.
+    SaveSynthesis(usize),
     /// Ask for a folder of background pictures.
     ChooseBackground,
     /// Ask for the true mask of the open picture.

@@ -27,7 +27,7 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 // What there is no room for ends before the tools.
                 ui.set_clip_rect(ui.max_rect().intersect(ui.clip_rect()));
-                said(ui, state, index, (row, prediction));
+                prediction_line(ui, state, index, (row, prediction));
             });
         });
     });
@@ -54,7 +54,7 @@ fn tools(ui: &mut Ui, index: usize, row: &Row, actions: &mut Vec<Action>) {
 }
 
 /// The model's name and what it says.
-fn said(
+fn prediction_line(
     ui: &mut Ui,
     state: &mut State,
     index: usize,

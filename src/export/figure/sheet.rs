@@ -82,7 +82,7 @@ impl Sheet {
         let across = figure.spread == Spread::Across;
         let places = places(state, &columns, if across { epsilons } else { 1 });
         let models = figure.rows(state);
-        let said: Vec<String> = figure
+        let written: Vec<String> = figure
             .epsilons(state)
             .iter()
             .map(|&epsilon| state.settings.attack.norm.format(epsilon))
@@ -112,7 +112,7 @@ impl Sheet {
             } else {
                 Vec::new()
             },
-            caption: caption(figure, shots, &said.join(", ")),
+            caption: caption(figure, shots, &written.join(", ")),
             rows,
         })
     }

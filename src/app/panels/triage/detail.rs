@@ -31,7 +31,7 @@ pub(super) fn show(
         let side = ui.available_width().min(200.0);
         ui.image((texture.id(), vec2(side, side)));
     }
-    for line in grid::told(&table, record) {
+    for line in grid::description(&table, record) {
         ui.add(egui::Label::new(line).wrap());
     }
     if ui

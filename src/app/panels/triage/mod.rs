@@ -56,7 +56,7 @@ pub struct TriageState {
     lassoed: Option<HashSet<usize>>,
     /// How many pictures around the chosen one a button of the map selects.
     near: usize,
-    /// Whether the selection is to be made anew.
+    /// Whether the selection is to be computed again.
     stale: bool,
     /// How far the scan under way is.
     pub progress: Option<Progress>,
