@@ -57,6 +57,16 @@ fn signs(folders: &[&str]) -> BTreeMap<char, PathBuf> {
     found
 }
 
+/// Adds the signs of the class labels that come with the program.
+fn add_labels(signs: &mut BTreeMap<char, PathBuf>) {
+    for name in ["cifar10", "cifar100", "imagenet"] {
+        let classes = labels::known(name).expect("a set of labels");
+        for sign in classes.concat().chars().filter(|sign| !sign.is_ascii()) {
+            signs.entry(sign).or_insert_with(|| name.into());
+        }
+    }
+}
+
 /// Whether the window's fonts have a glyph for each of these.
 fn drawn(signs: &[char]) -> Vec<bool> {
     let mut fonts = Fonts::new(TextOptions::default(), FontDefinitions::default());
@@ -95,13 +105,9 @@ fn the_window_has_a_glyph_for_every_sign_it_shows() {
         "src/triage",
         "src/model",
         "src/data",
+        "src/export",
     ]);
-    for name in ["cifar10", "cifar100", "imagenet"] {
-        let classes = labels::known(name).expect("a set of labels");
-        for sign in classes.concat().chars().filter(|sign| !sign.is_ascii()) {
-            signs.entry(sign).or_insert_with(|| name.into());
-        }
-    }
+    add_labels(&mut signs);
     let characters: Vec<char> = signs.keys().copied().collect();
     let missing: Vec<_> = characters
         .iter()
@@ -115,7 +121,15 @@ fn the_window_has_a_glyph_for_every_sign_it_shows() {
 
 #[test]
 fn figures_have_a_glyph_for_every_sign_they_show() {
-    let signs = signs(&["src/export/figure"]);
+    // Captions also name attacks, attributions and syntheses.
+    let mut signs = signs(&[
+        "src/export",
+        "src/session",
+        "src/attack",
+        "src/attribution",
+        "src/synthesis",
+    ]);
+    add_labels(&mut signs);
     let missing: Vec<_> = signs
         .iter()
         .filter(|(sign, _)| !figure::has_glyph(**sign))
