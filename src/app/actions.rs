@@ -22,7 +22,7 @@ impl App {
             Action::Paste => context.send_viewport_cmd(ViewportCommand::RequestPaste),
             Action::Remove => self.remove(),
             Action::Save(row) => self.save(row),
-            Action::SaveMade(row) => self.save_made(row),
+            Action::SaveSynthesis(row) => self.save_synthesis(row),
             Action::ChooseBackground => self.dialogs.choose_background(),
             Action::ChooseMask => self.choose_mask(),
             Action::AddSyntheticCracks => self.add_synthetic_cracks(),
@@ -55,7 +55,7 @@ impl App {
             Action::ShowView(index) => self.show_view(index),
             Action::Present => self.present(context),
             Action::StepView(step) => self.step_view(step),
-            Action::LeaveStage => self.leave_stage(context),
+            Action::EndPresentation => self.end_presentation(context),
             Action::Undo => self.undo(false),
             Action::Redo => self.undo(true),
             Action::OpenSession => self.dialogs.choose_session(),
@@ -130,10 +130,10 @@ impl App {
         }
     }
 
-    /// Writes the picture that a row made.
-    fn save_made(&self, row: usize) {
-        if let Some(made) = self.rows.get(row).and_then(|row| row.synthesis.as_ref()) {
-            self.dialogs.save(made.picture.clone());
+    /// Writes the synthesized picture of a row.
+    fn save_synthesis(&self, row: usize) {
+        if let Some(synthesis) = self.rows.get(row).and_then(|row| row.synthesis.as_ref()) {
+            self.dialogs.save(synthesis.picture.clone());
         }
     }
 

@@ -96,7 +96,7 @@ impl FrameMetrics {
     }
 
     /// This frame shows pictures in the making as they newly are; whether they go on.
-    pub fn made(&mut self, goes_on: bool) {
+    pub fn synthesis_frame(&mut self, goes_on: bool) {
         self.updates.answer(true);
         if goes_on {
             self.updates.ask();

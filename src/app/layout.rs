@@ -12,7 +12,7 @@ impl App {
         if let Some(prediction) = self.rows.iter().find_map(|row| row.prediction.as_ref()) {
             self.manifest = Some(prediction.manifest.clone());
         }
-        // Without a look yet, what the last one said: settings must not be clamped to nothing.
+        // Without a prediction yet, what the last model said: settings must not be clamped to nothing.
         let (labels, input, stages) = match &self.manifest {
             Some(manifest) => {
                 let stages = manifest.architecture.stages();
@@ -30,9 +30,9 @@ impl App {
         let middle = egui::Frame::central_panel(&style).fill(Color32::TRANSPARENT);
         let presenting = self.state.transient.presenting;
         if let Some(presenting) = presenting {
-            panels::stage::magnify(ui.ctx());
+            panels::presentation::magnify(ui.ctx());
             Panel::top("view").frame(edge).show(ui, |ui| {
-                panels::stage::title(ui, &self.state, presenting);
+                panels::presentation::title(ui, &self.state, presenting);
             });
         } else {
             Panel::top("menu").frame(edge).show(ui, |ui| {
@@ -104,7 +104,11 @@ impl App {
         Panel::bottom("timeline")
             .frame(frame)
             .resizable(true)
-            .default_size(if self.stage.is_some() { 110.0 } else { 150.0 })
+            .default_size(if self.presentation.is_some() {
+                110.0
+            } else {
+                150.0
+            })
             .min_size(90.0)
             .show(ui, |ui| {
                 let (state, rows) = (&mut self.state, &self.rows);
@@ -121,10 +125,12 @@ impl App {
 
     /// Windows over the panels.
     fn windows(&mut self, context: &Context, actions: &mut Vec<Action>) {
-        if let (Some(presenting), Some(stage)) = (self.state.transient.presenting, &self.stage) {
+        if let (Some(presenting), Some(presentation)) =
+            (self.state.transient.presenting, &self.presentation)
+        {
             let now = context.input(|input| input.time);
-            panels::stage::overlay(context, presenting);
-            panels::stage::hint(context, now - stage.since);
+            panels::presentation::overlay(context, presenting);
+            panels::presentation::hint(context, now - presentation.since);
             // What floats over the window is not for the room.
             return;
         }

@@ -55,7 +55,8 @@ impl App {
         }
         if synthesized {
             let synthesis = &self.state.progress.synthesis;
-            self.metrics.made(synthesis.running || synthesis.working);
+            self.metrics
+                .synthesis_frame(synthesis.running || synthesis.working);
         }
         self.metrics
             .shown(&self.rows, self.state.settings.attack.epsilon);
@@ -88,14 +89,14 @@ impl App {
     fn receive_export(&mut self, context: &egui::Context) {
         match self.exporter.outcome() {
             Some(Ok(Done::Written(path))) => {
-                self.export.said = format!("{} is written", path.display());
+                self.export.status = format!("{} is written", path.display());
             }
             Some(Ok(Done::Copied(image))) => {
                 let size = [image.width() as usize, image.height() as usize];
                 context.copy_image(egui::ColorImage::from_rgb(size, image.as_raw()));
-                self.export.said = "copied".into();
+                self.export.status = "copied".into();
             }
-            Some(Ok(Done::Cancelled)) => self.export.said = "cancelled".into(),
+            Some(Ok(Done::Cancelled)) => self.export.status = "cancelled".into(),
             Some(Err(error)) => self.messages.push(error.to_string()),
             None => {}
         }
@@ -139,7 +140,7 @@ impl App {
         path: PathBuf,
         opened: Result<OpenedSession>,
     ) {
-        self.leave_stage(context);
+        self.end_presentation(context);
         let rescued = self.rescue_at(&path).filter(|_| opened.is_ok());
         self.show_session(path, opened);
         if let Some(rescue) = rescued {
@@ -192,7 +193,7 @@ impl App {
         self.exporter.compute_on(Device::flex());
         self.device = "CPU (the GPU was lost)".into();
         self.messages.push(format!(
-            "The GPU was lost; everything is computed anew, on the CPU. It said: {reason}"
+            "The GPU was lost; everything is recomputed on the CPU. Reason: {reason}"
         ));
     }
 }

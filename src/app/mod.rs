@@ -10,9 +10,9 @@ mod loader;
 mod messages;
 mod opening;
 pub mod panels;
+mod presentation;
 pub mod renderer;
 mod sessions;
-mod stage;
 mod theme;
 mod triage;
 
@@ -24,7 +24,7 @@ use burn::tensor::Device;
 use egui::ViewportCommand;
 
 use crate::compute::scheduler::Scheduler;
-use crate::compute::{Compute, ComputeWorker, Lane, MOST_ROWS};
+use crate::compute::{Compute, ComputeWorker, Lane};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
@@ -34,8 +34,8 @@ use crate::triage::reader::DatabaseReader;
 use dialogs::Dialogs;
 use frame_metrics::FrameMetrics;
 use loader::Loader;
+use presentation::Presentation;
 use sessions::SessionManager;
-use stage::Stage;
 
 /// Seconds that ε takes from one end of the timeline to the other.
 const PLAY_SECONDS: f32 = 8.0;
@@ -56,7 +56,7 @@ pub struct App {
     export: panels::export::ExportSettings,
     /// Whether the list of views is open.
     views: bool,
-    stage: Option<Stage>,
+    presentation: Option<Presentation>,
     /// The database that is open.
     database: Option<DatabaseReader>,
     /// Model files that wait until a person chooses their rows, the first of them first. Not part of the
@@ -151,7 +151,7 @@ impl App {
             exporter: Exporter::new(compute.device.clone(), waker(context)),
             export: panels::export::ExportSettings::default(),
             views: false,
-            stage: None,
+            presentation: None,
             database: None,
             arriving: VecDeque::new(),
             triage: panels::triage::TriageState::new(Thumbnailer::new(None, waker(context))),
@@ -188,7 +188,7 @@ impl App {
         self.receive_database(context);
         self.play(context);
         advance(&mut self.state, &self.rows);
-        self.photograph(context);
+        self.take_screenshot(context);
     }
 
     /// Draws a frame and states what is wanted from now on.
@@ -205,7 +205,7 @@ impl App {
     }
 
     /// Once all is computed, writes the picture of the window that was asked for and closes it.
-    fn photograph(&mut self, context: &egui::Context) {
+    fn take_screenshot(&mut self, context: &egui::Context) {
         // What is complete costs a comparison of every request: only where somebody waits for it.
         if self.screenshot.is_none() || self.engine.busy() > 0 || !complete(&self.state, &self.rows)
         {
@@ -240,7 +240,7 @@ impl App {
 
     fn submit_requests(&mut self) {
         for lane in self.engine.submit(self.all_requests()) {
-            if matches!(lane, Lane::Attack(row) if row < MOST_ROWS) {
+            if matches!(lane, Lane::Attack(place) if place.is_on_screen()) {
                 self.metrics.attack_changed();
             }
             if let Some((row, own)) = self.row_of(lane) {

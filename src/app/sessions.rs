@@ -99,7 +99,7 @@ impl AutosaveWriter {
 impl App {
     /// Records changes: for undo, for the autosave, for the title.
     pub(super) fn record_changes(&mut self, context: &egui::Context) {
-        if self.stage.is_some() {
+        if self.presentation.is_some() {
             // Changes during a presentation are dropped at its end.
             return;
         }
@@ -126,8 +126,7 @@ impl App {
         let path = match home.autosave() {
             Ok(path) => path,
             Err(error) => {
-                self.messages
-                    .push(format!("Nothing is saved by itself: {error}"));
+                self.messages.push(format!("No autosave: {error}"));
                 self.sessions.home = None;
                 return;
             }
@@ -162,7 +161,10 @@ impl App {
     /// The state to be saved. For models that are not open yet it has the hashes of the session file.
     fn snapshot(&self) -> Snapshot {
         // The state during a presentation is not saved.
-        let before = self.stage.as_ref().map(|stage| &stage.before);
+        let before = self
+            .presentation
+            .as_ref()
+            .map(|presentation| &presentation.before);
         let state = before.unwrap_or(&self.state);
         let hash = |(index, name): (usize, &String)| {
             let row = self.rows.get(index);

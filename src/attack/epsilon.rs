@@ -33,12 +33,37 @@ pub fn short_number(value: f32) -> String {
 }
 
 impl Norm {
-    /// ε in the unit that is usual for the norm: 255ths of the pixel range for L∞ (`8/255`), pixels in
-    /// [0, 1] for L2 (`0.5`); up to three decimals. [`parse_epsilon`] reads both.
-    pub fn format(self, epsilon: f32) -> String {
+    /// How many of the units in which ε is written make 1: 255 grey levels for L∞, 1 for L2.
+    pub fn units(self) -> f32 {
         match self {
-            Self::Linf => format!("{}/255", short_number(epsilon * 255.0)),
-            Self::L2 => short_number(epsilon),
+            Self::Linf => 255.0,
+            Self::L2 => 1.0,
+        }
+    }
+
+    /// ε in the unit that is usual for the norm: 255ths of the pixel range for L∞ (`8/255`), pixels in
+    /// [0, 1] for L2 (`0.5`); up to three decimals, and a power of ten where these would be zeros.
+    /// [`parse_epsilon`] reads both.
+    pub fn format(self, epsilon: f32) -> String {
+        let value = epsilon * self.units();
+        let number = match short_number(value) {
+            zeros if zeros == "0" && value > 0.0 => format!("{value:.1e}"),
+            number => number,
+        };
+        match self {
+            Self::Linf => format!("{number}/255"),
+            Self::L2 => number,
+        }
+    }
+
+    /// As [`Norm::format`] where that loses nothing, else all digits: for text that is edited and read
+    /// again.
+    pub fn format_exactly(self, epsilon: f32) -> String {
+        let text = self.format(epsilon);
+        if parse_epsilon(&text) == Ok(epsilon) {
+            text
+        } else {
+            epsilon.to_string()
         }
     }
 }
@@ -57,6 +82,8 @@ mod tests {
         assert_eq!(written(Norm::L2, 0.5), "0.5");
         assert_eq!(written(Norm::L2, 2.0), "2");
         assert_eq!(written(Norm::L2, 0.0), "0");
+        assert_eq!(written(Norm::L2, 0.0004), "4.0e-4");
+        assert_eq!(written(Norm::Linf, 0.0001 / 255.0), "1.0e-4/255");
     }
 
     #[test]
@@ -75,6 +102,7 @@ mod tests {
             for (norm, digit) in [(Norm::Linf, 0.001 / 255.0), (Norm::L2, 0.001)] {
                 let read = parse_epsilon(&norm.format(epsilon)).expect("its own writing");
                 prop_assert!((read - epsilon).abs() <= 0.51 * digit + epsilon * 1e-6);
+                prop_assert_eq!(parse_epsilon(&norm.format_exactly(epsilon)), Ok(epsilon));
             }
         }
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{AttackOptions, class_number, default_models, file_stem};
-use crate::attack::{Attack, Goal};
+use crate::attack::{Attack, Goal, Norm};
 use crate::compute::{
     AttackResult, Backend, Compute, PredictionResult, attack_once, flipped_before, flips,
 };
@@ -80,13 +80,13 @@ impl AttackArguments {
         }
         for facts in &all {
             println!(
-                "{}: {} → {} ({}), L∞ {:.4}, L2 {:.4}",
+                "{}: {} → {} ({}), L∞ {}, L2 {}",
                 facts.model,
                 facts.predicted_clean,
                 facts.predicted_attacked,
                 verdict(facts),
-                facts.linf,
-                facts.l2
+                Norm::Linf.format(facts.linf),
+                Norm::L2.format(facts.l2)
             );
         }
         let json = serde_json::to_string_pretty(&all).expect("plain data");

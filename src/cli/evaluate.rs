@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{AttackOptions, default_models};
-use crate::attack::{Goal, parse_epsilon};
+use crate::attack::{Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub struct EvaluateArguments {
     clean: bool,
     /// More attacks, each as NORM:EPS:STEPS, for instance linf:8/255:20.
     #[arg(long = "attack", value_parser = parse_attack)]
-    attacks: Vec<(crate::attack::Norm, f32, usize)>,
+    attacks: Vec<(Norm, f32, usize)>,
     #[command(flatten)]
     options: AttackOptions,
     /// Folder for the results.
@@ -42,12 +42,12 @@ pub struct EvaluateArguments {
     backend: Backend,
 }
 
-fn parse_attack(text: &str) -> Result<(crate::attack::Norm, f32, usize), String> {
+fn parse_attack(text: &str) -> Result<(Norm, f32, usize), String> {
     let parts: Vec<&str> = text.split(':').collect();
     let [norm, epsilon, steps] = parts[..] else {
         return Err("an attack is written NORM:EPS:STEPS".into());
     };
-    let norm = <crate::attack::Norm as clap::ValueEnum>::from_str(norm, true)?;
+    let norm = <Norm as clap::ValueEnum>::from_str(norm, true)?;
     let steps = steps
         .parse()
         .map_err(|_| format!("`{steps}` is no number of steps"))?;
@@ -128,10 +128,10 @@ fn describe(report: &Report) -> String {
         );
     }
     format!(
-        "{accuracy}, success {:.2} %, largest L∞ {:.4}, largest L2 {:.4}, {}, {} pictures, {:.1} a second",
+        "{accuracy}, success {:.2} %, largest L∞ {}, largest L2 {}, {}, {} pictures, {:.1} a second",
         report.success * 100.0,
-        report.linf[1],
-        report.l2[1],
+        Norm::Linf.format(report.linf[1]),
+        Norm::L2.format(report.l2[1]),
         if report.inside_box {
             "inside [0, 1]"
         } else {

@@ -29,7 +29,7 @@ pub use heat_map::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign, row_color
 pub use preview::NormalizerPreview;
 pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
-    ModelInput, PictureSource, PredictionResult, Request, flipped_before, flips,
+    ModelInput, PictureSource, Place, PredictionResult, Request, flipped_before, flips,
 };
 pub use scan::ScanRequest;
 pub use sweep::flip_interval;

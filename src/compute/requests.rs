@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::{GpuImage, HeatMap};
-use crate::attack::Attack;
+use crate::attack::{Attack, Norm};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::compute::{
     CounterfactualRequest, CounterfactualResult, NormalizerPreview, ScanRequest, SynthesisRequest,
@@ -16,32 +16,54 @@ use crate::evaluate::top;
 use crate::model::{BatchSize, Manifest};
 use crate::triage::Progress;
 
-/// Models side by side; rows beyond belong to views that are computed ahead.
+/// Models side by side, at most.
 pub const MOST_ROWS: usize = 16;
+
+/// A row of the grid: on the screen, or of a prepared view that is computed ahead. Those on the screen come
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The prepared view, by its place among them; none for what is on the screen.
+    pub view: Option<usize>,
+    /// The row, below [`MOST_ROWS`].
+    pub row: usize,
+}
+
+impl Place {
+    /// A row on the screen.
+    pub const fn on_screen(row: usize) -> Self {
+        Self { view: None, row }
+    }
+
+    /// Whether the row is on the screen.
+    pub const fn is_on_screen(self) -> bool {
+        self.view.is_none()
+    }
+}
 
 /// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// What a model says of the picture itself.
-    Prediction(usize),
+    Prediction(Place),
     /// The attack at the chosen ε.
-    Attack(usize),
+    Attack(Place),
     /// Attacks over a grid of ε.
-    Sweep(usize),
+    Sweep(Place),
     /// The map of one of a row's pictures.
-    Attribution(PictureSource, usize),
+    Attribution(PictureSource, Place),
     /// Deletion and insertion curves of that map.
-    Curves(PictureSource, usize),
+    Curves(PictureSource, Place),
     /// The randomisation check of that map.
-    Sanity(PictureSource, usize),
+    Sanity(PictureSource, Place),
     /// The counterfactual of one of a row's pictures.
-    Counterfactual(usize),
+    Counterfactual(Place),
     /// The picture that a row makes.
-    Synthesis(usize),
+    Synthesis(Place),
     /// Which pictures of the library excite which units.
-    UnitActivations(usize),
+    UnitActivations(Place),
     /// What a row's model would say with other normalisers.
-    NormalizerPreview(usize),
+    NormalizerPreview(Place),
     /// What models make of a whole set of pictures.
     Scan,
 }
@@ -61,31 +83,36 @@ impl PictureSource {
 }
 
 impl Lane {
-    /// The row that it belongs to; a scan is no row's, and goes last.
-    pub fn row(mut self) -> usize {
-        self.place().map_or(usize::MAX, |row| *row)
+    /// The row that it belongs to; a scan belongs to none.
+    pub fn place(mut self) -> Option<Place> {
+        self.place_mut().map(|place| *place)
     }
 
-    /// The same lane of another row.
-    pub fn with_row(mut self, other: usize) -> Self {
-        if let Some(row) = self.place() {
-            *row = other;
+    /// The same lane of a prepared view, or of the screen without one.
+    pub fn in_view(mut self, view: Option<usize>) -> Self {
+        if let Some(place) = self.place_mut() {
+            place.view = view;
         }
         self
     }
 
-    fn place(&mut self) -> Option<&mut usize> {
+    /// Whether it belongs to a row on the screen.
+    pub fn is_on_screen(self) -> bool {
+        self.place().is_some_and(Place::is_on_screen)
+    }
+
+    fn place_mut(&mut self) -> Option<&mut Place> {
         match self {
-            Self::Prediction(row)
-            | Self::Attack(row)
-            | Self::Sweep(row)
-            | Self::Attribution(_, row)
-            | Self::Curves(_, row)
-            | Self::Sanity(_, row)
-            | Self::Counterfactual(row)
-            | Self::Synthesis(row)
-            | Self::UnitActivations(row)
-            | Self::NormalizerPreview(row) => Some(row),
+            Self::Prediction(place)
+            | Self::Attack(place)
+            | Self::Sweep(place)
+            | Self::Attribution(_, place)
+            | Self::Curves(_, place)
+            | Self::Sanity(_, place)
+            | Self::Counterfactual(place)
+            | Self::Synthesis(place)
+            | Self::UnitActivations(place)
+            | Self::NormalizerPreview(place) => Some(place),
             Self::Scan => None,
         }
     }
@@ -315,6 +342,15 @@ pub struct AttackResult {
     pub l2: f32,
     /// Whether every value is in [0, 1].
     pub inside_box: bool,
+}
+
+impl AttackResult {
+    /// How long the perturbation is in both norms, such as `L∞ 7.9/255 · L2 0.5`.
+    pub fn lengths(&self) -> String {
+        let [linf, l2] = [(Norm::Linf, self.linf), (Norm::L2, self.l2)]
+            .map(|(norm, length)| format!("{norm} {}", norm.format(length)));
+        format!("{linf} · {l2}")
+    }
 }
 
 /// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is

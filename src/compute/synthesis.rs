@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::activation::softmax;
 
 use super::GpuImage;
-use super::requests::{ComputeMessage, MOST_ROWS};
+use super::requests::{ComputeMessage, Place};
 use super::scheduler::Step;
 use super::throttle::Throttle;
 use crate::data::picture::{montage, unit_planes};
@@ -27,8 +27,8 @@ const JUDGE: &str = "cifar10-robust";
 /// What a row is to make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SynthesisRequest {
-    /// The row, or in a presentation that of a view; a new brief replaces what it made before.
-    pub row: usize,
+    /// The row that shows it; a new request replaces the one that the row had before.
+    pub place: Place,
     /// Id of a bundled model or path of a file.
     pub model: String,
     /// How.
@@ -98,7 +98,7 @@ struct Live {
 /// What each row makes.
 #[derive(Default)]
 pub(super) struct SynthesisRuns {
-    rows: BTreeMap<usize, Rc<RefCell<Live>>>,
+    rows: BTreeMap<Place, Rc<RefCell<Live>>>,
     bundled: Option<Rc<Seeds>>,
     fitted: Option<Fitted>,
 }
@@ -128,11 +128,11 @@ impl SynthesisRuns {
         (until, rests): (usize, bool),
         mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
-        if request.row < MOST_ROWS {
+        if request.place.is_on_screen() {
             // The presentation is over.
-            self.rows.retain(|&row, _| row < MOST_ROWS);
+            self.rows.retain(|place, _| place.is_on_screen());
         }
-        let known = self.rows.get(&request.row);
+        let known = self.rows.get(&request.place);
         let known = known
             .filter(|live| live.borrow().request == request)
             .cloned();
@@ -143,11 +143,11 @@ impl SynthesisRuns {
             }
             None => {
                 // The old one's memory is free before the new one needs its own.
-                self.rows.remove(&request.row);
+                self.rows.remove(&request.place);
                 let (model, judge) = (open(&request.model)?, open(JUDGE)?);
                 let live = self.begin(request.clone(), model, judge)?;
                 let live = Rc::new(RefCell::new(live));
-                self.rows.insert(request.row, live.clone());
+                self.rows.insert(request.place, live.clone());
                 live
             }
         };

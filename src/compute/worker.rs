@@ -13,8 +13,8 @@ use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::model_cache::ModelCache;
 use super::preview::preview;
 use super::requests::{
-    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
-    ModelInput, PictureSource, PredictionResult, Request,
+    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, ModelInput,
+    PictureSource, PredictionResult, Request,
 };
 use super::scan::ScanJob;
 use super::scheduler::{Failure, Step, Worker};
@@ -364,7 +364,7 @@ impl Worker for ComputeWorker {
     }
 
     fn urgency(lane: &Lane, job: &Job) -> u8 {
-        let later = if lane.row() < MOST_ROWS { 0 } else { LATER };
+        let later = if lane.is_on_screen() { 0 } else { LATER };
         later
             + match (lane, job) {
                 (Lane::Prediction(_), _) => 0,

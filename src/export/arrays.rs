@@ -15,7 +15,7 @@ use crate::synthesis::locked;
 ///
 /// Columns: model, epsilon, class (the one left or aimed for), confidence (in it), predicted,
 /// predicted_confidence, linf, l2 (of the perturbation, in units of pixels in [0, 1]), inside_box,
-/// flipped.
+/// flipped, attack (in words, with its ε).
 pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&[
         "model",
@@ -28,6 +28,7 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
         "l2",
         "inside_box",
         "flipped",
+        "attack",
     ]);
     for (row, prediction) in shown(state, rows) {
         let mut attacks: Vec<&AttackResult> = row.sweep.iter().chain(&row.attacked).collect();
@@ -63,16 +64,23 @@ fn attack_line(
         attacked.l2.to_string(),
         attacked.inside_box.to_string(),
         flips(attack, prediction.label, seen).to_string(),
+        Attack {
+            epsilon: attacked.epsilon,
+            ..attack.clone()
+        }
+        .to_string(),
     ]
 }
 
-/// Losses of the pictures being made: model, iteration, picture, loss; one line for each kept iterate
+/// Losses of the syntheses: model, iteration, picture, loss; one line for each kept iterate
 /// and picture.
 pub fn losses_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "iteration", "picture", "loss"]);
     for (row, prediction) in shown(state, rows) {
-        let Some(made) = &row.synthesis else { continue };
-        let history = locked(&made.history);
+        let Some(synthesis) = &row.synthesis else {
+            continue;
+        };
+        let history = locked(&synthesis.history);
         for kept in history.iter() {
             for (picture, loss) in kept.losses.iter().enumerate() {
                 table.line(vec![
@@ -125,10 +133,10 @@ pub fn faithfulness_csv(state: &State, rows: &[Row]) -> String {
 pub fn way_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "share", "class", "confidence"]);
     for (row, prediction) in shown(state, rows) {
-        let Some(answer) = &row.counterfactual else {
+        let Some(result) = &row.counterfactual else {
             continue;
         };
-        for (place, seen) in answer.way.iter().enumerate() {
+        for (place, seen) in result.way.iter().enumerate() {
             for (class, confidence) in seen.iter().enumerate() {
                 table.line(vec![
                     prediction.manifest.name.clone(),
@@ -218,12 +226,12 @@ fn arrays(row: &Row) -> Vec<Array<'_>> {
     );
     let attacked = row.attacked.iter();
     found.extend(attacked.map(|attacked| planes("attacked", &attacked.picture)));
-    let made = row.synthesis.iter();
-    found.extend(made.map(|made| planes("synthesis", &made.picture)));
-    if let Some(answer) = &row.counterfactual {
-        found.push(planes("counterfactual", &answer.picture));
-        found.push(planes("way-back", &answer.back));
-        found.push(planes("change", answer.heat.frame()));
+    let synthesis = row.synthesis.iter();
+    found.extend(synthesis.map(|synthesis| planes("synthesis", &synthesis.picture)));
+    if let Some(result) = &row.counterfactual {
+        found.push(planes("counterfactual", &result.picture));
+        found.push(planes("way-back", &result.back));
+        found.push(planes("change", result.heat.frame()));
     }
     for which in PictureSource::ALL {
         if let Some(map) = &row.attributions[which as usize] {

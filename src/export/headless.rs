@@ -64,7 +64,9 @@ impl Headless {
             requests.retain(|lane, _| curves || !matches!(lane, Lane::Sweep(_)));
             let changed = self.engine.submit(requests);
             for lane in &changed {
-                self.rows[lane.row()].forget(*lane);
+                if let Some(row) = self.row_mut(*lane) {
+                    row.forget(*lane);
+                }
             }
             if let Some(message) = problem(state, &self.rows) {
                 return Err(Error::Config(message));
@@ -85,9 +87,15 @@ impl Headless {
             if let ComputeMessage::DeviceLost(reason) = news {
                 return Err(Error::Device(reason));
             }
-            self.rows[lane.row()].take(lane, news);
+            if let Some(row) = self.row_mut(lane) {
+                row.take(lane, news);
+            }
         }
         Ok(())
+    }
+
+    fn row_mut(&mut self, lane: Lane) -> Option<&mut Row> {
+        self.rows.get_mut(lane.place()?.row)
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Bookmark {
 
 /// A presentation under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Presenting {
+pub struct PresentationState {
     /// The view that is shown, if there are any.
     pub view: usize,
     /// Whether the screen is black.

@@ -14,7 +14,7 @@ use crate::data::mask;
 
 /// How a change is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Showing {
+pub enum ChangeView {
     /// In the colours of the maps.
     #[default]
     Heat,
@@ -34,7 +34,7 @@ pub struct CounterfactualSettings {
     /// Where the mask begins, in units of pixels in [0, 1]; without one, by Otsu's method.
     pub threshold: Option<f32>,
     /// How the change is drawn.
-    pub showing: Showing,
+    pub showing: ChangeView,
 }
 
 impl Default for CounterfactualSettings {
@@ -44,7 +44,7 @@ impl Default for CounterfactualSettings {
             target: None,
             along: 1.0,
             threshold: None,
-            showing: Showing::default(),
+            showing: ChangeView::default(),
         }
     }
 }
@@ -59,9 +59,9 @@ impl CounterfactualSettings {
         }
     }
 
-    /// Where the mask of an answer begins.
-    pub fn threshold_of(&self, answer: &CounterfactualResult) -> f32 {
-        self.threshold.unwrap_or(answer.otsu)
+    /// Where the mask of a result begins.
+    pub fn threshold_of(&self, result: &CounterfactualResult) -> f32 {
+        self.threshold.unwrap_or(result.otsu)
     }
 }
 
@@ -102,28 +102,28 @@ pub fn counterfactual_request(
     })
 }
 
-/// The true mask of the open picture as the model of `answer` would see it.
-pub fn truth(state: &State, answer: &CounterfactualResult) -> Option<Vec<bool>> {
+/// The true mask of the open picture as the model of `result` would see it.
+pub fn truth(state: &State, result: &CounterfactualResult) -> Option<Vec<bool>> {
     let entry = state.entry()?;
-    let size = answer.request.picture.size();
+    let size = result.request.picture.size();
     Some(mask::seen(entry.mask.as_ref()?, entry.crop, size))
 }
 
-/// The mask of an answer.
+/// The mask of a result.
 pub fn masked(
     counterfactual: &CounterfactualSettings,
-    answer: &CounterfactualResult,
+    result: &CounterfactualResult,
 ) -> impl Iterator<Item = bool> {
-    let threshold = counterfactual.threshold_of(answer);
-    let values = answer.heat.values().iter();
+    let threshold = counterfactual.threshold_of(result);
+    let values = result.heat.values().iter();
     values.map(move |&value| value > threshold)
 }
 
-/// How well the mask of an answer covers the true one, if that is known.
-pub fn score(state: &State, answer: &CounterfactualResult) -> Option<Overlap> {
-    let truth = truth(state, answer)?;
+/// How well the mask of a result covers the true one, if that is known.
+pub fn score(state: &State, result: &CounterfactualResult) -> Option<Overlap> {
+    let truth = truth(state, result)?;
     Some(overlap(
-        masked(&state.settings.counterfactual, answer),
+        masked(&state.settings.counterfactual, result),
         truth.into_iter(),
     ))
 }
@@ -141,17 +141,17 @@ pub const MASK: HeatStyle = HeatStyle {
     contour: 0.0,
 };
 
-/// The mask of an answer as a map: 1 where it is right (or where nothing is known), a third where it
+/// The mask of a result as a map: 1 where it is right (or where nothing is known), a third where it
 /// is wrong, −1 for what it misses.
-pub fn mask_values(state: &State, answer: &CounterfactualResult) -> Vec<f32> {
-    let mask = masked(&state.settings.counterfactual, answer);
+pub fn mask_values(state: &State, result: &CounterfactualResult) -> Vec<f32> {
+    let mask = masked(&state.settings.counterfactual, result);
     let value = |pair: (bool, bool)| match pair {
         (true, true) => 1.0,
         (true, false) => 0.33,
         (false, true) => -1.0,
         (false, false) => 0.0,
     };
-    match truth(state, answer) {
+    match truth(state, result) {
         Some(truth) => mask.zip(truth).map(value).collect(),
         None => mask.map(|inside| f32::from(u8::from(inside))).collect(),
     }

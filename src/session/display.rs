@@ -52,7 +52,7 @@ impl Column {
             Self::Synthesis => "Synthesis",
             Self::Counterfactual => "Counterfactual",
             Self::Change => "Change",
-            Self::Return => "Way back",
+            Self::Return => "Cycle",
         }
     }
 
@@ -72,7 +72,7 @@ pub enum Bottom {
     /// Confidence against ε.
     #[default]
     Epsilon,
-    /// Loss against iterations of the pictures being made.
+    /// Loss against iterations of the syntheses.
     Synthesis,
     /// The representation of the open picture, unit by unit.
     Units,

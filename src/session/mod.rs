@@ -19,9 +19,9 @@ mod triage;
 mod undo;
 
 pub use autosave::{DataFolder, Rescue};
-pub use bookmarks::{Bookmark, Presenting};
+pub use bookmarks::{Bookmark, PresentationState};
 pub use counterfactual::{
-    CounterfactualSettings, MASK, Showing, counterfactual_request, mask_values, masked, score,
+    ChangeView, CounterfactualSettings, MASK, counterfactual_request, mask_values, masked, score,
     truth,
 };
 pub use display::{Bottom, Column, Display};

@@ -8,7 +8,7 @@ use super::{counterfactual_request, synthesis};
 use crate::attack::Attack;
 use crate::attribution::{Background, Method};
 use crate::compute::{
-    AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Request, thinned,
+    AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Place, Request, thinned,
 };
 use crate::evaluate::top_two;
 
@@ -28,6 +28,7 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         return requests;
     };
     for (row, model) in state.document.models.iter().enumerate() {
+        let place = Place::on_screen(row);
         if !state.settings.display.shows_row(row) {
             continue;
         }
@@ -42,31 +43,32 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
             epsilon: 0.0,
             ..state.settings.attack.clone()
         };
-        requests.insert(Lane::Prediction(row), Request::Predict(subject.clone()));
+        requests.insert(Lane::Prediction(place), Request::Predict(subject.clone()));
         requests.insert(
-            Lane::Attack(row),
+            Lane::Attack(place),
             Request::Attack(subject.clone(), state.settings.attack.clone()),
         );
         requests.insert(
-            Lane::Sweep(row),
+            Lane::Sweep(place),
             Request::Sweep(subject, sweep, state.range()),
         );
     }
     for (index, row) in shown(state, rows) {
+        let place = Place::on_screen(index);
         if state.transient.about == Some(index)
-            && let Some(Request::Predict(subject)) = requests.get(&Lane::Prediction(index))
+            && let Some(Request::Predict(subject)) = requests.get(&Lane::Prediction(place))
         {
             let request = Request::PreviewNormalizers(subject.clone());
-            requests.insert(Lane::NormalizerPreview(index), request);
+            requests.insert(Lane::NormalizerPreview(place), request);
         }
         for which in state.settings.display.maps() {
-            want_map(state, index, row, which, &mut requests);
+            add_map_requests(state, index, row, which, &mut requests);
         }
         if let Some(request) = counterfactual_request(state, index, row) {
             let request = Request::Counterfactual(request);
-            requests.insert(Lane::Counterfactual(index), request);
+            requests.insert(Lane::Counterfactual(place), request);
         }
-        synthesis::want(state, index, row, &mut requests);
+        synthesis::add_requests(state, index, row, &mut requests);
     }
     requests
 }
@@ -77,7 +79,7 @@ fn shown<'a>(state: &'a State, rows: &'a [Row]) -> impl Iterator<Item = (usize, 
     rows.filter(|(index, _)| state.settings.display.shows_row(*index))
 }
 
-fn want_map(
+fn add_map_requests(
     state: &State,
     index: usize,
     row: &Row,
@@ -87,17 +89,18 @@ fn want_map(
     let Some(request) = attribution_request(state, index, row, which) else {
         return;
     };
-    if let Some(explained) = row.finished_map(which, &request) {
-        if state.settings.checks.curves && explained.curves.get().is_none() {
-            let request = Request::Curves(explained.clone());
-            requests.insert(Lane::Curves(which, index), request);
+    let place = Place::on_screen(index);
+    if let Some(map) = row.finished_map(which, &request) {
+        if state.settings.checks.curves && map.curves.get().is_none() {
+            let request = Request::Curves(map.clone());
+            requests.insert(Lane::Curves(which, place), request);
         }
-        if state.settings.checks.sanity && explained.sanity.get().is_none() {
-            let request = Request::Sanity(explained.clone());
-            requests.insert(Lane::Sanity(which, index), request);
+        if state.settings.checks.sanity && map.sanity.get().is_none() {
+            let request = Request::Sanity(map.clone());
+            requests.insert(Lane::Sanity(which, place), request);
         }
     }
-    requests.insert(Lane::Attribution(which, index), Request::Explain(request));
+    requests.insert(Lane::Attribution(which, place), Request::Explain(request));
 }
 
 /// What is to be explained: the picture that is on the screen, so while ε is dragged the map follows
@@ -153,8 +156,8 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
         asked.is_none() || asked.as_ref() == answer
     };
     shown(state, rows).all(|(index, row)| {
-        let explained = maps.iter().all(|&which| has(index, row, which));
-        row.attacked.is_some() && explained && answered(index, row)
+        let mapped = maps.iter().all(|&which| has(index, row, which));
+        row.attacked.is_some() && mapped && answered(index, row)
     })
 }
 
@@ -169,7 +172,7 @@ pub fn shared_scale(state: &State, rows: &[Row]) -> Option<f32> {
     // Values of another method are in another unit.
     let current = maps
         .flatten()
-        .filter(|explained| explained.request.explanation == state.settings.explanation);
-    let scales = current.map(|explained| explained.heat.scale(style));
+        .filter(|map| map.request.explanation == state.settings.explanation);
+    let scales = current.map(|map| map.heat.scale(style));
     style.locked.then(|| scales.fold(0.0, f32::max))
 }

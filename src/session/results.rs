@@ -11,7 +11,7 @@ use crate::compute::{
     flip_interval, flips,
 };
 
-/// The news of one model row that still hold.
+/// The results of one model row that still hold.
 #[derive(Clone, Default)]
 pub struct Row {
     /// What the model says of the picture.
@@ -26,7 +26,7 @@ pub struct Row {
     pub error: Option<String>,
     /// The newest map of each picture, by [`PictureSource`]; it stays until a newer one replaces it.
     pub attributions: [Option<Arc<AttributionResult>>; 2],
-    /// The picture being made, as far as it is.
+    /// The synthesis, as far as it is.
     pub synthesis: Option<Box<SynthesisResult>>,
     /// The newest counterfactual; it stays until a newer one replaces it.
     pub counterfactual: Option<Arc<CounterfactualResult>>,
@@ -47,7 +47,7 @@ pub struct Shown<'a> {
 }
 
 impl Row {
-    /// Forgets what a changed wish makes stale.
+    /// Forgets what a changed request makes stale.
     pub fn forget(&mut self, lane: Lane) {
         match lane {
             Lane::Prediction(_) => {
@@ -79,18 +79,18 @@ impl Row {
                 self.errors.remove(&lane);
                 return;
             }
-            // Its wish changes with every frame; its error goes when something works.
+            // Its request changes with every frame; its error goes when something works.
             Lane::Synthesis(_) => return,
         }
         self.error = None;
     }
 
-    /// Takes in a piece of news from a lane.
+    /// Takes in a message from a lane.
     pub fn take(&mut self, lane: Lane, news: ComputeMessage) {
         match news {
-            ComputeMessage::Explained(explained) => {
+            ComputeMessage::Explained(map) => {
                 if let Lane::Attribution(which, _) = lane {
-                    self.attributions[which as usize] = Some(explained);
+                    self.attributions[which as usize] = Some(map);
                 }
             }
             // The window itself answers these.
@@ -98,9 +98,9 @@ impl Row {
             | ComputeMessage::Scanned(_)
             | ComputeMessage::OutOfMemory
             | ComputeMessage::DeviceLost(_) => {}
-            ComputeMessage::Synthesized(made) => {
+            ComputeMessage::Synthesized(synthesis) => {
                 self.errors.remove(&lane);
-                self.synthesis = Some(made);
+                self.synthesis = Some(synthesis);
             }
             ComputeMessage::Counterfactual(counterfactual) => {
                 self.errors.remove(&lane);
@@ -173,7 +173,7 @@ impl Row {
         self.error_of(|lane| matches!(lane, Lane::Counterfactual(_)))
     }
 
-    /// What went wrong with the picture being made.
+    /// What went wrong with the synthesis.
     pub fn synthesis_error(&self) -> Option<&String> {
         self.error_of(|lane| matches!(lane, Lane::Synthesis(_)))
     }

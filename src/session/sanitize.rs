@@ -6,7 +6,7 @@ use crate::compute::MOST_ROWS;
 
 /// Ends of the ε timelines, in units of pixels in [0, 1].
 const RANGE: [f32; 2] = [1e-4, 1e3];
-/// Steps that a picture being made is taken to again, at the most.
+/// Steps that a synthesis is taken to again, at the most.
 const MOST_STEPS: usize = 100_000;
 
 /// `value` between `low` and `high`; `usual` if it is no number.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Bookmark, Bottom, Column, CounterfactualSettings, Display, Exports, Library, LibraryEntry,
-    Page, Playhead, Presenting, SynthesisProgress, SynthesisSettings, Triage,
+    Page, Playhead, PresentationState, SynthesisProgress, SynthesisSettings, Triage,
 };
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
@@ -92,7 +92,7 @@ pub struct Transient {
     /// The row whose model's facts are open.
     pub about: Option<usize>,
     /// The presentation under way.
-    pub presenting: Option<Presenting>,
+    pub presenting: Option<PresentationState>,
     /// Whether ε is animated along the timeline.
     pub playing: bool,
     /// Counts the sessions opened so far; 0 before any.
@@ -247,7 +247,7 @@ impl State {
         self.forget_synthesized_classes();
     }
 
-    /// Shows counterfactuals beside what they are made from and what explains them.
+    /// Shows counterfactuals beside their input and its attributions.
     pub fn show_counterfactuals(&mut self) {
         for (column, shown) in Column::ALL
             .into_iter()

@@ -8,7 +8,8 @@ use super::results::Row;
 use super::state::State;
 use super::{Bottom, Column};
 use crate::compute::{
-    Lane, PictureSource, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest, thinned,
+    Lane, PictureSource, Place, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest,
+    thinned,
 };
 use crate::synthesis::{Start, Synthesis, Task, Unit};
 
@@ -58,13 +59,13 @@ impl TaskKind {
     pub fn about(self) -> &'static str {
         match self {
             Self::Inversion => {
-                "A picture that the model represents as it does this one (Mahendran and Vedaldi 2015; arXiv 2307.02500)"
+                "A picture with the representation of this one (Mahendran and Vedaldi 2015; arXiv 2307.02500)"
             }
             Self::Generation => {
-                "A picture that the model is surer and surer is of a class (Santurkar et al. 2019; arXiv 2307.02500)"
+                "A picture that maximises the score of a class (Santurkar et al. 2019; arXiv 2307.02500)"
             }
             Self::Unit => {
-                "A picture that excites one unit of the model (Erhan et al. 2009; arXiv 2307.02500)"
+                "A picture that maximises the activation of one unit (Erhan et al. 2009; arXiv 2307.02500)"
             }
         }
     }
@@ -89,7 +90,7 @@ pub enum SeedSource {
     Library,
 }
 
-/// What the made picture is compared with left of the divider.
+/// What the synthesized picture is compared with left of the divider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Against {
     /// The open picture.
@@ -141,9 +142,8 @@ pub struct SynthesisProgress {
     pub working: bool,
     /// Counts the restarts.
     pub attempt: u32,
-    /// Added to the rows' numbers in requests: that of a bookmark computed ahead, so that its
-    /// iterates go on when it is shown.
-    pub slot: usize,
+    /// The prepared view for which they were begun, so that its iterates go on when it is shown.
+    pub view: Option<usize>,
 }
 
 impl Default for SynthesisSettings {
@@ -232,7 +232,7 @@ impl State {
         self.navigation.playhead.until = self.progress.synthesis.done;
     }
 
-    /// Where a session or bookmark goes on: a picture being synthesised is made again as far as it is.
+    /// Where a session or bookmark goes on: a synthesis is computed again as far as it is.
     pub(super) fn saved_playhead(&self) -> Playhead {
         Playhead {
             until: self.progress.synthesis.done,
@@ -284,10 +284,10 @@ impl State {
 /// Goes on by a frame: learns how far the rows are, allows more steps, and stops at the end.
 pub fn advance(state: &mut State, rows: &[Row]) {
     let display = &state.settings.display;
-    let made = rows.iter().enumerate();
-    let made = made.filter(|(index, _)| display.shows_row(*index));
+    let shown = rows.iter().enumerate();
+    let shown = shown.filter(|(index, _)| display.shows_row(*index));
     // A row that cannot go on does not keep the others waiting.
-    let able = made.filter(|(_, row)| row.synthesis_error().is_none());
+    let able = shown.filter(|(_, row)| row.synthesis_error().is_none());
     let steps: Vec<usize> = able.map(|(index, row)| steps(state, index, row)).collect();
     let all = state.settings.synthesis.config.iterations;
     let slowest = steps.iter().copied().min().unwrap_or(all);
@@ -312,14 +312,19 @@ pub fn advance(state: &mut State, rows: &[Row]) {
 
 /// Steps that a row has done of what it is to make now.
 fn steps(state: &State, index: usize, row: &Row) -> usize {
-    let made = row.synthesis.as_ref();
+    let synthesis = row.synthesis.as_ref();
     let request = synthesis_request(state, index, row);
-    let current = made.filter(|made| request.as_ref() == Some(&made.request));
-    current.map_or(0, |made| made.steps)
+    let current = synthesis.filter(|synthesis| request.as_ref() == Some(&synthesis.request));
+    current.map_or(0, |synthesis| synthesis.steps)
 }
 
-/// Adds the wishes of a row: its picture, if its column is drawn, and the survey of its units.
-pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeMap<Lane, Request>) {
+/// Adds the requests of a row: its synthesis, if that column is drawn, and the activations of its units.
+pub(super) fn add_requests(
+    state: &State,
+    index: usize,
+    row: &Row,
+    requests: &mut BTreeMap<Lane, Request>,
+) {
     if state.settings.display.draws(Column::Synthesis)
         && let Some(request) = synthesis_request(state, index, row)
     {
@@ -328,7 +333,7 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
             until: state.navigation.playhead.until,
             rests: !state.progress.synthesis.running,
         };
-        requests.insert(Lane::Synthesis(index), request);
+        requests.insert(Lane::Synthesis(Place::on_screen(index)), request);
     }
     if state.settings.display.bottom == Bottom::Units && row.prediction.is_some() {
         let library = thinned(&state.document.library, SURVEYED_MOST).into_iter();
@@ -340,7 +345,7 @@ pub(super) fn want(state: &State, index: usize, row: &Row, requests: &mut BTreeM
                 .collect(),
         };
         requests.insert(
-            Lane::UnitActivations(index),
+            Lane::UnitActivations(Place::on_screen(index)),
             Request::UnitActivations(unit_activations),
         );
     }
@@ -367,7 +372,10 @@ fn synthesis_request(state: &State, index: usize, row: &Row) -> Option<Synthesis
         Some((class, entry.picture.clone(), entry.crop))
     });
     Some(SynthesisRequest {
-        row: state.progress.synthesis.slot + index,
+        place: Place {
+            view: state.progress.synthesis.view,
+            row: index,
+        },
         model: state.document.models.get(index)?.clone(),
         subject,
         other: state

@@ -330,8 +330,8 @@ impl TrainConfig {
     pub fn summary(&self) -> String {
         let on = match &self.attack {
             Some(attack) => format!(
-                "adversarial training on {attack}, step {:.4}",
-                attack.step_for(attack.epsilon)
+                "adversarial training on {attack}, step {}",
+                attack.norm.format(attack.step_for(attack.epsilon))
             ),
             None => "standard training".into(),
         };

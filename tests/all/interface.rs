@@ -23,7 +23,7 @@ fn readme_lists_the_keys_of_all_commands() {
     let table = key_table();
     assert!(
         readme.contains(&table),
-        "README's table of keys should be:\n{table}"
+        "README's table of keys should be this; copy it there:\n{table}"
     );
 }
 
@@ -57,6 +57,16 @@ fn signs(folders: &[&str]) -> BTreeMap<char, PathBuf> {
     found
 }
 
+/// Adds the signs of the class labels that come with the program.
+fn add_labels(signs: &mut BTreeMap<char, PathBuf>) {
+    for name in ["cifar10", "cifar100", "imagenet"] {
+        let classes = labels::known(name).expect("a set of labels");
+        for sign in classes.concat().chars().filter(|sign| !sign.is_ascii()) {
+            signs.entry(sign).or_insert_with(|| name.into());
+        }
+    }
+}
+
 /// Whether the window's fonts have a glyph for each of these.
 fn drawn(signs: &[char]) -> Vec<bool> {
     let mut fonts = Fonts::new(TextOptions::default(), FontDefinitions::default());
@@ -64,6 +74,23 @@ fn drawn(signs: &[char]) -> Vec<bool> {
     let font = FontId::proportional(14.0);
     let has = |&sign: &char| view.has_glyph(&font, sign);
     signs.iter().map(has).collect()
+}
+
+#[test]
+fn keys_are_written_as_each_system_does() {
+    let keys = |is_mac: bool| -> Vec<String> {
+        let rows = key_list(is_mac).into_iter();
+        rows.map(|(keys, _)| keys).collect()
+    };
+    assert!(keys(false).contains(&"Ctrl+S".into()));
+    assert!(keys(true).contains(&"Cmd+S".into()));
+    let signs: Vec<char> = keys(true).concat().chars().collect();
+    let missing: Vec<_> = signs
+        .iter()
+        .zip(drawn(&signs))
+        .filter(|(_, drawn)| !drawn)
+        .collect();
+    assert!(missing.is_empty(), "no glyph for {missing:?}");
 }
 
 #[test]
@@ -78,13 +105,9 @@ fn the_window_has_a_glyph_for_every_sign_it_shows() {
         "src/triage",
         "src/model",
         "src/data",
+        "src/export",
     ]);
-    for name in ["cifar10", "cifar100", "imagenet"] {
-        let classes = labels::known(name).expect("a set of labels");
-        for sign in classes.concat().chars().filter(|sign| !sign.is_ascii()) {
-            signs.entry(sign).or_insert_with(|| name.into());
-        }
-    }
+    add_labels(&mut signs);
     let characters: Vec<char> = signs.keys().copied().collect();
     let missing: Vec<_> = characters
         .iter()
@@ -98,7 +121,15 @@ fn the_window_has_a_glyph_for_every_sign_it_shows() {
 
 #[test]
 fn figures_have_a_glyph_for_every_sign_they_show() {
-    let signs = signs(&["src/export/figure"]);
+    // Captions also name attacks, attributions and syntheses.
+    let mut signs = signs(&[
+        "src/export",
+        "src/session",
+        "src/attack",
+        "src/attribution",
+        "src/synthesis",
+    ]);
+    add_labels(&mut signs);
     let missing: Vec<_> = signs
         .iter()
         .filter(|(sign, _)| !figure::has_glyph(**sign))

@@ -10,7 +10,7 @@ use epsiloscope::counterfactual::Counterfactual;
 use epsiloscope::data::{Crop, Origin};
 use epsiloscope::model::{Classifier, Weights};
 use epsiloscope::session::{
-    self, Against, Bottom, Column, Page, SeedSource, Showing, State, TriageTab,
+    self, Against, Bottom, ChangeView, Column, Page, SeedSource, State, TriageTab,
 };
 use epsiloscope::session::{Motion, Size, Spread};
 use epsiloscope::synthesis::{Aim, Start, Task};
@@ -69,7 +69,7 @@ fn check_settings(state: &State) {
         (counterfactual.along, counterfactual.threshold),
         (0.5, Some(0.25))
     );
-    assert_eq!(counterfactual.showing, Showing::Mask);
+    assert_eq!(counterfactual.showing, ChangeView::Mask);
     check_display(state);
 }
 

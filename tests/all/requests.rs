@@ -8,7 +8,7 @@ use epsiloscope::attribution::{
 };
 use epsiloscope::compute::{
     AttackResult, AttributionResult, ComputeMessage, GpuImage, HeatMap, Lane, Palette,
-    PictureSource, PredictionResult, Request, Sign, SynthesisResult,
+    PictureSource, Place, PredictionResult, Request, Sign, SynthesisResult,
 };
 use epsiloscope::data::Picture;
 use epsiloscope::model::BatchSize;
@@ -56,9 +56,15 @@ fn row() -> Row {
         budget: BatchSize::new([8, 8], true),
         hash: None,
     };
-    row.take(Lane::Prediction(0), ComputeMessage::Predicted(prediction));
+    row.take(
+        Lane::Prediction(Place::on_screen(0)),
+        ComputeMessage::Predicted(prediction),
+    );
     let swept = vec![attacked(0.25), attacked(1.0)];
-    row.take(Lane::Sweep(0), ComputeMessage::Swept(swept));
+    row.take(
+        Lane::Sweep(Place::on_screen(0)),
+        ComputeMessage::Swept(swept),
+    );
     row
 }
 
@@ -107,8 +113,8 @@ fn display_settings_compute_nothing() {
 fn hidden_maps_cost_nothing() {
     let (mut state, row) = (state(), row());
     let both = [
-        Lane::Attribution(PictureSource::Attacked, 0),
-        Lane::Attribution(PictureSource::Input, 0),
+        Lane::Attribution(PictureSource::Attacked, Place::on_screen(0)),
+        Lane::Attribution(PictureSource::Input, Place::on_screen(0)),
     ];
     assert_eq!(maps(&state, &row), both);
     state.settings.display.shown[Column::Attribution as usize] = false;
@@ -134,7 +140,10 @@ fn an_attack_that_was_asked_for_wins_over_an_equal_one_of_the_sweep() {
     let mut row = row();
     let own = attacked(0.25);
     let picture = own.picture.clone();
-    row.take(Lane::Attack(0), ComputeMessage::Attacked(own));
+    row.take(
+        Lane::Attack(Place::on_screen(0)),
+        ComputeMessage::Attacked(own),
+    );
     let shown = row.nearest(0.25).expect("attacks are there");
     assert_eq!(shown.attacked.picture, picture);
 }
@@ -145,15 +154,18 @@ fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
     state.settings.display.shown[Column::AttackedAttribution as usize] = false;
     let map = finished(&state, &row, PictureSource::Input);
     row.take(
-        Lane::Attribution(PictureSource::Input, 0),
+        Lane::Attribution(PictureSource::Input, Place::on_screen(0)),
         ComputeMessage::Explained(map.clone()),
     );
-    let explain = Lane::Attribution(PictureSource::Input, 0);
+    let explain = Lane::Attribution(PictureSource::Input, Place::on_screen(0));
     assert_eq!(maps(&state, &row), [explain]);
     state.settings.checks.sanity = true;
     assert_eq!(
         maps(&state, &row),
-        [explain, Lane::Sanity(PictureSource::Input, 0)]
+        [
+            explain,
+            Lane::Sanity(PictureSource::Input, Place::on_screen(0))
+        ]
     );
     map.sanity.set(vec![0.0]).expect("not set before");
     assert_eq!(maps(&state, &row), [explain]);
@@ -161,7 +173,10 @@ fn checks_are_made_of_finished_maps_when_asked_for_and_once() {
     state.settings.checks.curves = true;
     assert_eq!(
         maps(&state, &row),
-        [explain, Lane::Curves(PictureSource::Input, 0)]
+        [
+            explain,
+            Lane::Curves(PictureSource::Input, Place::on_screen(0))
+        ]
     );
     state.settings.explanation.method = Method::Gradient;
     assert_eq!(maps(&state, &row), [explain]);
@@ -173,11 +188,14 @@ fn a_window_is_complete_when_every_attack_and_map_is_there() {
     state.settings.display.shown[Column::AttackedAttribution as usize] = false;
     let rows = |row: &Row| vec![row.clone()];
     assert!(!complete(&state, &rows(&row)));
-    row.take(Lane::Attack(0), ComputeMessage::Attacked(attacked(0.5)));
+    row.take(
+        Lane::Attack(Place::on_screen(0)),
+        ComputeMessage::Attacked(attacked(0.5)),
+    );
     assert!(!complete(&state, &rows(&row)));
     let map = finished(&state, &row, PictureSource::Input);
     row.take(
-        Lane::Attribution(PictureSource::Input, 0),
+        Lane::Attribution(PictureSource::Input, Place::on_screen(0)),
         ComputeMessage::Explained(map),
     );
     assert!(complete(&state, &rows(&row)));
@@ -188,7 +206,7 @@ fn only_methods_that_compare_with_the_library_carry_it_along() {
     let (mut state, row) = (state(), row());
     let background = |state: &State| {
         let requests = requests(state, std::slice::from_ref(&row));
-        match &requests[&Lane::Attribution(PictureSource::Input, 0)] {
+        match &requests[&Lane::Attribution(PictureSource::Input, Place::on_screen(0))] {
             Request::Explain(request) => request.background.len(),
             _ => unreachable!("it is the lane of maps"),
         }
@@ -226,7 +244,9 @@ fn settings_survive_being_written_down() {
 
 fn made(state: &State, row: &Row, steps: usize) -> ComputeMessage {
     let requests = requests(state, std::slice::from_ref(row));
-    let Some(Request::Synthesize { request, .. }) = requests.get(&Lane::Synthesis(0)) else {
+    let Some(Request::Synthesize { request, .. }) =
+        requests.get(&Lane::Synthesis(Place::on_screen(0)))
+    else {
         panic!("the column is drawn");
     };
     ComputeMessage::Synthesized(Box::new(SynthesisResult {
@@ -244,7 +264,7 @@ fn made(state: &State, row: &Row, steps: usize) -> ComputeMessage {
 /// How many steps are allowed, if the picture is wanted at all.
 fn allowed(state: &State, row: &Row) -> Option<usize> {
     let requests = requests(state, std::slice::from_ref(row));
-    match requests.get(&Lane::Synthesis(0))? {
+    match requests.get(&Lane::Synthesis(Place::on_screen(0)))? {
         Request::Synthesize { until, .. } => Some(*until),
         _ => unreachable!("it is the lane of pictures"),
     }
@@ -258,7 +278,7 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     state.toggle_synthesis();
     let tell = |state: &mut State, row: &mut Row, steps: usize| {
         let news = made(state, row, steps);
-        row.take(Lane::Synthesis(0), news);
+        row.take(Lane::Synthesis(Place::on_screen(0)), news);
         advance(state, std::slice::from_ref(row));
     };
     tell(&mut state, &mut row, 3);
@@ -295,7 +315,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
     state.show_synthesis();
     let synthesis_request = |state: &State, row: &Row| {
         let requests = requests(state, std::slice::from_ref(row));
-        match requests.get(&Lane::Synthesis(0)) {
+        match requests.get(&Lane::Synthesis(Place::on_screen(0))) {
             Some(Request::Synthesize { request, .. }) => request.clone(),
             _ => panic!("the column is drawn"),
         }
@@ -324,7 +344,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
         ..prediction
     });
     row.take(
-        Lane::Prediction(0),
+        Lane::Prediction(Place::on_screen(0)),
         ComputeMessage::Predicted(prediction.expect("it looked")),
     );
     assert_eq!(
@@ -349,7 +369,7 @@ fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show
     let (mut state, mut row) = (state(), row());
     let asked = |state: &State, row: &Row| {
         let mut requests = requests(state, std::slice::from_ref(row));
-        match requests.remove(&Lane::Counterfactual(0)) {
+        match requests.remove(&Lane::Counterfactual(Place::on_screen(0))) {
             Some(Request::Counterfactual(request)) => Some(request),
             _ => None,
         }
@@ -376,4 +396,20 @@ fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show
     assert!(asked(&state, &row).is_none(), "nothing of it shows");
     state.settings.display.shown[Column::Change as usize] = true;
     assert!(asked(&state, &row).is_some());
+}
+
+#[test]
+fn lanes_of_prepared_views_are_their_own_and_come_later() {
+    let screen = Lane::Attribution(PictureSource::Input, Place::on_screen(3));
+    let ahead = screen.in_view(Some(1));
+    assert_eq!(
+        ahead.place(),
+        Some(Place {
+            view: Some(1),
+            row: 3
+        })
+    );
+    assert!(screen.is_on_screen() && !ahead.is_on_screen() && screen < ahead);
+    assert_eq!(ahead.in_view(None), screen);
+    assert!(Lane::Scan.place().is_none() && !Lane::Scan.is_on_screen());
 }

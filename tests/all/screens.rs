@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use epsiloscope::compute::{
-    AttackResult, ComputeMessage, GpuImage, Lane, PredictionResult, SynthesisRequest,
+    AttackResult, ComputeMessage, GpuImage, Lane, Place, PredictionResult, SynthesisRequest,
     SynthesisResult,
 };
 use epsiloscope::data::Picture;
@@ -56,8 +56,14 @@ pub(crate) fn row(name: &str, labels: [&str; 2], epsilon: f32) -> Row {
         hash: None,
         budget: BatchSize::new(SIZE, true),
     };
-    row.take(Lane::Prediction(0), ComputeMessage::Predicted(prediction));
-    row.take(Lane::Attack(0), ComputeMessage::Attacked(attacked(epsilon)));
+    row.take(
+        Lane::Prediction(Place::on_screen(0)),
+        ComputeMessage::Predicted(prediction),
+    );
+    row.take(
+        Lane::Attack(Place::on_screen(0)),
+        ComputeMessage::Attacked(attacked(epsilon)),
+    );
     row
 }
 
@@ -91,7 +97,7 @@ pub(crate) fn made(figure: &Figure) -> Vec<Shot> {
         }
         row.synthesis = Some(Box::new(SynthesisResult {
             request: SynthesisRequest {
-                row: index,
+                place: Place::on_screen(index),
                 model: state.document.models[index].clone(),
                 config: state.settings.synthesis.config.clone(),
                 subject: None,

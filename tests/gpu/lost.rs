@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use epsiloscope::compute::scheduler::Scheduler;
 use epsiloscope::compute::{
-    Backend, Compute, ComputeMessage, ComputeWorker, Lane, ModelInput, Request,
+    Backend, Compute, ComputeMessage, ComputeWorker, Lane, ModelInput, Place, Request,
 };
 use epsiloscope::data::{Crop, samples};
 
@@ -37,7 +37,7 @@ fn prediction(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMe
         truth,
     };
     engine.submit(BTreeMap::from([(
-        Lane::Prediction(0),
+        Lane::Prediction(Place::on_screen(0)),
         Request::Predict(subject),
     )]));
     let started = Instant::now();

@@ -53,7 +53,7 @@ pub fn explores_a_photograph(gpu: &Compute) {
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
-    assert_eq!(harness.query_all_by_label_contains("sees ").count(), 2);
+    assert_eq!(harness.query_all_by_label_contains("predicts ").count(), 2);
     assert_eq!(
         harness.query_all_by_label_contains("inside [0, 1]").count(),
         2

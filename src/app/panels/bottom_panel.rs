@@ -10,11 +10,11 @@ pub fn tabs(ui: &mut Ui, bottom: &mut Bottom) {
     for tab in Bottom::ALL {
         let hint = match tab {
             Bottom::Epsilon => "Confidence of every model against ε",
-            Bottom::Synthesis => "Progress of the pictures that the models make (column Synthesis)",
+            Bottom::Synthesis => "Loss or score of the syntheses by iteration (column Synthesis)",
             Bottom::Counterfactual => {
-                "What pictures would be were they of another class (columns Counterfactual, Change, Way back)"
+                "Discriminator confidence from the picture to its counterfactual (columns Counterfactual, Change, Cycle)"
             }
-            Bottom::Units => "What of each model's representation the open picture excites",
+            Bottom::Units => "Activation of each unit by the open picture",
         };
         ui.selectable_value(bottom, tab, tab.name())
             .on_hover_text(hint);

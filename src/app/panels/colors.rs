@@ -55,10 +55,10 @@ pub fn show(ui: &mut Ui, style: &mut HeatStyle) {
             "A line around this share of the pixels, in per cent, those of highest magnitude; 0 draws none",
         ),
         (
-            "Hide",
+            "Threshold",
             &mut style.threshold,
             0.0..=1.0,
-            "Values below this share of the scale do not show",
+            "Values below this share of the scale are not drawn",
         ),
         (
             "Opacity",

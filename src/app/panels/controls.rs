@@ -1,11 +1,14 @@
 //! The panel on the right: attack, attribution, display, picture.
 
+use std::ops::RangeInclusive;
+
 use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
 use super::{Action, colors, explain, synthesis};
+use crate::app::commands::Command;
 use crate::app::theme;
-use crate::attack::{Attack, Goal, Norm};
+use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::model::import;
 use crate::session::{Column, Display, State};
 
@@ -72,7 +75,7 @@ fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {
     })
     .response
     .on_hover_text(
-        "An untargeted attack leaves this class; if it is not given, the predicted one.",
+        "Ground truth of the open picture. An untargeted attack moves away from this class or, if none is given, from the predicted one.",
     );
 }
 
@@ -112,7 +115,7 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
         if ui
             .small_button("PGD-20")
             .on_hover_text(
-                "Twenty projected gradient steps from a random start (Madry et al. 2018)",
+                "Twenty steps of projected gradient descent from a random start (Madry et al. 2018)",
             )
             .clicked()
         {
@@ -139,63 +142,71 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
     ui.horizontal(|ui| {
         ui.label("Steps");
         ui.add(Slider::new(&mut attack.steps, 0..=200).logarithmic(true))
-            .on_hover_text("Gradient steps of each run; 0 shows the start");
+            .on_hover_text("Gradient steps of each restart; 0 shows the start");
     });
     step_size(ui, attack);
     goal(ui, attack, labels);
     ui.horizontal(|ui| {
         ui.checkbox(&mut attack.random_start, "Random start")
             .on_hover_text("Begin at a random point of the ball");
-        ui.label("Runs");
+        ui.label("Restarts");
         ui.add(DragValue::new(&mut attack.restarts).range(1..=20))
-            .on_hover_text("Independent runs from random starts; each picture keeps its best");
+            .on_hover_text("Independent runs from random starts, of which the strongest is kept");
         ui.label("Seed");
         ui.add(DragValue::new(&mut attack.seed))
             .on_hover_text("Seed of the random starts");
     });
 }
 
+/// A field for ε or a step size, written as usual for the norm and dragged in these steps; numbers and
+/// fractions can be typed.
+pub(super) fn epsilon_field(
+    norm: Norm,
+    value: &mut f32,
+    range: RangeInclusive<f32>,
+    speed: f32,
+) -> DragValue<'_> {
+    // Dragging stops at round numbers of the unit that is shown.
+    let units = f64::from(norm.units());
+    let shown = move |epsilon: f32| units * f64::from(epsilon);
+    let epsilon = move |shown: f64| (shown / units) as f32;
+    DragValue::from_get_set(move |new| {
+        if let Some(new) = new {
+            *value = epsilon(new);
+        }
+        shown(*value)
+    })
+    .range(shown(*range.start())..=shown(*range.end()))
+    .speed(shown(speed))
+    .custom_formatter(move |value, _| norm.format(epsilon(value)))
+    .custom_parser(move |text| parse_epsilon(text).ok().map(shown))
+}
+
 fn epsilon(ui: &mut Ui, state: &mut State) {
     let range = state.range();
     ui.horizontal(|ui| {
         ui.label("ε");
+        let norm = state.settings.attack.norm;
         let mut epsilon = state.settings.attack.epsilon;
-        let value = DragValue::new(&mut epsilon)
-            .range(0.0..=range)
-            .speed(range / 400.0)
-            .max_decimals(4);
-        let mut changed = ui
-            .add(value)
-            .on_hover_text("Largest perturbation, in units of pixels in [0, 1] ([ and ])")
-            .changed();
-        ui.label("=");
-        let mut levels = epsilon * 255.0;
-        let value = DragValue::new(&mut levels)
-            .range(0.0..=range * 255.0)
-            .speed(range * 255.0 / 400.0)
-            .max_decimals(2)
-            .suffix("/255");
+        let value = epsilon_field(norm, &mut epsilon, 0.0..=range, range / 400.0);
         if ui
             .add(value)
-            .on_hover_text("The same in units of 8-bit grey levels")
+            .on_hover_text(Command::Epsilon(1).tooltip(
+                ui.ctx(),
+                "Largest perturbation, in units of pixels in [0, 1]: a number such as 0.03, or a \
+                 fraction such as 8/255",
+            ))
             .changed()
         {
-            epsilon = levels / 255.0;
-            changed = true;
-        }
-        if changed {
             state.set_epsilon(epsilon);
         }
         ui.label("of");
         let mut most = range;
-        let limits = match state.settings.attack.norm {
+        let limits = match norm {
             Norm::Linf => 1.0 / 255.0..=1.0,
             Norm::L2 => 0.05..=50.0,
         };
-        let value = DragValue::new(&mut most)
-            .range(limits)
-            .speed(range / 200.0)
-            .max_decimals(4);
+        let value = epsilon_field(norm, &mut most, limits, range / 200.0);
         if ui
             .add(value)
             .on_hover_text("Right end of the ε timeline")
@@ -214,19 +225,14 @@ fn step_size(ui: &mut Ui, attack: &mut Attack) {
         let usual = attack.step_for(attack.epsilon);
         if ui
             .checkbox(&mut automatic, "2.5·ε/steps")
-            .on_hover_text("The step size in usual use (Madry et al. 2018)")
+            .on_hover_text("The usual step size (Madry et al. 2018)")
             .changed()
         {
             attack.step_size = (!automatic).then_some(usual);
         }
         match &mut attack.step_size {
             Some(size) => {
-                ui.add(
-                    DragValue::new(size)
-                        .range(0.0..=10.0)
-                        .speed(0.001)
-                        .max_decimals(4),
-                );
+                ui.add(epsilon_field(attack.norm, size, 0.0..=10.0, 0.001));
             }
             None => {
                 ui.label(theme::weak(attack.norm.format(usual)));
@@ -245,18 +251,18 @@ fn goal(ui: &mut Ui, attack: &mut Attack, labels: &[String]) {
                 .unwrap_or_else(|| format!("class {class}"))
         };
         let text = match attack.goal {
-            Goal::Untargeted => "leave the class".into(),
-            Goal::Targeted(class) => format!("become {}", name(class)),
+            Goal::Untargeted => "untargeted".into(),
+            Goal::Targeted(class) => format!("targeted: {}", name(class)),
         };
         ComboBox::from_id_salt("goal")
             .selected_text(text)
             .show_ui(ui, |ui| {
-                ui.selectable_value(&mut attack.goal, Goal::Untargeted, "leave the class");
+                ui.selectable_value(&mut attack.goal, Goal::Untargeted, "untargeted");
                 for class in 0..labels.len() {
                     ui.selectable_value(
                         &mut attack.goal,
                         Goal::Targeted(class),
-                        format!("become {}", name(class)),
+                        format!("targeted: {}", name(class)),
                     );
                 }
             });
@@ -288,7 +294,7 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
                 let toggle = egui::Button::selectable(shown, import::title(model));
                 let response = ui.add_enabled(!last, toggle);
                 if response
-                    .on_hover_text("Hidden rows compute nothing")
+                    .on_hover_text("Nothing is computed for hidden rows")
                     .clicked()
                 {
                     shown = !shown;
@@ -304,7 +310,10 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
         let mut divided = display.divider.is_some();
         if ui
             .checkbox(&mut divided, "Divider")
-            .on_hover_text("Left of it the attacked picture shows the input (D)")
+            .on_hover_text(
+                Command::Divider
+                    .tooltip(ui.ctx(), "Left of it the attacked picture shows the input"),
+            )
             .changed()
         {
             display.divider = divided.then_some(0.5);

@@ -3,8 +3,9 @@
 use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
 
 use super::Action;
+use super::controls::epsilon_field;
 use crate::app::theme;
-use crate::attack::parse_epsilon;
+use crate::attack::{Norm, parse_epsilon};
 use crate::export::film::ffmpeg;
 use crate::export::job::ExportJob;
 use crate::session::{Column, Figure, Motion, Size, Spread, State};
@@ -26,7 +27,7 @@ pub struct ExportSettings {
     /// Whether MP4 films can be written.
     mp4: bool,
     /// What came of the last work.
-    pub said: String,
+    pub status: String,
     /// ε as they are typed.
     epsilons: String,
 }
@@ -35,7 +36,7 @@ impl ExportSettings {
     /// Opens the window.
     pub fn open(&mut self, kind: ExportKind) {
         self.open = Some(kind);
-        self.said.clear();
+        self.status.clear();
         self.mp4 = ffmpeg().is_some();
     }
 }
@@ -76,7 +77,8 @@ pub fn show(
                 ui.separator();
                 motion(ui, state, settings.mp4);
             } else {
-                epsilons(ui, settings, &mut state.document.exports.figure);
+                let norm = state.settings.attack.norm;
+                epsilons(ui, settings, &mut state.document.exports.figure, norm);
             }
             ui.separator();
             size(ui, arranged(state, kind));
@@ -115,7 +117,7 @@ fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
     if kind == ExportKind::Figure && pictures > 1 {
         let all = &mut chosen.whole_library;
         ui.checkbox(all, format!("All {pictures} pictures of the library"))
-            .on_hover_text("One below the other; else the open one alone");
+            .on_hover_text("One below the other; otherwise only the open picture");
     }
     ui.horizontal_wrapped(|ui| {
         ui.label("Rows");
@@ -137,7 +139,7 @@ fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
     let own = !chosen.rows.is_empty() || !chosen.columns.is_empty();
     if ui
         .add_enabled(own, egui::Button::new("As on the screen"))
-        .on_hover_text("Take rows and columns from the window again")
+        .on_hover_text("Use the rows and columns of the window")
         .clicked()
     {
         chosen.rows.clear();
@@ -161,17 +163,18 @@ fn toggle<T: PartialEq>(ui: &mut Ui, list: &mut Vec<T>, item: T, name: &str) -> 
     changed
 }
 
-fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure) {
+fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure, norm: Norm) {
     // Undoing and sessions change them too.
     if parsed(&settings.epsilons).is_ok_and(|written| written != figure.epsilons) {
-        let epsilons = figure.epsilons.iter().map(ToString::to_string);
+        let epsilons = figure.epsilons.iter();
+        let epsilons = epsilons.map(|&epsilon| norm.format_exactly(epsilon));
         settings.epsilons = epsilons.collect::<Vec<_>>().join(", ");
     }
     ui.horizontal(|ui| {
         ui.label("ε");
         let edit = TextEdit::singleline(&mut settings.epsilons)
             .desired_width(170.0)
-            .hint_text("the one on the screen");
+            .hint_text("current ε");
         let edited = ui
             .add(edit)
             .on_hover_text("Several, with commas between, such as 0.1, 0.25 or 2/255, 8/255");
@@ -199,7 +202,7 @@ fn parsed(text: &str) -> Result<Vec<f32>, String> {
 }
 
 fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
-    let range = state.range();
+    let (range, norm) = (state.range(), state.settings.attack.norm);
     let film = &mut state.document.exports.film;
     ui.horizontal(|ui| {
         let from_zero = Motion::Epsilon {
@@ -221,9 +224,9 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
             let speed = range / 200.0;
             ui.label("from");
             let mut end = to.unwrap_or(range);
-            ui.add(DragValue::new(from).range(0.0..=end).speed(speed));
+            ui.add(epsilon_field(norm, from, 0.0..=end, speed));
             ui.label("to");
-            let field = DragValue::new(&mut end).range(*from..=1e3).speed(speed);
+            let field = epsilon_field(norm, &mut end, *from..=1e3, speed);
             if ui.add(field).changed() {
                 *to = Some(end);
             }
@@ -344,7 +347,7 @@ fn buttons(
             }
         }
         match validity {
-            Ok(()) if !settings.said.is_empty() => ui.label(theme::weak(&settings.said)),
+            Ok(()) if !settings.status.is_empty() => ui.label(theme::weak(&settings.status)),
             Err(error) => ui.label(theme::error(ui, error.to_string())),
             Ok(()) => ui.label(theme::weak(match kind {
                 ExportKind::Figure => "PNG or SVG, by the file's ending",

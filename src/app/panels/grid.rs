@@ -40,7 +40,7 @@ pub struct GridState {
     /// How alike maps are.
     likenesses: Likenesses,
     /// Iterates on the screen.
-    stills: synthesis_cell::Stills,
+    iterates: synthesis_cell::IterateCache,
     /// Counterfactuals on the screen.
     frames: counterfactual::Frames,
 }
@@ -77,7 +77,7 @@ pub fn show(
     } else {
         0.0
     };
-    let made = if columns.contains(&Column::Synthesis) {
+    let facts = if columns.contains(&Column::Synthesis) {
         synthesis_cell::HEIGHT
     } else {
         0.0
@@ -86,7 +86,7 @@ pub fn show(
         // The first lines are all that a room can take in; the rest is cut off.
         ON_STAGE
     } else {
-        strip.max(top_classes::HEIGHT + 18.0).max(made) + 3.0 * gap.y
+        strip.max(top_classes::HEIGHT + 18.0).max(facts) + 3.0 * gap.y
     };
     let tallest = height - row_header::HEIGHT - TITLE - below;
     let side = width.min(tallest).max(48.0);
@@ -141,8 +141,8 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     }
     if column == Column::Synthesis {
         let place = (index, tile_id(index, column as usize));
-        let stills = &mut sheet.memory.stills;
-        return synthesis_cell::cell(ui, state, row, place, sheet.side, sheet.hover, stills);
+        let iterates = &mut sheet.memory.iterates;
+        return synthesis_cell::cell(ui, state, row, place, sheet.side, sheet.hover, iterates);
     }
     if matches!(
         column,
@@ -220,19 +220,19 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
 
 /// Which class a map is about, of which picture, and whether it is what is wanted.
 fn map_title(state: &State, index: usize, row: &Row, which: PictureSource) -> (String, String) {
-    let explained = row.attributions[which as usize].as_ref();
-    let (Some(explained), Some(prediction)) = (explained, &row.prediction) else {
+    let map = row.attributions[which as usize].as_ref();
+    let (Some(map), Some(prediction)) = (map, &row.prediction) else {
         return ("Attribution".into(), String::new());
     };
-    let title = explained.request.asks(prediction);
+    let title = map.request.asks(prediction);
     let mut note = match which {
         PictureSource::Input => String::new(),
         PictureSource::Attacked => {
             let norm = state.settings.attack.norm;
-            format!("at ε {}", norm.format(explained.request.epsilon))
+            format!("at ε {}", norm.format(map.request.epsilon))
         }
     };
-    if attribution_request(state, index, row, which).as_ref() != Some(&explained.request) {
+    if attribution_request(state, index, row, which).as_ref() != Some(&map.request) {
         note += " (old)";
     }
     (title, note)
@@ -246,28 +246,25 @@ fn map_cell(
     sheet: &mut Sheet,
 ) -> Hover {
     let row = &sheet.rows[index];
-    let Some(explained) = &row.attributions[which as usize] else {
+    let Some(map) = &row.attributions[which as usize] else {
         ui.allocate_space(vec2(sheet.side, sheet.side));
         let text = match row.map_error(which) {
             Some(error) => theme::error(ui, error),
-            None => theme::weak("explaining…"),
+            None => theme::weak("computing attribution…"),
         };
         ui.label(text);
         return None;
     };
     let style = state.settings.display.heat;
-    let current = explained.request.explanation == state.settings.explanation;
+    let current = map.request.explanation == state.settings.explanation;
     let shared = sheet.scale.filter(|_| current);
-    let scale = shared.unwrap_or_else(|| explained.heat.scale(&style));
-    let contour = (style.contour > 0.0).then(|| {
-        explained
-            .heat
-            .magnitude_at(style.sign, 100.0 - style.contour)
-    });
+    let scale = shared.unwrap_or_else(|| map.heat.scale(&style));
+    let contour =
+        (style.contour > 0.0).then(|| map.heat.magnitude_at(style.sign, 100.0 - style.contour));
     let content = Content {
         id: tile_id(index, 3 + which as usize),
-        first: &explained.request.picture,
-        second: explained.heat.frame(),
+        first: &map.request.picture,
+        second: map.heat.frame(),
         mode: Mode::Heat {
             style,
             scale,
@@ -283,7 +280,7 @@ fn map_cell(
         sheet.hover,
     );
     let strip = map_quality::Strip {
-        explained,
+        map,
         scale,
         likenesses: likenesses(sheet, index, which),
         room: sheet.room,
@@ -376,12 +373,8 @@ fn content<'a>(
 fn facts(ui: &mut Ui, state: &State, prediction: &PredictionResult, shown: &Shown) {
     let attacked = shown.attacked;
     ui.spacing_mut().item_spacing.y = 1.0;
-    ui.label(theme::weak(format!(
-        "L∞ {} · L2 {}",
-        Norm::Linf.format(attacked.linf),
-        Norm::L2.format(attacked.l2)
-    )))
-    .on_hover_text("True norms of the perturbation, in units of pixels in [0, 1]");
+    ui.label(theme::weak(attacked.lengths()))
+        .on_hover_text("True norms of the perturbation; L2 in units of pixels in [0, 1]");
     let inside = if attacked.inside_box {
         "inside [0, 1]"
     } else {
@@ -396,5 +389,5 @@ fn facts(ui: &mut Ui, state: &State, prediction: &PredictionResult, shown: &Show
         "re-evaluated: {}",
         prediction.sure(&attacked.probabilities)
     )))
-    .on_hover_text("What the model says when it looks at the finished picture afresh");
+    .on_hover_text("Prediction of the model for the finished adversarial picture, evaluated again");
 }

@@ -22,7 +22,7 @@ const LINE: f32 = 14.0;
 /// What stands under a map.
 pub struct Strip<'a> {
     /// The map.
-    pub explained: &'a Arc<AttributionResult>,
+    pub map: &'a Arc<AttributionResult>,
     /// Where its colours end.
     pub scale: f32,
     /// What it is compared with, in words, and how alike they are.
@@ -39,11 +39,11 @@ pub fn height(checks: crate::session::Checks) -> f32 {
 
 /// Draws the strip.
 pub fn show(ui: &mut Ui, width: f32, style: &HeatStyle, strip: &Strip) {
-    let explained = strip.explained;
+    let map = strip.map;
     ui.spacing_mut().item_spacing.y = 1.0;
-    let channels = explained.attribution.channels;
+    let channels = map.attribution.channels;
     color_bar(ui, width, style, style.number(strip.scale, channels));
-    let quality = quality(explained);
+    let quality = quality(map);
     if !quality.is_empty() {
         line(ui, &quality).on_hover_text(
             "Gap: how far the values are from adding up to the score they explain, as a share of it. ±: Monte-Carlo standard error of the map, as a share of its length.",
@@ -58,10 +58,10 @@ pub fn show(ui: &mut Ui, width: f32, style: &HeatStyle, strip: &Strip) {
             "How alike two maps are: Spearman's rank correlation of the pixels, and structural similarity (Wang et al. 2004); 1 for equal maps",
         );
     }
-    if let Some(curves) = explained.curves.get() {
-        show_curves(ui, vec2(width, strip.room), explained, curves);
+    if let Some(curves) = map.curves.get() {
+        show_curves(ui, vec2(width, strip.room), map, curves);
     }
-    if let Some(found) = explained.sanity.get() {
+    if let Some(found) = map.sanity.get() {
         let numbers: Vec<String> = found.iter().map(|rho| format!("{rho:.2}")).collect();
         line(ui, &format!("randomised: ρ {}", numbers.join(", "))).on_hover_text(format!(
             "Rank correlation with the same map of the model after replacing by noise: {}. A map that explains the model loses its likeness (Adebayo et al. 2018).",
@@ -75,15 +75,15 @@ fn line(ui: &mut Ui, text: &str) -> egui::Response {
 }
 
 /// Completeness and sampling error, as far as they are known.
-fn quality(explained: &AttributionResult) -> String {
+fn quality(map: &AttributionResult) -> String {
     let mut parts = Vec::new();
-    if !explained.finished() {
-        parts.push(format!("{:.0} %", explained.progress * 100.0));
+    if !map.finished() {
+        parts.push(format!("{:.0} %", map.progress * 100.0));
     }
-    if let Some(gap) = explained.attribution.gap {
+    if let Some(gap) = map.attribution.gap {
         parts.push(format!("gap {}", percent(gap.relative() as f32)));
     }
-    if let Some(error) = explained.attribution.relative_error() {
+    if let Some(error) = map.attribution.relative_error() {
         parts.push(format!("± {}", percent(error)));
     }
     parts.join(" · ")
@@ -133,7 +133,7 @@ fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
             .text(at, align, text, FontId::proportional(10.0), color);
     }
     response.on_hover_text(format!(
-        "What the colours stand for, per pixel. They end at the {} percentile of the magnitudes{}.",
+        "Attribution per pixel that the colours stand for. They end at the {} percentile of the magnitudes{}.",
         style.percentile,
         if style.locked {
             " of the map where that is largest: all maps share one scale"
@@ -144,10 +144,10 @@ fn color_bar(ui: &mut Ui, width: f32, style: &HeatStyle, end: f32) {
 }
 
 /// The areas, and the curves where there is room for them.
-fn show_curves(ui: &mut Ui, room: egui::Vec2, explained: &AttributionResult, curves: &Curves) {
+fn show_curves(ui: &mut Ui, room: egui::Vec2, map: &AttributionResult, curves: &Curves) {
     if room.y >= *CURVES.start() {
         let size = vec2(room.x, room.y.min(*CURVES.end()));
-        draw_curves(ui, size, explained, curves);
+        draw_curves(ui, size, map, curves);
     }
     let [deletion, insertion] = theme::CURVES;
     let numbers = ui.horizontal(|ui| {
@@ -162,17 +162,17 @@ fn show_curves(ui: &mut Ui, room: egui::Vec2, explained: &AttributionResult, cur
     });
     numbers.response.on_hover_ui(|ui| {
         ui.label("The class's probability while the pixels of highest attribution are deleted, or inserted into the blurred picture; the numbers are the areas under the curves. A faithful map has a low deletion and a high insertion area (Petsiuk et al. 2018).");
-        draw_curves(ui, CLOSE, explained, curves);
+        draw_curves(ui, CLOSE, map, curves);
     });
 }
 
-fn draw_curves(ui: &mut Ui, size: egui::Vec2, explained: &AttributionResult, curves: &Curves) {
+fn draw_curves(ui: &mut Ui, size: egui::Vec2, map: &AttributionResult, curves: &Curves) {
     let points = |curve: &[f32]| -> Vec<[f64; 2]> {
         let last = curve.len().saturating_sub(1).max(1) as f64;
         let point = |(at, &value): (usize, &f32)| [at as f64 / last, f64::from(value)];
         curve.iter().enumerate().map(point).collect()
     };
-    let request = &explained.request;
+    let request = &map.request;
     let close = size == CLOSE;
     let [deletion, insertion] = theme::CURVES;
     Plot::new(("curves", &request.model, request.epsilon.to_bits(), close))

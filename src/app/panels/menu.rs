@@ -43,13 +43,17 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
         });
         ui.separator();
         ui.selectable_value(&mut state.navigation.page, Page::Explorer, "Explorer")
-            .on_hover_text("One picture before all models (F6)");
+            .on_hover_text(
+                Command::SwitchPage.tooltip(ui.ctx(), "One picture, seen by every model"),
+            );
         ui.selectable_value(&mut state.navigation.page, Page::Triage, "Triage")
-            .on_hover_text("A scanned set of pictures, to be searched for what goes wrong (F6)");
+            .on_hover_text(
+                Command::SwitchPage.tooltip(ui.ctx(), "A scanned data set, searched for failures"),
+            );
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if status.busy > 0 {
                 ui.spinner();
-                ui.label(theme::weak(format!("{} at work", status.busy)));
+                ui.label(theme::weak(format!("{} computing", status.busy)));
             } else {
                 ui.label(theme::weak("idle"));
             }
@@ -110,7 +114,7 @@ fn file(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Actio
 
 fn recent(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
     let last = status.last.iter().filter(|path| path.is_file());
-    let last = last.map(|path| ("When the program last ended".to_owned(), path));
+    let last = last.map(|path| ("Last session, when the program ended".to_owned(), path));
     let named = status.recent.iter().map(|path| {
         let name = path.file_stem().unwrap_or_default();
         (name.to_string_lossy().into_owned(), path)
@@ -184,7 +188,7 @@ fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     let mut theme = ui.ctx().options(|options| options.theme_preference);
     // egui's own buttons show symbols that the font here lacks.
     for (choice, name) in [
-        (ThemePreference::System, "As the system"),
+        (ThemePreference::System, "System"),
         (ThemePreference::Light, "Light"),
         (ThemePreference::Dark, "Dark"),
     ] {

@@ -14,11 +14,11 @@ pub mod log;
 pub mod map_quality;
 pub mod menu;
 pub mod model;
+pub mod presentation;
 pub mod progress;
 pub mod read_out;
 pub mod row_header;
 pub mod sessions;
-pub mod stage;
 pub mod synthesis;
 pub mod synthesis_cell;
 pub mod tile;
@@ -59,8 +59,8 @@ pub enum Action {
     Remove,
     /// Write the attacked picture of a row to a file.
     Save(usize),
-    /// Write the picture that a row made to a file.
-    SaveMade(usize),
+    /// Write the synthesized picture of a row to a file.
+    SaveSynthesis(usize),
     /// Ask for a folder of background pictures.
     ChooseBackground,
     /// Ask for the true mask of the open picture.
@@ -111,7 +111,7 @@ pub enum Action {
     /// Go so many views on.
     StepView(isize),
     /// End the presentation.
-    LeaveStage,
+    EndPresentation,
     /// Go one change back.
     Undo,
     /// Take the last undoing back.

@@ -95,7 +95,7 @@ fn facts(
             }
             ui.label("Memory");
             ui.add(egui::Label::new(memory(&prediction.budget)).wrap())
-                .on_hover_text("Maps and attacks are computed some pictures at a time: as many as make one short step and fit into half of the memory that is free");
+                .on_hover_text("Maps and attacks are computed some pictures at a time: as many as fit into one short step and half of the free memory");
             ui.end_row();
             for note in &manifest.notes {
                 ui.label("");
@@ -105,7 +105,7 @@ fn facts(
         });
     if zoo::is_bundled(name) {
         ui.label(theme::weak(
-            "It comes with the program; nothing of it is open.",
+            "Bundled with the program; there is nothing to set.",
         ));
         return;
     }
@@ -163,7 +163,7 @@ fn facts(
 /// Every usual normaliser with what the model says of the open picture after it; the one that was
 /// chosen now.
 fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<NormalizerSource> {
-    ui.label("Normaliser, and what the model then says of the open picture");
+    ui.label("Normaliser, and the prediction with it for the open picture");
     let own = prediction.manifest.normalizer;
     let Some(guesses) = &row.preview else {
         ui.spinner();
@@ -193,7 +193,7 @@ fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<
         )));
     }
     ui.label(theme::weak(
-        "With a wrong one the model still answers, only worse: compare on pictures that you know.",
+        "With a wrong normaliser the model still predicts, only worse: compare on pictures whose class you know.",
     ));
     taken
 }

@@ -1,4 +1,4 @@
-//! The pictures being made, over their iterations: play, pause, step, go back.
+//! Syntheses over their iterations: play, pause, step, go back.
 
 use egui::{ComboBox, Ui};
 use egui_plot::{Line, PlotPoints, VLine};
@@ -32,8 +32,10 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
         plot.set_plot_bounds_x(0.0..=last);
         plot.set_auto_bounds([false, true]);
         for (index, row) in rows.iter().enumerate() {
-            if let (Some(made), true) = (&row.synthesis, state.settings.display.shows_row(index)) {
-                let line = Line::new(name(row, index), PlotPoints::from(made.curve()));
+            if let (Some(synthesis), true) =
+                (&row.synthesis, state.settings.display.shows_row(index))
+            {
+                let line = Line::new(name(row, index), PlotPoints::from(synthesis.curve()));
                 plot.line(line.color(theme::row_color(index)).width(2.0));
             }
         }
@@ -95,7 +97,7 @@ fn buttons(ui: &mut Ui, state: &mut State) {
 
 fn speed(ui: &mut Ui, state: &mut State) {
     let name = |speed: Option<usize>| match speed {
-        None => "as fast as it goes".to_owned(),
+        None => "maximum speed".to_owned(),
         Some(1) => "1 step a frame".to_owned(),
         Some(steps) => format!("{steps} steps a frame"),
     };
@@ -153,7 +155,7 @@ fn save(ui: &mut Ui, rows: &[Row], actions: &mut Vec<Action>) {
             let text = format!("Picture of {}…", name(row, index));
             let button = egui::Button::new(text);
             if ui.add_enabled(row.synthesis.is_some(), button).clicked() {
-                actions.push(Action::SaveMade(index));
+                actions.push(Action::SaveSynthesis(index));
                 ui.close();
             }
         }

@@ -50,16 +50,16 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
 
 fn attributions(state: &State, row: &Row, at: usize) -> String {
     let value = |which: PictureSource| {
-        let explained = row.attributions[which as usize].as_ref()?;
-        if explained.request.explanation != state.settings.explanation {
+        let map = row.attributions[which as usize].as_ref()?;
+        if map.request.explanation != state.settings.explanation {
             return None;
         }
-        let sum = *explained.heat.values().get(at)?;
+        let sum = *map.heat.values().get(at)?;
         let value = state
             .settings
             .display
             .heat
-            .number(sum, explained.attribution.channels);
+            .number(sum, map.attribution.channels);
         Some(format!("{value:+.2e}"))
     };
     match [PictureSource::Input, PictureSource::Attacked].map(value) {

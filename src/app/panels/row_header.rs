@@ -3,6 +3,7 @@
 use egui::{Align, Layout, RichText, Ui};
 
 use super::Action;
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::compute::{PredictionResult, flipped_before, flips};
 use crate::model::import;
@@ -26,7 +27,7 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 // What there is no room for ends before the tools.
                 ui.set_clip_rect(ui.max_rect().intersect(ui.clip_rect()));
-                said(ui, state, index, (row, prediction));
+                prediction_line(ui, state, index, (row, prediction));
             });
         });
     });
@@ -36,7 +37,9 @@ pub fn show(ui: &mut Ui, state: &mut State, index: usize, row: &Row, actions: &m
 fn tools(ui: &mut Ui, index: usize, row: &Row, actions: &mut Vec<Action>) {
     let save = ui.add_enabled(row.attacked.is_some(), egui::Button::new("Save…").small());
     if save
-        .on_hover_text("Write the attacked picture as a PNG file (S)")
+        .on_hover_text(
+            Command::SaveAttacked.tooltip(ui.ctx(), "Write the attacked picture as a PNG file"),
+        )
         .clicked()
     {
         actions.push(Action::Save(index));
@@ -51,7 +54,7 @@ fn tools(ui: &mut Ui, index: usize, row: &Row, actions: &mut Vec<Action>) {
 }
 
 /// The model's name and what it says.
-fn said(
+fn prediction_line(
     ui: &mut Ui,
     state: &mut State,
     index: usize,
@@ -79,7 +82,7 @@ fn said(
         );
     }
     ui.label(format!(
-        "sees {}",
+        "predicts {}",
         prediction.sure(&prediction.probabilities)
     ));
     if let Some(shown) = row.nearest(state.settings.attack.epsilon) {
@@ -110,18 +113,18 @@ fn waiting(ui: &mut Ui, model: &str, row: &Row) {
         }
         None => {
             ui.spinner();
-            ui.label(theme::weak("warming up…"));
+            ui.label(theme::weak("loading…"));
         }
     }
 }
 
 fn verdict(ui: &Ui, state: &State, prediction: &PredictionResult, attacked: &[f32]) -> RichText {
     if flipped_before(&state.settings.attack, prediction) {
-        RichText::new("(wrong without any attack)").weak()
+        RichText::new("(misclassified without attack)").weak()
     } else if flips(&state.settings.attack, prediction.label, attacked) {
-        theme::error(ui, "the attack succeeds")
+        theme::error(ui, "attack succeeds")
     } else {
-        RichText::new("the attack fails").weak()
+        RichText::new("attack fails").weak()
     }
 }
 
@@ -139,5 +142,5 @@ fn flip(ui: &mut Ui, state: &State, row: &Row) {
         },
     };
     ui.label(text)
-        .on_hover_text("The smallest ε tried at which the attack succeeds");
+        .on_hover_text("The smallest ε tried at which attack succeeds");
 }

@@ -22,7 +22,7 @@ fn recovery(ctx: &Context, rescue: &Rescue, actions: &mut Vec<Action>) {
         .collapsible(false)
         .resizable(false)
         .show(ctx, |ui| {
-            ui.label("What was on the screen then was saved, and can be brought back.");
+            ui.label("The session of then was saved and can be recovered.");
             ui.horizontal(|ui| {
                 if ui.button("Recover").clicked() {
                     actions.push(Action::Recover(rescue.clone()));
@@ -53,12 +53,12 @@ fn relinking(ctx: &Context, missing: &[Missing], actions: &mut Vec<Action>) {
                 }
                 if ui
                     .button("Locate the first…")
-                    .on_hover_text("Choose the file that the first of them is now")
+                    .on_hover_text("Choose the file of the first missing picture")
                     .clicked()
                 {
                     actions.push(Action::FindMissing { folder: false });
                 }
-                if ui.button("Go on without").clicked() {
+                if ui.button("Continue without them").clicked() {
                     actions.push(Action::ForgetMissing);
                 }
             });

@@ -45,7 +45,7 @@ pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
     smoothing(ui, &mut synthesis.config);
     ui.horizontal(|ui| {
         let config = &mut synthesis.config;
-        let hint = "Pictures made at once, each from its own draw of the start";
+        let hint = "Pictures synthesized at once, each from its own random start";
         number(ui, "Pictures", &mut config.count, 1..=MOST_PICTURES, hint);
         seed(ui, &mut config.seed);
     });
@@ -72,7 +72,7 @@ fn choose_stage(ui: &mut Ui, stage: &mut Option<usize>, stages: usize) {
 fn generation(ui: &mut Ui, class: &mut usize, aim: &mut Aim, labels: &[String]) {
     ui.label("Class");
     let name = labels.get(*class).map_or("?", String::as_str);
-    ComboBox::from_id_salt("made class")
+    ComboBox::from_id_salt("synthesis class")
         .width(86.0)
         .selected_text(name)
         .show_ui(ui, |ui| {
@@ -147,7 +147,7 @@ fn presets(ui: &mut Ui, config: &mut Synthesis) {
         }
         if ui
             .small_button("Fast")
-            .on_hover_text("Momentum, shrinking steps, what is large first, and smoothness: better to look at, sooner")
+            .on_hover_text("Momentum, cosine step decay, frequency decay and total variation: cleaner pictures in fewer steps")
             .clicked()
         {
             *config = keep(config, config.fast());
@@ -189,23 +189,23 @@ fn smoothing(ui: &mut Ui, config: &mut Synthesis) {
                 .speed(0.01),
         )
         .on_hover_text("Share of the last step that the next one keeps");
-        ui.checkbox(&mut config.anneal, "shrink steps")
-            .on_hover_text("Steps shrink to nothing along half a cosine");
+        ui.checkbox(&mut config.anneal, "cosine decay")
+            .on_hover_text("The step size decays to 0 along half a cosine");
     });
     ui.horizontal(|ui| {
         ui.label("Smoothness");
         let weight = DragValue::new(&mut config.variation).range(0.0..=100.0);
         ui.add(weight.speed(0.02).max_decimals(2))
             .on_hover_text("Weight of the mean total variation (Mahendran and Vedaldi 2015)");
-        ui.label("Coarseness");
+        ui.label("Frequency decay");
         let exponent = DragValue::new(&mut config.spectrum).range(0.0..=4.0);
         ui.add(exponent.speed(0.02).max_decimals(2))
-            .on_hover_text("Frequencies f of each step are divided by f to this power, so that what is large comes before grain (Olah et al. 2017)");
+            .on_hover_text("Frequencies f of each step are divided by f to this power, so that coarse structure comes before fine (Olah et al. 2017)");
     });
     ui.horizontal(|ui| {
-        let hint = "Random shifts before each gradient, in pixels: what survives them is no accident of one place (Olah et al. 2017)";
+        let hint = "Random shifts before each gradient, in pixels: structure that survives them is robust to translation (Olah et al. 2017)";
         number(ui, "Jitter", &mut config.jitter, 0..=16, hint);
         ui.checkbox(&mut config.fake_relu, "Fake ReLU")
-            .on_hover_text("Gradients pass the last ReLU as if it were not there, so that a silent unit can wake (arXiv 2307.02500)");
+            .on_hover_text("Gradients pass the last ReLU unchanged, so that an inactive unit can become active (arXiv 2307.02500)");
     });
 }

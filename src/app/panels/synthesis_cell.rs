@@ -20,27 +20,27 @@ pub const HEIGHT: f32 = top_classes::HEIGHT + LINES * 15.0;
 
 /// Kept iterates that are or were just on the screen, ready to be drawn.
 #[derive(Default)]
-pub struct Stills(Vec<(SharedHistory, usize, GpuImage)>);
+pub struct IterateCache(Vec<(SharedHistory, usize, GpuImage)>);
 
 /// A few for each of a handful of rows.
 const STILLS: usize = 16;
 
-impl Stills {
+impl IterateCache {
     /// The iterate that is kept for `iteration`, and which one that is.
-    fn get(&mut self, made: &SynthesisResult, iteration: usize) -> Option<(usize, GpuImage)> {
-        let history = locked(&made.history);
+    fn get(&mut self, synthesis: &SynthesisResult, iteration: usize) -> Option<(usize, GpuImage)> {
+        let history = locked(&synthesis.history);
         let kept = history.at(iteration)?;
         let same = |(of, at, _): &&(SharedHistory, usize, GpuImage)| {
-            Arc::ptr_eq(of, &made.history) && *at == kept.iteration
+            Arc::ptr_eq(of, &synthesis.history) && *at == kept.iteration
         };
         if let Some((_, at, frame)) = self.0.iter().find(same) {
             return Some((*at, frame.clone()));
         }
-        let count = made.request.config.count;
-        let (planes, size) = montage(&kept.unit_planes(), count, made.size);
+        let count = synthesis.request.config.count;
+        let (planes, size) = montage(&kept.unit_planes(), count, synthesis.size);
         let frame = GpuImage::from_planes(planes, size);
         self.0.truncate(STILLS - 1);
-        let entry = (made.history.clone(), kept.iteration, frame.clone());
+        let entry = (synthesis.history.clone(), kept.iteration, frame.clone());
         self.0.insert(0, entry);
         Some((kept.iteration, frame))
     }
@@ -71,33 +71,33 @@ pub fn cell(
     (index, id): (usize, u64),
     side: f32,
     hover: Hover,
-    stills: &mut Stills,
+    iterates: &mut IterateCache,
 ) -> Hover {
-    let Some(made) = &row.synthesis else {
+    let Some(synthesis) = &row.synthesis else {
         ui.allocate_space(vec2(side, side));
         match row.synthesis_error() {
             Some(error) => ui.label(theme::error(ui, error)),
-            None => ui.label(theme::weak("beginning…")),
+            None => ui.label(theme::weak("starting…")),
         };
         return None;
     };
     let prediction = row.prediction.as_ref()?;
-    let still = state
+    let iterate = state
         .navigation
         .playhead
         .cursor
-        .filter(|&at| at < made.steps);
-    let still = still.and_then(|at| stills.get(made, at));
-    let (steps, first) = match still {
+        .filter(|&at| at < synthesis.steps);
+    let iterate = iterate.and_then(|at| iterates.get(synthesis, at));
+    let (steps, first) = match iterate {
         Some((steps, frame)) => (steps, frame),
-        None => (made.steps, made.picture.clone()),
+        None => (synthesis.steps, synthesis.picture.clone()),
     };
     let second = match state.settings.synthesis.against {
         // A grid of pictures has nothing to stand beside but another grid.
-        Against::Picture if made.request.config.count > 1 => stills.get(made, 0),
+        Against::Picture if synthesis.request.config.count > 1 => iterates.get(synthesis, 0),
         Against::Picture => None,
-        Against::Start => stills.get(made, 0),
-        Against::Iterate(at) => stills.get(made, at),
+        Against::Start => iterates.get(synthesis, 0),
+        Against::Iterate(at) => iterates.get(synthesis, at),
     };
     let second = second.map_or_else(|| prediction.input.clone(), |(_, frame)| frame);
     let comparable = second.size() == first.size();
@@ -114,36 +114,38 @@ pub fn cell(
     let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     ui.spacing_mut().item_spacing.y = 1.0;
     if let Some(error) = row.synthesis_error() {
-        // The picture is the last that could be made.
+        // The picture is the last that could be computed.
         ui.label(theme::error(ui, error));
         return None;
     }
-    facts(ui, made, steps);
-    if steps == made.steps {
+    facts(ui, synthesis, steps);
+    if steps == synthesis.steps {
         let labels = &prediction.manifest.labels;
         top_classes::top5(
             ui,
             side,
             index,
             labels,
-            &made.probabilities,
+            &synthesis.probabilities,
             prediction.label,
         );
     }
     // Linked tiles have one place under the pointer; a grid's places are others.
-    over.filter(|_| made.request.config.count == 1)
+    over.filter(|_| synthesis.request.config.count == 1)
 }
 
-fn facts(ui: &mut Ui, made: &SynthesisResult, steps: usize) {
-    let loss = locked(&made.history)
+fn facts(ui: &mut Ui, synthesis: &SynthesisResult, steps: usize) {
+    let loss = locked(&synthesis.history)
         .at(steps)
         .map_or(f32::NAN, Kept::mean_loss);
-    let value = TaskKind::of(&made.request.config.task).value(loss);
-    let text = format!("step {steps} · {value} · {:.0}/s", made.rate);
+    let value = TaskKind::of(&synthesis.request.config.task).value(loss);
+    let text = format!("step {steps} · {value} · {:.0}/s", synthesis.rate);
     ui.add(egui::Label::new(theme::weak(text)).truncate())
-        .on_hover_text("Steps done, what they bring down (inversion) or up, and steps a second");
-    let text = match &made.distances {
-        Some(far) if steps == made.steps => format!(
+        .on_hover_text(
+            "Steps done, the objective that they lower (inversion) or raise, and steps a second",
+        );
+    let text = match &synthesis.distances {
+        Some(far) if steps == synthesis.steps => format!(
             "L2 {:.2} · SSIM {:.2} · perceptual distance {:.3}",
             far.l2, far.ssim, far.perceptual
         ),

@@ -34,7 +34,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
                 .format(state.settings.attack.epsilon)
         ));
         let about = match state.settings.attack.goal {
-            Goal::Untargeted => "confidence in the class that the attack leaves",
+            Goal::Untargeted => "confidence in the original class",
             Goal::Targeted(_) => "confidence in the target class",
         };
         let fakeness = if rows.iter().any(|row| !row.fakeness().is_empty()) {

@@ -20,7 +20,7 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], thumbnails: &mut Thumb
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
         ui.label(theme::weak(
-            "activation of each unit by the open picture · click one to make its picture · right: the library's pictures that excite it most, and least",
+            "activation of each unit by the open picture · click one to visualise it · right: pictures of the library with highest and lowest activation",
         ));
     });
     let shown: Vec<usize> = (0..rows.len())
@@ -45,7 +45,7 @@ fn strip(
     thumbnails: &mut Thumbnails,
 ) {
     let Some(values) = values(state, row) else {
-        ui.label(theme::weak("looking…"));
+        ui.label(theme::weak("evaluating…"));
         return;
     };
     let extremes = (SIDE + GAP) * (2 * SHOWN) as f32 + 12.0;

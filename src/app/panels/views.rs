@@ -3,6 +3,7 @@
 use egui::{Context, ScrollArea, TextEdit, Ui, Window};
 
 use super::Action;
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::session::State;
 
@@ -20,14 +21,14 @@ pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec
             ui.horizontal(|ui| {
                 if ui
                     .button("Add current view")
-                    .on_hover_text("Everything as it is on the screen, to be shown again")
+                    .on_hover_text("The whole screen as a bookmark")
                     .clicked()
                 {
                     state.add_bookmark();
                 }
                 if ui
-                    .add_enabled(state.entry().is_some(), egui::Button::new("Present   F5"))
-                    .on_hover_text("Full screen; arrows or a clicker step through the views")
+                    .add_enabled(state.entry().is_some(), Command::Present.button(ui.ctx()))
+                    .on_hover_text("Full screen; arrow keys or a presenter step through the views")
                     .clicked()
                 {
                     actions.push(Action::Present);
@@ -35,7 +36,7 @@ pub fn show(ctx: &Context, open: &mut bool, state: &mut State, actions: &mut Vec
             });
             if state.document.bookmarks.is_empty() {
                 ui.label(theme::weak(
-                    "Set the window up as it is to be shown, and add it here.",
+                    "Set up the window as it should be presented, then add it here.",
                 ));
                 return;
             }

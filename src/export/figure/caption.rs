@@ -79,7 +79,7 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
 fn attack(attack: &Attack, epsilons: &str, prediction: Option<&PredictionResult>) -> String {
     let mut text = format!("{} at ε {epsilons}", attack.kind());
     match attack.step_size {
-        Some(step) => text += &format!(", steps of {}", short_number(step)),
+        Some(step) => text += &format!(", steps of {}", attack.norm.format(step)),
         None => text += ", steps of 2.5·ε/steps",
     }
     if let Goal::Targeted(class) = attack.goal {
@@ -91,7 +91,7 @@ fn attack(attack: &Attack, epsilons: &str, prediction: Option<&PredictionResult>
     let start = if attack.random_start {
         format!("random start, seed {}", attack.seed)
     } else {
-        "from the picture itself".into()
+        "no random start".into()
     };
     format!("Attack: {text}, {start}.")
 }
@@ -107,8 +107,8 @@ fn maps(state: &State) -> String {
     let style = &state.settings.display.heat;
     let signs = match style.sign {
         Sign::Signed => "both signs",
-        Sign::Positive => "what speaks for the class",
-        Sign::Negative => "what speaks against the class",
+        Sign::Positive => "positive evidence",
+        Sign::Negative => "negative evidence",
         Sign::Absolute => "magnitudes",
     };
     let channels = match style.channels {
@@ -143,7 +143,7 @@ fn synthesis(state: &State, prediction: Option<&PredictionResult>) -> String {
 fn counterfactual(state: &State, prediction: Option<&PredictionResult>) -> String {
     let target = state.settings.counterfactual.target;
     let target = target.map_or_else(
-        || "the likeliest other class".into(),
+        || "the runner-up class".into(),
         |class| named(prediction, class),
     );
     let of = if state.settings.counterfactual.attacked {

@@ -3,13 +3,13 @@
 use image::{RgbImage, imageops};
 
 use super::contour::outline;
-use crate::attack::{Attack, Norm, short_number};
+use crate::attack::{Attack, short_number};
 use crate::compute::{
     CounterfactualResult, GpuImage, HeatMap, HeatStyle, PictureSource, PredictionResult,
 };
 use crate::data::picture::{montage, to_rgb};
 use crate::evaluate::top;
-use crate::session::{Column, MASK, Row, Showing, State, TaskKind, mask_values};
+use crate::session::{ChangeView, Column, MASK, Row, State, TaskKind, mask_values};
 use crate::synthesis::{Kept, locked};
 
 /// A place of the sheet.
@@ -101,9 +101,9 @@ pub fn cell(state: &State, row: &Row, column: Column, scale: Option<f32>) -> Cel
         Column::Perturbation => perturbation(state, row, prediction),
         Column::Attribution => map(state, row, prediction, PictureSource::Input, scale),
         Column::AttackedAttribution => map(state, row, prediction, PictureSource::Attacked, scale),
-        Column::Synthesis => made(state, row, prediction),
+        Column::Synthesis => synthesis(state, row, prediction),
         Column::Counterfactual | Column::Change | Column::Return => {
-            turned(state, row, prediction, column)
+            counterfactual(state, row, prediction, column)
         }
     };
     filled.map_or_else(
@@ -156,11 +156,7 @@ fn perturbation(state: &State, row: &Row, prediction: &PredictionResult) -> Opti
     let planes = pair.map(|(after, before)| 0.5 + gain * (after - before));
     let frame = GpuImage::from_planes(planes.collect(), prediction.input.size());
     let notes = vec![
-        format!(
-            "L∞ {} · L2 {}",
-            Norm::Linf.format(attacked.linf),
-            Norm::L2.format(attacked.l2)
-        ),
+        attacked.lengths(),
         format!("amplified ×{}", short_number(gain)),
     ];
     Some(Filled::new(&frame, notes))
@@ -173,34 +169,28 @@ fn map(
     which: PictureSource,
     scale: Option<f32>,
 ) -> Option<Filled> {
-    let explained = row.attributions[which as usize].as_ref()?;
+    let map = row.attributions[which as usize].as_ref()?;
     let current = match which {
         PictureSource::Input => true,
         PictureSource::Attacked => row.maps_attack_at(state.settings.attack.epsilon),
     };
-    if !current || !explained.finished() {
+    if !current || !map.finished() {
         return None;
     }
     let style = &state.settings.display.heat;
-    let same = explained.request.explanation == state.settings.explanation;
+    let same = map.request.explanation == state.settings.explanation;
     let scale = scale
         .filter(|_| same)
-        .unwrap_or_else(|| explained.heat.scale(style));
+        .unwrap_or_else(|| map.heat.scale(style));
     let line = (style.contour > 0.0).then(|| {
         let share = 100.0 - style.contour;
-        explained.heat.magnitude_at(style.sign, share)
+        map.heat.magnitude_at(style.sign, share)
     });
-    let channels = explained.attribution.channels;
+    let channels = map.attribution.channels;
     Some(Filled {
         scale: Some(style.number(scale, channels)),
-        notes: vec![explained.request.asks(prediction)],
-        ..painted(
-            &explained.request.picture,
-            &explained.heat,
-            style,
-            scale,
-            line,
-        )
+        notes: vec![map.request.asks(prediction)],
+        ..painted(&map.request.picture, &map.heat, style, scale, line)
     })
 }
 
@@ -235,47 +225,55 @@ fn painted(
     }
 }
 
-/// The picture being made, or its iterate under the cursor.
-fn made(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Filled> {
-    let made = row.synthesis.as_ref()?;
-    let history = locked(&made.history);
+/// The synthesis, or its iterate under the cursor.
+fn synthesis(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Filled> {
+    let synthesis = row.synthesis.as_ref()?;
+    let history = locked(&synthesis.history);
     let cursor = state
         .navigation
         .playhead
         .cursor
-        .filter(|&at| at < made.steps);
-    let still = cursor.and_then(|at| history.at(at));
-    let kind = TaskKind::of(&made.request.config.task);
+        .filter(|&at| at < synthesis.steps);
+    let iterate = cursor.and_then(|at| history.at(at));
+    let kind = TaskKind::of(&synthesis.request.config.task);
     let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
-    let Some(kept) = still else {
-        let step = format!("step {} · {}", made.steps, loss(history.at(made.steps)));
-        let sees = format!("seen as {}", prediction.sure(&made.probabilities));
-        return Some(Filled::new(&made.picture, vec![step, sees]));
+    let Some(kept) = iterate else {
+        let step = format!(
+            "step {} · {}",
+            synthesis.steps,
+            loss(history.at(synthesis.steps))
+        );
+        let predicted = format!("predicted {}", prediction.sure(&synthesis.probabilities));
+        return Some(Filled::new(&synthesis.picture, vec![step, predicted]));
     };
-    let (planes, size) = montage(&kept.unit_planes(), made.request.config.count, made.size);
-    let step = format!("step {} · {}", kept.iteration, loss(still));
+    let (planes, size) = montage(
+        &kept.unit_planes(),
+        synthesis.request.config.count,
+        synthesis.size,
+    );
+    let step = format!("step {} · {}", kept.iteration, loss(iterate));
     Some(Filled::new(
         &GpuImage::from_planes(planes, size),
         vec![step],
     ))
 }
 
-fn turned(
+fn counterfactual(
     state: &State,
     row: &Row,
     prediction: &PredictionResult,
     column: Column,
 ) -> Option<Filled> {
-    let answer = row
+    let result = row
         .counterfactual
         .as_ref()
         .filter(|_| prediction.has_generator)?;
     Some(match column {
-        Column::Change => change(state, prediction, answer),
-        Column::Return => seen_as(prediction, &answer.back, &answer.seen_back),
+        Column::Change => change(state, prediction, result),
+        Column::Return => seen_as(prediction, &result.back, &result.seen_back),
         _ => {
             let along = state.settings.counterfactual.along;
-            seen_as(prediction, &answer.on_the_way(along), &answer.seen(along))
+            seen_as(prediction, &result.on_the_way(along), &result.seen(along))
         }
     })
 }
@@ -285,24 +283,24 @@ fn seen_as(prediction: &PredictionResult, frame: &GpuImage, probabilities: &[f32
     Filled::new(frame, vec![prediction.sure(probabilities)])
 }
 
-fn change(state: &State, prediction: &PredictionResult, answer: &CounterfactualResult) -> Filled {
-    let threshold = state.settings.counterfactual.threshold_of(answer);
-    let picture = &answer.request.picture;
+fn change(state: &State, prediction: &PredictionResult, result: &CounterfactualResult) -> Filled {
+    let threshold = state.settings.counterfactual.threshold_of(result);
+    let picture = &result.request.picture;
     let way = format!(
         "{} to {}",
-        prediction.name(answer.source),
-        prediction.name(answer.target)
+        prediction.name(result.source),
+        prediction.name(result.target)
     );
-    let number = format!("mean change {:.4}", answer.change());
+    let number = format!("mean change {:.4}", result.change());
     let filled = match state.settings.counterfactual.showing {
-        Showing::Heat => {
+        ChangeView::Heat => {
             let style = &state.settings.display.heat;
-            let scale = answer.heat.scale(style);
+            let scale = result.heat.scale(style);
             let line = Some(threshold).filter(|threshold| *threshold > 0.0);
-            painted(picture, &answer.heat, style, scale, line)
+            painted(picture, &result.heat, style, scale, line)
         }
-        Showing::Mask => {
-            let mask = HeatMap::new(mask_values(state, answer), picture.size());
+        ChangeView::Mask => {
+            let mask = HeatMap::new(mask_values(state, result), picture.size());
             painted(picture, &mask, &MASK, 1.0, None)
         }
     };

@@ -42,10 +42,7 @@ pub struct Plot {
 /// Confidence against ε, as on the timeline.
 pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
     let (state, attack) = (&shot.state, &shot.state.settings.attack);
-    let unit = match attack.norm {
-        Norm::Linf => 255.0,
-        Norm::L2 => 1.0,
-    };
+    let unit = f64::from(attack.norm.units());
     let mut curves = Vec::new();
     for &model in models {
         let Some((row, prediction)) = shot
@@ -81,8 +78,8 @@ pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
             Norm::L2 => "L2 ε".into(),
         },
         up: match attack.goal {
-            Goal::Untargeted => "confidence in the class left".into(),
-            Goal::Targeted(_) => "confidence in the target".into(),
+            Goal::Untargeted => "confidence in the original class".into(),
+            Goal::Targeted(_) => "confidence in the target class".into(),
         },
         x: [0.0, unit * f64::from(state.range())],
         y: [0.0, 1.0],

@@ -82,7 +82,7 @@ impl Sheet {
         let across = figure.spread == Spread::Across;
         let places = places(state, &columns, if across { epsilons } else { 1 });
         let models = figure.rows(state);
-        let said: Vec<String> = figure
+        let written: Vec<String> = figure
             .epsilons(state)
             .iter()
             .map(|&epsilon| state.settings.attack.norm.format(epsilon))
@@ -112,7 +112,7 @@ impl Sheet {
             } else {
                 Vec::new()
             },
-            caption: caption(figure, shots, &said.join(", ")),
+            caption: caption(figure, shots, &written.join(", ")),
             rows,
         })
     }
@@ -138,16 +138,16 @@ pub fn scale(shots: &[Shot]) -> Option<f32> {
 }
 
 /// A column of the sheet: what it shows of which shot of a block.
-struct Place {
+struct SheetColumn {
     column: Column,
     shot: usize,
 }
 
 /// Columns that depend on ε once for each of `epsilons`, the others once.
-fn places(state: &State, columns: &[Column], epsilons: usize) -> Vec<Place> {
+fn places(state: &State, columns: &[Column], epsilons: usize) -> Vec<SheetColumn> {
     let spread = |&column: &Column| {
         let count = if depends(state, column) { epsilons } else { 1 };
-        (0..count).map(move |shot| Place { column, shot })
+        (0..count).map(move |shot| SheetColumn { column, shot })
     };
     columns.iter().flat_map(spread).collect()
 }
@@ -172,7 +172,7 @@ fn notes(column: Column) -> usize {
     }
 }
 
-fn head(shot: &Shot, place: &Place, says_epsilon: bool) -> Head {
+fn head(shot: &Shot, place: &SheetColumn, says_epsilon: bool) -> Head {
     let title = match place.column {
         Column::Synthesis => shot.state.settings.synthesis.kind().name(),
         column => column.name(),
@@ -195,7 +195,7 @@ fn head(shot: &Shot, place: &Place, says_epsilon: bool) -> Head {
 fn line(
     block: &[Shot],
     model: usize,
-    places: &[Place],
+    places: &[SheetColumn],
     scale: Option<f32>,
     [pictures, epsilons, zoomed]: [bool; 3],
 ) -> Line {

@@ -40,7 +40,7 @@ pub fn shots(
         let part = [done, done + 1].map(|place| place as f32 / places.len() as f32);
         let work = |watch: &mut TaskProgress| engine.settle(&mut state, figure.curves, watch);
         let rows = watch.part(part, work)?;
-        // What was made stays as it is, for the next ε too.
+        // The synthesis stays as it is, for the next ε too.
         shots.push(Shot { state, rows });
     }
     if shots.is_empty() {

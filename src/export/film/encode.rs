@@ -141,12 +141,12 @@ pub fn mp4(
     std::fs::create_dir_all(folder).map_err(writing)?;
     let begun = tempfile::Builder::new().suffix(".mp4").tempfile_in(folder);
     let begun = begun.map_err(writing)?.into_temp_path();
-    let mut said = tempfile::tempfile().map_err(writing)?;
+    let mut errors_file = tempfile::tempfile().map_err(writing)?;
     let mut running: Option<Running> = None;
     let film = footage.film();
     each(footage, watch, |index, image| {
         if running.is_none() {
-            let errors = said.try_clone().map_err(writing)?;
+            let errors = errors_file.try_clone().map_err(writing)?;
             let size = [image.width(), image.height()];
             let started = Running::start(ffmpeg, film, size, &begun, errors);
             running = Some(started.map_err(|error| Error::io(ffmpeg, "run", error))?);
@@ -160,12 +160,12 @@ pub fn mp4(
         let program = running.as_mut().expect("it was started");
         let sent = (0..=held).try_for_each(|_| program.send(&image));
         // What it says tells more than that it no longer listens.
-        sent.map_err(|error| complaint(&mut said, &error.to_string(), path))
+        sent.map_err(|error| complaint(&mut errors_file, &error.to_string(), path))
     })?;
     let status = running.expect("a film has frames").finish();
     let status = status.map_err(writing)?;
     if !status.success() {
-        return Err(complaint(&mut said, &status.to_string(), path));
+        return Err(complaint(&mut errors_file, &status.to_string(), path));
     }
     begun.persist(path).map_err(|error| writing(error.error))
 }
@@ -192,11 +192,11 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// What ffmpeg said before it gave up.
-fn complaint(said: &mut std::fs::File, otherwise: &str, path: &Path) -> Error {
+fn complaint(errors_file: &mut std::fs::File, otherwise: &str, path: &Path) -> Error {
     let mut text = Vec::new();
-    let read = said
+    let read = errors_file
         .rewind()
-        .and_then(|()| said.take(4096).read_to_end(&mut text));
+        .and_then(|()| errors_file.take(4096).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     let reason = match read {
         Ok(_) if !text.is_empty() => text,

@@ -20,7 +20,7 @@ pub struct Footage {
     /// Curves over the whole film.
     plot: Plot,
     caption: String,
-    /// Steps of the picture being made.
+    /// Steps of the synthesis.
     steps: usize,
 }
 
@@ -50,7 +50,7 @@ impl Footage {
             }
             Motion::Synthesis => {
                 state.navigation.playhead.cursor = None;
-                // What nobody has begun is made to its end.
+                // A synthesis that nobody has begun runs to its end.
                 state.progress.synthesis.running |= state.navigation.playhead.until == 0;
             }
             Motion::Counterfactual => state.settings.counterfactual.along = 1.0,
@@ -77,8 +77,12 @@ impl Footage {
             _ => bare(state.settings.attack.epsilon),
         };
         let models = figure.rows(&shots[0].state);
-        let made = |row: &Row| row.synthesis.as_ref().map_or(0, |made| made.steps);
-        let steps = shots[0].rows.iter().map(made).max().unwrap_or(0);
+        let steps_of = |row: &Row| {
+            row.synthesis
+                .as_ref()
+                .map_or(0, |synthesis| synthesis.steps)
+        };
+        let steps = shots[0].rows.iter().map(steps_of).max().unwrap_or(0);
         let (plot, still) = match film.motion {
             Motion::Epsilon { from, to } => {
                 let mut plot = epsilon_plot(&swept(&shots), &models);
@@ -96,7 +100,7 @@ impl Footage {
         };
         if still {
             let reason = match film.motion {
-                Motion::Synthesis => "no picture is being made",
+                Motion::Synthesis => "there is no synthesis",
                 _ => "no model on the screen has a generator of counterfactuals",
             };
             return Err(Error::Config(format!(

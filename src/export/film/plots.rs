@@ -7,12 +7,12 @@ use crate::session::Row;
 /// What is brought down or up against iterations.
 pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plot {
     let curves = known(shot, models).filter_map(|(model, row, prediction)| {
-        let made = row.synthesis.as_ref()?;
+        let synthesis = row.synthesis.as_ref()?;
         Some(Curve {
             name: prediction.manifest.name.clone(),
             color: row_color(model),
             dashed: false,
-            points: made.curve(),
+            points: synthesis.curve(),
             mark: None,
         })
     });
@@ -45,21 +45,21 @@ pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plo
 pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
     let mut curves = Vec::new();
     for (model, row, prediction) in known(shot, models) {
-        let Some(answer) = row.counterfactual.as_ref() else {
+        let Some(result) = row.counterfactual.as_ref() else {
             continue;
         };
-        for (class, dashed) in [(answer.target, false), (answer.source, true)] {
+        for (class, dashed) in [(result.target, false), (result.source, true)] {
             curves.push(Curve {
                 name: format!("{}: {}", prediction.manifest.name, prediction.name(class)),
                 color: row_color(model),
                 dashed,
-                points: along(answer, class),
+                points: along(result, class),
                 mark: None,
             });
         }
     }
     Plot {
-        across: "share of the way to the counterfactual".into(),
+        across: "share of the path to the counterfactual".into(),
         up: "confidence".into(),
         x: [0.0, 1.0],
         y: [0.0, 1.0],
@@ -69,12 +69,12 @@ pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
     }
 }
 
-fn along(answer: &CounterfactualResult, class: usize) -> Vec<[f64; 2]> {
+fn along(result: &CounterfactualResult, class: usize) -> Vec<[f64; 2]> {
     let place = |(at, seen): (usize, &Vec<f32>)| {
         let value = seen.get(class).copied().unwrap_or(0.0);
         [at as f64 / (PLACES - 1) as f64, f64::from(value)]
     };
-    answer.way.iter().enumerate().map(place).collect()
+    result.way.iter().enumerate().map(place).collect()
 }
 
 /// The rows that have looked.

@@ -11,13 +11,13 @@ use crate::app::renderer::Mode;
 use crate::app::theme;
 use crate::compute::{CounterfactualResult, GpuImage};
 use crate::data::Picture;
-use crate::session::{Column, MASK, Row, Showing, State, counterfactual_request, mask_values};
+use crate::session::{ChangeView, Column, MASK, Row, State, counterfactual_request, mask_values};
 
-/// Frames that are or were just on the screen, by the answer they belong to and what decides them.
+/// Frames that are or were just on the screen, by the result they belong to and what decides them.
 #[derive(Default)]
 pub struct Frames(Vec<(Key, GpuImage)>);
 
-/// An answer, the true mask it is compared with, and numbers.
+/// A result, the true mask it is compared with, and numbers.
 type Key = (Arc<CounterfactualResult>, Option<Picture>, Vec<u32>);
 
 /// A few for each of a handful of rows.
@@ -35,32 +35,32 @@ impl Frames {
     }
 
     /// The picture at the share `along` of the way.
-    fn on_the_way(&mut self, answer: &Arc<CounterfactualResult>, along: f32) -> GpuImage {
-        let key = (answer.clone(), None, vec![along.to_bits()]);
-        self.get(key, || answer.on_the_way(along))
+    fn on_the_way(&mut self, result: &Arc<CounterfactualResult>, along: f32) -> GpuImage {
+        let key = (result.clone(), None, vec![along.to_bits()]);
+        self.get(key, || result.on_the_way(along))
     }
 
     /// The mask, as [`mask_values`] has it.
-    fn mask(&mut self, state: &State, answer: &Arc<CounterfactualResult>) -> GpuImage {
+    fn mask(&mut self, state: &State, result: &Arc<CounterfactualResult>) -> GpuImage {
         let entry = state.entry();
         let known = entry.and_then(|entry| entry.mask.clone());
         let crop = entry.map(|entry| entry.crop).unwrap_or_default();
-        let threshold = state.settings.counterfactual.threshold_of(answer);
+        let threshold = state.settings.counterfactual.threshold_of(result);
         let numbers = [crop.at[0], crop.at[1], crop.scale, threshold].map(f32::to_bits);
-        let key = (answer.clone(), known, numbers.to_vec());
+        let key = (result.clone(), known, numbers.to_vec());
         self.get(key, || {
-            let values = mask_values(state, answer);
-            GpuImage::from_planes(values, answer.request.picture.size())
+            let values = mask_values(state, result);
+            GpuImage::from_planes(values, result.request.picture.size())
         })
     }
 }
 
 /// What the title says besides the kind of picture.
 pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
-    let (Some(answer), Some(prediction)) = (&row.counterfactual, &row.prediction) else {
+    let (Some(result), Some(prediction)) = (&row.counterfactual, &row.prediction) else {
         return String::new();
     };
-    let old = if counterfactual_request(state, index, row).as_ref() == Some(&answer.request) {
+    let old = if counterfactual_request(state, index, row).as_ref() == Some(&result.request) {
         ""
     } else {
         " (old)"
@@ -72,18 +72,18 @@ pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
             .get(class)
             .map_or("?", String::as_str)
     };
-    let of = match answer.request.epsilon {
+    let of = match result.request.epsilon {
         0.0 => String::new(),
         epsilon => format!(" at ε {}", state.settings.attack.norm.format(epsilon)),
     };
     match column {
-        Column::Return => format!("to {}{of}{old}", name(answer.source)),
+        Column::Return => format!("to {}{of}{old}", name(result.source)),
         Column::Change => format!(
             "{} to {}{of}{old}",
-            name(answer.source),
-            name(answer.target)
+            name(result.source),
+            name(result.target)
         ),
-        _ => format!("{}{of}{old}", name(answer.target)),
+        _ => format!("{}{of}{old}", name(result.target)),
     }
 }
 
@@ -98,17 +98,17 @@ pub fn cell(
     frames: &mut Frames,
 ) -> Hover {
     let prediction = row.prediction.as_ref()?;
-    let answer = row
+    let result = row
         .counterfactual
         .as_ref()
         .filter(|_| prediction.has_generator);
-    let Some(answer) = answer else {
+    let Some(result) = result else {
         ui.allocate_space(vec2(side, side));
         match row.counterfactual_error() {
             Some(error) => ui.label(theme::error(ui, error)),
-            None if prediction.has_generator => ui.label(theme::weak("turning…")),
+            None if prediction.has_generator => ui.label(theme::weak("generating…")),
             None => ui
-                .label(theme::weak("This model has no generator."))
+                .label(theme::weak("This model has no generator"))
                 .on_hover_text(
                     "Counterfactuals need a model trained with `epsiloscope train counterfactual`",
                 ),
@@ -116,21 +116,21 @@ pub fn cell(
         return None;
     };
     if column == Column::Change {
-        return change(ui, state, answer, id, side, hover, frames);
+        return change(ui, state, result, id, side, hover, frames);
     }
     let along = state.settings.counterfactual.along;
     let (frame, seen, class) = match column {
-        Column::Return => (answer.back.clone(), answer.seen_back.clone(), answer.source),
+        Column::Return => (result.back.clone(), result.seen_back.clone(), result.source),
         _ => (
-            frames.on_the_way(answer, along),
-            answer.seen(along),
-            answer.target,
+            frames.on_the_way(result, along),
+            result.seen(along),
+            result.target,
         ),
     };
     let content = Content {
         id,
         first: &frame,
-        second: &answer.request.picture,
+        second: &result.request.picture,
         mode: Mode::Picture {
             split: state.settings.display.divider.unwrap_or(0.0),
         },
@@ -144,58 +144,58 @@ pub fn cell(
 fn change(
     ui: &mut Ui,
     state: &mut State,
-    answer: &Arc<CounterfactualResult>,
+    result: &Arc<CounterfactualResult>,
     id: u64,
     side: f32,
     hover: Hover,
     frames: &mut Frames,
 ) -> Hover {
-    let threshold = state.settings.counterfactual.threshold_of(answer);
+    let threshold = state.settings.counterfactual.threshold_of(result);
     let (frame, mode) = match state.settings.counterfactual.showing {
-        Showing::Heat => {
+        ChangeView::Heat => {
             let style = state.settings.display.heat;
-            let scale = answer.heat.scale(&style);
+            let scale = result.heat.scale(&style);
             let contour = Some(threshold).filter(|threshold| *threshold > 0.0);
             let mode = Mode::Heat {
                 style,
                 scale,
                 contour,
             };
-            (answer.heat.frame().clone(), mode)
+            (result.heat.frame().clone(), mode)
         }
-        Showing::Mask => {
+        ChangeView::Mask => {
             let mode = Mode::Heat {
                 style: MASK,
                 scale: 1.0,
                 contour: None,
             };
-            (frames.mask(state, answer), mode)
+            (frames.mask(state, result), mode)
         }
     };
     let content = Content {
         id,
-        first: &answer.request.picture,
+        first: &result.request.picture,
         second: &frame,
         mode,
         divider: false,
     };
     let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
-    facts(ui, state, answer, threshold);
+    facts(ui, state, result, threshold);
     over
 }
 
-fn facts(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>, threshold: f32) {
+fn facts(ui: &mut Ui, state: &State, result: &Arc<CounterfactualResult>, threshold: f32) {
     ui.spacing_mut().item_spacing.y = 1.0;
     // First, as a narrow window cuts the rest off.
-    if let Some(score) = score(state, answer) {
+    if let Some(score) = score(state, result) {
         ui.label(format!("IoU {:.2} · Dice {:.2}", score.iou, score.dice))
             .on_hover_text(format!(
                 "precision {:.2} · recall {:.2}",
                 score.precision, score.recall
             ));
     }
-    let values = answer.heat.values();
-    let inside = masked(&state.settings.counterfactual, answer)
+    let values = result.heat.values();
+    let inside = masked(&state.settings.counterfactual, result)
         .filter(|inside| *inside)
         .count();
     let share = inside as f32 / values.len().max(1) as f32;
@@ -210,8 +210,8 @@ fn facts(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>, thresho
     .on_hover_text("Share of the pixels that changed more than the threshold");
     ui.label(theme::weak(format!(
         "change {:.4} · perceptual {:.2}",
-        answer.change(),
-        answer.distances.perceptual
+        result.change(),
+        result.distances.perceptual
     )))
     .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the discriminator's features (Zhang et al. 2018, with equal weights)");
 }

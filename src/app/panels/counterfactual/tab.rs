@@ -9,7 +9,7 @@ use super::score;
 use crate::app::panels::{Action, bottom_panel};
 use crate::app::theme;
 use crate::compute::{CounterfactualResult, PLACES, PredictionResult};
-use crate::session::{Row, Showing, State};
+use crate::session::{ChangeView, Row, State};
 
 /// Width of the table and the scores, in points.
 const TABLE: f32 = 330.0;
@@ -18,24 +18,24 @@ const CLASSES: usize = 3;
 
 /// Draws the tab; a press or drag on the plot goes to that place on the way.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
-    let answers = answers(state, rows);
+    let results = results(state, rows);
     let mut predictions = rows.iter().filter_map(|row| row.prediction.as_ref());
     let able = predictions.find(|prediction| prediction.has_generator);
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
         if let Some(prediction) = able {
-            let otsu = answers.first().map(|(_, _, answer)| answer.otsu);
+            let otsu = results.first().map(|(_, _, result)| result.otsu);
             settings(ui, state, &prediction.manifest.labels, otsu, actions);
         }
     });
-    if answers.is_empty() {
+    if results.is_empty() {
         let error = rows.iter().find_map(Row::counterfactual_error);
         ui.label(match (able, error) {
             (None, _) => theme::weak(
-                "No row's model has a generator of counterfactuals. The menu Models opens one: Cracks in concrete.",
+                "No model on the screen has a counterfactual generator. Models, Cracks in concrete opens one.",
             ),
             (Some(_), Some(error)) => theme::error(ui, error),
-            (Some(_), None) => theme::weak("turning…"),
+            (Some(_), None) => theme::weak("generating…"),
         });
         // Or the panel would shrink to this line.
         ui.allocate_space(ui.available_size());
@@ -48,23 +48,23 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
             // Filled, so that the panel keeps its height.
             let area = egui::ScrollArea::vertical().auto_shrink(false);
             area.show(ui, |ui| {
-                for (index, prediction, answer) in &answers {
-                    if answers.len() > 1 {
+                for (index, prediction, result) in &results {
+                    if results.len() > 1 {
                         let name = egui::RichText::new(&prediction.manifest.name);
                         ui.label(name.color(theme::row_text(ui, *index)));
                     }
-                    table(ui, *index, prediction, answer);
-                    scores(ui, state, answer);
+                    table(ui, *index, prediction, result);
+                    scores(ui, state, result);
                 }
             });
         });
-        way(ui, state, &answers);
+        way(ui, state, &results);
     });
 }
 
-type Answer<'a> = (usize, &'a PredictionResult, &'a Arc<CounterfactualResult>);
+type RowResult<'a> = (usize, &'a PredictionResult, &'a Arc<CounterfactualResult>);
 
-fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
+fn results<'a>(state: &State, rows: &'a [Row]) -> Vec<RowResult<'a>> {
     let shown = rows.iter().enumerate();
     let shown = shown.filter(|(index, _)| state.settings.display.shows_row(*index));
     shown
@@ -78,7 +78,7 @@ fn answers<'a>(state: &State, rows: &'a [Row]) -> Vec<Answer<'a>> {
         .collect()
 }
 
-/// `otsu` is the threshold of the first answer, if there is one.
+/// `otsu` is the threshold of the first result, if there is one.
 fn settings(
     ui: &mut Ui,
     state: &mut State,
@@ -90,13 +90,13 @@ fn settings(
     ui.label("Of");
     ui.selectable_value(&mut counterfactual.attacked, false, "input");
     ui.selectable_value(&mut counterfactual.attacked, true, "attacked")
-        .on_hover_text("Of the attacked picture: watch mask and fakeness while ε changes");
+        .on_hover_text("Of the attacked picture: mask and fakeness then follow ε");
     ui.label("into");
     let name = |target: Option<usize>| match target {
         None => "runner-up",
         Some(class) => labels.get(class).map_or("?", String::as_str),
     };
-    ComboBox::from_id_salt("contrast class")
+    ComboBox::from_id_salt("counterfactual class")
         .width(90.0)
         .selected_text(name(counterfactual.target))
         .show_ui(ui, |ui| {
@@ -106,17 +106,21 @@ fn settings(
             }
         })
         .response
-        .on_hover_text("Told the class it has, the generator should change nothing");
+        .on_hover_text(
+            "Target class; for the class that the picture has, the generator should change nothing",
+        );
     ui.separator();
-    ui.selectable_value(&mut counterfactual.showing, Showing::Heat, "heat")
+    ui.selectable_value(&mut counterfactual.showing, ChangeView::Heat, "heat")
         .on_hover_text("|x − G(x)| in the colours of the maps, the mask outlined");
-    ui.selectable_value(&mut counterfactual.showing, Showing::Mask, "mask")
+    ui.selectable_value(&mut counterfactual.showing, ChangeView::Mask, "mask")
         .on_hover_text("Red: in the mask. With a true mask: pale where wrong, blue what is missed");
     let mut automatic = counterfactual.threshold.is_none();
     let otsu = otsu.unwrap_or(0.05);
     if ui
         .checkbox(&mut automatic, "Otsu")
-        .on_hover_text("The threshold that parts changed from unchanged best (Otsu 1979)")
+        .on_hover_text(
+            "The threshold that best separates changed from unchanged pixels (Otsu 1979)",
+        )
         .changed()
     {
         counterfactual.threshold = (!automatic).then_some(otsu);
@@ -144,26 +148,26 @@ fn settings(
 }
 
 /// The discriminator's outputs on the way, its table.
-fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, answer: &CounterfactualResult) {
+fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, result: &CounterfactualResult) {
     let labels = &prediction.manifest.labels;
-    let outputs = outputs(answer, labels.len());
+    let outputs = outputs(result, labels.len());
     let percent =
         |value: Option<&f32>| value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0));
-    Grid::new(("contrast table", index))
+    Grid::new(("counterfactual table", index))
         .num_columns(outputs.len() + 1)
         .spacing([14.0, 2.0])
         .striped(true)
         .show(ui, |ui| {
-            ui.label(theme::weak("the discriminator sees"));
+            ui.label(theme::weak("discriminator confidence"));
             for &output in &outputs {
                 ui.strong(&labels[output]);
             }
             ui.end_row();
             for (name, seen) in [
-                ("picture", &answer.way[0]),
-                ("counterfactual", &answer.way[PLACES - 1]),
-                ("way back", &answer.seen_back),
-                ("G's head, picture", &answer.head),
+                ("picture", &result.way[0]),
+                ("counterfactual", &result.way[PLACES - 1]),
+                ("cycle", &result.seen_back),
+                ("G's head, picture", &result.head),
             ] {
                 ui.label(name);
                 for &output in &outputs {
@@ -175,8 +179,8 @@ fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, answer: &Coun
 }
 
 /// The classes worth a column: those of the question, some more, and “fake”.
-fn outputs(answer: &CounterfactualResult, count: usize) -> Vec<usize> {
-    let mut outputs = vec![answer.source, answer.target];
+fn outputs(result: &CounterfactualResult, count: usize) -> Vec<usize> {
+    let mut outputs = vec![result.source, result.target];
     outputs.extend((0..count - 1).take(CLASSES));
     let mut seen = Vec::new();
     for output in outputs {
@@ -189,27 +193,27 @@ fn outputs(answer: &CounterfactualResult, count: usize) -> Vec<usize> {
     seen
 }
 
-fn scores(ui: &mut Ui, state: &State, answer: &Arc<CounterfactualResult>) {
-    let text = match score(state, answer) {
+fn scores(ui: &mut Ui, state: &State, result: &Arc<CounterfactualResult>) {
+    let text = match score(state, result) {
         Some(score) => format!(
             "IoU {:.3} · Dice {:.3} · precision {:.3} · recall {:.3}",
             score.iou, score.dice, score.precision, score.recall
         ),
-        None => "no true mask of this picture is known".into(),
+        None => "no true mask of this picture".into(),
     };
     ui.label(text);
 }
 
-fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
+fn way(ui: &mut Ui, state: &mut State, results: &[RowResult]) {
     let plot = bottom_panel::plot(ui, "way").x_axis_label("from the picture to its counterfactual");
     let along = f64::from(state.settings.counterfactual.along);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=1.0);
         plot.set_plot_bounds_y(-0.02..=1.05);
-        for (number, (index, prediction, answer)) in answers.iter().enumerate() {
+        for (number, (index, prediction, result)) in results.iter().enumerate() {
             let labels = &prediction.manifest.labels;
-            for output in outputs(answer, labels.len()) {
-                let places = answer.way.iter().enumerate();
+            for output in outputs(result, labels.len()) {
+                let places = result.way.iter().enumerate();
                 let point = |(place, seen): (usize, &Vec<f32>)| {
                     [place as f64 / (PLACES - 1) as f64, f64::from(seen[output])]
                 };
@@ -219,7 +223,7 @@ fn way(ui: &mut Ui, state: &mut State, answers: &[Answer]) {
                 } else {
                     LineStyle::dashed_loose()
                 };
-                let name = match answers.len() {
+                let name = match results.len() {
                     1 => labels[output].clone(),
                     _ => format!("row {}: {}", index + 1, labels[output]),
                 };

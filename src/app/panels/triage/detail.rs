@@ -23,7 +23,7 @@ pub(super) fn show(
     let table = memory.contents.table.clone();
     let chosen = triage.chosen.filter(|&index| index < table.records.len());
     let Some(index) = chosen else {
-        ui.label(theme::weak("Choose a picture: a click, or the arrow keys. Enter or a double click opens it in the explorer."));
+        ui.label(theme::weak("Select a picture by a click or the arrow keys. Enter or a double click opens it in the explorer."));
         return;
     };
     let record = &table.records[index];
@@ -31,7 +31,7 @@ pub(super) fn show(
         let side = ui.available_width().min(200.0);
         ui.image((texture.id(), vec2(side, side)));
     }
-    for line in grid::told(&table, record) {
+    for line in grid::description(&table, record) {
         ui.add(egui::Label::new(line).wrap());
     }
     if ui

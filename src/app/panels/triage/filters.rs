@@ -101,7 +101,7 @@ fn sorts(ui: &mut Ui, memory: &TriageState, now: Option<Sort>) -> Option<Option<
         });
         if ui
             .radio(current.is_some(), format!("{name}{arrow}"))
-            .on_hover_text("Once more turns the order round")
+            .on_hover_text("Click again to reverse the order")
             .clicked()
         {
             chosen = Some(Some(Sort {

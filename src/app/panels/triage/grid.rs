@@ -5,6 +5,7 @@ use egui::{Color32, Key, Rect, ScrollArea, Sense, Stroke, StrokeKind, Ui, pos2, 
 use super::TriageState;
 use crate::app::panels::Action;
 use crate::app::theme;
+use crate::attack::Norm;
 use crate::session::Triage;
 use crate::triage::{Record, Table};
 
@@ -31,7 +32,7 @@ pub(super) fn show(
         scroll = scroll.vertical_scroll_offset((top - ui.available_height() / 2.0).max(0.0));
         memory.follow = false;
     }
-    let mut wanted = Vec::new();
+    let mut requested = Vec::new();
     scroll.show_rows(ui, triage.side + STRIP, lines, |ui, visible| {
         for line in visible {
             let first = line * columns;
@@ -39,12 +40,12 @@ pub(super) fn show(
             ui.horizontal(|ui| {
                 for place in first..last {
                     let index = memory.selection[place];
-                    cell(ui, triage, memory, index, &mut wanted, actions);
+                    cell(ui, triage, memory, index, &mut requested, actions);
                 }
             });
         }
     });
-    memory.thumbnailer.submit(wanted);
+    memory.thumbnailer.submit(requested);
 }
 
 fn keys(
@@ -87,7 +88,7 @@ fn cell(
     triage: &mut Triage,
     memory: &mut TriageState,
     index: usize,
-    wanted: &mut Vec<String>,
+    requested: &mut Vec<String>,
     actions: &mut Vec<Action>,
 ) {
     let table = memory.contents.table.clone();
@@ -112,7 +113,7 @@ fn cell(
             }
         }
         None => {
-            wanted.push(record.path.clone());
+            requested.push(record.path.clone());
             ui.painter()
                 .rect_filled(picture, 2.0, ui.visuals().faint_bg_color);
         }
@@ -130,7 +131,7 @@ fn cell(
         actions.push(Action::Explore(index));
     }
     response.on_hover_ui(|ui| {
-        for line in told(&table, record) {
+        for line in description(&table, record) {
             ui.label(line);
         }
     });
@@ -158,7 +159,9 @@ fn strip(ui: &Ui, area: Rect, record: &Record) {
 }
 
 /// What the scan found of a picture, line by line.
-pub(super) fn told(table: &Table, record: &Record) -> Vec<String> {
+pub(super) fn description(table: &Table, record: &Record) -> Vec<String> {
+    let attack = table.plan.as_ref().and_then(|plan| plan.attack.as_ref());
+    let norm = attack.map_or(Norm::L2, |attack| attack.norm);
     let mut lines = vec![record.path.clone()];
     if record.truth.is_some() {
         lines.push(format!("true class: {}", table.class(record.truth)));
@@ -183,7 +186,7 @@ pub(super) fn told(table: &Table, record: &Record) -> Vec<String> {
             );
         }
         if let Some(high) = side.flip.and_then(|flip| flip.high) {
-            line += &format!(", flips at ε ≤ {high:.3}");
+            line += &format!(", flips at ε ≤ {}", norm.format(high));
         }
         if let Some(fakeness) = side.fakeness {
             line += &format!(", fakeness {}", percent(fakeness));

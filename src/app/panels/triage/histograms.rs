@@ -14,7 +14,7 @@ use crate::triage::query::{ComparisonOperator, Filter, NumberColumn};
 pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut TriageState) {
     let columns = &memory.columns;
     let Some(&column) = columns.get(triage.histogram).or(columns.first()) else {
-        ui.label(theme::weak("No numbers yet"));
+        ui.label(theme::weak("No values yet"));
         return;
     };
     let counted = memory.histogram.as_ref();
@@ -35,7 +35,7 @@ pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &mut TriageState) {
         }
     });
     let Some(histogram) = histogram else {
-        ui.label(theme::weak("None of the selected pictures has this number"));
+        ui.label(theme::weak("None of the selected pictures has this value"));
         return;
     };
     let dragged = bars(ui, &histogram, &mut memory.dragged);

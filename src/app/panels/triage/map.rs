@@ -228,7 +228,7 @@ fn settings(
         ("Draw", "Along the two principal components", Layout::Pca),
         (
             "Draw by t-SNE",
-            "Neighbourhoods kept, distances between them not (van der Maaten and Hinton 2008); takes a while",
+            "Keeps neighbourhoods, not the distances between them (van der Maaten and Hinton 2008); takes a while",
             Layout::Tsne,
         ),
     ] {
@@ -252,7 +252,7 @@ fn settings(
             }
         });
     ui.checkbox(&mut triage.arrows, "Attacks")
-        .on_hover_text("Lines from each picture to its attacked self");
+        .on_hover_text("Lines from each picture to its adversarial picture");
     if let Some(mapped) = &memory.mapped {
         let share = mapped
             .share

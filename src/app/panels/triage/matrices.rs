@@ -13,7 +13,7 @@ pub(super) fn show(ui: &mut Ui, triage: &mut Triage, memory: &TriageState) {
         .matrices
         .get(triage.matrix.min(memory.matrices.len().saturating_sub(1)))
     else {
-        ui.label(theme::weak("Nothing to count yet"));
+        ui.label(theme::weak("No results yet"));
         return;
     };
     ComboBox::from_id_salt("matrix")

@@ -56,7 +56,7 @@ pub struct TriageState {
     lassoed: Option<HashSet<usize>>,
     /// How many pictures around the chosen one a button of the map selects.
     near: usize,
-    /// Whether the selection is to be made anew.
+    /// Whether the selection is to be computed again.
     stale: bool,
     /// How far the scan under way is.
     pub progress: Option<Progress>,
@@ -232,6 +232,6 @@ fn empty(triage: &Triage, contents: &Contents) -> egui::RichText {
     theme::weak(match (&triage.database, contents.scans.is_empty()) {
         (None, _) => "Open a scan database, or make one: epsiloscope scan FOLDER --db FILE",
         (Some(_), true) => "This database has no scan yet: epsiloscope scan FOLDER --db FILE",
-        (Some(_), false) => "The scan has found no picture yet",
+        (Some(_), false) => "The scan has no results yet",
     })
 }

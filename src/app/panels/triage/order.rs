@@ -44,10 +44,10 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         )));
         ui.checkbox(
             &mut state.navigation.triage.flips,
-            "Search the ε at which each picture flips",
+            "Find the flip ε of each picture",
         )
         .on_hover_text(format!(
-            "By bisection, up to {} times the attack's ε, to within {} % of that",
+            "Smallest ε at which the prediction flips: by bisection, up to {} times the ε of the attack, to within {} % of that",
             FlipSearch::REACH,
             100.0 * FlipSearch::SHARE
         ));
@@ -87,7 +87,7 @@ pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &TriageState) {
     };
     let Some(progress) = memory.progress else {
         ui.spinner();
-        ui.label(theme::weak("beginning the scan…"));
+        ui.label(theme::weak("starting the scan…"));
         return;
     };
     let share = progress.done as f32 / progress.total.max(1) as f32;
@@ -99,7 +99,7 @@ pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &TriageState) {
     ui.add(ProgressBar::new(share).desired_width(220.0).text(text))
         .on_hover_text(order.plan.source.display().to_string());
     let word = if state.progress.scan.paused {
-        "Go on"
+        "Resume"
     } else {
         "Pause"
     };
@@ -108,7 +108,7 @@ pub(super) fn progress(ui: &mut Ui, state: &mut State, memory: &TriageState) {
     }
     if ui
         .button("Stop")
-        .on_hover_text("What was found stays; the same scan begun anew goes on from here")
+        .on_hover_text("Results so far are kept; starting the same scan again resumes it")
         .clicked()
     {
         state.progress.scan.request = None;

@@ -65,7 +65,7 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &TriageState) {
     let state = if shown.finished {
         format!("{} pictures", shown.total)
     } else {
-        format!("{} of {} pictures so far", shown.done, shown.total)
+        format!("{} of {} pictures scanned", shown.done, shown.total)
     };
     ui.label(theme::weak(state));
     if !contents.table.broken.is_empty() {
@@ -149,8 +149,8 @@ fn query(ui: &mut Ui, triage: &mut Triage, memory: &mut TriageState) {
     }
     if memory.lassoed.is_some()
         && ui
-            .button("Drop the lasso")
-            .on_hover_text("Select also what lies outside of it")
+            .button("Clear lasso")
+            .on_hover_text("Also select pictures outside of it")
             .clicked()
     {
         memory.lassoed = None;

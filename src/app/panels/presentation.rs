@@ -1,10 +1,10 @@
 //! Presentation mode: what the room sees besides the grid.
 
-use egui::{Align2, Color32, Context, FontId, Id, Key, LayerId, Order, Stroke, Ui};
+use egui::{Align2, Color32, Context, FontId, Id, LayerId, Order, Stroke, Ui};
 
-use super::Action;
+use crate::app::commands::Command;
 use crate::app::theme;
-use crate::session::{Presenting, State};
+use crate::session::{PresentationState, State};
 
 /// Height of the screen in points: what is 13 points high is then legible from the last row.
 const HEIGHT: f32 = 540.0;
@@ -22,7 +22,7 @@ pub fn magnify(ctx: &Context) {
 }
 
 /// Draws the name of the view and its note.
-pub fn title(ui: &mut Ui, state: &State, presenting: Presenting) {
+pub fn title(ui: &mut Ui, state: &State, presenting: PresentationState) {
     let Some(view) = state.document.bookmarks.get(presenting.view) else {
         return;
     };
@@ -41,8 +41,8 @@ pub fn title(ui: &mut Ui, state: &State, presenting: Presenting) {
 }
 
 /// Draws what lies over everything: the spotlight, or blackness.
-pub fn overlay(ctx: &Context, presenting: Presenting) {
-    let painter = ctx.layer_painter(LayerId::new(Order::Debug, Id::unique("stage")));
+pub fn overlay(ctx: &Context, presenting: PresentationState) {
+    let painter = ctx.layer_painter(LayerId::new(Order::Debug, Id::unique("presentation")));
     let screen = ctx.content_rect();
     if presenting.black {
         painter.rect_filled(screen, 0.0, Color32::BLACK);
@@ -63,49 +63,26 @@ pub fn hint(ctx: &Context, seconds: f64) {
         return;
     }
     ctx.request_repaint_after_secs(1.0);
-    let painter = ctx.layer_painter(LayerId::new(Order::Tooltip, Id::unique("stage hint")));
+    let painter = ctx.layer_painter(LayerId::new(
+        Order::Tooltip,
+        Id::unique("presentation hint"),
+    ));
     let screen = ctx.content_rect();
-    let text = "Arrows: views · B black · L spotlight · D divider · F fill · T timeline · Esc ends";
+    let keys = [
+        Command::PresentedView(1),
+        Command::Black,
+        Command::Spotlight,
+        Command::Divider,
+        Command::Fill,
+        Command::PresentedTimeline,
+        Command::EndPresentation,
+    ]
+    .map(|command| format!("{}: {}", command.shortcut(ctx), command.name()));
     let at = screen.center_bottom() - egui::vec2(0.0, 24.0);
     let color = ctx.global_style().visuals.strong_text_color();
-    let galley = painter.layout_no_wrap(text.into(), FontId::proportional(14.0), color);
+    let galley = painter.layout_no_wrap(keys.join(" · "), FontId::proportional(14.0), color);
     let area = Align2::CENTER_CENTER.anchor_size(at, galley.size());
     let ground = ctx.global_style().visuals.extreme_bg_color;
     painter.rect_filled(area.expand(8.0), 6.0, ground);
     painter.galley(area.min, galley, color);
-}
-
-/// Reads the keys that a presentation has for itself, before any other meaning of theirs.
-pub fn keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
-    let Some(presenting) = &mut state.transient.presenting else {
-        return;
-    };
-    // With Shift, Alt or Ctrl they mean what they mean elsewhere.
-    if ctx.input(|input| input.modifiers.any()) {
-        return;
-    }
-    let pressed = |keys: &[Key]| {
-        ctx.input_mut(|input| {
-            let none = egui::Modifiers::NONE;
-            keys.iter().any(|key| input.consume_key(none, *key))
-        })
-    };
-    if pressed(&[Key::Escape, Key::F5]) {
-        actions.push(Action::LeaveStage);
-    }
-    if pressed(&[Key::B, Key::Period]) {
-        presenting.black = !presenting.black;
-    }
-    if pressed(&[Key::L]) {
-        presenting.spotlight = !presenting.spotlight;
-    }
-    if pressed(&[Key::T]) {
-        state.settings.display.timeline = !state.settings.display.timeline;
-    }
-    if pressed(&[Key::ArrowRight, Key::ArrowDown, Key::PageDown, Key::Enter]) {
-        actions.push(Action::StepView(1));
-    }
-    if pressed(&[Key::ArrowLeft, Key::ArrowUp, Key::PageUp]) {
-        actions.push(Action::StepView(-1));
-    }
 }

@@ -1,12 +1,15 @@
 //! The one table of commands: their names, keys and meanings, from which the menu, the keyboard, the list
 //! of keys and README's table are made.
 
+mod keys;
+mod run;
+
 use egui::os::OperatingSystem;
 use egui::{Context, Key, KeyboardShortcut, ModifierNames, Modifiers};
 
-use super::panels::Action;
-use super::panels::export::ExportKind;
-use crate::session::{Column, Page, State};
+use crate::session::Column;
+
+pub use keys::read_keys;
 
 /// What a person can ask for by menu or key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,16 @@ pub enum Command {
     CopyFigure,
     /// Presents the bookmarks.
     Present,
+    /// The next bookmark of the presentation, or the previous one.
+    PresentedView(isize),
+    /// Blackens the screen of a presentation, or shows it again.
+    Black,
+    /// Dims all but what is around the pointer, or stops that.
+    Spotlight,
+    /// Shows the panel at the bottom of a presentation, or hides it.
+    PresentedTimeline,
+    /// Ends the presentation.
+    EndPresentation,
     /// The list of bookmarks.
     Bookmarks,
     /// From the explorer to the triage page, or back.
@@ -94,6 +107,8 @@ enum Scope {
     Explorer,
     /// The same, and in presentations.
     Picture,
+    /// In presentations alone.
+    Presentation,
     /// In the menu alone, or read elsewhere.
     Menu,
 }
@@ -161,7 +176,7 @@ const COLUMNS: [Key; 9] = [
 #[rustfmt::skip] // One row a line.
 static TABLE: &[Entry] = {
     use Command as C;
-    use Scope::{Always, Edit, Explorer, Menu, Pages, Picture, Window};
+    use Scope::{Always, Edit, Explorer, Menu, Pages, Picture, Presentation, Window};
     &[
         entry(C::Picture(-1), "Previous picture", "previous or next picture", &[key(Key::ArrowLeft), key(Key::ArrowUp)], Explorer),
         entry(C::Picture(1), "Next picture", "previous or next picture", &[key(Key::ArrowRight), key(Key::ArrowDown)], Explorer),
@@ -184,7 +199,13 @@ static TABLE: &[Entry] = {
         entry(C::Pan(0, 1), "Pan down", "move the visible part of all pictures", &[shift(Key::ArrowDown)], Picture),
         entry(C::SaveAttacked, "Save attacked picture…", "save the attacked picture of the first row", &[key(Key::S)], Explorer),
         entry(C::CopyFigure, "Copy figure", "copy a figure of what is on the screen", &[key(Key::C)], Explorer),
-        entry(C::Present, "Present", "present the prepared views: arrows or a clicker step, B black, L spotlight, T timeline, Esc ends", &[key(Key::F5)], Explorer),
+        entry(C::Present, "Present", "present the prepared views", &[key(Key::F5)], Explorer),
+        entry(C::PresentedView(-1), "Previous view", "in a presentation: previous or next view", &[key(Key::ArrowLeft), key(Key::ArrowUp), key(Key::PageUp)], Presentation),
+        entry(C::PresentedView(1), "Next view", "in a presentation: previous or next view", &[key(Key::ArrowRight), key(Key::ArrowDown), key(Key::PageDown), key(Key::Enter)], Presentation),
+        entry(C::Black, "Black", "in a presentation: black screen", &[key(Key::B), key(Key::Period)], Presentation),
+        entry(C::Spotlight, "Spotlight", "in a presentation: spotlight, timeline", &[key(Key::L)], Presentation),
+        entry(C::PresentedTimeline, "Timeline", "in a presentation: spotlight, timeline", &[key(Key::T)], Presentation),
+        entry(C::EndPresentation, "End", "end the presentation", &[key(Key::Escape), key(Key::F5)], Presentation),
         entry(C::Bookmarks, "Prepared views", "the list of prepared views", &[key(Key::V)], Explorer),
         entry(C::SwitchPage, "Triage", "from the explorer to the triage page, or back", &[key(Key::F6)], Pages),
         entry(C::Selection(-1), "Previous of the selection", "previous or next picture of the triage page's selection", &[key(Key::Comma)], Explorer),
@@ -211,13 +232,6 @@ const OTHERS: [(&str, &str); 2] = [
     ("Tab, Esc", "to the next control, away from it"),
     ("wheel, drag, double click", "zoom, pan, fit"),
 ];
-
-/// Share of the timeline that one press moves ε, or of a picture that it moves the divider.
-const NUDGE: f32 = 1.0 / 64.0;
-/// What one press zooms.
-const ZOOM: f32 = 1.25;
-/// Share of the visible part that one press moves it.
-const PAN: f32 = 0.1;
 
 impl Command {
     fn entry(self) -> Option<&'static Entry> {
@@ -254,145 +268,17 @@ impl Command {
     pub fn tooltip(self, ctx: &Context, text: &str) -> String {
         format!("{text} ({})", self.shortcut(ctx))
     }
-
-    /// Changes the state, or asks the application.
-    pub fn run(self, state: &mut State, actions: &mut Vec<Action>) {
-        let display = &mut state.settings.display;
-        match self {
-            Self::Picture(step) => state.select_by(step),
-            Self::Selection(step) => actions.push(Action::Walk(step)),
-            Self::Epsilon(step) => {
-                let by = step as f32 * NUDGE * state.range();
-                state.set_epsilon(state.settings.attack.epsilon + by);
-            }
-            Self::PlayEpsilon => state.transient.playing = !state.transient.playing,
-            Self::Column(index) => {
-                if let Some(shown) = display.shown.get_mut(index) {
-                    *shown = !*shown;
-                }
-            }
-            Self::PlaySynthesis => state.toggle_synthesis(),
-            Self::StepSynthesis => state.step_synthesis(),
-            Self::RestartSynthesis => state.restart_synthesis(),
-            Self::Fill => {
-                display.filled = match display.filled {
-                    Some(_) => None,
-                    None => Some(Column::Attacked),
-                };
-            }
-            Self::Divider => {
-                display.divider = match display.divider {
-                    Some(_) => None,
-                    None => Some(0.5),
-                };
-            }
-            Self::MoveDivider(step) => {
-                if let Some(divider) = &mut display.divider {
-                    *divider = (*divider + step as f32 * NUDGE).clamp(0.0, 1.0);
-                }
-            }
-            Self::Zoom(step) => display.zoom_at(display.centre, ZOOM.powi(step as i32)),
-            Self::Fit => display.fit(),
-            Self::Pan(across, down) => display.pan([across as f32 * PAN, down as f32 * PAN]),
-            Self::SaveAttacked => actions.push(Action::Save(0)),
-            Self::CopyFigure => actions.push(Action::CopyFigure),
-            Self::Present => actions.push(Action::Present),
-            Self::Bookmarks => actions.push(Action::Views),
-            Self::SwitchPage => {
-                state.navigation.page = match state.navigation.page {
-                    Page::Explorer => Page::Triage,
-                    Page::Triage => Page::Explorer,
-                };
-            }
-            Self::Undo => actions.push(Action::Undo),
-            Self::Redo => actions.push(Action::Redo),
-            Self::SaveSession => actions.push(Action::SaveSession { elsewhere: false }),
-            Self::SaveSessionAs => actions.push(Action::SaveSession { elsewhere: true }),
-            Self::OpenSession => actions.push(Action::OpenSession),
-            Self::ExportFigure => actions.push(Action::OpenExport(ExportKind::Figure)),
-            Self::ExportFilm => actions.push(Action::OpenExport(ExportKind::Film)),
-            Self::OpenPictures => actions.push(Action::OpenFiles),
-            Self::OpenFolder => actions.push(Action::OpenFolder),
-            Self::Paste => actions.push(Action::Paste),
-            Self::AddSyntheticCracks => actions.push(Action::AddSyntheticCracks),
-            Self::Remove => actions.push(Action::Remove),
-            Self::Keys => actions.push(Action::Help),
-            Self::Quit => actions.push(Action::Quit),
-        }
-    }
 }
 
-/// Runs the commands whose keys were pressed in this frame. While a control has the focus, most keys are
-/// its own; while a text is being edited, all are.
-pub fn read_keys(ctx: &Context, state: &mut State, actions: &mut Vec<Action>) {
-    let presenting = state.transient.presenting.is_some();
-    run_pressed(ctx, Scope::Always, state, actions);
-    if !presenting {
-        run_pressed(ctx, Scope::Window, state, actions);
-        if !ctx.text_edit_focused() {
-            run_pressed(ctx, Scope::Edit, state, actions);
-        }
-    }
-    if ctx.egui_wants_keyboard_input() {
-        return;
-    }
-    if presenting {
-        super::panels::stage::keys(ctx, state, actions);
-    } else {
-        let page = state.navigation.page;
-        run_pressed(ctx, Scope::Pages, state, actions);
-        if page == Page::Triage {
-            // The other keys are the page's.
-            return;
-        }
-    }
-    run_pressed(ctx, Scope::Picture, state, actions);
-    for (index, &column) in COLUMNS.iter().enumerate() {
-        if pressed(ctx, key(column)) {
-            Command::Column(index).run(state, actions);
-        }
-    }
-    if !presenting {
-        run_pressed(ctx, Scope::Explorer, state, actions);
-    }
-}
-
-fn run_pressed(ctx: &Context, scope: Scope, state: &mut State, actions: &mut Vec<Action>) {
-    for entry in TABLE.iter().filter(|entry| entry.scope == scope) {
-        if entry.keys.iter().any(|&key| pressed(ctx, key)) {
-            entry.command.run(state, actions);
-        }
-    }
-}
-
-/// Whether a key was pressed with just these modifiers. Signs count however a keyboard writes them.
-fn pressed(ctx: &Context, shortcut: KeyboardShortcut) -> bool {
-    let KeyboardShortcut {
-        modifiers,
-        logical_key,
-    } = shortcut;
-    let is_sign = matches!(
-        logical_key,
-        Key::Plus | Key::Minus | Key::Equals | Key::Questionmark
-    );
-    ctx.input_mut(|input| {
-        if is_sign {
-            !input.modifiers.command && input.key_pressed(logical_key)
-        } else if modifiers.is_none() {
-            input.modifiers.is_none() && input.key_pressed(logical_key)
-        } else {
-            input.consume_key(modifiers, logical_key)
-        }
-    })
-}
-
-/// A key with its modifiers, in signs that the fonts have.
+/// A key with its modifiers, in signs that the fonts have: egui's lack those of macOS, whose keys are
+/// therefore named (Cmd, Option).
 fn written(shortcut: KeyboardShortcut, is_mac: bool) -> String {
     let key = match shortcut.logical_key {
         Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown => {
             shortcut.logical_key.name()
         }
         Key::Delete => "Del",
+        Key::Escape => "Esc",
         Key::Comma => "Comma",
         Key::Period => "Period",
         other => other.symbol_or_name(),
@@ -428,4 +314,46 @@ pub fn key_list(is_mac: bool) -> Vec<(String, String)> {
     }
     rows.extend(OTHERS.map(|(keys, meaning)| (keys.into(), meaning.into())));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// No key means two things at once.
+    #[test]
+    fn keys_are_unique_where_they_are_read_together() {
+        let window = [
+            Scope::Always,
+            Scope::Window,
+            Scope::Edit,
+            Scope::Pages,
+            Scope::Explorer,
+            Scope::Picture,
+        ];
+        let presentation = [Scope::Always, Scope::Picture, Scope::Presentation];
+        for scopes in [&window[..], &presentation] {
+            let mut seen = HashSet::new();
+            for entry in TABLE.iter().filter(|entry| scopes.contains(&entry.scope)) {
+                for key in entry.keys {
+                    let name = written(*key, false);
+                    assert!(seen.insert(name.clone()), "{name}: {:?}", entry.command);
+                }
+            }
+            for column in COLUMNS {
+                assert!(seen.insert(written(key(column), false)));
+            }
+        }
+    }
+
+    /// A command stands in the table once, so that menu and keys agree.
+    #[test]
+    fn commands_are_listed_once() {
+        for (index, entry) in TABLE.iter().enumerate() {
+            let mut before = TABLE[..index].iter();
+            assert!(before.all(|other| other.command != entry.command));
+        }
+    }
 }
