@@ -1,6 +1,5 @@
 //! What the panels ask for.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use egui::ViewportCommand;
@@ -8,6 +7,7 @@ use egui::ViewportCommand;
 use super::App;
 use super::opening::Opening;
 use super::panels::Action;
+use crate::compute::Place;
 use crate::data::samples;
 use crate::export::job::ExportJob;
 use crate::model::import::{self, DescriptionEdit};
@@ -152,8 +152,11 @@ impl App {
         self.state.use_model(row, name);
         self.rows[row] = Row::default();
         self.manifest = None;
-        // Requests equal to those before would not be started again.
-        self.engine.submit(BTreeMap::new());
+        // Requests equal to those before would not be started again: without this row's for a moment,
+        // they are new. Other rows and a scan go on.
+        let mut others = self.all_requests();
+        others.retain(|lane, _| lane.place() != Some(Place::on_screen(row)));
+        self.submit(others);
     }
 
     /// Puts the first model file that waits into a row, and shows what was recognised.

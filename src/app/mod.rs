@@ -16,7 +16,7 @@ mod sessions;
 mod theme;
 mod triage;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use burn::tensor::Device;
 use egui::ViewportCommand;
 
 use crate::compute::scheduler::Scheduler;
-use crate::compute::{Compute, ComputeWorker, Lane};
+use crate::compute::{Compute, ComputeWorker, Lane, Request};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
@@ -239,16 +239,21 @@ impl App {
     }
 
     fn submit_requests(&mut self) {
-        for lane in self.engine.submit(self.all_requests()) {
+        self.submit(self.all_requests());
+        if self.state.entry().is_none() {
+            self.rows.fill(Row::default());
+        }
+    }
+
+    /// Submits requests; results of lanes that now ask for something else are forgotten.
+    fn submit(&mut self, requests: BTreeMap<Lane, Request>) {
+        for lane in self.engine.submit(requests) {
             if matches!(lane, Lane::Attack(place) if place.is_on_screen()) {
                 self.metrics.attack_changed();
             }
             if let Some((row, own)) = self.row_of(lane) {
                 row.forget(own);
             }
-        }
-        if self.state.entry().is_none() {
-            self.rows.fill(Row::default());
         }
     }
 }

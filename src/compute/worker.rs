@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -43,7 +43,8 @@ const KEPT_PREDICTIONS: usize = 8;
 
 /// A prediction that attacks and sweeps begin from.
 struct KnownPrediction {
-    model: Arc<Classifier>,
+    /// Not kept alive from here: the model cache decides how long a model stays in memory.
+    model: Weak<Classifier>,
     subject: ModelInput,
     /// `[1, 3, h, w]`.
     x: Tensor<4>,
@@ -116,7 +117,7 @@ impl ComputeWorker {
         }
         let model = self.models.get(&request.model, &self.device)?.pair()?;
         let counterfactual = Arc::new(super::counterfactual::counterfactual(&model, request)?);
-        remember(&mut self.counterfactual, counterfactual.clone());
+        remember(&mut self.counterfactual, counterfactual.clone(), REMEMBERED);
         Ok(counterfactual)
     }
 
@@ -139,21 +140,18 @@ impl ComputeWorker {
         let known = self
             .predictions
             .iter()
-            .find(|known| Arc::ptr_eq(&known.model, model) && known.subject == *subject);
+            .find(|known| known.model.ptr_eq(&Arc::downgrade(model)) && known.subject == *subject);
         if let Some(known) = known {
             return (known.x.clone(), known.prediction.clone());
         }
         let (x, prediction) = self.predict(model, subject);
         let known = KnownPrediction {
-            model: model.clone(),
+            model: Arc::downgrade(model),
             subject: subject.clone(),
             x: x.clone(),
             prediction: prediction.clone(),
         };
-        if self.predictions.len() == KEPT_PREDICTIONS {
-            self.predictions.pop_front();
-        }
-        self.predictions.push_back(known);
+        remember(&mut self.predictions, known, KEPT_PREDICTIONS);
         (x, prediction)
     }
 
@@ -325,7 +323,7 @@ impl ComputeWorker {
         };
         let done = explained.finished();
         if done {
-            remember(&mut self.explained, explained.clone());
+            remember(&mut self.explained, explained.clone(), REMEMBERED);
             let values = |known: &Arc<AttributionResult>| known.attribution.values.len();
             while self.explained.iter().map(values).sum::<usize>() > REMEMBERED_VALUES {
                 self.explained.pop_front();
@@ -345,7 +343,7 @@ impl ComputeWorker {
         };
         let attacked = attacked.remove(0);
         let finished = (job.subject.clone(), job.attack.clone(), attacked.clone());
-        remember(&mut self.remembered, finished);
+        remember(&mut self.remembered, finished, REMEMBERED);
         Step {
             news: Some(ComputeMessage::Attacked(attacked)),
             done: true,
@@ -433,9 +431,9 @@ fn failure(error: &Error) -> Step<ComputeMessage> {
     }
 }
 
-/// Keeps a result, and no more than [`REMEMBERED`].
-fn remember<T>(results: &mut VecDeque<T>, result: T) {
-    if results.len() == REMEMBERED {
+/// Keeps a result, and no more than `most`.
+fn remember<T>(results: &mut VecDeque<T>, result: T, most: usize) {
+    if results.len() == most {
         results.pop_front();
     }
     results.push_back(result);

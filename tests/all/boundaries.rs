@@ -92,7 +92,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Every source file by its path below `src`, with slashes, and its text.
-fn sources() -> Vec<(String, String)> {
+pub(crate) fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     collect(&source(), &mut files);
     files.sort();
@@ -119,7 +119,7 @@ fn is_in(name: &str, places: &[&str]) -> bool {
 }
 
 /// A line without its comment.
-fn code(line: &str) -> &str {
+pub(crate) fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or(line)
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use egui::epaint::text::{Fonts, TextOptions};
 use egui::{FontDefinitions, FontId};
 use epsiloscope::app::commands::key_list;
 use epsiloscope::data::labels;
 use epsiloscope::export::figure;
+
+use crate::boundaries::{code, sources};
 
 /// README's table of keys, as it should be.
 fn key_table() -> String {
@@ -27,29 +28,13 @@ fn readme_lists_the_keys_of_all_commands() {
     );
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the source is there") {
-        let path = entry.expect("the source can be listed").path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-/// The characters beyond ASCII in the code of `folders`, comments left out, and a file each.
-fn signs(folders: &[&str]) -> BTreeMap<char, PathBuf> {
-    let mut files = Vec::new();
-    for folder in folders {
-        collect(Path::new(folder), &mut files);
-    }
+/// The characters beyond ASCII in the code of `folders` of `src`, comments left out, and a file each.
+fn signs(folders: &[&str]) -> BTreeMap<char, String> {
     let mut found = BTreeMap::new();
-    for file in files {
-        let text = fs::read_to_string(&file).expect("source is text");
-        for line in text.lines() {
-            let code = line.split("//").next().unwrap_or(line);
-            for sign in code.chars().filter(|sign| !sign.is_ascii()) {
+    for (file, text) in sources() {
+        if folders.iter().any(|folder| file.starts_with(folder)) {
+            let signs = text.lines().flat_map(|line| code(line).chars());
+            for sign in signs.filter(|sign| !sign.is_ascii()) {
                 found.entry(sign).or_insert_with(|| file.clone());
             }
         }
@@ -58,7 +43,7 @@ fn signs(folders: &[&str]) -> BTreeMap<char, PathBuf> {
 }
 
 /// Adds the signs of the class labels that come with the program.
-fn add_labels(signs: &mut BTreeMap<char, PathBuf>) {
+fn add_labels(signs: &mut BTreeMap<char, String>) {
     for name in ["cifar10", "cifar100", "imagenet"] {
         let classes = labels::known(name).expect("a set of labels");
         for sign in classes.concat().chars().filter(|sign| !sign.is_ascii()) {
@@ -96,16 +81,16 @@ fn keys_are_written_as_each_system_does() {
 #[test]
 fn the_window_has_a_glyph_for_every_sign_it_shows() {
     let mut signs = signs(&[
-        "src/app",
-        "src/session",
-        "src/compute",
-        "src/attack",
-        "src/attribution",
-        "src/synthesis",
-        "src/triage",
-        "src/model",
-        "src/data",
-        "src/export",
+        "app/",
+        "session/",
+        "compute/",
+        "attack/",
+        "attribution/",
+        "synthesis/",
+        "triage/",
+        "model/",
+        "data/",
+        "export/",
     ]);
     add_labels(&mut signs);
     let characters: Vec<char> = signs.keys().copied().collect();
@@ -123,11 +108,11 @@ fn the_window_has_a_glyph_for_every_sign_it_shows() {
 fn figures_have_a_glyph_for_every_sign_they_show() {
     // Captions also name attacks, attributions and syntheses.
     let mut signs = signs(&[
-        "src/export",
-        "src/session",
-        "src/attack",
-        "src/attribution",
-        "src/synthesis",
+        "export/",
+        "session/",
+        "attack/",
+        "attribution/",
+        "synthesis/",
     ]);
     add_labels(&mut signs);
     let missing: Vec<_> = signs

@@ -10,9 +10,9 @@ use epsiloscope::counterfactual::Counterfactual;
 use epsiloscope::data::{Crop, Origin};
 use epsiloscope::model::{Classifier, Weights};
 use epsiloscope::session::{
-    self, Against, Bottom, ChangeView, Column, Page, SeedSource, State, TriageTab,
+    self, Against, Bottom, ChangeView, Column, Motion, Page, SeedSource, Size, Spread, State,
+    TriageTab,
 };
-use epsiloscope::session::{Motion, Size, Spread};
 use epsiloscope::synthesis::{Aim, Start, Task};
 use epsiloscope::train::checkpoint::Checkpoint;
 use epsiloscope::triage::{Database, Query};
