@@ -9,8 +9,8 @@ use super::panels::Action;
 use crate::data::samples;
 use crate::export::figure::Figure;
 use crate::export::job::ExportJob;
-use crate::model::import::{self, DescriptionEdit};
-use crate::model::zoo;
+use crate::model::import::DescriptionEdit;
+use crate::model::{ModelRef, zoo};
 use crate::session::{Rescue, Row, has_session_name};
 use crate::triage::has_database_name;
 
@@ -27,7 +27,7 @@ impl App {
             Action::ChooseMask => self.choose_mask(),
             Action::AddWalls => self.add_walls(),
             Action::UseModels(models) => self.use_models(models),
-            Action::UseModel(row, name) => self.use_model(row, name),
+            Action::UseModel(row, model) => self.use_model(row, model),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
             Action::RefuseModel => self.state.arriving = None,
             Action::Describe(row, saying) => self.describe(row, saying),
@@ -130,30 +130,30 @@ impl App {
     }
 
     /// Puts a model into a row. What the row showed goes with the model that said it.
-    pub(super) fn use_model(&mut self, row: usize, name: String) {
+    pub(super) fn use_model(&mut self, row: usize, model: ModelRef) {
         self.state.arriving = None;
         if self
             .state
             .models
             .get(row)
-            .is_some_and(|known| *known != name)
+            .is_some_and(|known| *known != model)
         {
-            self.state.use_model(row, name);
+            self.state.use_model(row, model);
             self.rows[row] = Row::default();
             self.manifest = None;
         }
     }
 
     /// Puts a model into each row, and shows what such models are for.
-    fn use_models(&mut self, models: Vec<String>) {
-        let turns = |models: &[String]| {
+    fn use_models(&mut self, models: Vec<ModelRef>) {
+        let turns = |models: &[ModelRef]| {
             let turning = zoo::SETS.iter().filter(|set| set.turns);
             let mut ids = turning.flat_map(|set| set.models);
-            ids.any(|id| models.iter().any(|name| name == id))
+            ids.any(|id| models.contains(&ModelRef::from(*id)))
         };
         let (before, now) = (turns(&self.state.models), turns(&models));
-        for (row, name) in models.into_iter().enumerate() {
-            self.use_model(row, name);
+        for (row, model) in models.into_iter().enumerate() {
+            self.use_model(row, model);
         }
         if now && !before {
             self.add_walls();
@@ -165,16 +165,16 @@ impl App {
 
     /// Opens a row's model anew with this said of it.
     pub(super) fn describe(&mut self, row: usize, saying: DescriptionEdit) {
-        let name = self.state.models.get(row);
-        if let Some(description) = name.and_then(|name| import::described(name)) {
-            self.use_model(row, description.with(saying).to_toml());
+        let model = self.state.models.get(row);
+        if let Some(model) = model.and_then(|model| model.edited(saying)) {
+            self.use_model(row, model);
         }
     }
 
     /// Writes what was said of a row's model.
     fn save_description(&self, row: usize) {
-        let name = self.state.models.get(row);
-        if let Some(description) = name.and_then(|name| import::described(name)) {
+        let model = self.state.models.get(row);
+        if let Some(description) = model.and_then(ModelRef::description) {
             self.dialogs.save_description(description);
         }
     }

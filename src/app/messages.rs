@@ -10,6 +10,7 @@ use crate::attribution::{Background, Method};
 use crate::compute::{ComputeMessage, Lane};
 use crate::data::Picture;
 use crate::export::job::Done;
+use crate::model::ModelRef;
 use crate::model::import::{DescriptionEdit, LabelSource, has_model_name};
 use crate::session::Row;
 
@@ -72,7 +73,7 @@ impl App {
                     }
                 }
                 DialogOutcome::Model { row, path } => {
-                    self.use_model(row, path.to_string_lossy().into_owned());
+                    self.use_model(row, ModelRef::file(path));
                     self.state.about = Some(row);
                 }
                 DialogOutcome::Labels { row, path } => {

@@ -9,6 +9,7 @@ use egui::ViewportCommand;
 
 use super::App;
 use crate::error::Result;
+use crate::model::ModelRef;
 use crate::session::{
     self, DataFolder, Missing, OpenedSession, Rescue, Row, Session, Snapshot, State, UndoHistory,
 };
@@ -164,9 +165,9 @@ impl App {
         // A presentation is not what is to be kept.
         let before = self.stage.as_ref().map(|stage| &stage.before);
         let state = before.unwrap_or(&self.state);
-        let hash = |(index, name): (usize, &String)| {
+        let hash = |(index, model): (usize, &ModelRef)| {
             let row = self.rows.get(index);
-            let row = row.filter(|_| self.state.models.get(index) == Some(name));
+            let row = row.filter(|_| self.state.models.get(index) == Some(model));
             let known = row.and_then(|row| row.look.as_ref()?.hash.clone());
             known.or_else(|| self.sessions.expected.get(index).cloned().flatten())
         };
@@ -232,7 +233,7 @@ impl App {
     }
 
     /// Rows whose model is no longer that of `before` forget what it said.
-    pub(super) fn forget_rows(&mut self, before: &[String]) {
+    pub(super) fn forget_rows(&mut self, before: &[ModelRef]) {
         self.rows.resize(self.state.models.len(), Row::default());
         for (index, row) in self.rows.iter_mut().enumerate() {
             if before.get(index) != self.state.models.get(index) {

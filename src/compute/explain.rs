@@ -189,8 +189,8 @@ fn begin(
     model: &Classifier,
     input: &Input,
 ) -> Result<(Classifier, Box<dyn Explainer>)> {
-    let path = std::path::Path::new(&case.model);
-    let model = zoo::classifier(&randomised(source, stage), path, model.device())?;
+    let origin = case.model.origin();
+    let model = zoo::classifier(&randomised(source, stage), origin, model.device())?;
     let explainer = start(&model, &case.explanation.method, case.target(), input)?;
     Ok((model, explainer))
 }

@@ -1,7 +1,6 @@
 //! The models in use.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -9,12 +8,12 @@ use burn::tensor::Device;
 use crate::counterfactual::{Counterfactual, Generator};
 use crate::error::{Error, Result};
 use crate::model::import::ModelSource;
-use crate::model::{Classifier, zoo};
+use crate::model::{Classifier, ModelRef, zoo};
 use crate::triage::Fingerprint;
 
 /// Models by name, each opened once.
 #[derive(Default)]
-pub(super) struct ModelCache(HashMap<String, CachedModel>);
+pub(super) struct ModelCache(HashMap<ModelRef, CachedModel>);
 
 /// A model, with its generator if it has one.
 #[derive(Clone)]
@@ -26,11 +25,11 @@ pub(super) struct CachedModel {
 
 impl ModelCache {
     /// The model of that name, opened on `device` the first time.
-    pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<CachedModel> {
-        if let Some(opened) = self.0.get(name) {
+    pub(super) fn get(&mut self, model: &ModelRef, device: &Device) -> Result<CachedModel> {
+        if let Some(opened) = self.0.get(model) {
             return Ok(opened.clone());
         }
-        let (source, path) = (zoo::source(name, device)?, Path::new(name));
+        let (source, path) = (zoo::source(model, device)?, model.origin());
         let generator = match &source {
             ModelSource::Weights(weights) if Generator::is_in(weights) => {
                 Some(Arc::new(Generator::new(weights, path, device)?))
@@ -40,15 +39,15 @@ impl ModelCache {
         let opened = CachedModel {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),
             generator,
-            fingerprint: Fingerprint::of_model(name, &source)?,
+            fingerprint: Fingerprint::of_model(model, &source)?,
         };
-        self.0.insert(name.to_owned(), opened.clone());
+        self.0.insert(model.clone(), opened.clone());
         Ok(opened)
     }
 
     /// Has a model take half as many pictures at once. Whether it can.
-    pub(super) fn halve(&self, name: &str) -> bool {
-        let opened = self.0.get(name);
+    pub(super) fn halve(&self, model: &ModelRef) -> bool {
+        let opened = self.0.get(model);
         opened.is_some_and(|opened| opened.classifier.budget().halve())
     }
 }

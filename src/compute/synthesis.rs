@@ -15,7 +15,7 @@ use super::throttle::Throttle;
 use crate::data::picture::{montage, unit_planes};
 use crate::data::{Crop, Picture};
 use crate::error::Result;
-use crate::model::{Classifier, tensor_values};
+use crate::model::{Classifier, ModelRef, tensor_values};
 use crate::synthesis::{
     Distances, Material, Run, Seeds, SharedHistory, Start, Synthesis, Task, distances, locked,
 };
@@ -30,7 +30,7 @@ pub struct SynthesisRequest {
     /// The row, or in a presentation that of a view; a new brief replaces what it made before.
     pub row: usize,
     /// Id of a bundled model or path of a file.
-    pub model: String,
+    pub model: ModelRef,
     /// How.
     pub config: Synthesis,
     /// The picture to invert or to begin at, where one is needed.
@@ -126,7 +126,7 @@ impl SynthesisRuns {
         &mut self,
         brief: SynthesisRequest,
         (until, rests): (usize, bool),
-        mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
+        mut open: impl FnMut(&ModelRef) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
         if brief.row < MOST_ROWS {
             // The presentation is over.
@@ -142,7 +142,7 @@ impl SynthesisRuns {
             None => {
                 // The old one's memory is free before the new one needs its own.
                 self.rows.remove(&brief.row);
-                let (model, judge) = (open(&brief.model)?, open(JUDGE)?);
+                let (model, judge) = (open(&brief.model)?, open(&JUDGE.into())?);
                 let live = self.begin(brief.clone(), model, judge)?;
                 let live = Rc::new(RefCell::new(live));
                 self.rows.insert(brief.row, live.clone());

@@ -27,7 +27,7 @@ use crate::attack::Attack;
 use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::evaluate::top;
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::triage::Examined;
 
 /// Finished attacks, and finished maps, kept for when they are wanted again.
@@ -85,8 +85,8 @@ impl ComputeWorker {
         }
     }
 
-    fn model(&mut self, name: &str) -> Result<Arc<Classifier>> {
-        Ok(self.models.get(name, &self.device)?.classifier)
+    fn model(&mut self, model: &ModelRef) -> Result<Arc<Classifier>> {
+        Ok(self.models.get(model, &self.device)?.classifier)
     }
 
     fn counterfactual(
@@ -196,7 +196,7 @@ impl ComputeWorker {
                 rests,
             } => {
                 let mut synthesis = std::mem::take(&mut self.synthesis);
-                let job = synthesis.job(brief, (until, rests), |name| self.model(name));
+                let job = synthesis.job(brief, (until, rests), |model| self.model(model));
                 self.synthesis = synthesis;
                 (None, Some(Job::Synthesis(job?)))
             }
@@ -345,10 +345,16 @@ impl Worker for ComputeWorker {
     fn failed(&mut self, request: &Request, message: String) -> Failure<ComputeMessage> {
         let told = |news| Failure { news, again: false };
         match DeviceFailure::of(&message) {
-            DeviceFailure::Memory if self.models.halve(request.model()) => Failure {
-                news: ComputeMessage::OutOfMemory,
-                again: true,
-            },
+            DeviceFailure::Memory
+                if request
+                    .model()
+                    .is_some_and(|model| self.models.halve(model)) =>
+            {
+                Failure {
+                    news: ComputeMessage::OutOfMemory,
+                    again: true,
+                }
+            }
             DeviceFailure::Memory => {
                 let message = format!(
                     "There is too little memory for this, even for one picture at a time: {message}"
@@ -396,7 +402,7 @@ pub fn attack_once(
 ) -> Result<(PredictionResult, AttackResult)> {
     let explorer = ComputeWorker::new(model.device().clone());
     let subject = ModelInput {
-        model: model.manifest().name.clone(),
+        model: ModelRef::from(&*model.manifest().name),
         picture: Picture::open(path)?,
         crop: Crop::default(),
         truth,

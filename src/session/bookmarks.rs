@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
+use crate::model::ModelRef;
 
 /// The window as it was when a person liked it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub struct Bookmark {
     /// BLAKE3 of the picture that was selected.
     pub picture: Option<String>,
     /// The models, a row each.
-    pub models: Vec<String>,
+    pub models: Vec<ModelRef>,
     /// All settings; without library and views.
     pub settings: State,
 }

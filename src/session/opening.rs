@@ -96,7 +96,7 @@ fn restore(session: Session) -> OpenedSession {
     state.selected = last.map(|last| at.saturating_sub(gone.count()).min(last));
     let models = session.models.into_iter();
     let hashes;
-    (state.models, hashes) = models.map(|model| (model.name, model.hash)).unzip();
+    (state.models, hashes) = models.map(|record| (record.model, record.hash)).unzip();
     OpenedSession {
         state,
         hashes,

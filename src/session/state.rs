@@ -11,6 +11,7 @@ use super::{
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
 use crate::data::{Crop, Picture};
+use crate::model::ModelRef;
 
 /// Checks of maps that cost a while, so they are made on demand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +33,9 @@ pub struct State {
     /// The one being explored.
     #[serde(skip)]
     pub selected: Option<usize>,
-    /// Id or path of the model of each row.
+    /// The model of each row.
     #[serde(skip)]
-    pub models: Vec<String>,
+    pub models: Vec<ModelRef>,
     /// The attack on all rows.
     pub attack: Attack,
     /// The method behind the maps, and what it is asked.
@@ -87,7 +88,7 @@ impl Default for State {
 
 impl State {
     /// No picture yet; `models` one a row.
-    pub fn new(models: Vec<String>) -> Self {
+    pub fn new(models: Vec<ModelRef>) -> Self {
         Self {
             library: Library::default(),
             selected: None,
@@ -186,9 +187,9 @@ impl State {
     }
 
     /// Puts a model into a row and forgets what was asked about the classes of the one before.
-    pub fn use_model(&mut self, row: usize, name: String) {
+    pub fn use_model(&mut self, row: usize, model: ModelRef) {
         if let Some(place) = self.models.get_mut(row) {
-            *place = name;
+            *place = model;
         }
         self.attack.goal = Goal::Untargeted;
         self.explanation.question = Question::default();

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::model::import::{self, ModelSource};
-use crate::model::{Manifest, Weights, numbers_beside};
+use crate::model::import::ModelSource;
+use crate::model::{Manifest, ModelRef, Weights, numbers_beside};
 
 /// The BLAKE3 hash of some content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,8 +22,8 @@ impl Fingerprint {
     ///
     /// # Errors
     /// [`Error::Model`] without a valid manifest, [`Error::Io`] when a file cannot be read again.
-    pub fn of_model(name: &str, source: &ModelSource) -> Result<Self> {
-        let path = Path::new(name);
+    pub fn of_model(model: &ModelRef, source: &ModelSource) -> Result<Self> {
+        let path = model.origin();
         let mut hasher = blake3::Hasher::new();
         match source {
             ModelSource::Weights(weights) => {
@@ -34,7 +34,7 @@ impl Fingerprint {
             }
             ModelSource::Graph(_, manifest) => {
                 say(&mut hasher, manifest);
-                let described = import::described(name).and_then(|said| said.file);
+                let described = model.description().and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());
                 read(&mut hasher, &file)?;
                 for beside in numbers_beside(&file) {

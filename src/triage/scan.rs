@@ -1,6 +1,5 @@
 //! Looking at every picture of a source, so that it can be stopped and taken up again at any time.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use super::plan::Plan;
 use super::query::Vocabulary;
 use crate::data::{Listing, Split};
 use crate::error::Result;
-use crate::model::{Classifier, zoo};
+use crate::model::{Classifier, ModelRef, zoo};
 
 /// A model with its fingerprint.
 #[derive(Clone)]
@@ -26,15 +25,15 @@ pub struct Examined {
 }
 
 impl Examined {
-    /// Opens the model of that name; see [`zoo::source`].
+    /// Opens that model; see [`zoo::source`].
     ///
     /// # Errors
     /// As [`zoo::open`].
-    pub fn open(name: &str, device: &Device) -> Result<Self> {
-        let source = zoo::source(name, device)?;
+    pub fn open(model: &ModelRef, device: &Device) -> Result<Self> {
+        let source = zoo::source(model, device)?;
         Ok(Self {
-            fingerprint: Fingerprint::of_model(name, &source)?,
-            classifier: Arc::new(zoo::classifier(&source, Path::new(name), device)?),
+            fingerprint: Fingerprint::of_model(model, &source)?,
+            classifier: Arc::new(zoo::classifier(&source, model.origin(), device)?),
         })
     }
 }

@@ -65,7 +65,10 @@ fn removed_pictures_and_replaced_models_come_back() {
     state.use_model(0, "c".into());
     history.observe(&state, 2.0, false);
     history.undo(&mut state);
-    assert_eq!(state.models, ["a", "b"]);
+    assert_eq!(
+        state.models,
+        ["a", "b"].map(epsiloscope::model::ModelRef::from)
+    );
     assert_eq!(state.library.len(), 2);
     history.undo(&mut state);
     assert_eq!(state.library.len(), 3);

@@ -25,7 +25,7 @@ pub fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<
 }
 
 /// The window on `models`, computing on the CPU, in a run of frames.
-pub fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
+pub fn window(gpu: &Compute, models: Vec<epsiloscope::model::ModelRef>) -> Harness<'static, App> {
     let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
     Harness::builder()
@@ -42,7 +42,7 @@ pub fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
 
 /// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
 pub fn explores_a_photograph(gpu: &Compute) {
-    let mut harness = window(gpu, zoo::SETS[0].names());
+    let mut harness = window(gpu, zoo::SETS[0].references());
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
@@ -77,7 +77,8 @@ pub fn explores_a_photograph(gpu: &Compute) {
 /// another normaliser.
 pub fn opens_other_programs_models(gpu: &Compute) {
     let foreign = |file: &str| format!("tests/fixtures/foreign/{file}");
-    let models = vec![foreign("wide.pt"), foreign("onnx_mobilenet.onnx")];
+    let models = [foreign("wide.pt"), foreign("onnx_mobilenet.onnx")];
+    let models = models.map(|name| name.as_str().into()).to_vec();
     let mut harness = window(gpu, models);
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
@@ -104,7 +105,7 @@ pub fn opens_other_programs_models(gpu: &Compute) {
 
 /// A presentation begins, goes on whatever is undone, and ends where it began.
 pub fn presents(gpu: &Compute) {
-    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let models = vec!["tests/fixtures/foreign/wide.pt".into()];
     let mut harness = window(gpu, models);
     until(&mut harness, "the attack, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 1
@@ -130,7 +131,7 @@ pub fn presents(gpu: &Compute) {
 
 /// The dialogs of figures and films open by key, and a figure goes to the clipboard.
 pub fn exports_figures(gpu: &Compute) {
-    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let models = vec!["tests/fixtures/foreign/wide.pt".into()];
     let mut harness = window(gpu, models);
     until(&mut harness, "the attack, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 1

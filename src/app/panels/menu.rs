@@ -143,10 +143,10 @@ fn edit(ui: &mut Ui, status: &Status, actions: &mut Vec<Action>) {
 
 fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     for set in &SETS {
-        let chosen = state.models.iter().eq(set.models.iter());
+        let chosen = state.models == set.references();
         let button = ui.radio(chosen, set.name).on_hover_text(set.about);
         if button.clicked() {
-            actions.push(Action::UseModels(set.names()));
+            actions.push(Action::UseModels(set.references()));
             ui.close();
         }
     }

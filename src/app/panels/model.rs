@@ -5,8 +5,8 @@ use egui::{ComboBox, Context, Grid, Ui, Window};
 use super::Action;
 use crate::app::theme;
 use crate::compute::PredictionResult;
-use crate::model::import::{self, DescriptionEdit, LabelSource, NormalizerSource};
-use crate::model::{BatchSize, zoo};
+use crate::model::import::{DescriptionEdit, LabelSource, NormalizerSource};
+use crate::model::{BatchSize, ModelRef};
 use crate::session::{Row, State};
 
 /// Sets of labels that are known by name.
@@ -70,7 +70,6 @@ fn facts(
     actions: &mut Vec<Action>,
 ) {
     let manifest = &look.manifest;
-    let name = &state.models[index];
     Grid::new("facts")
         .num_columns(2)
         .spacing([12.0, 4.0])
@@ -96,7 +95,7 @@ fn facts(
                 ui.end_row();
             }
         });
-    if zoo::is_bundled(name) {
+    if matches!(state.models[index], ModelRef::Bundled(_)) {
         ui.label(theme::weak(
             "It comes with the program; nothing of it is open.",
         ));
@@ -197,10 +196,10 @@ pub fn choose_row(ctx: &Context, state: &State, actions: &mut Vec<Action>) {
     let modal = egui::Modal::new(egui::Id::unique("arriving model")).show(ctx, |ui| {
         ui.heading(format!("Open {}", theme::file_name(path)));
         ui.label("in place of");
-        for (row, name) in state.models.iter().enumerate() {
-            let title = import::title(name);
+        for (row, model) in state.models.iter().enumerate() {
+            let title = model.title();
             if ui.button(format!("Row {}: {title}", row + 1)).clicked() {
-                actions.push(Action::UseModel(row, path.to_string_lossy().into_owned()));
+                actions.push(Action::UseModel(row, ModelRef::file(path)));
             }
         }
         if ui.button("Cancel").clicked() {

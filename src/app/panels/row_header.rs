@@ -5,7 +5,7 @@ use egui::{Align, Layout, RichText, Ui};
 use super::Action;
 use crate::app::theme;
 use crate::compute::{PredictionResult, flipped_before, flips};
-use crate::model::import;
+use crate::model::ModelRef;
 use crate::session::{Row, State};
 
 /// Height of the line, in points.
@@ -89,8 +89,8 @@ fn said(ui: &mut Ui, state: &mut State, index: usize, (row, look): (&Row, &Predi
 }
 
 /// What stands there before the model has looked.
-fn waiting(ui: &mut Ui, model: &str, row: &Row) {
-    ui.label(import::title(model));
+fn waiting(ui: &mut Ui, model: &ModelRef, row: &Row) {
+    ui.label(model.title());
     match &row.error {
         Some(error) => {
             ui.label(theme::error(ui, error));

@@ -6,7 +6,6 @@ use super::plot::{Plot, epsilon_plot};
 use super::{Figure, Shot, Spread};
 use crate::compute::{HeatStyle, PictureSource, row_color, short};
 use crate::error::{Error, Result};
-use crate::model::import;
 use crate::session::{Column, Row, State, shared_scale};
 
 /// A title with a smaller line under it.
@@ -200,7 +199,7 @@ fn line(
     let row = block[0].rows.get(model).unwrap_or(&nothing);
     let title = match &row.look {
         Some(look) => look.manifest.name.clone(),
-        None => import::title(&state.models[model]),
+        None => state.models[model].title(),
     };
     let mut note = Vec::new();
     if pictures && let Some(entry) = state.entry() {
