@@ -6,6 +6,7 @@ use egui::ViewportCommand;
 
 use super::App;
 use super::panels::Action;
+use crate::compute::Request;
 use crate::data::samples;
 use crate::export::figure::Figure;
 use crate::export::job::ExportJob;
@@ -132,16 +133,21 @@ impl App {
     /// Puts a model into a row. What the row showed goes with the model that said it.
     pub(super) fn use_model(&mut self, row: usize, model: ModelRef) {
         self.state.arriving = None;
-        if self
-            .state
-            .models
-            .get(row)
-            .is_some_and(|known| *known != model)
-        {
+        let Some(known) = self.state.models.get(row) else {
+            return;
+        };
+        if *known != model {
             self.state.use_model(row, model);
-            self.rows[row] = Row::default();
-            self.manifest = None;
+        } else if model.path().is_some() {
+            // The file may have been written since.
+            self.engine.restart(|request| {
+                !matches!(request, Request::Scan(_)) && request.model() == Some(&model)
+            });
+        } else {
+            return;
         }
+        self.rows[row] = Row::default();
+        self.manifest = None;
     }
 
     /// Puts a model into each row, and shows what such models are for.

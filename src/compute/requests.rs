@@ -208,6 +208,14 @@ pub enum Request {
 }
 
 impl Request {
+    /// All models that are asked.
+    pub fn models(&self) -> &[ModelRef] {
+        match self {
+            Self::Scan(order) => &order.plan.models,
+            _ => self.model().map_or(&[], std::slice::from_ref),
+        }
+    }
+
     /// The model that is asked; the first of a scan, whose plan may be empty.
     pub fn model(&self) -> Option<&ModelRef> {
         Some(match self {

@@ -30,6 +30,13 @@ pub trait Worker {
         0
     }
 
+    /// All that is wanted from now on, before any of it is begun.
+    fn requested<'a>(&mut self, _requests: impl Iterator<Item = &'a Self::Request>)
+    where
+        Self::Request: 'a,
+    {
+    }
+
     /// Begins a request.
     fn start(&mut self, lane: &Self::Lane, request: &Self::Request) -> Self::Job;
 
@@ -164,6 +171,13 @@ impl<W: Worker + 'static> Scheduler<W> {
             self.send();
         }
         changed
+    }
+
+    /// Has requests begun anew when they are wanted next, though they are equal to those before: what
+    /// they read has changed.
+    pub fn restart(&mut self, stale: impl Fn(&W::Request) -> bool) {
+        self.submissions
+            .retain(|_, submission| !stale(&submission.request));
     }
 
     /// Whether all that is wanted in a lane is done, and its news were read.
@@ -324,6 +338,7 @@ fn adopt<W: Worker>(
     (mail, submissions): Batch<W>,
     outbox: &Outbox<W>,
 ) {
+    worker.requested(submissions.values().map(|submission| &submission.request));
     lanes.retain(|lane, running| {
         submissions
             .get(lane)

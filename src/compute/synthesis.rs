@@ -152,6 +152,12 @@ impl SynthesisRuns {
         Ok(SynthesisJob { live, until, rests })
     }
 
+    /// Forgets what was made with a model.
+    pub(super) fn forget(&mut self, model: &ModelRef) {
+        self.rows
+            .retain(|_, live| live.borrow().brief.model != *model);
+    }
+
     fn begin(
         &mut self,
         brief: SynthesisRequest,

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::background_cache::BackgroundCache;
 use super::batch::AttackBatch;
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
-use super::model_cache::ModelCache;
+use super::model_cache::{CachedModel, ModelCache};
 use super::preview::preview;
 use super::requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
@@ -85,8 +85,29 @@ impl ComputeWorker {
         }
     }
 
+    /// The model. Where its file has become another, what was computed with the old one is forgotten.
+    fn open(&mut self, model: &ModelRef) -> Result<CachedModel> {
+        let (opened, changed) = self.models.get(model, &self.device)?;
+        if changed {
+            self.remembered
+                .retain(|(subject, ..)| subject.model != *model);
+            self.explained.retain(|known| known.case.model != *model);
+            self.counterfactual
+                .retain(|known| known.request.model != *model);
+            self.synthesis.forget(model);
+        }
+        Ok(opened)
+    }
+
+    /// As [`ComputeWorker::open`], after a look whether the file has changed. What begins anew does so;
+    /// what goes on with a picture that a model has looked at stays with that model.
+    fn open_fresh(&mut self, model: &ModelRef) -> Result<CachedModel> {
+        self.models.drop_if_changed(model);
+        self.open(model)
+    }
+
     fn model(&mut self, model: &ModelRef) -> Result<Arc<Classifier>> {
-        Ok(self.models.get(model, &self.device)?.classifier)
+        Ok(self.open(model)?.classifier)
     }
 
     fn counterfactual(
@@ -100,7 +121,7 @@ impl ComputeWorker {
         if let Some(known) = known {
             return Ok(known.clone());
         }
-        let model = self.models.get(&request.model, &self.device)?.pair()?;
+        let model = self.open(&request.model)?.pair()?;
         let counterfactual = Arc::new(super::counterfactual::counterfactual(&model, request)?);
         remember(&mut self.counterfactual, counterfactual.clone());
         Ok(counterfactual)
@@ -140,7 +161,7 @@ impl ComputeWorker {
     fn prepare(&mut self, request: Request) -> Result<(Option<ComputeMessage>, Option<Job>)> {
         Ok(match request {
             Request::Predict(subject) => {
-                let opened = self.models.get(&subject.model, &self.device)?;
+                let opened = self.open_fresh(&subject.model)?;
                 let look = PredictionResult {
                     has_generator: opened.generator.is_some(),
                     hash: Some(opened.fingerprint.to_string()),
@@ -215,7 +236,7 @@ impl ComputeWorker {
             Request::Scan(order) => {
                 let names = order.plan.models.iter();
                 let models = names.map(|name| {
-                    let opened = self.models.get(name, &self.device)?;
+                    let opened = self.open_fresh(name)?;
                     Ok(Examined {
                         fingerprint: opened.fingerprint,
                         classifier: opened.classifier,
@@ -295,6 +316,10 @@ impl Worker for ComputeWorker {
     type Request = Request;
     type Message = ComputeMessage;
     type Job = Job;
+
+    fn requested<'a>(&mut self, requests: impl Iterator<Item = &'a Request>) {
+        self.models.keep(requests.flat_map(Request::models));
+    }
 
     fn start(&mut self, _: &Lane, request: &Request) -> Job {
         Job::Prepare(Box::new(request.clone()))
