@@ -10,8 +10,8 @@ use super::panels::Action;
 use crate::compute::Place;
 use crate::data::samples;
 use crate::export::job::ExportJob;
-use crate::model::import::{self, DescriptionEdit};
-use crate::model::zoo;
+use crate::model::import::DescriptionEdit;
+use crate::model::{ModelRef, zoo};
 use crate::session::{Figure, Rescue, Row};
 
 impl App {
@@ -27,7 +27,7 @@ impl App {
             Action::ChooseMask => self.choose_mask(),
             Action::AddSyntheticCracks => self.add_synthetic_cracks(),
             Action::UseModels(models) => self.use_models(models),
-            Action::UseModel(row, name) => self.use_arriving_model(row, name),
+            Action::UseModel(row, model) => self.use_arriving_model(row, model),
             Action::OpenModel(row) => self.dialogs.choose_model(row),
             Action::RefuseModel => {
                 self.arriving.pop_front();
@@ -145,11 +145,11 @@ impl App {
 
     /// Puts a model into a row. What the row showed goes with the model before; the same file is opened
     /// again if it has changed.
-    pub(super) fn use_model(&mut self, row: usize, name: String) {
+    pub(super) fn use_model(&mut self, row: usize, model: ModelRef) {
         if row >= self.state.document.models.len() {
             return;
         }
-        self.state.use_model(row, name);
+        self.state.use_model(row, model);
         self.rows[row] = Row::default();
         self.manifest = None;
         // Requests equal to those before would not be started again: without this row's for a moment,
@@ -160,22 +160,22 @@ impl App {
     }
 
     /// Puts the first model file that waits into a row, and shows what was recognised.
-    fn use_arriving_model(&mut self, row: usize, name: String) {
+    fn use_arriving_model(&mut self, row: usize, model: ModelRef) {
         self.arriving.pop_front();
-        self.use_model(row, name);
+        self.use_model(row, model);
         self.state.transient.about = Some(row);
     }
 
     /// Puts a model into each row, and shows what such models are for.
-    fn use_models(&mut self, models: Vec<String>) {
-        let turns = |models: &[String]| {
+    fn use_models(&mut self, models: Vec<ModelRef>) {
+        let turns = |models: &[ModelRef]| {
             let turning = zoo::SETS.iter().filter(|set| set.turns);
             let mut ids = turning.flat_map(|set| set.models);
-            ids.any(|id| models.iter().any(|name| name == id))
+            ids.any(|id| models.contains(&ModelRef::from(*id)))
         };
         let (before, now) = (turns(&self.state.document.models), turns(&models));
-        for (row, name) in models.into_iter().enumerate() {
-            self.use_model(row, name);
+        for (row, model) in models.into_iter().enumerate() {
+            self.use_model(row, model);
         }
         if now && !before {
             self.add_synthetic_cracks();
@@ -187,16 +187,16 @@ impl App {
 
     /// Opens a row's model anew with this said of it.
     pub(super) fn describe(&mut self, row: usize, saying: DescriptionEdit) {
-        let name = self.state.document.models.get(row);
-        if let Some(description) = name.and_then(|name| import::described(name)) {
-            self.use_model(row, description.with(saying).to_toml());
+        let model = self.state.document.models.get(row);
+        if let Some(model) = model.and_then(|model| model.edited(saying)) {
+            self.use_model(row, model);
         }
     }
 
     /// Writes what was said of a row's model.
     fn save_description(&self, row: usize) {
-        let name = self.state.document.models.get(row);
-        if let Some(description) = name.and_then(|name| import::described(name)) {
+        let model = self.state.document.models.get(row);
+        if let Some(description) = model.and_then(ModelRef::description) {
             self.dialogs.save_description(description);
         }
     }

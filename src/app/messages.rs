@@ -11,6 +11,7 @@ use crate::compute::{ComputeMessage, Lane};
 use crate::data::Picture;
 use crate::error::Result;
 use crate::export::job::Done;
+use crate::model::ModelRef;
 use crate::model::import::{DescriptionEdit, LabelSource};
 use crate::session::{OpenedSession, Row};
 
@@ -109,7 +110,7 @@ impl App {
                 DialogOutcome::Open(paths) => self.open_all(paths),
                 DialogOutcome::Mask { of, mask } => self.set_mask(&of, mask),
                 DialogOutcome::Model { row, path } => {
-                    self.use_model(row, path.to_string_lossy().into_owned());
+                    self.use_model(row, ModelRef::file(path));
                     self.state.transient.about = Some(row);
                 }
                 DialogOutcome::Labels { row, path } => {

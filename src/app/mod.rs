@@ -28,7 +28,7 @@ use crate::compute::{Compute, ComputeWorker, Lane, Request};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
-use crate::model::{Manifest, zoo};
+use crate::model::{Manifest, ModelRef};
 use crate::session::{DataFolder, Row, State, advance, complete};
 use crate::triage::reader::DatabaseReader;
 use dialogs::Dialogs;
@@ -82,7 +82,7 @@ pub struct App {
 /// [`Error::Window`] when there is no display.
 pub fn open_window(
     compute: Compute,
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     paths: Vec<PathBuf>,
     screenshot: Option<PathBuf>,
 ) -> Result<()> {
@@ -131,10 +131,10 @@ impl App {
     pub fn new(
         context: &egui::Context,
         compute: Compute,
-        models: Vec<String>,
+        models: Vec<ModelRef>,
         paths: Vec<PathBuf>,
     ) -> Self {
-        let models: Vec<String> = models.iter().map(|name| zoo::absolute(name)).collect();
+        let models: Vec<ModelRef> = models.into_iter().map(ModelRef::absolute).collect();
         let rows = vec![Row::default(); models.len()];
         let state = State::new(models);
         let mut app = Self {

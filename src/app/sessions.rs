@@ -8,6 +8,7 @@ use egui::ViewportCommand;
 
 use super::App;
 use crate::error::{Error, Result};
+use crate::model::ModelRef;
 use crate::session::{
     self, DataFolder, Missing, OpenedSession, Rescue, Row, Session, Snapshot, State, UndoHistory,
 };
@@ -166,9 +167,9 @@ impl App {
             .as_ref()
             .map(|presentation| &presentation.before);
         let state = before.unwrap_or(&self.state);
-        let hash = |(index, name): (usize, &String)| {
+        let hash = |(index, model): (usize, &ModelRef)| {
             let row = self.rows.get(index);
-            let row = row.filter(|_| self.state.document.models.get(index) == Some(name));
+            let row = row.filter(|_| self.state.document.models.get(index) == Some(model));
             let known = row.and_then(|row| row.prediction.as_ref()?.hash.clone());
             known.or_else(|| self.sessions.expected.get(index).cloned().flatten())
         };
@@ -240,7 +241,7 @@ impl App {
     }
 
     /// Drops the results of rows whose model differs from that of `before`.
-    pub(super) fn forget_rows(&mut self, before: &[String]) {
+    pub(super) fn forget_rows(&mut self, before: &[ModelRef]) {
         self.rows
             .resize(self.state.document.models.len(), Row::default());
         for (index, row) in self.rows.iter_mut().enumerate() {

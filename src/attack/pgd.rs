@@ -134,7 +134,7 @@ impl Attack {
     /// use epsiloscope::model::zoo;
     ///
     /// let device = Device::flex();
-    /// let model = zoo::open("cifar10-standard", &device)?;
+    /// let model = zoo::open(&"cifar10-standard".into(), &device)?;
     /// let grey = Tensor::<4>::full([1, 3, 32, 32], 0.5, &device);
     /// let attack = Attack::pgd(Norm::Linf, 8.0 / 255.0, 2);
     /// let attacked = attack.run(&model, &grey, &[3], &[0]);

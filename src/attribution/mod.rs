@@ -177,7 +177,7 @@ pub fn start(
 /// use epsiloscope::attribution::{Input, Method, Score, Target, explain};
 /// use epsiloscope::model::zoo;
 ///
-/// let model = zoo::open("cifar10-robust", &Device::flex())?;
+/// let model = zoo::open(&"cifar10-robust".into(), &Device::flex())?;
 /// let input = Input {
 ///     pixels: vec![0.5; 3 * 32 * 32],
 ///     size: [32, 32],

@@ -15,7 +15,7 @@ use crate::data::picture::to_rgb;
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::files::write_atomically;
-use crate::model::{Classifier, zoo};
+use crate::model::{Classifier, ModelRef, zoo};
 
 /// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub struct AttackArguments {
     out: PathBuf,
     /// Models to attack: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Name of the true class; by default an attack leaves the predicted one.
     #[arg(long = "class")]
     truth: Option<String>,

@@ -20,7 +20,7 @@ use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::evaluate::predict;
 use crate::files::write_atomically;
-use crate::model::{Classifier, memory, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, memory, tensor_values, zoo};
 use crate::session::TriageTab;
 use crate::synthesis::{Material, Run, Synthesis};
 use crate::train::{Preset, TrainConfig, Training};
@@ -36,7 +36,7 @@ pub struct BenchArguments {
     only: String,
     /// Models to time: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Time instead what frames of the triage page take, on a library of made-up pictures that is kept
     /// in this folder.
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! `epsiloscope counterfactual`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::data::picture::unit_planes;
 use crate::error::Result;
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
-use crate::model::zoo;
+use crate::model::{ModelRef, zoo};
 
 /// Turns a picture into what it would be were it of another class.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub struct CounterfactualArguments {
     picture: PathBuf,
     /// A model with a generator.
     #[arg(long, default_value = "cracks-counterfactual")]
-    model: String,
+    model: ModelRef,
     /// The class to turn it into; by default the likeliest that it is not.
     #[arg(long)]
     target: Option<String>,
@@ -68,7 +68,7 @@ impl CounterfactualArguments {
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let weights = zoo::weights(&self.model, &device)?;
-        let model = Counterfactual::new(&weights, Path::new(&self.model), &device)?;
+        let model = Counterfactual::new(&weights, self.model.origin(), &device)?;
         let manifest = model.discriminator.manifest().clone();
         let picture = Picture::open(&self.picture)?;
         let cut = picture.cropped_whole(manifest.input);

@@ -12,14 +12,14 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{Report, evaluate};
 use crate::files::write_atomically;
-use crate::model::zoo;
+use crate::model::{ModelRef, zoo};
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
     /// Models to measure: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Folder of the data set; its test (or val) split is measured.
     #[arg(long)]
     data: PathBuf,

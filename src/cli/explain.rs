@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::evaluate::top_two;
 use crate::export::arrays::npy;
 use crate::files::write_atomically;
-use crate::model::{Classifier, zoo};
+use crate::model::{Classifier, ModelRef, zoo};
 use options::MethodOptions;
 
 /// Explain one picture, or measure the maps of a data set.
@@ -46,7 +46,7 @@ pub struct ExplainArguments {
     out: PathBuf,
     /// Models to explain: ids of bundled ones or paths of files, with commas between.
     #[arg(long, alias = "model", value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     #[command(flatten)]
     method: MethodOptions,
     /// Name of the true class.

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use clap::Args;
 
 use crate::error::Result;
-use crate::model::zoo;
+use crate::model::{ModelRef, zoo};
 
 /// Names of classes that are listed.
 const LISTED: usize = 12;
@@ -13,7 +13,7 @@ const LISTED: usize = 12;
 #[derive(Debug, Args)]
 pub struct InspectArguments {
     /// A bundled model's id or a file: safetensors, PyTorch, ONNX, or a description in TOML.
-    model: String,
+    model: ModelRef,
 }
 
 impl InspectArguments {

@@ -24,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, zoo};
+use crate::model::{Classifier, ModelRef, zoo};
 
 /// See what a standard and an adversarially robust image classifier see in the same picture.
 ///
@@ -44,7 +44,7 @@ struct WindowArguments {
     pictures: Vec<PathBuf>,
     /// The two models, one a row: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
     #[arg(long, default_value_t)]
     backend: Backend,
@@ -148,8 +148,8 @@ fn file_stem(name: &str) -> String {
         .replace(|c: char| !c.is_alphanumeric(), "-")
 }
 
-fn default_models() -> Vec<String> {
-    zoo::SETS[0].names()
+fn default_models() -> Vec<ModelRef> {
+    zoo::SETS[0].references()
 }
 
 impl Arguments {

@@ -16,7 +16,7 @@ use crate::export::figure::shots;
 use crate::export::film::{self, Footage, Format};
 use crate::export::headless::Headless;
 use crate::files::write_atomically;
-use crate::model::zoo;
+use crate::model::{ModelRef, zoo};
 use crate::session::{self, Column, Figure, Film, Motion, Size, Spread, State, has_session_name};
 use crate::tasks::{CancelToken, TaskProgress};
 use crate::triage::Fingerprint;
@@ -84,7 +84,7 @@ pub struct RenderArguments {
     hold: Option<f32>,
     /// Without a session: the models, one a row.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Without a session: name of the true class of all pictures.
     #[arg(long = "class")]
     truth: Option<String>,
@@ -194,8 +194,8 @@ impl RenderArguments {
             if let Some(problem) = opened.problems.first() {
                 return Err(Error::Config(problem.to_string()));
             }
-            for (name, hash) in opened.state.document.models.iter().zip(&opened.hashes) {
-                require_same(name, hash.as_deref())?;
+            for (model, hash) in opened.state.document.models.iter().zip(&opened.hashes) {
+                require_same(model, hash.as_deref())?;
             }
             return Ok((opened.state, Vec::new()));
         }
@@ -329,12 +329,12 @@ impl RenderArguments {
 }
 
 /// Refuses a model that is another one than when the session was saved.
-fn require_same(name: &str, hash: Option<&str>) -> Result<()> {
+fn require_same(model: &ModelRef, hash: Option<&str>) -> Result<()> {
     let Some(hash) = hash else { return Ok(()) };
-    let source = zoo::source(name, &Device::flex())?;
-    if Fingerprint::of_model(name, &source)?.to_string() == hash {
+    let source = zoo::source(model, &Device::flex())?;
+    if Fingerprint::of_model(model, &source)?.to_string() == hash {
         return Ok(());
     }
     let reason = "the model has changed since the session was saved";
-    Err(Error::model(Path::new(name), reason))
+    Err(Error::model(model.origin(), reason))
 }

@@ -12,6 +12,7 @@ use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;
+use crate::model::ModelRef;
 use crate::triage::{
     ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
@@ -25,7 +26,7 @@ pub struct ScanArguments {
     source: PathBuf,
     /// Models, which queries call a, b, …: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// The file that results are kept in; one for many scans.
     #[arg(long, default_value = "epsiloscope.db")]
     db: PathBuf,

@@ -14,7 +14,7 @@ use crate::data::picture::{montage, unit_planes};
 use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::synthesis::{
     Aim, Distances, History, Kept, Material, Run, Seeds, Start, Synthesis, Task, Unit, distances,
 };
@@ -154,7 +154,7 @@ struct Options {
     out: PathBuf,
     /// Models: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     #[command(flatten)]
     settings: SynthesisFlags,
     /// The picture that `--start other` means.
@@ -165,7 +165,7 @@ struct Options {
     count: usize,
     /// The network whose features judge how alike pictures look.
     #[arg(long, default_value = "cifar10-robust")]
-    judge: String,
+    judge: ModelRef,
     /// Times that written pictures are enlarged.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     zoom: u32,

@@ -7,7 +7,7 @@ use super::{GpuImage, HeatMap};
 use crate::counterfactual::{Counterfactual, change, otsu};
 use crate::error::{Error, Result};
 use crate::evaluate::{probabilities, top};
-use crate::model::tensor_values;
+use crate::model::{ModelRef, tensor_values};
 use crate::synthesis::{Distances, distances};
 
 /// Places on the way from a picture to its counterfactual, both ends included.
@@ -17,7 +17,7 @@ pub const PLACES: usize = 17;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CounterfactualRequest {
     /// Path of a file, or id of a bundled model.
-    pub model: String,
+    pub model: ModelRef,
     /// The very picture that is on the screen.
     pub picture: GpuImage,
     /// ε of the attack behind it; 0 for the picture itself.

@@ -189,8 +189,8 @@ fn begin(
     model: &Classifier,
     input: &Input,
 ) -> Result<(Classifier, Box<dyn Explainer>)> {
-    let path = std::path::Path::new(&request.model);
-    let model = zoo::classifier(&randomised(source, stage), path, model.device())?;
+    let origin = request.model.origin();
+    let model = zoo::classifier(&randomised(source, stage), origin, model.device())?;
     let explainer = start(&model, &request.explanation.method, request.target(), input)?;
     Ok((model, explainer))
 }

@@ -1,7 +1,7 @@
 //! The models in use: opened once, dropped when others need the memory, opened again when their files change.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,8 +9,8 @@ use burn::tensor::Device;
 
 use crate::counterfactual::{Counterfactual, Generator};
 use crate::error::{Error, Result};
-use crate::model::import::{self, ModelSource};
-use crate::model::{Classifier, zoo};
+use crate::model::import::ModelSource;
+use crate::model::{Classifier, ModelRef, zoo};
 use crate::triage::Fingerprint;
 
 /// Bytes of all models together, beyond which those that were used longest ago are dropped.
@@ -20,11 +20,11 @@ const MOST_COPIES: usize = 2;
 /// Bytes of a model in memory for each number of its file: weights, and the same packed twice.
 const BYTES_A_NUMBER: u64 = 12;
 
-/// Models by name, each opened once while its file stays as it is; see [`MOST_BYTES`] and
+/// Models, each opened once while its file stays as it is; see [`MOST_BYTES`] and
 /// [`MOST_COPIES`] for how many.
 #[derive(Default)]
 pub(super) struct ModelCache {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<ModelRef, Entry>,
     /// Counts the uses of all models.
     uses: u64,
 }
@@ -49,10 +49,10 @@ struct FileState {
 }
 
 impl FileState {
-    /// Of the file behind a model's name; none for a bundled model, or where the file is gone.
-    fn of(name: &str) -> Option<Self> {
-        let described = import::described(name).and_then(|description| description.file);
-        let path = described.or_else(|| zoo::path(name).map(PathBuf::from))?;
+    /// Of a model's file; none for a bundled model, or where the file is gone.
+    fn of(model: &ModelRef) -> Option<Self> {
+        let described = model.description().and_then(|description| description.file);
+        let path = described.or_else(|| model.path().map(PathBuf::from))?;
         let metadata = std::fs::metadata(&path).ok()?;
         Some(Self {
             path,
@@ -71,15 +71,18 @@ pub(super) struct CachedModel {
 }
 
 impl ModelCache {
-    /// The model of that name, opened on `device` the first time.
-    pub(super) fn get(&mut self, name: &str, device: &Device) -> Result<CachedModel> {
+    /// The model, opened on `device` the first time.
+    ///
+    /// # Errors
+    /// As [`zoo::open`].
+    pub(super) fn get(&mut self, wanted: &ModelRef, device: &Device) -> Result<CachedModel> {
         self.uses += 1;
-        if let Some(entry) = self.entries.get_mut(name) {
+        if let Some(entry) = self.entries.get_mut(wanted) {
             entry.used = self.uses;
             return Ok(entry.model.clone());
         }
-        let file = FileState::of(name);
-        let (source, path) = (zoo::source(name, device)?, Path::new(name));
+        let file = FileState::of(wanted);
+        let (source, path) = (zoo::source(wanted, device)?, wanted.origin());
         let generator = match &source {
             ModelSource::Weights(weights) if Generator::is_in(weights) => {
                 Some(Arc::new(Generator::new(weights, path, device)?))
@@ -94,7 +97,7 @@ impl ModelCache {
         let model = CachedModel {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),
             generator,
-            fingerprint: Fingerprint::of_model(name, &source)?,
+            fingerprint: Fingerprint::of_model(wanted, &source)?,
         };
         let entry = Entry {
             model: model.clone(),
@@ -102,18 +105,21 @@ impl ModelCache {
             bytes: numbers * BYTES_A_NUMBER,
             used: self.uses,
         };
-        self.entries.insert(name.to_owned(), entry);
+        self.entries.insert(wanted.clone(), entry);
         self.evict();
         Ok(model)
     }
 
-    /// Forgets the model of that name if its file has changed since it was opened. Whether it has.
-    pub(super) fn forget_if_changed(&mut self, name: &str) -> bool {
-        let known = self.entries.get(name).and_then(|entry| entry.file.as_ref());
+    /// Forgets the model if its file has changed since it was opened. Whether it has.
+    pub(super) fn forget_if_changed(&mut self, model: &ModelRef) -> bool {
+        let known = self
+            .entries
+            .get(model)
+            .and_then(|entry| entry.file.as_ref());
         let changed =
-            known.is_some_and(|known| FileState::of(name).is_some_and(|now| now != *known));
+            known.is_some_and(|known| FileState::of(model).is_some_and(|now| now != *known));
         if changed {
-            self.entries.remove(name);
+            self.entries.remove(model);
         }
         changed
     }
@@ -141,14 +147,14 @@ impl ModelCache {
     fn drop_oldest(&mut self, among: impl Fn(&Entry) -> bool) {
         let entries = self.entries.iter().filter(|(_, entry)| among(entry));
         let oldest = entries.min_by_key(|(_, entry)| entry.used);
-        if let Some(name) = oldest.map(|(name, _)| name.clone()) {
-            self.entries.remove(&name);
+        if let Some(model) = oldest.map(|(model, _)| model.clone()) {
+            self.entries.remove(&model);
         }
     }
 
     /// Has a model take half as many pictures at once. Whether it can.
-    pub(super) fn halve(&self, name: &str) -> bool {
-        let entry = self.entries.get(name);
+    pub(super) fn halve(&self, model: &ModelRef) -> bool {
+        let entry = self.entries.get(model);
         entry.is_some_and(|entry| entry.model.classifier.budget().halve())
     }
 }
@@ -177,13 +183,15 @@ impl CachedModel {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::model::{Precision, Weights};
 
     /// A small bundled model in a file.
     fn file(folder: &Path) -> PathBuf {
         let device = Device::flex();
-        let weights = zoo::weights("cifar10-standard", &device).expect("a bundled model");
+        let weights = zoo::weights(&"cifar10-standard".into(), &device).expect("a bundled model");
         let path = folder.join("model.safetensors");
         weights.write(&path, Precision::Half).expect("a file");
         path
@@ -196,11 +204,13 @@ mod tests {
         let mut cache = ModelCache::default();
         for name in ["imagenet", "cifar10", "cifar100", "half", "none"] {
             let said = format!("file = {path:?}\nnormalizer = \"{name}\"\n");
-            cache.get(&said, &Device::flex()).expect("a sound model");
+            cache
+                .get(&ModelRef::from(&*said), &Device::flex())
+                .expect("a sound model");
         }
         assert_eq!(cache.entries.len(), MOST_COPIES);
         cache
-            .get("cifar10-robust", &Device::flex())
+            .get(&"cifar10-robust".into(), &Device::flex())
             .expect("bundled");
         assert_eq!(
             cache.entries.len(),
@@ -213,16 +223,16 @@ mod tests {
     fn the_least_recently_used_models_make_room() {
         let mut cache = ModelCache::default();
         for name in ["cifar10-standard", "cifar10-robust", "cracks-ordinary"] {
-            cache.get(name, &Device::flex()).expect("bundled");
+            cache.get(&name.into(), &Device::flex()).expect("bundled");
         }
         cache
-            .get("cifar10-standard", &Device::flex())
+            .get(&"cifar10-standard".into(), &Device::flex())
             .expect("known");
         for entry in cache.entries.values_mut() {
             entry.bytes = MOST_BYTES / 2;
         }
         cache.evict();
-        let mut left: Vec<&str> = cache.entries.keys().map(String::as_str).collect();
+        let mut left: Vec<String> = cache.entries.keys().map(ModelRef::title).collect();
         left.sort_unstable();
         assert_eq!(left, ["cifar10-standard", "cracks-ordinary"]);
     }
@@ -231,10 +241,10 @@ mod tests {
     fn a_file_that_was_trained_again_is_opened_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = file(folder.path());
-        let name = path.to_string_lossy().into_owned();
+        let model = ModelRef::file(&path);
         let mut cache = ModelCache::default();
-        let before = cache.get(&name, &Device::flex()).expect("a sound model");
-        assert!(!cache.forget_if_changed(&name));
+        let before = cache.get(&model, &Device::flex()).expect("a sound model");
+        assert!(!cache.forget_if_changed(&model));
         let mut weights = Weights::read(&path).expect("a sound file");
         let bias = weights.tensors.get_mut("fc.bias").expect("a bias");
         bias.values.fill(1.0);
@@ -242,8 +252,8 @@ mod tests {
             .metadata
             .insert("longer".into(), "than before".into());
         weights.write(&path, Precision::Half).expect("a file");
-        assert!(cache.forget_if_changed(&name));
-        let after = cache.get(&name, &Device::flex()).expect("a sound model");
+        assert!(cache.forget_if_changed(&model));
+        let after = cache.get(&model, &Device::flex()).expect("a sound model");
         assert_ne!(before.fingerprint, after.fingerprint);
     }
 }

@@ -13,7 +13,7 @@ use crate::compute::{
 };
 use crate::data::{Crop, Picture};
 use crate::evaluate::top;
-use crate::model::{BatchSize, Manifest};
+use crate::model::{BatchSize, Manifest, ModelRef};
 use crate::triage::Progress;
 
 /// Models side by side, at most.
@@ -121,8 +121,8 @@ impl Lane {
 /// A picture before a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInput {
-    /// Id of a bundled model or path of a file.
-    pub model: String,
+    /// The model that looks at it.
+    pub model: ModelRef,
     /// What it looks at.
     pub picture: Picture,
     /// Which part of it.
@@ -134,8 +134,8 @@ pub struct ModelInput {
 /// A picture as a model saw it, to be explained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttributionRequest {
-    /// Id of a bundled model or path of a file.
-    pub model: String,
+    /// The model that looks at it.
+    pub model: ModelRef,
     /// The very picture that is on the screen.
     pub picture: GpuImage,
     /// The two classes that the model finds likeliest in it.
@@ -243,9 +243,17 @@ pub enum Request {
 }
 
 impl Request {
-    /// The model that is asked.
-    pub fn model(&self) -> &str {
+    /// All models that are asked.
+    pub fn models(&self) -> &[ModelRef] {
         match self {
+            Self::Scan(order) => &order.plan.models,
+            _ => self.model().map_or(&[], std::slice::from_ref),
+        }
+    }
+
+    /// The model that is asked; the first of a scan, whose plan may be empty.
+    pub fn model(&self) -> Option<&ModelRef> {
+        Some(match self {
             Self::Predict(subject)
             | Self::Attack(subject, _)
             | Self::Sweep(subject, ..)
@@ -255,8 +263,8 @@ impl Request {
             Self::Synthesize { request, .. } => &request.model,
             Self::Counterfactual(request) => &request.model,
             Self::UnitActivations(unit_activations) => &unit_activations.model,
-            Self::Scan(order) => order.plan.models.first().map_or("", String::as_str),
-        }
+            Self::Scan(order) => return order.plan.models.first(),
+        })
     }
 }
 

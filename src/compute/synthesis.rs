@@ -15,7 +15,7 @@ use super::throttle::Throttle;
 use crate::data::picture::{montage, unit_planes};
 use crate::data::{Crop, Picture};
 use crate::error::Result;
-use crate::model::{Classifier, tensor_values};
+use crate::model::{Classifier, ModelRef, tensor_values};
 use crate::synthesis::{
     Distances, Material, Run, Seeds, SharedHistory, Start, Synthesis, Task, distances, locked,
 };
@@ -29,8 +29,8 @@ const JUDGE: &str = "cifar10-robust";
 pub struct SynthesisRequest {
     /// The row that shows it; a new request replaces the one that the row had before.
     pub place: Place,
-    /// Id of a bundled model or path of a file.
-    pub model: String,
+    /// The model that is asked.
+    pub model: ModelRef,
     /// How.
     pub config: Synthesis,
     /// The picture to invert or to begin at, where one is needed.
@@ -126,7 +126,7 @@ impl SynthesisRuns {
         &mut self,
         request: SynthesisRequest,
         (until, rests): (usize, bool),
-        mut open: impl FnMut(&str) -> Result<Arc<Classifier>>,
+        mut open: impl FnMut(&ModelRef) -> Result<Arc<Classifier>>,
     ) -> Result<SynthesisJob> {
         if request.place.is_on_screen() {
             // The presentation is over.
@@ -144,7 +144,7 @@ impl SynthesisRuns {
             None => {
                 // The old one's memory is free before the new one needs its own.
                 self.rows.remove(&request.place);
-                let (model, judge) = (open(&request.model)?, open(JUDGE)?);
+                let (model, judge) = (open(&request.model)?, open(&JUDGE.into())?);
                 let live = self.begin(request.clone(), model, judge)?;
                 let live = Rc::new(RefCell::new(live));
                 self.rows.insert(request.place, live.clone());
@@ -152,6 +152,12 @@ impl SynthesisRuns {
             }
         };
         Ok(SynthesisJob { live, until, rests })
+    }
+
+    /// Forgets what was made with a model.
+    pub(super) fn forget(&mut self, model: &ModelRef) {
+        self.rows
+            .retain(|_, live| live.borrow().request.model != *model);
     }
 
     fn begin(

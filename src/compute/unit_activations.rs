@@ -6,7 +6,7 @@ use super::requests::ComputeMessage;
 use super::scheduler::Step;
 use crate::data::picture::unit_planes;
 use crate::data::{Crop, Picture};
-use crate::model::Classifier;
+use crate::model::{Classifier, ModelRef};
 
 /// The most pictures of a survey.
 pub const SURVEYED_MOST: usize = 2000;
@@ -15,7 +15,7 @@ pub const SURVEYED_MOST: usize = 2000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitActivationsRequest {
     /// Id of a bundled model or path of a file.
-    pub model: String,
+    pub model: ModelRef,
     /// The stage whose channels are the units; without one, the representation.
     pub stage: Option<usize>,
     /// The pictures with the parts that models see.

@@ -27,7 +27,7 @@ use crate::attack::Attack;
 use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::evaluate::top;
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::triage::Examined;
 
 /// Finished attacks, and finished maps, kept for when they are wanted again.
@@ -100,8 +100,8 @@ impl ComputeWorker {
         }
     }
 
-    fn model(&mut self, name: &str) -> Result<Arc<Classifier>> {
-        Ok(self.models.get(name, &self.device)?.classifier)
+    fn model(&mut self, model: &ModelRef) -> Result<Arc<Classifier>> {
+        Ok(self.models.get(model, &self.device)?.classifier)
     }
 
     fn counterfactual(
@@ -177,20 +177,24 @@ impl ComputeWorker {
     }
 
     /// Forgets all results of a model whose file has changed.
-    fn forget_if_changed(&mut self, name: &str) {
-        if self.models.forget_if_changed(name) {
+    fn forget_if_changed(&mut self, model: &ModelRef) {
+        if self.models.forget_if_changed(model) {
             self.remembered
-                .retain(|(subject, ..)| subject.model != name);
-            self.explained.retain(|known| known.request.model != name);
+                .retain(|(subject, ..)| subject.model != *model);
+            self.explained.retain(|known| known.request.model != *model);
             self.counterfactual
-                .retain(|known| known.request.model != name);
-            self.predictions.retain(|known| known.subject.model != name);
+                .retain(|known| known.request.model != *model);
+            self.predictions
+                .retain(|known| known.subject.model != *model);
+            self.synthesis.forget(model);
         }
     }
 
     fn prepare(&mut self, request: Request) -> Result<(Option<ComputeMessage>, Option<Job>)> {
-        if let Request::Predict(subject) = &request {
-            self.forget_if_changed(&subject.model);
+        if matches!(request, Request::Predict(_) | Request::Scan(_)) {
+            for model in request.models() {
+                self.forget_if_changed(model);
+            }
         }
         Ok(match request {
             Request::Predict(subject) => {
@@ -254,7 +258,7 @@ impl ComputeWorker {
                 rests,
             } => {
                 let mut synthesis = std::mem::take(&mut self.synthesis);
-                let job = synthesis.job(request, (until, rests), |name| self.model(name));
+                let job = synthesis.job(request, (until, rests), |model| self.model(model));
                 self.synthesis = synthesis;
                 (None, Some(Job::Synthesis(job?)))
             }
@@ -406,10 +410,16 @@ impl Worker for ComputeWorker {
     fn failed(&mut self, request: &Request, message: String) -> Failure<ComputeMessage> {
         let told = |news| Failure { news, again: false };
         match DeviceFailure::of(&message) {
-            DeviceFailure::Memory if self.models.halve(request.model()) => Failure {
-                news: ComputeMessage::OutOfMemory,
-                again: true,
-            },
+            DeviceFailure::Memory
+                if request
+                    .model()
+                    .is_some_and(|model| self.models.halve(model)) =>
+            {
+                Failure {
+                    news: ComputeMessage::OutOfMemory,
+                    again: true,
+                }
+            }
             DeviceFailure::Memory => {
                 let message = format!(
                     "There is too little memory for this, even for one picture at a time: {message}"
@@ -458,7 +468,7 @@ pub fn predict_once(
     truth: Option<String>,
 ) -> Result<(Tensor<4>, PredictionResult)> {
     let subject = ModelInput {
-        model: model.manifest().name.clone(),
+        model: ModelRef::from(&*model.manifest().name),
         picture: Picture::open(path)?,
         crop: Crop::default(),
         truth,

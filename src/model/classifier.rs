@@ -20,7 +20,7 @@ use crate::model::{FeatureLayer, Network, gradient};
 /// use epsiloscope::model::zoo;
 ///
 /// let device = Device::flex();
-/// let model = zoo::open("cifar10-robust", &device)?;
+/// let model = zoo::open(&"cifar10-robust".into(), &device)?;
 /// let grey = Tensor::<4>::full([1, 3, 32, 32], 0.5, &device);
 /// let logits = model.logits(grey);
 /// assert_eq!(logits.dims(), [1, model.manifest().labels.len()]);

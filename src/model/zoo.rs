@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::import::ModelSource;
-use super::{Classifier, Weights};
+use super::import::{Description, ModelSource};
+use super::{Classifier, ModelRef, Weights};
 use crate::error::{Error, Result};
 use crate::model::import;
 
@@ -29,9 +29,9 @@ pub struct Set {
 }
 
 impl Set {
-    /// The ids, as names of models.
-    pub fn names(&self) -> Vec<String> {
-        self.models.iter().map(|id| (*id).to_owned()).collect()
+    /// The models themselves.
+    pub fn references(&self) -> Vec<ModelRef> {
+        self.models.iter().map(|id| ModelRef::from(*id)).collect()
     }
 }
 
@@ -85,42 +85,42 @@ pub static BUNDLED: [Bundled; 6] = [
     },
 ];
 
-fn bundled(name: &str) -> Option<&'static Bundled> {
-    BUNDLED.iter().find(|bundled| bundled.id == name)
+/// The id of one of [`BUNDLED`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BundledId(&'static str);
+
+impl BundledId {
+    /// The bundled model of that name, if there is one.
+    pub fn find(name: &str) -> Option<Self> {
+        let found = BUNDLED.iter().find(|bundled| bundled.id == name);
+        found.map(|bundled| Self(bundled.id))
+    }
+
+    /// What the command line calls it.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    fn bytes(self) -> &'static [u8] {
+        let found = BUNDLED.iter().find(|bundled| bundled.id == self.0);
+        found.expect("ids are made by `find` alone").bytes
+    }
 }
 
-/// Whether the model of that name comes with the program.
-pub fn is_bundled(name: &str) -> bool {
-    bundled(name).is_some()
-}
-
-/// The path that the name of a model is, if it is neither a bundled one's id nor a description.
-pub fn path(name: &str) -> Option<&Path> {
-    (!is_bundled(name) && !import::is_inline(name)).then(|| Path::new(name))
-}
-
-/// The same name from wherever the program is started: paths of files that are there become absolute.
-pub fn absolute(name: &str) -> String {
-    let there = path(name).filter(|path| path.exists());
-    let absolute = there.and_then(|path| std::path::absolute(path).ok());
-    absolute.map_or(name.to_owned(), |path| path.to_string_lossy().into_owned())
-}
-
-/// What the model of that name is: a bundled one by its id, any other by the path of its file.
+/// What that model is.
 ///
 /// # Errors
-/// As [`import::open`]; a name that is neither lists the bundled ids.
-pub fn source(name: &str, device: &Device) -> Result<ModelSource> {
-    let path = Path::new(name);
-    if let Some(bundled) = bundled(name) {
-        let weights = Weights::from_bytes(bundled.bytes);
-        return weights
-            .map(ModelSource::Weights)
-            .map_err(|reason| Error::model(path, reason));
-    }
-    if import::is_inline(name) {
-        return import::open_inline(name, device);
-    }
+/// As [`import::open`]; a file that is not there lists the bundled ids.
+pub fn source(model: &ModelRef, device: &Device) -> Result<ModelSource> {
+    let (path, overrides) = match model {
+        ModelRef::Bundled(id) => {
+            let weights = Weights::from_bytes(id.bytes());
+            return weights
+                .map(ModelSource::Weights)
+                .map_err(|reason| Error::model(model.origin(), reason));
+        }
+        ModelRef::File { path, overrides } => (path, overrides),
+    };
     if !path.exists() {
         let ids = BUNDLED.each_ref().map(|bundled| bundled.id).join(", ");
         return Err(Error::model(
@@ -128,32 +128,36 @@ pub fn source(name: &str, device: &Device) -> Result<ModelSource> {
             format!("no such file, nor one of the bundled models: {ids}"),
         ));
     }
-    import::open(path, device)
+    if **overrides == Description::default() {
+        import::open(path, device)
+    } else {
+        import::open_as(path, overrides, device)
+    }
 }
 
 /// The tensors of a residual network; see [`source`].
 ///
 /// # Errors
 /// As [`source`]; [`Error::Model`] for any other network.
-pub fn weights(name: &str, device: &Device) -> Result<Weights> {
-    match source(name, device)? {
+pub fn weights(model: &ModelRef, device: &Device) -> Result<Weights> {
+    match source(model, device)? {
         ModelSource::Weights(weights) => Ok(weights),
         ModelSource::Graph(_, manifest) => {
             let reason = format!(
                 "{} is no plain residual network, whose tensors are needed here",
                 manifest.architecture
             );
-            Err(Error::model(Path::new(name), reason))
+            Err(Error::model(model.origin(), reason))
         }
     }
 }
 
-/// Opens the model of that name; see [`source`].
+/// Opens that model; see [`source`].
 ///
 /// # Errors
 /// As [`source`] and [`Classifier::new`].
-pub fn open(name: &str, device: &Device) -> Result<Classifier> {
-    classifier(&source(name, device)?, Path::new(name), device)
+pub fn open(model: &ModelRef, device: &Device) -> Result<Classifier> {
+    classifier(&source(model, device)?, model.origin(), device)
 }
 
 /// The classifier behind a source that was opened by `path`.

@@ -8,7 +8,7 @@ use directories::ProjectDirs;
 
 use super::{EXTENSION, has_session_name};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{path_text, write_atomically};
 
 /// Recent sessions that are remembered.
 const REMEMBERED: usize = 10;
@@ -126,7 +126,8 @@ impl DataFolder {
     /// Sessions opened or saved lately, newest first.
     pub fn recent(&self) -> Vec<PathBuf> {
         let text = fs::read(self.recent_path()).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        let paths: Vec<String> = serde_json::from_slice(&text).unwrap_or_default();
+        paths.iter().map(|path| path_text::decode(path)).collect()
     }
 
     /// Puts a session at the head of the recent ones.
@@ -135,6 +136,7 @@ impl DataFolder {
         recent.retain(|known| known != path);
         recent.insert(0, path.into());
         recent.truncate(REMEMBERED);
+        let recent: Vec<_> = recent.iter().map(|path| path_text::encode(path)).collect();
         let text = serde_json::to_vec_pretty(&recent).unwrap_or_default();
         if let Err(error) = write_atomically(&self.recent_path(), &text) {
             tracing::warn!("{error}");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
+use crate::model::ModelRef;
 use crate::session::{Playhead, Settings};
 
 /// The window as it was when a person liked it.
@@ -16,7 +17,7 @@ pub struct Bookmark {
     /// BLAKE3 of the picture that was selected.
     pub picture: Option<String>,
     /// The models, a row each.
-    pub models: Vec<String>,
+    pub models: Vec<ModelRef>,
     /// What was computed and how it was shown.
     pub settings: Settings,
     /// How far the synthesis was, and which iterate was shown.

@@ -102,7 +102,7 @@ fn restore(session: Session) -> OpenedSession {
     state.navigation.selected = last.map(|last| at.saturating_sub(gone.count()).min(last));
     let models = session.models.into_iter();
     let hashes;
-    (state.document.models, hashes) = models.map(|model| (model.name, model.hash)).unzip();
+    (state.document.models, hashes) = models.map(|record| (record.model, record.hash)).unzip();
     OpenedSession {
         state,
         hashes,

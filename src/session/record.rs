@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bookmark, Exports, Navigation, Settings, State};
 use crate::data::{Crop, Origin, Picture};
-use crate::model::zoo;
+use crate::files::path_text;
+use crate::model::ModelRef;
 use crate::session::Missing;
 
 /// The version of the format that this program writes.
@@ -62,8 +63,9 @@ pub struct Snapshot {
 /// A model of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
-    /// Id of a bundled model, path of a file, or a description in TOML.
-    pub name: String,
+    /// Which model; the field was named when it was a string.
+    #[serde(rename = "name")]
+    pub model: ModelRef,
     /// BLAKE3 of the model, once it was opened; see [`crate::triage::Fingerprint::of_model`].
     #[serde(default)]
     pub hash: Option<String>,
@@ -90,6 +92,7 @@ pub struct PictureRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileRecord {
     /// The file, absolute; for a picture without one, what a person calls it.
+    #[serde(with = "path_text")]
     pub path: PathBuf,
     /// Where to look for it.
     pub origin: Origin,
@@ -140,8 +143,8 @@ impl Session {
             missing,
         } = snapshot;
         let models = state.document.models.iter().enumerate();
-        let record = |(row, name): (usize, &String)| ModelRecord {
-            name: name.clone(),
+        let record = |(row, model): (usize, &ModelRef)| ModelRecord {
+            model: model.clone(),
             hash: hashes.get(row).cloned().flatten(),
         };
         let picture = |entry: &crate::session::LibraryEntry| PictureRecord {
@@ -187,12 +190,11 @@ impl Session {
         }
         let bookmarks = self.bookmarks.iter_mut();
         let viewed = bookmarks.flat_map(|bookmark| &mut bookmark.models);
-        let models = self.models.iter_mut().map(|model| &mut model.name);
-        for name in models.chain(viewed) {
-            let gone = zoo::path(name).filter(|path| !path.exists());
-            let there = gone.and_then(|path| Some(folder.join(path.file_name()?)));
-            if let Some(there) = there.filter(|there| there.is_file()) {
-                *name = there.to_string_lossy().into_owned();
+        let models = self.models.iter_mut().map(|record| &mut record.model);
+        for path in models.chain(viewed).filter_map(ModelRef::path_mut) {
+            let there = path.file_name().map(|name| folder.join(name));
+            if let Some(there) = there.filter(|there| !path.exists() && there.is_file()) {
+                *path = there;
             }
         }
     }

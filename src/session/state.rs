@@ -10,6 +10,7 @@ use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
 use crate::compute::ScanRequest;
 use crate::data::{Crop, Picture};
+use crate::model::ModelRef;
 
 /// Checks of maps that cost a while, so they are made on demand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +27,8 @@ pub struct Checks {
 pub struct Document {
     /// Opened pictures.
     pub library: Library,
-    /// Id or path of the model of each row.
-    pub models: Vec<String>,
+    /// The model of each row.
+    pub models: Vec<ModelRef>,
     /// The baseline picture of an attribution method, where it is to be another picture.
     pub reference: Option<Picture>,
     /// The picture at which a synthesis begins; see [`crate::synthesis::Start::Other`].
@@ -143,7 +144,7 @@ pub struct Revision {
 
 impl State {
     /// No picture yet; `models` one a row.
-    pub fn new(models: Vec<String>) -> Self {
+    pub fn new(models: Vec<ModelRef>) -> Self {
         Self {
             document: Document {
                 models,
@@ -237,9 +238,9 @@ impl State {
     }
 
     /// Puts a model into a row and forgets what was asked about the classes of the one before.
-    pub fn use_model(&mut self, row: usize, name: String) {
+    pub fn use_model(&mut self, row: usize, model: ModelRef) {
         if let Some(place) = self.document.models.get_mut(row) {
-            *place = name;
+            *place = model;
         }
         self.settings.attack.goal = Goal::Untargeted;
         self.settings.explanation.question = Question::default();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::path_text;
 use crate::triage::reader::Chosen;
 
 /// What fills the window.
@@ -50,6 +51,7 @@ impl TriageTab {
 #[serde(default)]
 pub struct Triage {
     /// The database.
+    #[serde(with = "path_text::option")]
     pub database: Option<PathBuf>,
     /// The scan; without a number, the newest.
     pub scan: Option<i64>,
@@ -74,6 +76,7 @@ pub struct Triage {
     /// Whether a new scan keeps representations, for a map.
     pub keeps: bool,
     /// What a new scan is to be of.
+    #[serde(with = "path_text::option")]
     pub source: Option<PathBuf>,
     /// Whether it is to search the ε at which pictures flip.
     pub flips: bool,

@@ -10,8 +10,8 @@ use crate::data::random::noise_rng;
 use crate::data::same_class;
 use crate::error::{Error, Result};
 use crate::model::{
-    Array, Manifest, Parameters, ResNet, ResNetConfig, Role, Stem, UNet, UNetConfig, Visitor,
-    Weights, zoo,
+    Array, Manifest, ModelRef, Parameters, ResNet, ResNetConfig, Role, Stem, UNet, UNetConfig,
+    Visitor, Weights, zoo,
 };
 
 /// A fresh network: convolutions by He et al. 2015 (fan out), the linear layer small, the last
@@ -41,7 +41,7 @@ pub fn from_model(
     classes: &[String],
 ) -> Result<()> {
     let device = Device::flex();
-    let mut weights = zoo::weights(&path.to_string_lossy(), &device)?;
+    let mut weights = zoo::weights(&ModelRef::from(path.as_os_str().to_owned()), &device)?;
     if let Ok(source) = Manifest::of(&weights) {
         let shape = source.architecture.resnet();
         let halves = shape.is_ok_and(|shape| shape.stem == Stem::CifarHalf)

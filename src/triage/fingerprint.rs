@@ -7,8 +7,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
-use crate::model::import::{self, ModelSource};
-use crate::model::{Classifier, Manifest, Weights, numbers_beside, zoo};
+use crate::model::import::ModelSource;
+use crate::model::{Classifier, Manifest, ModelRef, Weights, numbers_beside, zoo};
 
 /// The BLAKE3 hash of some content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,8 +25,8 @@ impl Fingerprint {
     ///
     /// # Errors
     /// [`Error::Model`] without a valid manifest, [`Error::Io`] when a file cannot be read again.
-    pub fn of_model(name: &str, source: &ModelSource) -> Result<Self> {
-        let path = Path::new(name);
+    pub fn of_model(model: &ModelRef, source: &ModelSource) -> Result<Self> {
+        let path = model.origin();
         let mut hasher = blake3::Hasher::new();
         match source {
             ModelSource::Weights(weights) => {
@@ -37,7 +37,7 @@ impl Fingerprint {
             }
             ModelSource::Graph(_, manifest) => {
                 say(&mut hasher, manifest);
-                let described = import::described(name).and_then(|said| said.file);
+                let described = model.description().and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());
                 read(&mut hasher, &file)?;
                 for beside in numbers_beside(&file) {
@@ -92,15 +92,15 @@ pub struct Examined {
 }
 
 impl Examined {
-    /// Opens the model of that name; see [`zoo::source`].
+    /// Opens that model; see [`zoo::source`].
     ///
     /// # Errors
     /// As [`zoo::open`].
-    pub fn open(name: &str, device: &Device) -> Result<Self> {
-        let source = zoo::source(name, device)?;
+    pub fn open(model: &ModelRef, device: &Device) -> Result<Self> {
+        let source = zoo::source(model, device)?;
         Ok(Self {
-            fingerprint: Fingerprint::of_model(name, &source)?,
-            classifier: Arc::new(zoo::classifier(&source, Path::new(name), device)?),
+            fingerprint: Fingerprint::of_model(model, &source)?,
+            classifier: Arc::new(zoo::classifier(&source, model.origin(), device)?),
         })
     }
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::attack::Attack;
 use crate::error::{Error, Result};
+use crate::files::path_text;
+use crate::model::ModelRef;
 
 /// Most models of a scan: each has a letter.
 pub const MOST_MODELS: usize = 26;
@@ -15,9 +17,10 @@ pub const MOST_MODELS: usize = 26;
 pub struct Plan {
     /// A folder, a tree of class folders, CIFAR-10's binary batches or a list; see
     /// [`crate::data::Listing`].
+    #[serde(with = "path_text")]
     pub source: PathBuf,
-    /// Ids of bundled models or paths of files; at most `MOST_MODELS`.
-    pub models: Vec<String>,
+    /// The models that look; at most `MOST_MODELS`.
+    pub models: Vec<ModelRef>,
     /// The attack on each picture, if any.
     pub attack: Option<Attack>,
     /// Whether to search the ε of the same kind of attack at which each picture flips.

@@ -282,7 +282,7 @@ fn curves_meet_at_the_picture() {
 
 #[test]
 fn randomising_goes_from_the_output_down() {
-    let weights = zoo::weights("cifar10-robust", &Device::flex()).expect("a bundled model");
+    let weights = zoo::weights(&"cifar10-robust".into(), &Device::flex()).expect("a bundled model");
     let changed = |stage| -> Vec<String> {
         let source = ModelSource::Weights(weights.clone());
         let ModelSource::Weights(random) = randomised(&source, stage) else {
@@ -308,7 +308,8 @@ fn randomising_goes_from_the_output_down() {
 fn graphs_are_randomised_from_the_output_down_too() {
     let device = Device::flex();
     let path = Path::new("tests/fixtures/foreign/onnx_resnet.onnx");
-    let source = zoo::source(&path.to_string_lossy(), &device).expect("a fixture");
+    let source =
+        zoo::source(&epsiloscope::model::ModelRef::file(path), &device).expect("a fixture");
     let open = |source: &ModelSource| zoo::classifier(source, path, &device).expect("a classifier");
     let own = open(&source);
     let [h, w] = own.manifest().input;

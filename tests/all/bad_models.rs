@@ -59,7 +59,9 @@ fn what_is_no_model_is_refused_by_name() {
     }
     check_refused(&folder.path().join("missing"));
     check_refused(folder.path());
-    assert!(message(zoo::open("no-such-model", &Device::flex())).contains("cifar10-robust"));
+    assert!(
+        message(zoo::open(&"no-such-model".into(), &Device::flex())).contains("cifar10-robust")
+    );
 }
 
 #[test]

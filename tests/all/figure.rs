@@ -317,7 +317,7 @@ fn without_a_window_the_same_is_computed() {
     let shots = shots.unwrap_or_else(|error| panic!("{error}"));
     let Shot { state, rows } = &shots[0];
     assert!(complete(state, rows));
-    let model = zoo::open("cifar10-standard", &Device::flex()).expect("a bundled model");
+    let model = zoo::open(&"cifar10-standard".into(), &Device::flex()).expect("a bundled model");
     let (prediction, attacked) =
         attack_once(&model, path, truth, &requests.settings.attack).expect("an attack");
     let found = rows[0].attacked.as_ref().expect("the same attack");

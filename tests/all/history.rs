@@ -68,7 +68,10 @@ fn removed_pictures_and_replaced_models_come_back() {
     state.use_model(0, "c".into());
     history.observe(&state, 2.0, false);
     history.undo(&mut state);
-    assert_eq!(state.document.models, ["a", "b"]);
+    assert_eq!(
+        state.document.models,
+        ["a", "b"].map(epsiloscope::model::ModelRef::from)
+    );
     assert_eq!(state.document.library.len(), 2);
     history.undo(&mut state);
     assert_eq!(state.document.library.len(), 3);

@@ -8,7 +8,7 @@ use epsiloscope::attribution::{Baseline, ClassChoice, Method, Rule, Score};
 use epsiloscope::compute::{Blend, Channels, Palette, PictureSource, Sign};
 use epsiloscope::counterfactual::Counterfactual;
 use epsiloscope::data::{Crop, Origin};
-use epsiloscope::model::{Classifier, Weights};
+use epsiloscope::model::{Classifier, ModelRef, Weights};
 use epsiloscope::session::{
     self, Against, Bottom, ChangeView, Column, Motion, Page, SeedSource, Size, Spread, State,
     TriageTab,
@@ -136,7 +136,7 @@ fn a_session_of_version_0_1_opens_with_every_setting() {
     let mut state = opened.state;
     assert_eq!(
         state.document.models,
-        ["cifar10-standard", "cifar10-robust"]
+        ["cifar10-standard", "cifar10-robust"].map(ModelRef::from)
     );
     let [bundled, pasted] = &state.document.library[..] else {
         panic!("{} pictures", state.document.library.len())
@@ -175,7 +175,7 @@ fn a_session_of_version_0_1_opens_with_every_setting() {
     state.show_bookmark(0);
     assert_eq!(
         state.document.models,
-        ["cifar10-robust", "cifar10-standard"]
+        ["cifar10-robust", "cifar10-standard"].map(ModelRef::from)
     );
     assert_eq!(state.navigation.selected, Some(0));
     check_settings(&state);

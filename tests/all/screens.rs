@@ -23,7 +23,11 @@ fn frame(value: f32) -> GpuImage {
 
 /// A state of these models with an open picture.
 pub(crate) fn state(models: usize) -> State {
-    let mut state = State::new((0..models).map(|model| format!("model {model}")).collect());
+    let mut state = State::new(
+        (0..models)
+            .map(|model| format!("model {model}").as_str().into())
+            .collect(),
+    );
     let picture = image::RgbImage::new(8, 8).into();
     state.add(Picture::from_image(PathBuf::from("picture"), picture), None);
     state

@@ -7,6 +7,7 @@ use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::random::noise_rng;
 use epsiloscope::data::{Crop, Picture, samples};
 use epsiloscope::error::Result;
+use epsiloscope::model::ModelRef;
 use epsiloscope::session::{self, DataFolder, OpenedSession, Session, Snapshot, State, VERSION};
 use rand::RngExt;
 use tempfile::tempdir;
@@ -194,7 +195,10 @@ fn an_older_file_that_knows_fewer_settings_opens() {
         r#"{"version": 1, "models": [{"name": "cifar10-robust"}], "pictures": [], "settings": {}}"#;
     fs::write(&path, old).expect("it is written");
     let opened = open(&path);
-    assert_eq!(opened.state.document.models, ["cifar10-robust"]);
+    assert_eq!(
+        opened.state.document.models,
+        [ModelRef::from("cifar10-robust")]
+    );
     assert_eq!(
         opened.state.settings.display,
         State::default().settings.display
@@ -288,7 +292,7 @@ fn models_that_moved_with_their_session_are_found_beside_it() {
     let folder = tempdir().expect("a folder");
     let mut before = state(folder.path());
     let gone = folder.path().join("gone/robust.pt");
-    before.document.models[1] = gone.to_string_lossy().into_owned();
+    before.document.models[1] = ModelRef::file(&gone);
     let path = folder.path().join("s.epsiloscope");
     let session = Session::of(&snapshot(&before));
     session::write(&session, &path).unwrap_or_else(|error| panic!("{error}"));
@@ -296,8 +300,8 @@ fn models_that_moved_with_their_session_are_found_beside_it() {
     let beside = folder.path().join("robust.pt");
     fs::write(&beside, "a model").expect("a file");
     let models = open(&path).state.document.models;
-    assert_eq!(models[0], "cifar10-standard");
-    assert_eq!(Path::new(&models[1]), beside);
+    assert_eq!(models[0], ModelRef::from("cifar10-standard"));
+    assert_eq!(models[1].path(), Some(beside.as_path()));
 }
 
 #[test]

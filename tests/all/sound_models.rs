@@ -36,7 +36,8 @@ fn a_sound_model_opens_as_it_was() {
     let x = random_pictures(2, 8, 1);
     let logits = |model: &Classifier| bits(&values(model.logits(x.clone())));
     assert_eq!(logits(&opened), logits(&tiny_classifier(3, 1)));
-    let again = zoo::open(&path.to_string_lossy(), &Device::flex()).expect("a sound model");
+    let again = zoo::open(&epsiloscope::model::ModelRef::file(&path), &Device::flex())
+        .expect("a sound model");
     assert_eq!(logits(&again), logits(&opened));
 }
 
@@ -95,7 +96,7 @@ fn single_precision_is_exact_and_half_is_near() {
 fn bundled_models_know_the_bundled_photographs() {
     let device = Device::flex();
     for id in zoo::SETS.iter().flat_map(|set| set.models) {
-        let model = zoo::open(id, &device).unwrap_or_else(|error| panic!("{error}"));
+        let model = zoo::open(&(*id).into(), &device).unwrap_or_else(|error| panic!("{error}"));
         let card = fs::read_to_string(format!("assets/models/{id}.md")).expect("a card");
         assert!(card.contains(&format!("`{id}`")) && card.contains("## Measured"));
         let labels = &model.manifest().labels;

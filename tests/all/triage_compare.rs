@@ -20,7 +20,7 @@ use crate::common::{BLUE, RED, tiny_classifier, write_pictures};
 fn scan(database: &Path, source: PathBuf, seed: u64, attack: Option<Attack>) -> Table {
     let plan = Plan {
         source,
-        models: vec![format!("model {seed}")],
+        models: vec![format!("model {seed}").as_str().into()],
         attack,
         flip: None,
         map: false,

@@ -379,7 +379,7 @@ fn another_normaliser_is_another_model() {
     let mut fingerprint = |manifest: &epsiloscope::model::Manifest| {
         manifest.attach(&mut weights);
         let source = ModelSource::Weights(weights.clone());
-        Fingerprint::of_model("tiny", &source).expect("a fingerprint")
+        Fingerprint::of_model(&"tiny".into(), &source).expect("a fingerprint")
     };
     let manifest = tiny_manifest(2);
     let first = fingerprint(&manifest);
@@ -391,6 +391,6 @@ fn another_normaliser_is_another_model() {
     manifest.attach(&mut weights);
     let array = weights.tensors.values_mut().next().expect("a tensor");
     array.values[0] += 1.0;
-    let changed = Fingerprint::of_model("tiny", &ModelSource::Weights(weights.clone()));
+    let changed = Fingerprint::of_model(&"tiny".into(), &ModelSource::Weights(weights.clone()));
     assert_ne!(changed.expect("a fingerprint"), first);
 }

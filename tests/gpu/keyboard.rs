@@ -69,7 +69,7 @@ fn goes_round(harness: &mut Harness<'_, App>, what: &str) {
 
 /// The explorer, the window for figures, and the triage page.
 pub fn reaches_every_control(gpu: &Compute) {
-    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let models = vec!["tests/fixtures/foreign/wide.pt".into()];
     let mut harness = window(gpu, models);
     until(&mut harness, "the attack, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 1

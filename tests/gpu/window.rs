@@ -8,6 +8,7 @@ use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::WgpuTestRenderer;
 use epsiloscope::app::App;
 use epsiloscope::compute::{Backend, Compute};
+use epsiloscope::model::ModelRef;
 use epsiloscope::model::zoo;
 
 use crate::shader::render_state;
@@ -26,12 +27,12 @@ pub fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<
 }
 
 /// The window on `models`, computing on the CPU, in a run of frames.
-pub fn window(gpu: &Compute, models: Vec<String>) -> Harness<'static, App> {
+pub fn window(gpu: &Compute, models: Vec<ModelRef>) -> Harness<'static, App> {
     window_opening(gpu, models, &[])
 }
 
 /// The same, opening `files` as program arguments.
-fn window_opening(gpu: &Compute, models: Vec<String>, files: &[&str]) -> Harness<'static, App> {
+fn window_opening(gpu: &Compute, models: Vec<ModelRef>, files: &[&str]) -> Harness<'static, App> {
     let files = files.iter().map(PathBuf::from).collect();
     let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
@@ -49,7 +50,7 @@ fn window_opening(gpu: &Compute, models: Vec<String>, files: &[&str]) -> Harness
 
 /// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
 pub fn explores_a_photograph(gpu: &Compute) {
-    let mut harness = window(gpu, zoo::SETS[0].names());
+    let mut harness = window(gpu, zoo::SETS[0].references());
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
@@ -84,7 +85,8 @@ pub fn explores_a_photograph(gpu: &Compute) {
 /// another normaliser.
 pub fn opens_other_programs_models(gpu: &Compute) {
     let foreign = |file: &str| format!("tests/fixtures/foreign/{file}");
-    let models = vec![foreign("wide.pt"), foreign("onnx_mobilenet.onnx")];
+    let models = [foreign("wide.pt"), foreign("onnx_mobilenet.onnx")];
+    let models = models.map(|name| name.as_str().into()).to_vec();
     let mut harness = window(gpu, models);
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
@@ -113,7 +115,7 @@ pub fn opens_other_programs_models(gpu: &Compute) {
 /// row, what was recognised is shown.
 pub fn asks_for_rows_of_model_files(gpu: &Compute) {
     let foreign = |file: &str| format!("tests/fixtures/foreign/{file}");
-    let models = vec![foreign("onnx_mobilenet.onnx")];
+    let models = vec![ModelRef::file(foreign("onnx_mobilenet.onnx"))];
     let files = [foreign("wide.pt"), foreign("resnet18.pth")];
     let mut harness = window_opening(gpu, models, &[&files[0], &files[1]]);
     until(&mut harness, "the first model file", |harness| {
@@ -136,7 +138,7 @@ pub fn asks_for_rows_of_model_files(gpu: &Compute) {
 
 /// A presentation begins, goes on whatever is undone, and ends where it began.
 pub fn presents(gpu: &Compute) {
-    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let models = vec!["tests/fixtures/foreign/wide.pt".into()];
     let mut harness = window(gpu, models);
     until(&mut harness, "the attack, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 1
@@ -162,7 +164,7 @@ pub fn presents(gpu: &Compute) {
 
 /// The dialogs of figures and films open by key, and a figure goes to the clipboard.
 pub fn exports_figures(gpu: &Compute) {
-    let models = vec!["tests/fixtures/foreign/wide.pt".to_owned()];
+    let models = vec!["tests/fixtures/foreign/wide.pt".into()];
     let mut harness = window(gpu, models);
     until(&mut harness, "the attack, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 1

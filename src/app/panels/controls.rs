@@ -9,7 +9,7 @@ use super::{Action, colors, explain, synthesis};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
-use crate::model::import;
+use crate::model::ModelRef;
 use crate::session::{Column, Display, State};
 
 /// Draws the panel; `labels` are the classes, `input` the size and `stages` the
@@ -269,7 +269,7 @@ fn goal(ui: &mut Ui, attack: &mut Attack, labels: &[String]) {
     });
 }
 
-fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
+fn display(ui: &mut Ui, display: &mut Display, models: &[ModelRef]) {
     ui.horizontal(|ui| {
         ui.label("Gain");
         let slider = Slider::new(&mut display.gain, 1.0..=100.0)
@@ -291,7 +291,7 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[String]) {
                 let mut shown = display.shows_row(row);
                 // One row at least stays.
                 let last = shown && display.hidden.len() + 1 == models.len();
-                let toggle = egui::Button::selectable(shown, import::title(model));
+                let toggle = egui::Button::selectable(shown, model.title());
                 let response = ui.add_enabled(!last, toggle);
                 if response
                     .on_hover_text("Nothing is computed for hidden rows")

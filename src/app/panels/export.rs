@@ -107,9 +107,7 @@ fn alone(ctx: &Context, progress: Option<f32>, actions: &mut Vec<Action>) {
 /// Pictures, rows and columns; until they are changed here, those on the screen.
 fn contents(ui: &mut Ui, state: &mut State, kind: ExportKind) {
     let models = state.document.models.iter();
-    let titles: Vec<String> = models
-        .map(|name| crate::model::import::title(name))
-        .collect();
+    let titles: Vec<String> = models.map(crate::model::ModelRef::title).collect();
     let figure = arranged(state, kind).clone();
     let (mut rows, mut columns) = (figure.rows(state), figure.columns(state));
     let pictures = state.document.library.len();

@@ -140,10 +140,10 @@ fn edit(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Actio
 
 fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     for set in &SETS {
-        let chosen = state.document.models.iter().eq(set.models.iter());
+        let chosen = state.document.models == set.references();
         let button = ui.radio(chosen, set.name).on_hover_text(set.about);
         if button.clicked() {
-            actions.push(Action::UseModels(set.names()));
+            actions.push(Action::UseModels(set.references()));
             ui.close();
         }
     }

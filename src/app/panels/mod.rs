@@ -31,6 +31,7 @@ pub mod views;
 use std::path::PathBuf;
 
 use crate::export::job::ExportJob;
+use crate::model::ModelRef;
 use crate::model::import::DescriptionEdit;
 use crate::session::Rescue;
 use crate::triage::map::Layout;
@@ -68,9 +69,9 @@ pub enum Action {
     /// Add synthetic cracks to the library.
     AddSyntheticCracks,
     /// Use these models, one a row.
-    UseModels(Vec<String>),
+    UseModels(Vec<ModelRef>),
     /// Use this model in a row.
-    UseModel(usize, String),
+    UseModel(usize, ModelRef),
     /// Ask for a model file for a row.
     OpenModel(usize),
     /// Open no model after all.

@@ -7,8 +7,8 @@ use egui::{ComboBox, Context, Grid, Ui, Window};
 use super::Action;
 use crate::app::theme;
 use crate::compute::PredictionResult;
-use crate::model::import::{self, DescriptionEdit, LabelSource, NormalizerSource};
-use crate::model::{BatchSize, zoo};
+use crate::model::import::{DescriptionEdit, LabelSource, NormalizerSource};
+use crate::model::{BatchSize, ModelRef};
 use crate::session::{Row, State};
 
 /// Sets of labels that are known by name.
@@ -77,7 +77,6 @@ fn facts(
     actions: &mut Vec<Action>,
 ) {
     let manifest = &prediction.manifest;
-    let name = &state.document.models[index];
     Grid::new("facts")
         .num_columns(2)
         .spacing([12.0, 4.0])
@@ -103,7 +102,7 @@ fn facts(
                 ui.end_row();
             }
         });
-    if zoo::is_bundled(name) {
+    if matches!(state.document.models[index], ModelRef::Bundled(_)) {
         ui.label(theme::weak(
             "Bundled with the program; there is nothing to set.",
         ));
@@ -199,14 +198,14 @@ fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<
 }
 
 /// Asks which of the rows, with these `models`, takes the model file `path`.
-pub fn choose_row(ctx: &Context, path: &Path, models: &[String], actions: &mut Vec<Action>) {
+pub fn choose_row(ctx: &Context, path: &Path, models: &[ModelRef], actions: &mut Vec<Action>) {
     let modal = egui::Modal::new(egui::Id::unique("arriving model")).show(ctx, |ui| {
         ui.heading(format!("Open {}", theme::file_name(path)));
         ui.label("in place of");
-        for (row, name) in models.iter().enumerate() {
-            let title = import::title(name);
+        for (row, model) in models.iter().enumerate() {
+            let title = model.title();
             if ui.button(format!("Row {}: {title}", row + 1)).clicked() {
-                actions.push(Action::UseModel(row, path.to_string_lossy().into_owned()));
+                actions.push(Action::UseModel(row, ModelRef::file(path)));
             }
         }
         if ui.button("Cancel").clicked() {

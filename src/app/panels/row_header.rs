@@ -6,7 +6,7 @@ use super::Action;
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::compute::{PredictionResult, flipped_before, flips};
-use crate::model::import;
+use crate::model::ModelRef;
 use crate::session::{Row, State};
 
 /// Height of the line, in points.
@@ -105,8 +105,8 @@ fn prediction_line(
 }
 
 /// What stands there before the model has looked.
-fn waiting(ui: &mut Ui, model: &str, row: &Row) {
-    ui.label(import::title(model));
+fn waiting(ui: &mut Ui, model: &ModelRef, row: &Row) {
+    ui.label(model.title());
     match &row.error {
         Some(error) => {
             ui.label(theme::error(ui, error));

@@ -12,7 +12,7 @@ use crate::cli::{class_number, default_models};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::synthesis::{
     Aim, Gaussian, Material, Run, Seeds, Synthesis, Task, activations, frechet,
 };
@@ -31,10 +31,10 @@ pub struct GenerationArguments {
     per_class: usize,
     /// Models to compare: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Networks in whose representation the distance is measured.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    judges: Vec<String>,
+    judges: Vec<ModelRef>,
     /// What is maximised.
     #[arg(long, value_enum, default_value_t)]
     aim: Aim,

@@ -12,7 +12,7 @@ use crate::cli::synthesis::SynthesisFlags;
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::synthesis::{Distances, Material, Run, Start, Synthesis, Task, distances};
 
 /// Inverts test pictures by every model and measures how far the results are from them.
@@ -26,10 +26,10 @@ pub struct InversionArguments {
     limit: usize,
     /// Models to compare, the first with each other: ids of bundled ones or paths of files.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Networks in whose features the perceptual distance is measured.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    judges: Vec<String>,
+    judges: Vec<ModelRef>,
     /// Match the map after this stage instead of the representation.
     #[arg(long)]
     stage: Option<usize>,
@@ -69,8 +69,11 @@ impl InversionArguments {
     /// Measures, prints and writes.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let open = |names: &[String]| -> Result<Vec<Classifier>> {
-            names.iter().map(|name| zoo::open(name, &device)).collect()
+        let open = |models: &[ModelRef]| -> Result<Vec<Classifier>> {
+            models
+                .iter()
+                .map(|model| zoo::open(model, &device))
+                .collect()
         };
         let (models, judges) = (open(&self.models)?, open(&self.judges)?);
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });

@@ -7,7 +7,6 @@ use super::plot::{Plot, epsilon_plot};
 use crate::attack::short_number;
 use crate::compute::{HeatStyle, PictureSource, row_color, short};
 use crate::error::{Error, Result};
-use crate::model::import;
 use crate::session::{Column, Figure, Row, Spread, State, shared_scale};
 
 /// A title with a smaller line under it.
@@ -204,7 +203,7 @@ fn line(
     let row = block[0].rows.get(model).unwrap_or(&nothing);
     let title = match &row.prediction {
         Some(prediction) => prediction.manifest.name.clone(),
-        None => import::title(&state.document.models[model]),
+        None => state.document.models[model].title(),
     };
     let mut note = Vec::new();
     if pictures && let Some(entry) = state.entry() {

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::labels;
 use crate::error::{Error, Result};
+use crate::files::path_text;
 use crate::model::architecture::Architecture;
 use crate::model::graph::Activation;
 use crate::model::{Manifest, Normalizer, Stem};
 
 /// The standardisation, by name or in numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NormalizerSource {
     /// One of [`NORMALIZERS`].
@@ -20,8 +21,36 @@ pub enum NormalizerSource {
     Given(Normalizer),
 }
 
+impl NormalizerSource {
+    /// What it is compared by: the name, or the bits of the numbers, so that equality is an equivalence
+    /// whatever a file claims.
+    fn key(&self) -> (Option<&str>, Option<[[u32; 3]; 2]>) {
+        match self {
+            Self::Named(name) => (Some(name), None),
+            Self::Given(given) => {
+                let bits = [given.mean, given.std].map(|three| three.map(f32::to_bits));
+                (None, Some(bits))
+            }
+        }
+    }
+}
+
+impl PartialEq for NormalizerSource {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for NormalizerSource {}
+
+impl std::hash::Hash for NormalizerSource {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
 /// The classes' names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum LabelSource {
     /// A known set (`cifar10`, `cifar100`, `imagenet`), a text file with a name on each line, or a
@@ -32,7 +61,7 @@ pub enum LabelSource {
 }
 
 /// The activation of networks whose tensors do not tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActivationName {
     /// max(x, 0)
@@ -51,11 +80,11 @@ impl From<ActivationName> for Activation {
 }
 
 /// Everything that a file may leave open. What is not said is looked for in the file, then assumed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Description {
     /// The weights, beside the description unless the path is absolute.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "path_text::option")]
     pub file: Option<PathBuf>,
     /// What a person calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,47 +175,36 @@ pub(super) fn is_one(path: &Path) -> bool {
     extension.is_some_and(|extension| extension == "toml")
 }
 
-/// Whether a model's name is the text of a description rather than an id or a path.
-pub fn is_inline(name: &str) -> bool {
-    name.starts_with("file = ")
-}
-
-/// What was said so far of the model of that name; nothing of bundled ones.
-pub fn described(name: &str) -> Option<Description> {
-    if is_inline(name) {
-        return toml::from_str(name).ok();
-    }
-    let path = Path::new(name);
-    if !path.exists() {
-        return None;
-    }
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    if is_one(&path) {
-        let Described { description, file } = Description::read(&path).ok()?;
-        let file = Some(file);
-        return Some(Description {
-            file,
-            ..description
-        });
-    }
-    Some(Description {
-        file: Some(path),
-        ..Description::default()
-    })
-}
-
-/// What to call the model of that name before it is open.
-pub fn title(name: &str) -> String {
-    let described = is_inline(name).then(|| described(name)).flatten();
-    let path = described.and_then(|description| description.file);
-    let path = path.unwrap_or_else(|| name.into());
-    let file = path
-        .file_name()
-        .map(|file| file.to_string_lossy().into_owned());
-    file.unwrap_or_else(|| name.to_owned())
-}
-
 impl Description {
+    /// Everything that is said of the file at `path`: what `overrides` say, or what the file itself says
+    /// if it is a description. [`Description::file`] is the absolute path of the weights. Nothing if the
+    /// file is not there.
+    pub fn of_file(path: &Path, overrides: &Self) -> Option<Self> {
+        if *overrides != Self::default() {
+            let file = Some(path.to_path_buf());
+            return Some(Self {
+                file,
+                ..overrides.clone()
+            });
+        }
+        if !path.exists() {
+            return None;
+        }
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        if is_one(&path) {
+            let Described { description, file } = Self::read(&path).ok()?;
+            let file = Some(file);
+            return Some(Self {
+                file,
+                ..description
+            });
+        }
+        Some(Self {
+            file: Some(path),
+            ..Self::default()
+        })
+    }
+
     /// Reads a description.
     ///
     /// # Errors

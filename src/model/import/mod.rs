@@ -17,8 +17,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 pub use description::{
-    Described, Description, DescriptionEdit, LabelSource, NORMALIZERS, NormalizerSource, described,
-    is_inline, title,
+    Described, Description, DescriptionEdit, LabelSource, NORMALIZERS, NormalizerSource,
 };
 use tensors::TensorFile;
 pub(super) use tensors::start;
@@ -87,21 +86,14 @@ pub fn open(path: &Path, device: &Device) -> Result<ModelSource> {
     open_as(path, &Description::default(), device)
 }
 
-/// As [`open`], for a description that is not in a file.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_inline(text: &str, device: &Device) -> Result<ModelSource> {
-    let Described { description, file } =
-        Description::parse(text, Path::new("the model"), Path::new(""))?;
-    open_as(&file, &description, device)
-}
-
 /// As [`open`], with what a person says of the file.
 ///
 /// # Errors
 /// As [`open`].
 pub fn open_as(path: &Path, description: &Description, device: &Device) -> Result<ModelSource> {
+    if description::is_one(path) {
+        return Err(Error::model(path, "it describes another description"));
+    }
     let start = start(path)?;
     let found = if onnx::is_onnx(path, &start) {
         onnx::open(path, &start, description.input, device)?

@@ -34,9 +34,7 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             };
         });
         let models = state.document.models.iter();
-        let models: Vec<String> = models
-            .map(|name| crate::model::import::title(name))
-            .collect();
+        let models: Vec<String> = models.map(crate::model::ModelRef::title).collect();
         ui.label(theme::weak(format!(
             "with the explorer's models ({}) and attack ({})",
             models.join(", "),

@@ -80,7 +80,8 @@ fn scans(ui: &mut Ui, triage: &mut Triage, memory: &TriageState) {
 /// A scan in a list; whether it is chosen.
 fn choice(ui: &mut Ui, row: &ScanRow, shown: bool) -> bool {
     let plan = &row.plan;
-    let about = format!("{}\n{}", plan.source.display(), plan.models.join(", "));
+    let models: Vec<String> = plan.models.iter().map(ToString::to_string).collect();
+    let about = format!("{}\n{}", plan.source.display(), models.join(", "));
     ui.selectable_label(shown, row.title())
         .on_hover_text(about)
         .clicked()

@@ -18,7 +18,7 @@ use crate::data::mask::TrueMask;
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
-use crate::model::UNetConfig;
+use crate::model::{ModelRef, UNetConfig};
 use crate::train::counterfactual::sheet;
 use crate::train::segmentation::{Masked, SegmentationConfig, cross_validated};
 use table::{ReportTable, markdown};
@@ -29,9 +29,9 @@ const RESILIENCE: usize = 1;
 
 #[derive(Serialize)]
 struct Report<'a> {
-    models: &'a [String],
-    ordinary: &'a [String],
-    robust: &'a [String],
+    models: &'a [ModelRef],
+    ordinary: &'a [ModelRef],
+    robust: &'a [ModelRef],
     /// Pictures attacked.
     attacked: usize,
     seeds: &'a [Vec<ReportTable>],
@@ -46,13 +46,13 @@ pub struct CounterfactualReportArguments {
     data: PathBuf,
     /// Models of counterfactuals, one a seed: ids of bundled ones or paths of files.
     #[arg(long, value_delimiter = ',', required = true)]
-    models: Vec<String>,
+    models: Vec<ModelRef>,
     /// Ordinary classifiers of the same pictures, one a seed.
     #[arg(long, value_delimiter = ',')]
-    ordinary: Vec<String>,
+    ordinary: Vec<ModelRef>,
     /// Adversarially trained classifiers, one a seed.
     #[arg(long, value_delimiter = ',')]
-    robust: Vec<String>,
+    robust: Vec<ModelRef>,
     /// Attack this many test pictures.
     #[arg(long, default_value_t = 200)]
     attacked: usize,
@@ -121,7 +121,7 @@ impl CounterfactualReportArguments {
                 return Err(Error::Config(reason));
             }
         }
-        let scene = |(seed, model): (usize, &String)| {
+        let scene = |(seed, model): (usize, &ModelRef)| {
             let (ordinary, robust) = (self.ordinary.get(seed), self.robust.get(seed));
             Scene::open(model, ordinary, robust, &self.data, device)
         };

@@ -9,7 +9,7 @@ use crate::data::mask::TrueMask;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{masks, probabilities};
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 
 /// Pictures looked at together.
 pub const BATCH: usize = 64;
@@ -39,16 +39,16 @@ pub struct Scene {
 impl Scene {
     /// Opens the models of one seed and turns all test pictures into the next class.
     pub fn open(
-        name: &str,
-        ordinary: Option<&String>,
-        robust: Option<&String>,
+        name: &ModelRef,
+        ordinary: Option<&ModelRef>,
+        robust: Option<&ModelRef>,
         data: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let (weights, path) = (zoo::weights(name, device)?, Path::new(name));
+        let (weights, path) = (zoo::weights(name, device)?, name.origin());
         let model = Counterfactual::new(&weights, path, device)?;
         let manifest = model.discriminator.manifest();
-        let other = |name: Option<&String>| name.map(|name| zoo::open(name, device)).transpose();
+        let other = |name: Option<&ModelRef>| name.map(|name| zoo::open(name, device)).transpose();
         let (ordinary, robust) = (other(ordinary)?, other(robust)?);
         let classes = &manifest.labels[..model.classes()];
         for other in [&ordinary, &robust].into_iter().flatten() {
