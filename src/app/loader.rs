@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::data::mask::{self, Finder};
+use crate::data::mask::{self, MaskFinder};
 use crate::data::picture::has_picture_name;
 use crate::data::{self, Picture};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ const BUDGET: usize = 512 << 20;
 
 /// A picture of a scanned set.
 pub struct LoadRequest {
-    /// Its path; see [`data::Entry::at`].
+    /// Its path; see [`data::PictureLocation::at`].
     pub path: PathBuf,
     /// Its class, where that is known.
     pub truth: Option<String>,
@@ -51,7 +51,7 @@ struct Delivery {
     context: egui::Context,
     held: Arc<AtomicUsize>,
     first: bool,
-    masks: Finder,
+    masks: MaskFinder,
 }
 
 impl Loader {
@@ -80,7 +80,7 @@ impl Loader {
     pub fn open_entry(&self, wanted: LoadRequest) {
         let mut delivery = self.delivery();
         std::thread::spawn(move || {
-            let entry = data::Entry::at(wanted.path);
+            let entry = data::PictureLocation::at(wanted.path);
             let opened = entry.bytes().and_then(|bytes| entry.decode(&bytes));
             delivery.send(opened, wanted.truth);
         });
@@ -111,7 +111,7 @@ impl Loader {
             context: self.context.clone(),
             held: self.held.clone(),
             first: true,
-            masks: Finder::default(),
+            masks: MaskFinder::default(),
         }
     }
 

@@ -251,7 +251,7 @@ impl Bench<'_> {
                     pictures: pictures.clone(),
                     labels: Tensor::from_data(labels.clone(), &device),
                     classes: vec![0; 64],
-                    numbers: (0..64).collect(),
+                    indices: (0..64).collect(),
                 };
                 training.step(batch, 0.01, 1.0);
             });

@@ -13,7 +13,7 @@ use crate::compute::{
 };
 use crate::counterfactual::{Counterfactual, Overlap, overlap};
 use crate::data::Picture;
-use crate::data::mask::{self, Finder, TrueMask};
+use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
 use crate::error::Result;
 use crate::evaluate::masks::resized;
@@ -167,12 +167,12 @@ impl CounterfactualArguments {
 
     /// Compares with the true mask, at its own resolution, if there is one.
     fn overlap(&self, answer: &CounterfactualResult, threshold: f32) -> Result<Option<Overlap>> {
-        let found = || Finder::default().find(&self.picture);
+        let found = || MaskFinder::default().find(&self.picture);
         let Some(path) = self.mask.clone().or_else(found) else {
             return Ok(None);
         };
         let original = Picture::open(&self.picture)?.original;
-        let truth = TrueMask::of(&mask::open(&path, original)?, answer.made.size());
+        let truth = GroundTruthMask::of(&mask::open(&path, original)?, answer.made.size());
         let map = resized(answer.heat.values(), answer.made.size(), truth.size);
         Ok(Some(overlap(
             map.iter().map(|&value| value > threshold),

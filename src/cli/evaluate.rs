@@ -62,8 +62,8 @@ impl EvaluateArguments {
         for name in &self.models {
             let model = zoo::open(name, &device)?;
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
-            data.report_skipped();
-            data.thin(self.limit.unwrap_or(usize::MAX));
+            data.log_skipped();
+            data.subsample(self.limit.unwrap_or(usize::MAX));
             data.relabel(&model.manifest().labels)
                 .map_err(|reason| Error::data(&self.data, reason))?;
             for attack in self.attacks() {

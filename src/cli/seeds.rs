@@ -27,7 +27,7 @@ impl SeedsArguments {
     pub fn run(&self) -> Result<()> {
         let size = [self.size; 2];
         let data = Dataset::open(&self.data, Split::Train, size)?;
-        data.report_skipped();
+        data.log_skipped();
         let pictures = (0..data.len()).map(|index| (data.labels[index], data.unit_planes(index)));
         Seeds::fit(&data.classes, size, pictures).write(&self.out)?;
         println!(

@@ -1,4 +1,4 @@
-//! Small pictures of large sets, decoded in the background and kept on disk.
+//! Thumbnails of large data sets, decoded in background threads and cached on disk.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,35 +15,35 @@ use crate::error::Result;
 
 /// Side of a thumbnail, in pixels.
 pub const SIDE: usize = 128;
-/// Threads that decode; more would take cores from the models.
+/// Decoding threads; more would take cores from the models.
 const THREADS: usize = 2;
-/// Thumbnails kept on disk: about 400 MB.
+/// Most thumbnails in the disk cache: about 400 MB.
 const KEPT: i64 = 150_000;
-/// Quality of the JPEG files on disk.
+/// JPEG quality of the cached thumbnails, of 100.
 const QUALITY: u8 = 85;
 
-/// A decoded thumbnail, or nothing for a picture that cannot be opened.
+/// The path of a picture and its thumbnail, [`SIDE`]×[`SIDE`]; `None` where it cannot be decoded.
 pub type Thumbnail = (String, Option<RgbImage>);
 
-/// What is waited for, the most wanted last.
+/// Requested paths, shared with the decoding threads.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<(VecDeque<String>, bool)>,
     news: Condvar,
 }
 
-/// The window's end.
+/// Requests thumbnails from the decoding threads and receives them.
 pub struct Thumbnailer {
     queue: Arc<Queue>,
     inbox: Receiver<Thumbnail>,
-    asked: HashSet<String>,
-    /// Starts the threads, until that is done.
+    requested: HashSet<String>,
+    /// Starts the threads at the first request; `None` afterwards.
     start: Option<Box<dyn FnOnce()>>,
 }
 
 impl Thumbnailer {
-    /// Its threads start when something is first wanted. They keep what they decode in the file `cache`,
-    /// if there is one; `wake` is called after each picture.
+    /// Starts no thread before the first request. Thumbnails are cached in the SQLite file `cache`, if
+    /// given; `wake` is called after each thumbnail.
     pub fn new(cache: Option<PathBuf>, wake: impl Fn() + Clone + Send + 'static) -> Self {
         let (outbox, inbox) = channel();
         let queue = Arc::new(Queue::default());
@@ -58,16 +58,16 @@ impl Thumbnailer {
         Self {
             queue,
             inbox,
-            asked: HashSet::new(),
+            requested: HashSet::new(),
             start: Some(Box::new(start)),
         }
     }
 
-    /// Asks for the thumbnails of these paths (see [`data::Entry::at`]) before all others. Those asked
-    /// for earlier that are no longer among them are dropped.
+    /// Requests the thumbnails of these paths (see [`data::PictureLocation::at`]), the first of them
+    /// first. Earlier requests that are not among them are dropped.
     pub fn want(&mut self, paths: Vec<String>) {
         let wanted: HashSet<String> = paths.iter().cloned().collect();
-        if wanted == self.asked {
+        if wanted == self.requested {
             return;
         }
         if let Some(start) = self.start.take() {
@@ -76,14 +76,14 @@ impl Thumbnailer {
         let mut waiting = self.queue.waiting.lock().unwrap_or_else(|p| p.into_inner());
         let new = paths.into_iter().rev();
         waiting.0 = new
-            .filter(|path| !self.asked.contains(path) || waiting.0.contains(path))
+            .filter(|path| !self.requested.contains(path) || waiting.0.contains(path))
             .collect();
         drop(waiting);
-        self.asked = wanted;
+        self.requested = wanted;
         self.queue.news.notify_all();
     }
 
-    /// The thumbnails that are ready.
+    /// The thumbnails decoded since the last call.
     pub fn arrived(&self) -> Vec<Thumbnail> {
         self.inbox.try_iter().collect()
     }
@@ -112,7 +112,7 @@ fn work(queue: &Queue, cache: Option<&Path>, outbox: &Sender<Thumbnail>, wake: &
             }
         };
         drop(waiting);
-        // A decoder that fails on a stranger's file must not end the thread.
+        // A decoder that panics on an untrusted file must not end the thread.
         let made = catch_unwind(AssertUnwindSafe(|| thumbnail(&path, cache.as_ref())));
         let thumbnail = made.unwrap_or(None);
         if outbox.send((path, thumbnail)).is_err() {
@@ -135,16 +135,16 @@ fn thumbnail(path: &str, cache: Option<&Cache>) -> Option<RgbImage> {
 }
 
 fn decode(path: &str) -> Result<RgbImage> {
-    let entry = data::Entry::at(path.into());
+    let entry = data::PictureLocation::at(path.into());
     let picture = entry.decode(&entry.bytes()?)?;
     Ok(picture.cropped_whole([SIDE; 2]))
 }
 
-/// Tells one state of a file from another without reading it.
+/// Cache key: a hash of path, file length and modification time, computed without reading the file.
 fn key(path: &Path) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(path.as_os_str().as_encoded_bytes());
-    // A record's file is the folder of its path.
+    // The path of a record is the path of its file joined with its index.
     let about = std::fs::metadata(path).or_else(|_| match path.parent() {
         Some(file) => std::fs::metadata(file),
         None => std::fs::metadata(path),
@@ -160,7 +160,7 @@ fn key(path: &Path) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// The thumbnails on disk. It is a cache: whatever is wrong with it, pictures are decoded instead.
+/// The disk cache of thumbnails, an SQLite file. On any error of it, pictures are decoded again.
 struct Cache(Connection);
 
 impl Cache {
@@ -195,7 +195,7 @@ impl Cache {
             return;
         }
         let sql = "INSERT OR REPLACE INTO thumbnails(key, jpeg) VALUES (?, ?)";
-        // A full disk keeps nothing; that is no trouble.
+        // Failing to write the cache, for example on a full disk, is no error.
         let _ = self
             .0
             .prepare_cached(sql)

@@ -5,20 +5,20 @@ use image::{ImageBuffer, Luma};
 
 use crate::counterfactual::{Overlap, otsu, overlap};
 use crate::data::Dataset;
-use crate::data::mask::{self, Finder, TrueMask};
+use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::error::Result;
 
-/// The masks that lie beside the pictures of `data` ([`Finder`]), by picture.
+/// The masks that lie beside the pictures of `data` ([`MaskFinder`]), by picture.
 ///
 /// # Errors
 /// Those of a mask that cannot be opened or is of another size than its picture.
-pub fn beside(data: &Dataset) -> Result<Vec<Option<TrueMask>>> {
-    let mut finder = Finder::default();
-    let pairs = data.names.iter().zip(&data.originals);
+pub fn beside(data: &Dataset) -> Result<Vec<Option<GroundTruthMask>>> {
+    let mut finder = MaskFinder::default();
+    let pairs = data.names.iter().zip(&data.original_sizes);
     let mask = |(path, &original): (&std::path::PathBuf, &[u32; 2])| {
         let found = finder.find(path);
         let opened = found.map(|path| mask::open(&path, original)).transpose()?;
-        Ok(opened.map(|mask| TrueMask::of(&mask, data.size)))
+        Ok(opened.map(|mask| GroundTruthMask::of(&mask, data.size)))
     };
     pairs.map(mask).collect()
 }
@@ -36,7 +36,7 @@ pub fn resized(map: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
 }
 
 /// Cuts a map (values of at least 0 count) at Otsu's threshold, at the mask's resolution, and compares.
-pub fn score(map: &[f32], size: [usize; 2], truth: &TrueMask) -> Overlap {
+pub fn score(map: &[f32], size: [usize; 2], truth: &GroundTruthMask) -> Overlap {
     // `resized` clamps to [0, 1]; Otsu's threshold does not mind the scale.
     let most = map.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     let map: Vec<f32> = map.iter().map(|value| value.max(0.0) / most).collect();
@@ -56,7 +56,7 @@ mod tests {
     fn large_values_are_not_cut_off_before_they_are_compared() {
         // Left half far above the right one, both beyond 1.
         let map = [9.0, 9.0, 2.0, 2.0].repeat(4);
-        let truth = TrueMask {
+        let truth = GroundTruthMask {
             size: [8, 8],
             inside: (0..64).map(|at| at % 8 < 4).collect(),
         };

@@ -105,7 +105,8 @@ impl Run {
         if let Some(spectrum) = &self.spectrum {
             gradient = spectrum.apply(gradient);
         }
-        self.descent.follow(gradient, self.config.pace(self.done));
+        self.descent
+            .step_along(gradient, self.config.pace(self.done));
         self.done += 1;
         if self.finished() {
             self.settle(model)?;

@@ -170,7 +170,7 @@ impl Training {
             ..attack.clone()
         };
         let model = self.frozen(None);
-        let (classes, numbers) = (&batch.classes, &batch.numbers);
+        let (classes, numbers) = (&batch.classes, &batch.indices);
         match self.config.noise {
             Some(noise) => attack.run_n_fgsm(noise, &model, pictures, classes, numbers),
             None => attack.run_to_last(&model, pictures, classes, numbers),
@@ -384,9 +384,9 @@ pub fn train(
     } else {
         config
     };
-    let kept = config.augmentation.kept(config.input);
+    let kept = config.augmentation.stored_size(config.input);
     let mut data = Dataset::open(&config.data, Split::Train, kept)?;
-    data.report_skipped();
+    data.log_skipped();
     if config.validation * 2 > data.len() {
         let reason = format!(
             "{} pictures cannot be set aside of {}; at most half",
@@ -398,7 +398,7 @@ pub fn train(
     let watched = Watched {
         test: monitored(&config.data, config.input, config.monitor, &data.classes)?,
         validation: (config.validation > 0)
-            .then(|| data.set_aside(config.validation).resized(config.input)),
+            .then(|| data.split_off(config.validation).resized(config.input)),
     };
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
@@ -438,7 +438,7 @@ pub(super) fn monitored(
         return Ok(None);
     }
     let mut test = Dataset::open(data, Split::Test, input)?;
-    test.thin(count);
+    test.subsample(count);
     test.relabel(classes)
         .map_err(|reason| Error::data(data, reason))?;
     Ok(Some(test))

@@ -8,7 +8,7 @@ use super::batch::{ScanItem, ScanPlan};
 use super::database::Database;
 use super::fingerprint::Fingerprint;
 use super::store::EntryRow;
-use crate::data::{Entry, Listing};
+use crate::data::{PictureList, PictureLocation};
 use crate::error::{Error, Result};
 
 /// A picture that can be opened.
@@ -29,7 +29,7 @@ pub(super) struct Gathered {
 
 /// A picture on its way.
 struct PendingPicture<'a> {
-    entry: &'a Entry,
+    entry: &'a PictureLocation,
     content: Fingerprint,
     /// Its number in the database, if it has been there before.
     known: Option<i64>,
@@ -42,7 +42,7 @@ struct PendingPicture<'a> {
 }
 
 impl<'a> PendingPicture<'a> {
-    fn new(entry: &'a Entry) -> Result<Self> {
+    fn new(entry: &'a PictureLocation) -> Result<Self> {
         if entry.path.to_str().is_none() {
             return Err(Error::data(&entry.path, "its name is no Unicode text"));
         }
@@ -99,7 +99,7 @@ impl Gathered {
     pub(super) fn gather(
         &mut self,
         database: &mut Database,
-        listing: &Listing,
+        listing: &PictureList,
         orders: &ScanPlan,
         position: usize,
         at_once: usize,

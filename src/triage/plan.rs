@@ -14,7 +14,7 @@ pub const MOST_MODELS: usize = 26;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// A folder, a tree of class folders, CIFAR-10's binary batches or a list; see
-    /// [`crate::data::Listing`].
+    /// [`crate::data::PictureList`].
     pub source: PathBuf,
     /// Ids of bundled models or paths of files; at most [`MOST_MODELS`].
     pub models: Vec<String>,

@@ -12,7 +12,7 @@ use super::fingerprint::Fingerprint;
 use super::gather::Gathered;
 use super::plan::Plan;
 use super::query::Vocabulary;
-use crate::data::{Listing, Split};
+use crate::data::{PictureList, Split};
 use crate::error::Result;
 use crate::model::{Classifier, zoo};
 
@@ -87,7 +87,7 @@ impl Progress {
 pub struct Scan {
     database: Database,
     id: i64,
-    listing: Listing,
+    listing: PictureList,
     orders: ScanPlan,
     tolerance: f32,
     at_once: usize,
@@ -106,7 +106,7 @@ impl Scan {
     /// `at_once` is how many pictures go through them together.
     ///
     /// # Errors
-    /// Those of [`Plan::validate`], [`Listing::open`] and of the database.
+    /// Those of [`Plan::validate`], [`PictureList::open`] and of the database.
     pub fn new(
         mut database: Database,
         plan: &Plan,
@@ -118,7 +118,7 @@ impl Scan {
             .map(|examined| examined.classifier.classes())
             .collect();
         plan.validate(&classes)?;
-        let listing = Listing::open(&plan.source, Split::Test)?;
+        let listing = PictureList::open(&plan.source, Split::Test)?;
         let orders = ScanPlan::new(&database, plan, models)?;
         let ids: Vec<i64> = orders.models.iter().map(|(_, id)| *id).collect();
         let total = listing.entries.len();

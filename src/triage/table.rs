@@ -57,7 +57,7 @@ pub struct Record {
     pub picture: i64,
     /// How many pictures that can be opened come before it in the source.
     pub number: u64,
-    /// Where it is; see [`crate::data::Entry::at`].
+    /// Where it is; see [`crate::data::PictureLocation::at`].
     pub path: String,
     /// Its class, of [`Table::classes`], where that is known.
     pub truth: Option<usize>,

@@ -1,4 +1,4 @@
-//! Whole trainings of a discriminator and its generator on made-up walls: what they are worth, when they
+//! Whole trainings of a discriminator and its generator on synthetic cracks: what they are worth, when they
 //! refuse, and that they go on where they stopped.
 
 use std::fs;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use epsiloscope::counterfactual::{Counterfactual, change, otsu, overlap};
-use epsiloscope::data::mask::seen;
-use epsiloscope::data::samples::synthetic_cracks::{wall, write_data_set};
+use epsiloscope::data::mask::binary_mask;
+use epsiloscope::data::samples::synthetic_cracks::{generate, write_data_set};
 use epsiloscope::data::{Augmentation, Crop, Dataset, Picture, Split};
 use epsiloscope::error::Result;
 use epsiloscope::evaluate::predict;
@@ -96,9 +96,9 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .expect("a name");
-        let mask = wall(stem.parse().expect("a seed"), SIDE, true).1;
+        let mask = generate(stem.parse().expect("a seed"), SIDE, true).1;
         let mask = Picture::from_image("mask".into(), mask.into());
-        let truth = seen(&mask, Crop::default(), config.input);
+        let truth = binary_mask(&mask, Crop::default(), config.input);
         let x = test.tensor(&[index], &Device::flex());
         let made = model.generator.translate(x.clone(), &[0]).picture;
         flipped += f32::from(u8::from(predict(&model.discriminator, made.clone()) == [0]));

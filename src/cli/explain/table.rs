@@ -105,8 +105,8 @@ fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) ->
     let attack = arguments.attack.attack(Goal::Untargeted);
     attack.validate(model.classes())?;
     let mut data = Dataset::open(root, Split::Test, size)?;
-    data.report_skipped();
-    data.thin(arguments.limit);
+    data.log_skipped();
+    data.subsample(arguments.limit);
     data.relabel(&model.manifest().labels)
         .map_err(|reason| Error::data(root, reason))?;
     let bar = progress(&model.manifest().name, data.len());

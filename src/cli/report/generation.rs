@@ -104,7 +104,7 @@ impl GenerationArguments {
     fn floor(&self, judges: &[Judge]) -> Result<Line> {
         line("real training pictures".into(), judges, |model| {
             let mut data = Dataset::open(&self.data, Split::Train, model.manifest().input)?;
-            data.thin(self.per_class * data.classes.len());
+            data.subsample(self.per_class * data.classes.len());
             Ok(planes_of(&data))
         })
     }

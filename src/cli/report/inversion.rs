@@ -86,7 +86,7 @@ impl InversionArguments {
         let mut count = 0;
         for model in &models {
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
-            data.thin(self.limit);
+            data.subsample(self.limit);
             count = data.len();
             let values = measure(model, &judges, &data, &synthesis)?;
             let named = |values: Vec<Vec<f32>>| -> Vec<(String, Mean)> {

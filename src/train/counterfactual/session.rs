@@ -138,9 +138,9 @@ pub fn train_counterfactual(
         .clone();
     config.validate()?;
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
-    data.require_sound()?;
+    data.require_uniform()?;
     let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
-    test.as_ref().map_or(Ok(()), Dataset::require_sound)?;
+    test.as_ref().map_or(Ok(()), Dataset::require_uniform)?;
     let (training, position) = match checkpoint {
         Some(checkpoint) => checkpoint.restore(&path, &data.classes, device)?,
         None => {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::ImageFormat;
 use image::imageops::FilterType;
 
-use crate::data::Entry;
+use crate::data::PictureLocation;
 use crate::error::Result;
 use crate::files::{escaped, write_atomically};
 use crate::triage::matrix::{Axis, ConfusionMatrix};
@@ -164,7 +164,7 @@ fn worst(page: &mut String, table: &Table) {
 }
 
 fn thumbnail(path: &Path) -> Result<String> {
-    let entry = Entry::at(path.into());
+    let entry = PictureLocation::at(path.into());
     let picture = entry.decode(&entry.bytes()?)?;
     let (width, height) = picture.pixels.dimensions();
     let scale = (SHOWN as f32 / width.max(height) as f32).min(1.0);

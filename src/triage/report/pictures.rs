@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
 
-use crate::data::Entry;
+use crate::data::PictureLocation;
 use crate::error::{Error, Result};
 use crate::triage::table::Table;
 
@@ -20,7 +20,7 @@ pub fn copy(table: &Table, selected: &[usize], folder: &Path) -> Result<Vec<Path
     std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "write", error))?;
     let one = |&index: &usize| {
         let path = Path::new(&table.records[index].path);
-        let entry = Entry::at(path.into());
+        let entry = PictureLocation::at(path.into());
         let bytes = entry.bytes()?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         if !entry.is_record() {

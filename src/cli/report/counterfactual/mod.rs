@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::write_json;
 use crate::compute::{Backend, Compute};
-use crate::data::mask::TrueMask;
+use crate::data::mask::GroundTruthMask;
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
@@ -183,7 +183,7 @@ impl CounterfactualReportArguments {
             return None;
         }
         let size = scene.data.size;
-        let mask = |truth: &TrueMask| {
+        let mask = |truth: &GroundTruthMask| {
             let values: Vec<f32> = truth
                 .inside
                 .iter()

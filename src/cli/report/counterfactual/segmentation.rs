@@ -10,7 +10,7 @@ use crate::attribution::{
     Target, explain,
 };
 use crate::counterfactual::Overlap;
-use crate::data::mask::TrueMask;
+use crate::data::mask::GroundTruthMask;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::evaluate::masks::score;
@@ -29,7 +29,7 @@ const COLUMNS: [&str; 6] = [
 ];
 
 /// Test pictures with a true mask that is not empty, at most `limit`, spread evenly.
-pub fn masked(scene: &Scene, limit: usize) -> Vec<(usize, TrueMask)> {
+pub fn masked(scene: &Scene, limit: usize) -> Vec<(usize, GroundTruthMask)> {
     let masks = scene.masks.iter().cloned().enumerate();
     let masks = masks.filter_map(|(index, mask)| Some((index, mask?)));
     let all: Vec<_> = masks
@@ -87,7 +87,7 @@ fn add(
     table: &mut ReportTable,
     name: &str,
     scene: &Scene,
-    pictures: &[(usize, TrueMask)],
+    pictures: &[(usize, GroundTruthMask)],
     maps: &[Vec<f32>],
 ) {
     let pairs = maps.iter().zip(pictures);
@@ -136,7 +136,7 @@ fn methods(side: usize) -> [(&'static str, Method); 4] {
 
 fn background(scene: &Scene, data: &std::path::Path) -> Result<Arc<Vec<Vec<f32>>>> {
     let mut training = Dataset::open(data, Split::Train, scene.data.size)?;
-    training.thin(BACKGROUND);
+    training.subsample(BACKGROUND);
     Ok(Arc::new(
         (0..training.len())
             .map(|index| training.unit_planes(index))
@@ -148,10 +148,10 @@ fn maps(
     scene: &Scene,
     model: &Classifier,
     method: &Method,
-    pictures: &[(usize, TrueMask)],
+    pictures: &[(usize, GroundTruthMask)],
     background: &Arc<Vec<Vec<f32>>>,
 ) -> Result<Vec<Vec<f32>>> {
-    let map = |(index, _): &(usize, TrueMask)| {
+    let map = |(index, _): &(usize, GroundTruthMask)| {
         let input = Input {
             pixels: scene.data.unit_planes(*index),
             size: scene.data.size,

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 
 use crate::counterfactual::{Counterfactual, change};
-use crate::data::mask::TrueMask;
+use crate::data::mask::GroundTruthMask;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{masks, probabilities};
@@ -29,7 +29,7 @@ pub struct Scene {
     /// The test pictures.
     pub data: Dataset,
     /// Their true masks, where there are any.
-    pub masks: Vec<Option<TrueMask>>,
+    pub masks: Vec<Option<GroundTruthMask>>,
     /// Their counterfactuals, planes in [0, 1].
     pub made: Vec<Vec<f32>>,
     /// |x − G(x)| of each.
@@ -59,7 +59,7 @@ impl Scene {
             }
         }
         let mut data = Dataset::open(data, Split::Test, manifest.input)?;
-        data.require_sound()?;
+        data.require_uniform()?;
         let relabelled = data.relabel(classes);
         relabelled.map_err(|reason| Error::Config(format!("{name}: {reason}")))?;
         let mut scene = Self {
