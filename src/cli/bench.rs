@@ -22,7 +22,7 @@ use crate::evaluate::predict;
 use crate::files::write_atomically;
 use crate::model::{Classifier, memory, tensor_values, zoo};
 use crate::session::TriageTab;
-use crate::synthesis::{Material, Run, Synthesis};
+use crate::synthesis::{Synthesis, SynthesisInputs, SynthesisRun};
 use crate::train::{Preset, TrainConfig, Training};
 
 /// Prints medians in milliseconds; `benches/pytorch_bench.py` times the same in PyTorch.
@@ -202,15 +202,15 @@ impl Bench<'_> {
     /// timeline as in the window.
     fn inversion(&mut self, model: &Classifier) -> Result<()> {
         let target = tensor_values(pictures(model, 1, &self.device));
-        let material = Material {
+        let material = SynthesisInputs {
             target: Some(&target),
-            ..Material::default()
+            ..SynthesisInputs::default()
         };
         let config = Synthesis {
             iterations: usize::MAX,
             ..Synthesis::paper_inversion()
         };
-        let mut run = Run::new(&config, model, &material)?;
+        let mut run = SynthesisRun::new(&config, model, &material)?;
         self.time(&format!("invert20_b1 {}", model.manifest().name), || {
             for _ in 0..20 {
                 run.step(model).expect("noise can be inverted");

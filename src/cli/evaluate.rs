@@ -10,7 +10,7 @@ use crate::attack::Goal;
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::{Report, evaluate};
+use crate::evaluate::{AccuracyReport, evaluate};
 use crate::files::write_atomically;
 use crate::model::zoo;
 
@@ -114,7 +114,7 @@ pub(super) fn progress(name: &str, total: usize) -> ProgressBar {
         .with_message(name.to_owned())
 }
 
-fn describe(report: &Report) -> String {
+fn describe(report: &AccuracyReport) -> String {
     let accuracy = format!(
         "{:<20} {:<34} accuracy {:6.2} %",
         report.model,
@@ -142,7 +142,7 @@ fn describe(report: &Report) -> String {
     )
 }
 
-fn write(out: &std::path::Path, reports: &[Report]) -> Result<()> {
+fn write(out: &std::path::Path, reports: &[AccuracyReport]) -> Result<()> {
     let json = serde_json::to_string_pretty(reports).expect("plain data");
     write_atomically(&out.join("evaluate.json"), json.as_bytes())?;
     let path = out.join("evaluate.csv");

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::synthesis::Seeds;
+use crate::synthesis::ClassGaussians;
 
 /// Fit a Gaussian to the 4×-downsampled pictures of each class of a data set's training split.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ impl SeedsArguments {
         let data = Dataset::open(&self.data, Split::Train, size)?;
         data.log_skipped();
         let pictures = (0..data.len()).map(|index| (data.labels[index], data.unit_planes(index)));
-        Seeds::fit(&data.classes, size, pictures).write(&self.out)?;
+        ClassGaussians::fit(&data.classes, size, pictures).write(&self.out)?;
         println!(
             "{} classes from {} pictures: {}",
             data.classes.len(),

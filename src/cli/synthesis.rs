@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::{Classifier, tensor_values, zoo};
 use crate::synthesis::{
-    Aim, Distances, History, Kept, Material, Run, Seeds, Start, Synthesis, Task, Unit, distances,
+    ClassGaussians, ClassObjective, Distances, Iterate, IterateHistory, Start, Synthesis,
+    SynthesisInputs, SynthesisRun, Task, Unit, distances,
 };
 
 /// Make a picture that each model represents as it does another: representation inversion.
@@ -41,8 +42,8 @@ pub struct GenerateArguments {
     /// Name of the class.
     class: String,
     /// What is maximised.
-    #[arg(long, value_enum, default_value_t)]
-    aim: Aim,
+    #[arg(long, alias = "aim", value_enum, default_value_t)]
+    objective: ClassObjective,
     /// Begin at this picture: image-to-image.
     #[arg(long)]
     picture: Option<PathBuf>,
@@ -204,8 +205,8 @@ impl GenerateArguments {
     pub fn run(&self) -> Result<()> {
         let task = |model: &Classifier| {
             let class = class_number(model, &self.class)?;
-            let aim = self.aim;
-            Ok(Task::Generate { class, aim })
+            let objective = self.objective;
+            Ok(Task::Generate { class, objective })
         };
         self.options.run("generate", self.picture.as_deref(), task)
     }
@@ -232,7 +233,7 @@ impl Options {
     ) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let judge = zoo::open(&self.judge, &device)?;
-        let seeds = Seeds::bundled()?;
+        let seeds = ClassGaussians::bundled()?;
         let open = |path: &Path| Picture::open(path);
         let picture = picture.map(open).transpose()?;
         let other = self.other.as_deref().map(open).transpose()?;
@@ -248,11 +249,11 @@ impl Options {
             if current.is_some() && !inverts && self.settings.start.is_none() {
                 config.start = Start::Current;
             }
-            let material = Material {
+            let material = SynthesisInputs {
                 current: current.as_deref(),
                 other: other.as_deref(),
                 target: current.as_deref().filter(|_| inverts),
-                seeds: Some(&seeds),
+                class_gaussians: Some(&seeds),
             };
             let facts = self.make(command, &model, &config, &material, &judge)?;
             println!("{}: {config}: {}", facts.model, describe(&facts));
@@ -267,10 +268,10 @@ impl Options {
         command: &str,
         model: &Classifier,
         config: &Synthesis,
-        material: &Material,
+        material: &SynthesisInputs,
         judge: &Classifier,
     ) -> Result<Facts> {
-        let mut run = Run::new(config, model, material)?;
+        let mut run = SynthesisRun::new(config, model, material)?;
         let started = std::time::Instant::now();
         while !run.finished() {
             run.step(model)?;
@@ -286,7 +287,7 @@ impl Options {
         let history = run.history().lock().expect("this thread alone uses it");
         self.save_gif(&path("gif"), &history, config.count, size)?;
         let curve = |picture: usize| {
-            let point = |kept: &Kept| (kept.iteration, kept.losses[picture]);
+            let point = |kept: &Iterate| (kept.iteration, kept.losses[picture]);
             history.iter().map(point).collect()
         };
         let target = material.target.or(material.current);
@@ -308,7 +309,7 @@ impl Options {
     fn save_gif(
         &self,
         path: &Path,
-        history: &History,
+        history: &IterateHistory,
         count: usize,
         size: [usize; 2],
     ) -> Result<()> {
@@ -345,7 +346,8 @@ fn describe(facts: &Facts) -> String {
     let result = match facts.synthesis.task {
         Task::Invert { .. } => format!("relative distance {mean:.3}"),
         Task::Generate {
-            aim: Aim::Logit, ..
+            objective: ClassObjective::Logit,
+            ..
         } => format!("logit {:.2}", -mean),
         Task::Generate { .. } => format!("probability {:.3}", (-mean).exp()),
         Task::Neuron(_) => format!("activation {:.3}", -mean),

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::files::write_atomically;
 use crate::session::{Row, State};
-use crate::synthesis::locked;
+use crate::synthesis::lock;
 
 /// Confidence against ε: one line for each finished attack, the picture itself at ε 0 included.
 ///
@@ -68,7 +68,7 @@ pub fn losses_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&["model", "iteration", "picture", "loss"]);
     for (row, look) in shown(state, rows) {
         let Some(made) = &row.made else { continue };
-        let history = locked(&made.history);
+        let history = lock(&made.history);
         for kept in history.iter() {
             for (picture, loss) in kept.losses.iter().enumerate() {
                 table.line(vec![

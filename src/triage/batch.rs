@@ -255,7 +255,7 @@ impl ScanBatch {
                 .is_some_and(|last| last == FAKE);
             seen.probabilities.last().copied().filter(|_| knows)
         };
-        let seen = evaluate::seen_in(model.logits_of(features));
+        let seen = evaluate::predictions_from_logits(model.logits_of(features));
         for (row, seen) in rows.into_iter().zip(seen) {
             let case = &mut self.items[row].cases[self.model];
             let look = StoredPrediction {
@@ -349,9 +349,9 @@ impl ScanBatch {
             return;
         };
         let adversarial = run.finish(model);
-        let judged = evaluate::judge(model, &x, &adversarial);
+        let judged = evaluate::evaluate_attack(model, &x, &adversarial);
         if let Some(radii) = radii {
-            for ((&row, seen), radius) in rows.iter().zip(&judged.seen).zip(radii) {
+            for ((&row, seen), radius) in rows.iter().zip(&judged.predictions).zip(radii) {
                 let case = &mut self.items[row].cases[self.model];
                 let flipped = attack.goal.is_reached(case.aim.label, seen.class);
                 if let Some(bracket) = &mut case.bracket {
@@ -362,7 +362,7 @@ impl ScanBatch {
         }
         let case = |row: usize| &self.items[row].cases[self.model];
         let aims: Vec<StoredAttack> = rows.iter().map(|&row| case(row).aim.of(*number)).collect();
-        for (index, (&row, seen)) in rows.iter().zip(&judged.seen).enumerate() {
+        for (index, (&row, seen)) in rows.iter().zip(&judged.predictions).enumerate() {
             let hit = Hit {
                 class: seen.class,
                 confidence: seen.probabilities[seen.class],

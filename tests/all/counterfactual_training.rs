@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use epsiloscope::counterfactual::{Counterfactual, change, otsu, overlap};
+use epsiloscope::counterfactual::{Counterfactual, change_map, otsu, overlap};
 use epsiloscope::data::mask::binary_mask;
 use epsiloscope::data::samples::synthetic_cracks::{generate, write_data_set};
 use epsiloscope::data::{Augmentation, Crop, Dataset, Picture, Split};
@@ -102,7 +102,7 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
         let x = test.tensor(&[index], &Device::flex());
         let made = model.generator.translate(x.clone(), &[0]).picture;
         flipped += f32::from(u8::from(predict(&model.discriminator, made.clone()) == [0]));
-        let changes = values(change(x, made));
+        let changes = values(change_map(x, made));
         let threshold = otsu(&changes);
         let mask: Vec<bool> = changes.iter().map(|&value| value > threshold).collect();
         found += overlap(mask.iter().copied(), truth.iter().copied()).iou;

@@ -6,7 +6,7 @@ use egui_plot::{Line, PlotPoints, VLine};
 use super::{Action, bottom_panel};
 use crate::app::theme;
 use crate::session::{Against, Row, State};
-use crate::synthesis::{Aim, Task};
+use crate::synthesis::{ClassObjective, Task};
 
 /// Draws the buttons and the curves; a press or drag on them goes back to that iterate.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
@@ -20,7 +20,8 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     let quantity = match &state.synthesis.config.task {
         Task::Invert { .. } => "relative distance",
         Task::Generate {
-            aim: Aim::Logit, ..
+            objective: ClassObjective::Logit,
+            ..
         } => "logit",
         Task::Generate { .. } => "log-probability",
         Task::Neuron(_) => "activation",

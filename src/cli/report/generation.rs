@@ -14,7 +14,8 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values, zoo};
 use crate::synthesis::{
-    Aim, Gaussian, Material, Run, Seeds, Synthesis, Task, activations, frechet,
+    ClassGaussians, ClassObjective, Gaussian, Synthesis, SynthesisInputs, SynthesisRun, Task,
+    activations, frechet,
 };
 
 /// Generates pictures of every class by every model, and measures the Fréchet distance to the real
@@ -36,8 +37,8 @@ pub struct GenerationArguments {
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     judges: Vec<String>,
     /// What is maximised.
-    #[arg(long, value_enum, default_value_t)]
-    aim: Aim,
+    #[arg(long, alias = "aim", value_enum, default_value_t)]
+    objective: ClassObjective,
     #[command(flatten)]
     settings: SynthesisFlags,
     /// Folder for report-generation.json.
@@ -110,7 +111,7 @@ impl GenerationArguments {
     }
 
     fn generate(&self, model: &Classifier) -> Result<(Vec<Vec<f32>>, Synthesis)> {
-        let seeds = Seeds::bundled()?;
+        let seeds = ClassGaussians::bundled()?;
         let labels = model.manifest().labels.clone();
         let bar = ProgressBar::new((labels.len() * self.per_class) as u64);
         let mut pictures = Vec::new();
@@ -119,7 +120,7 @@ impl GenerationArguments {
             let class = class_number(model, label)?;
             let task = Task::Generate {
                 class,
-                aim: self.aim,
+                objective: self.objective,
             };
             let mut made = 0;
             while made < self.per_class {
@@ -127,11 +128,11 @@ impl GenerationArguments {
                 config.count = AT_ONCE.min(self.per_class - made);
                 // Every picture has its own draw.
                 config.seed = config.seed.wrapping_add(made as u64);
-                let material = Material {
-                    seeds: Some(&seeds),
-                    ..Material::default()
+                let material = SynthesisInputs {
+                    class_gaussians: Some(&seeds),
+                    ..SynthesisInputs::default()
                 };
-                let mut run = Run::new(&config, model, &material)?;
+                let mut run = SynthesisRun::new(&config, model, &material)?;
                 while !run.finished() {
                     run.step(model)?;
                 }

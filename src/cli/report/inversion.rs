@@ -13,7 +13,9 @@ use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::model::{Classifier, tensor_values, zoo};
-use crate::synthesis::{Distances, Material, Run, Start, Synthesis, Task, distances};
+use crate::synthesis::{
+    Distances, Start, Synthesis, SynthesisInputs, SynthesisRun, Task, distances,
+};
 
 /// Inverts test pictures by every model and measures how far the results are from them.
 #[derive(Debug, Args)]
@@ -145,12 +147,12 @@ fn measure(
             ..synthesis.clone()
         };
         let first = (config.start == Start::Current).then_some(targets.as_slice());
-        let material = Material {
+        let material = SynthesisInputs {
             target: Some(&targets),
             current: first,
-            ..Material::default()
+            ..SynthesisInputs::default()
         };
-        let mut run = Run::new(&config, model, &material)?;
+        let mut run = SynthesisRun::new(&config, model, &material)?;
         while !run.finished() {
             run.step(model)?;
         }

@@ -10,7 +10,7 @@ use crate::compute::{
 use crate::data::picture::{montage, to_rgb};
 use crate::evaluate::top;
 use crate::session::{Column, MASK, Row, Showing, State, TaskKind, mask_values};
-use crate::synthesis::{Kept, locked};
+use crate::synthesis::{Iterate, lock};
 
 /// A place of the sheet.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,11 +235,11 @@ fn painted(
 /// The picture being made, or its iterate under the cursor.
 fn made(state: &State, row: &Row, look: &PredictionResult) -> Option<Filled> {
     let made = row.made.as_ref()?;
-    let history = locked(&made.history);
+    let history = lock(&made.history);
     let cursor = state.synthesis.cursor.filter(|&at| at < made.steps);
     let still = cursor.and_then(|at| history.at(at));
     let kind = TaskKind::of(&made.brief.config.task);
-    let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
+    let loss = |kept: Option<&Iterate>| kind.value(kept.map_or(f32::NAN, Iterate::mean_loss));
     let Some(kept) = still else {
         let step = format!("step {} · {}", made.steps, loss(history.at(made.steps)));
         let sees = format!("seen as {}", look.sure(&made.probabilities));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::counterfactual::{Generator, change, otsu};
+use crate::counterfactual::{Generator, change_map, otsu};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values};
@@ -25,7 +25,7 @@ pub fn write(
     let x = data.tensor(&chosen, discriminator.device());
     let made = generator.translate(x.clone(), &targets).picture;
     let back = generator.translate(made.clone(), &labels).picture;
-    let changes = tensor_values(change(x.clone(), made.clone()));
+    let changes = tensor_values(change_map(x.clone(), made.clone()));
     let [h, w] = data.size;
     let grey = |values: Vec<f32>| [values.clone(), values.clone(), values].concat();
     let (mut heats, mut masks) = (Vec::new(), Vec::new());

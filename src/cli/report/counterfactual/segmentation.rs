@@ -13,7 +13,7 @@ use crate::counterfactual::Overlap;
 use crate::data::mask::GroundTruthMask;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::evaluate::masks::score;
+use crate::evaluate::masks::mask_overlap;
 use crate::model::Classifier;
 
 /// Training pictures that expected gradients compare with.
@@ -92,7 +92,7 @@ fn add(
 ) {
     let pairs = maps.iter().zip(pictures);
     let scores: Vec<Overlap> = pairs
-        .map(|(map, (_, truth))| score(map, scene.data.size, truth))
+        .map(|(map, (_, truth))| mask_overlap(map, scene.data.size, truth))
         .collect();
     let count = scores.len() as f64;
     let mean = |value: &dyn Fn(&Overlap) -> f32| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::counterfactual::{Counterfactual, change};
+use crate::counterfactual::{Counterfactual, change_map};
 use crate::data::mask::GroundTruthMask;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ impl Scene {
         let mut scene = Self {
             discriminator: Counterfactual::classes_only(&weights, path, device)?,
             head: model.generator.head(manifest),
-            masks: masks::beside(&data)?,
+            masks: masks::masks_of(&data)?,
             model,
             ordinary,
             robust,
@@ -78,7 +78,7 @@ impl Scene {
             let x = scene.data.tensor(&chunk, device);
             let targets: Vec<usize> = chunk.iter().map(|&index| scene.target(index)).collect();
             let made = scene.model.generator.translate(x.clone(), &targets).picture;
-            let changes = tensor_values(change(x, made.clone()));
+            let changes = tensor_values(change_map(x, made.clone()));
             let each = changes.chunks_exact(length / 3);
             scene.changes.extend(each.map(<[f32]>::to_vec));
             let made = tensor_values(made);
