@@ -13,7 +13,7 @@ use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
 };
 use epsiloscope::train::{
-    Interrupt, Outcome, Schedule, ScheduleKind, TrainArchitecture, TrainConfig,
+    Interrupt, Schedule, ScheduleKind, TrainArchitecture, TrainConfig, TrainingOutcome,
 };
 use image::{Rgb, RgbImage};
 use proptest::test_runner::{Config, RngSeed};
@@ -243,8 +243,8 @@ pub(crate) fn smooth_picture(phase: f32) -> Vec<f32> {
 pub(crate) fn interrupted(
     out: &Path,
     wait: Duration,
-    train: impl FnOnce(&Interrupt) -> Result<Outcome>,
-) -> Outcome {
+    train: impl FnOnce(&Interrupt) -> Result<TrainingOutcome>,
+) -> TrainingOutcome {
     let interrupt = Interrupt::default();
     let deadline = Instant::now() + Duration::from_secs(120);
     std::thread::scope(|scope| {

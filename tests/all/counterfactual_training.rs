@@ -15,10 +15,10 @@ use epsiloscope::error::Result;
 use epsiloscope::evaluate::predict;
 use epsiloscope::model::Weights;
 use epsiloscope::train::counterfactual::{
-    CounterfactualCheckpoint, CounterfactualConfig, CounterfactualPosition, LossWeights, judge,
-    train_counterfactual,
+    CounterfactualCheckpoint, CounterfactualConfig, CounterfactualPosition, LossWeights,
+    evaluate_pair, train_counterfactual,
 };
-use epsiloscope::train::{Interrupt, Outcome, Schedule, ScheduleKind};
+use epsiloscope::train::{Interrupt, Schedule, ScheduleKind, TrainingOutcome};
 use tempfile::{TempDir, tempdir};
 
 use crate::common::{interrupted, message_naming, values, write_pictures};
@@ -65,7 +65,7 @@ pub(crate) fn run(
     out: &Path,
     resume: bool,
     stop: bool,
-) -> Result<Outcome> {
+) -> Result<TrainingOutcome> {
     let interrupt = Interrupt::new(AtomicBool::new(stop));
     train_counterfactual(config, out, resume, &Device::flex(), &interrupt)
 }
@@ -84,8 +84,8 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
     run(&config, &out, false, false).unwrap_or_else(|error| panic!("{error}"));
     let model = opened(&out);
     let test = Dataset::open(folder.path(), Split::Test, config.input).expect("walls");
-    let judged = judge(&model.discriminator, &model.generator, &test);
-    assert!(judged.balanced_accuracy > 0.75, "{judged:?}");
+    let evaluation = evaluate_pair(&model.discriminator, &model.generator, &test);
+    assert!(evaluation.balanced_accuracy > 0.75, "{evaluation:?}");
 
     let (mut flipped, mut found, mut chance, mut count) = (0.0, 0.0, 0.0, 0.0);
     for (index, name) in test.names.iter().enumerate() {
@@ -136,7 +136,7 @@ pub(crate) fn moment() -> (TempDir, CounterfactualConfig) {
 }
 
 /// Trains until `wait` after the first epoch.
-fn train_for_a_while(config: &CounterfactualConfig, out: &Path, wait: Duration) -> Outcome {
+fn train_for_a_while(config: &CounterfactualConfig, out: &Path, wait: Duration) -> TrainingOutcome {
     interrupted(out, wait, |interrupt| {
         train_counterfactual(config, out, false, &Device::flex(), interrupt)
     })
@@ -155,7 +155,7 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     for attempt in 1..8 {
         let out = folder.path().join(format!("attempt {attempt}"));
         let outcome = train_for_a_while(&config, &out, an_epoch.mul_f64(0.4 * f64::from(attempt)));
-        if let Outcome::Interrupted(path) = outcome {
+        if let TrainingOutcome::Interrupted(path) = outcome {
             let checkpoint =
                 CounterfactualCheckpoint::read(&path).unwrap_or_else(|error| panic!("{error}"));
             caught = checkpoint.position().clone();

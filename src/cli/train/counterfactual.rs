@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::train::counterfactual::{
     CounterfactualCheckpoint, CounterfactualConfig, train_counterfactual,
 };
-use crate::train::{CHECKPOINT, Outcome};
+use crate::train::{CHECKPOINT, TrainingOutcome};
 
 /// What is not given keeps the recipe's value, which is made for textures of 64×64 pixels.
 #[derive(Debug, Args)]
@@ -137,7 +137,7 @@ impl CounterfactualTrainArguments {
             let resume = self.session.resumes(&out);
             let outcome = train_counterfactual(&config(seed), &out, resume, &device, &interrupt)?;
             outcome.announce();
-            if matches!(outcome, Outcome::Interrupted(_)) {
+            if matches!(outcome, TrainingOutcome::Interrupted(_)) {
                 break;
             }
         }

@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
 use crate::model::UNetConfig;
-use crate::train::counterfactual::sheet;
-use crate::train::segmentation::{Masked, SegmentationConfig, cross_validated};
+use crate::train::counterfactual::example_sheet;
+use crate::train::segmentation::{SegmentationConfig, SegmentationData, cross_validated};
 use table::{ReportTable, markdown};
 use test_set::Scene;
 
@@ -81,7 +81,7 @@ impl CounterfactualReportArguments {
                 std::fs::create_dir_all(folder)
                     .map_err(|error| Error::io(folder, "create", error))?;
                 let path = folder.join("report-counterfactual.png");
-                sheet::write(
+                example_sheet::write(
                     &path,
                     &scene.model.discriminator,
                     &scene.model.generator,
@@ -195,7 +195,7 @@ impl CounterfactualReportArguments {
                 .map(|&value| f32::from(u8::from(value >= 0.5)))
                 .collect()
         };
-        let masked = Masked {
+        let masked = SegmentationData {
             pictures: pictures
                 .iter()
                 .map(|(at, _)| scene.data.unit_planes(*at))
