@@ -234,7 +234,7 @@ impl Descent {
     /// Evaluates the last iterate too and returns each picture's lowest loss `[n]` with its iterate.
     pub fn finish(mut self, objective: &dyn Objective) -> (Tensor<1>, Tensor<4>) {
         self.update_best(objective.loss(self.x.clone()));
-        self.best.expect("update_best stores an iterate")
+        self.best.expect("`update_best` stores an iterate")
     }
 
     fn update_best(&mut self, loss: Tensor<1>) {

@@ -375,7 +375,10 @@ impl TrainingOutcome {
         match self {
             Self::Finished(path) => println!("the model is in {}", path.display()),
             Self::Interrupted(path) => {
-                println!("interrupted; continue from {} with --resume", path.display());
+                println!(
+                    "interrupted; continue from {} with --resume",
+                    path.display()
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One stretch of pictures on its way through all models, one small piece of work at a time.
+//! A batch of a scan: predictions, attacks and flip search of some pictures by all models, step by step.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -137,7 +137,7 @@ impl ScanPlan {
     }
 }
 
-/// What is done with a batch by a model, in this order.
+/// The computations of a model on a batch, in this order.
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
     Predict,
@@ -145,17 +145,17 @@ enum Stage {
     Flip,
 }
 
-/// Attacks under way.
+/// A running attack on some pictures of the batch.
 struct Running {
-    /// Which items.
+    /// Indices of the attacked items.
     rows: Vec<usize>,
     x: Tensor<4>,
     run: AttackRun,
-    /// The ε of each, in a search for flips.
+    /// The ε of each, in a flip search.
     radii: Option<Vec<f32>>,
 }
 
-/// Pictures on their way.
+/// A batch of a scan in progress.
 pub(super) struct ScanBatch {
     items: Vec<GatheredItem>,
     model: usize,
@@ -178,13 +178,13 @@ impl ScanBatch {
         }
     }
 
-    /// How many pictures something was left to find out of.
+    /// Number of pictures for which something has to be computed.
     pub(super) fn open(&self) -> usize {
         let open = |item: &&GatheredItem| item.cases.iter().any(ScanItem::is_open);
         self.items.iter().filter(open).count()
     }
 
-    /// At the most one pass forward and one back over the pictures. Whether more is to be done.
+    /// Does at most one forward and one backward pass over the batch; `false` once finished.
     pub(super) fn step(&mut self, orders: &ScanPlan) -> bool {
         let Some((examined, _)) = orders.models.get(self.model) else {
             return false;
@@ -192,7 +192,7 @@ impl ScanBatch {
         let model = &*examined.classifier;
         if let Some(running) = &mut self.running {
             if let Some(loss) = running.run.step(model) {
-                // Reading keeps the device from running ahead of what is wanted meanwhile.
+                // Reading the losses waits for the device, so that no queue of work delays more urgent requests.
                 tensor_values(loss);
             } else if let Some(running) = self.running.take() {
                 self.judge(orders, model, running);
@@ -226,7 +226,7 @@ impl ScanBatch {
         wanting.map(|(row, _)| row).collect()
     }
 
-    /// The pictures `[n, 3, h, w]` of those rows.
+    /// The pictures `[n, 3, h, w]` of the items `rows`, at the model's input size.
     fn tensor(&self, orders: &ScanPlan, model: &Classifier, rows: &[usize]) -> Tensor<4> {
         let size = model.manifest().input;
         let place = orders.sizes.iter().position(|&known| known == size);
@@ -286,7 +286,8 @@ impl ScanBatch {
         self.start(orders, model, rows, &[attack.epsilon])
     }
 
-    /// Attacks every picture whose bracket is too wide at the ε that narrows it.
+    /// A step of the flip search: attacks every picture whose bracket is too wide, each at the ε that
+    /// bisects it.
     fn try_radii(&mut self, orders: &ScanPlan, model: &Classifier) -> Option<Running> {
         let (search, _) = orders.search?;
         let goal = orders.attack.as_ref()?.0.goal;

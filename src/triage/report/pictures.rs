@@ -1,4 +1,4 @@
-//! Pictures of a selection, copied to a folder.
+//! Export of the selected pictures: copies in a folder.
 
 use std::fs::OpenOptions;
 use std::io::{Cursor, ErrorKind, Write};
@@ -10,9 +10,9 @@ use crate::data::PictureLocation;
 use crate::error::{Error, Result};
 use crate::triage::table::Table;
 
-/// Copies the files of the records `selected` to `folder` under their own names, with a number where
-/// one is taken; nothing there is overwritten. Records of larger files become PNGs. Returns the paths
-/// of the copies.
+/// Copies the files of the records `selected` to `folder` under their own names, with a number appended
+/// where a name exists; nothing is overwritten. Records inside larger files become PNGs. Returns the
+/// paths of the copies.
 ///
 /// # Errors
 /// [`Error::Io`] for the first that cannot be read or written.
@@ -36,7 +36,7 @@ pub fn copy(table: &Table, selected: &[usize], folder: &Path) -> Result<Vec<Path
     selected.iter().map(one).collect()
 }
 
-/// Writes a new file under the first name that is free.
+/// Writes a new file under the first name that does not exist.
 fn place(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf> {
     for number in 1.. {
         let name = match (number, extension) {
