@@ -84,9 +84,9 @@ impl Generator {
         {
             return Err(wrong("its generator does not fit its discriminator".into()));
         }
-        if config.numbers() > weights.numbers().saturating_add(SLACK) {
+        if config.parameter_count() > weights.parameter_count().saturating_add(SLACK) {
             return Err(wrong(
-                "its generator claims more numbers than the file has".into(),
+                "its generator has more parameters than the file".into(),
             ));
         }
         let mut network = UNet::zeros(&config, device);
@@ -131,7 +131,7 @@ impl Generator {
         manifest.architecture = manifest
             .architecture
             .with_classes(classes.saturating_sub(1));
-        Classifier::of(Box::new(self.network.clone()), manifest, &self.device)
+        Classifier::from_network(Box::new(self.network.clone()), manifest, &self.device)
     }
 
     /// Number of target classes.

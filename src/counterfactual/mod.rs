@@ -35,10 +35,10 @@ impl Counterfactual {
     /// Reads both networks from a file's weights; `path` is used in error messages only.
     ///
     /// # Errors
-    /// As [`Classifier::new`]; [`crate::error::Error::Model`] when there is no generator.
+    /// As [`Classifier::from_weights`]; [`crate::error::Error::Model`] when there is no generator.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         Ok(Self {
-            discriminator: Arc::new(Classifier::new(weights, path, device)?),
+            discriminator: Arc::new(Classifier::from_weights(weights, path, device)?),
             generator: Arc::new(Generator::new(weights, path, device)?),
         })
     }
@@ -46,7 +46,7 @@ impl Counterfactual {
     /// The discriminator as a classifier without the output “fake”.
     ///
     /// # Errors
-    /// As [`Classifier::new`].
+    /// As [`Classifier::from_weights`].
     pub fn classes_only(weights: &Weights, path: &Path, device: &Device) -> Result<Classifier> {
         let mut weights = weights.clone();
         let wrong = |reason: String| Error::model(path, reason);
@@ -66,7 +66,7 @@ impl Counterfactual {
                 array.values.truncate(*outputs * each);
             }
         }
-        Classifier::new(&weights, path, device)
+        Classifier::from_weights(&weights, path, device)
     }
 
     /// Number of classes, without “fake”.

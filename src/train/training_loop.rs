@@ -117,7 +117,7 @@ impl Training {
     /// A frozen copy of `network`, or else of the trained one.
     fn frozen(&self, network: Option<&ResNet>) -> Classifier {
         let network = network.unwrap_or(&self.networks.trained);
-        Classifier::freeze(network.clone(), self.manifest.clone(), &self.device)
+        Classifier::from_trained(network.clone(), self.manifest.clone(), &self.device)
     }
 
     /// Writes the model file: the weights of the best epoch where there is a validation set, else those of

@@ -128,7 +128,7 @@ pub(crate) fn tiny_network(classes: usize, seed: u64) -> ResNet {
 
 /// The same, frozen.
 pub(crate) fn tiny_classifier(classes: usize, seed: u64) -> Classifier {
-    Classifier::freeze(
+    Classifier::from_trained(
         tiny_network(classes, seed),
         tiny_manifest(classes),
         &Device::flex(),

@@ -140,7 +140,10 @@ fn open(weights: &Weights) -> Result<Counterfactual, String> {
 
 #[test]
 fn the_shape_says_how_many_numbers_there_are() {
-    assert_eq!(SHAPE.numbers(), Weights::of(&mut network()).numbers());
+    assert_eq!(
+        SHAPE.parameter_count(),
+        Weights::of(&mut network()).parameter_count()
+    );
     let plain = UNetConfig {
         outputs: 1,
         classes: 0,
@@ -148,7 +151,10 @@ fn the_shape_says_how_many_numbers_there_are() {
         ..SHAPE
     };
     let mut network = UNet::zeros(&plain, &Device::flex());
-    assert_eq!(plain.numbers(), Weights::of(&mut network).numbers());
+    assert_eq!(
+        plain.parameter_count(),
+        Weights::of(&mut network).parameter_count()
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn linear(rows: usize) -> Classifier {
     manifest.normalizer.mean = [0.0; 3];
     manifest.normalizer.std = [1.0; 3];
     let matrix = matrix(rows);
-    Classifier::of(Box::new(Linear { matrix, rows }), manifest, &Device::flex())
+    Classifier::from_network(Box::new(Linear { matrix, rows }), manifest, &Device::flex())
 }
 
 fn finish(run: &mut SynthesisRun, model: &Classifier) {
@@ -287,7 +287,7 @@ fn with_shifts(which: fn(&str) -> bool, value: f32) -> Classifier {
     }
     let mut network: ResNet = tiny_network(2, 5);
     network.visit(&mut Set(which, value));
-    Classifier::freeze(network, tiny_manifest(2), &Device::flex())
+    Classifier::from_trained(network, tiny_manifest(2), &Device::flex())
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn the_bundled_gaussians_know_every_class_of_the_bundled_models() {
 #[test]
 fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
     let packed = tiny_classifier(2, 5);
-    let plain = Classifier::of(
+    let plain = Classifier::from_network(
         Box::new(tiny_network(2, 5).fold()),
         tiny_manifest(2),
         &Device::flex(),

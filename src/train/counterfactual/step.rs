@@ -141,7 +141,7 @@ impl CounterfactualTraining {
     /// A frozen copy of the averaged discriminator.
     pub fn classifier(&self) -> Classifier {
         let discriminator = self.discriminator_average.clone();
-        Classifier::freeze(discriminator, self.manifest.clone(), &self.device)
+        Classifier::from_trained(discriminator, self.manifest.clone(), &self.device)
     }
 
     /// A frozen copy of the averaged generator.
