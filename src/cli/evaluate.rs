@@ -1,4 +1,4 @@
-//! `epsiloscope evaluate`: accuracy tables.
+//! `epsiloscope evaluate`: clean and robust accuracy on a data set.
 
 use std::path::PathBuf;
 
@@ -17,13 +17,13 @@ use crate::model::zoo;
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
-    /// Models to measure: ids of bundled ones or paths of files, with commas between.
+    /// Models to evaluate: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
-    /// Folder of the data set; its test (or val) split is measured.
+    /// Folder of the data set; its test (or val) split is used.
     #[arg(long)]
     data: PathBuf,
-    /// Measure only this many pictures, spread evenly.
+    /// Evaluate only this many pictures, evenly spaced over the set.
     #[arg(long)]
     limit: Option<usize>,
     /// Only the clean accuracy.
@@ -55,7 +55,7 @@ fn parse_attack(text: &str) -> Result<(crate::attack::Norm, f32, usize), String>
 }
 
 impl EvaluateArguments {
-    /// Measures every model under every attack.
+    /// Evaluates every model under every attack.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let mut reports = Vec::new();

@@ -1,4 +1,4 @@
-//! `epsiloscope render`: figures, films and their numbers without a window.
+//! `epsiloscope render`: figures, films and their numbers, without a window.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::session::{self, Column, State, has_session_name};
 use crate::tasks::TaskProgress;
 use crate::triage::Fingerprint;
 
-/// Draw what the window shows, or would show of some pictures, into files.
+/// Render a session, or some pictures, to figures, films or arrays.
 ///
 /// A .png or .svg file is a figure; a .gif or .mp4 file is a film, and with --film so is a folder (of
 /// numbered PNG files); a .csv file holds confidence against ε; a folder without --film holds all
@@ -45,10 +45,10 @@ pub struct RenderArguments {
     /// Rows (models) from top to bottom, counted from 1, with commas between.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<usize>,
-    /// Several ε, in units of pixels in [0, 1], with commas between; 8/255 can be written so.
+    /// Several ε, in units of pixels in [0, 1], with commas between, for instance 2/255,4/255.
     #[arg(long, value_delimiter = ',', value_parser = parse_epsilon)]
     epsilons: Vec<f32>,
-    /// Where several ε go.
+    /// Layout of several ε.
     #[arg(long, value_enum)]
     spread: Option<Spread>,
     /// Width in units of which text is --text high.
@@ -72,16 +72,16 @@ pub struct RenderArguments {
     /// Leave parts out, with commas between.
     #[arg(long, value_delimiter = ',', value_enum)]
     without: Vec<Part>,
-    /// What moves in a film.
+    /// What changes over a film.
     #[arg(long, value_enum)]
     film: Option<Moving>,
-    /// Frames of a film; 60 unless a session says otherwise.
+    /// Number of frames of a film; by default the session's value, else 60.
     #[arg(long)]
     frames: Option<usize>,
-    /// Frames a second; 15 unless a session says otherwise.
+    /// Frames per second; by default the session's value, else 15.
     #[arg(long)]
     rate: Option<f32>,
-    /// Seconds that the last frame stays; 1 unless a session says otherwise.
+    /// Seconds for which the last frame is held; by default the session's value, else 1.
     #[arg(long)]
     hold: Option<f32>,
     /// Without a session: the models, one a row.
@@ -98,7 +98,7 @@ pub struct RenderArguments {
     backend: Backend,
 }
 
-/// What a figure can do without.
+/// Parts of a figure that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     Heads,
@@ -112,13 +112,13 @@ enum Part {
 enum Moving {
     /// ε rises from 0.
     Epsilon,
-    /// A picture is made.
+    /// The iterations of a synthesis.
     Synthesis,
-    /// A picture turns into its counterfactual.
+    /// The interpolation from a picture to its counterfactual.
     Counterfactual,
 }
 
-/// What a path is to hold.
+/// Kind of an output file, from its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Figure,
@@ -186,13 +186,13 @@ impl RenderArguments {
         pairs.filter(|(_, kind)| wanted.contains(kind)).collect()
     }
 
-    /// The state to draw, and the places of the pictures that were named.
+    /// The state to render, and the indices of the given pictures.
     fn state(&self) -> Result<(State, Vec<usize>)> {
         if let [path] = self.inputs.as_slice()
             && has_session_name(path)
         {
             let opened = session::open(path)?;
-            // A figure with something missing would not be the one that was saved.
+            // Missing pictures or models are errors: the figure would differ from the saved one.
             if let Some(problem) = opened.problems.first() {
                 return Err(Error::Config(problem.to_string()));
             }
@@ -213,8 +213,7 @@ impl RenderArguments {
         Ok((state, (0..self.inputs.len()).collect()))
     }
 
-    /// The figure that the options describe. They build on --figure, else on `usual`: what was last set
-    /// up in a session.
+    /// The figure's settings: those of --figure, else `usual` from the session, overridden by the options.
     fn arranged(&self, usual: &Figure, pictures: &[usize]) -> Result<Figure> {
         let mut figure = match &self.figure {
             Some(path) => {
@@ -268,7 +267,7 @@ impl RenderArguments {
         }
     }
 
-    /// The film that the options describe, on the same grounds.
+    /// The film's settings: the session's, overridden by the options.
     fn film(&self, state: &State, pictures: &[usize]) -> Result<Film> {
         let usual = &state.exports.film;
         let epsilon = Motion::Epsilon {
@@ -294,7 +293,7 @@ impl RenderArguments {
         Ok(film)
     }
 
-    /// Writes what does not move.
+    /// Writes figures, CSV files and arrays.
     fn stills(
         &self,
         files: &[(&PathBuf, Kind)],
@@ -330,7 +329,7 @@ impl RenderArguments {
     }
 }
 
-/// Refuses a model that is another one than when the session was saved.
+/// Refuses a model whose content differs from when the session was saved.
 fn require_same(name: &str, hash: Option<&str>) -> Result<()> {
     let Some(hash) = hash else { return Ok(()) };
     let source = zoo::source(name, &Device::flex())?;

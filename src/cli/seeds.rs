@@ -14,7 +14,7 @@ pub struct SeedsArguments {
     /// Folder of the data set.
     #[arg(long)]
     data: PathBuf,
-    /// Height and width of the pictures before they are downsampled.
+    /// Height and width of the pictures before downsampling, in pixels.
     #[arg(long, default_value_t = 32)]
     size: usize,
     /// The file to write.
@@ -23,7 +23,7 @@ pub struct SeedsArguments {
 }
 
 impl SeedsArguments {
-    /// Fits and writes them.
+    /// Fits and writes the Gaussians.
     pub fn run(&self) -> Result<()> {
         let size = [self.size; 2];
         let data = Dataset::open(&self.data, Split::Train, size)?;

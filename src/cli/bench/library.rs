@@ -1,5 +1,5 @@
-//! A made-up library of many small pictures, scanned by untrained models, and what a frame takes of the
-//! window's thread while a person scrolls through it.
+//! Benchmark of the triage page: a synthetic library of many small pictures, scanned by untrained models,
+//! and the frame times of scrolling through it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ fn picture(number: usize) -> RgbImage {
     })
 }
 
-/// A network that looks at a picture in a moment.
+/// A tiny untrained network, for fast predictions.
 fn untrained(seed: u64) -> Result<Examined> {
     let usual = TrainConfig::preset(Preset::FastStandard, PathBuf::new());
     let config = TrainConfig {

@@ -1,4 +1,5 @@
-//! The quality of maps over a data set: means with confidence intervals, model against model.
+//! Quality of attribution maps over a data set: faithfulness, conciseness and stability, as means with
+//! confidence intervals.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::evaluate::top_two;
 use crate::files::write_atomically;
 use crate::model::{Classifier, tensor_values};
 
-/// What is measured of each map, in the order of [`Line::measures`], and what a better map has.
+/// Measures of a map, in the order of [`Line::measures`], and their direction.
 const MEASURES: [(&str, &str); 6] = [
     ("deletion_area", "lower is more faithful"),
     ("insertion_area", "higher is more faithful"),
@@ -39,7 +40,7 @@ struct Line {
     gini: f32,
     attacked_spearman: f32,
     attacked_ssim: f32,
-    /// Completeness gap in units of the score, for methods that promise completeness.
+    /// Completeness gap in units of the score, for methods that satisfy completeness.
     gap: Option<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! `epsiloscope report inversion`.
+//! `epsiloscope report inversion`: distances of representation inversions to the inverted pictures.
 
 use std::path::PathBuf;
 
@@ -17,22 +17,22 @@ use crate::synthesis::{
     Distances, Start, Synthesis, SynthesisInputs, SynthesisRun, Task, distances,
 };
 
-/// Inverts test pictures by every model and measures how far the results are from them.
+/// Invert test pictures by every model and compute the distances of the results to them.
 #[derive(Debug, Args)]
 pub struct InversionArguments {
     /// Folder of the data set; its test (or val) split is used.
     #[arg(long)]
     data: PathBuf,
-    /// This many pictures, spread evenly.
+    /// Number of pictures, evenly spaced over the set.
     #[arg(long, default_value_t = 50)]
     limit: usize,
     /// Models to compare, the first with each other: ids of bundled ones or paths of files.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<String>,
-    /// Networks in whose features the perceptual distance is measured.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    judges: Vec<String>,
-    /// Match the map after this stage instead of the representation.
+    /// Models in whose features the perceptual distance is computed.
+    #[arg(long, alias = "judges", value_delimiter = ',', default_values_t = default_models())]
+    feature_models: Vec<String>,
+    /// Invert the feature map after this stage instead of the pooled representation.
     #[arg(long)]
     stage: Option<usize>,
     #[command(flatten)]
@@ -45,10 +45,10 @@ pub struct InversionArguments {
     backend: Backend,
 }
 
-/// Pictures inverted at once.
+/// Batch size.
 const AT_ONCE: usize = 16;
 
-/// What is known of one model.
+/// Results of one model.
 #[derive(Serialize)]
 struct Outcome {
     model: String,
@@ -68,13 +68,13 @@ struct Report {
 }
 
 impl InversionArguments {
-    /// Measures, prints and writes.
+    /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let open = |names: &[String]| -> Result<Vec<Classifier>> {
             names.iter().map(|name| zoo::open(name, &device)).collect()
         };
-        let (models, judges) = (open(&self.models)?, open(&self.judges)?);
+        let (models, feature_models) = (open(&self.models)?, open(&self.feature_models)?);
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
         println!("{synthesis}");
         let mut names = vec![
@@ -82,7 +82,9 @@ impl InversionArguments {
             "pixel L2".into(),
             "SSIM".into(),
         ];
-        let looks = judges.iter().map(|judge| &judge.manifest().name);
+        let looks = feature_models
+            .iter()
+            .map(|feature_model| &feature_model.manifest().name);
         names.extend(looks.map(|name| format!("perceptual, by {name}")));
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut count = 0;
@@ -90,7 +92,7 @@ impl InversionArguments {
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
             data.subsample(self.limit);
             count = data.len();
-            let values = measure(model, &judges, &data, &synthesis)?;
+            let values = measure(model, &feature_models, &data, &synthesis)?;
             let named = |values: Vec<Vec<f32>>| -> Vec<(String, Mean)> {
                 let means = values.iter().map(|values| Mean::of(values.iter().copied()));
                 names.iter().cloned().zip(means).collect()
@@ -134,11 +136,11 @@ impl Outcome {
 /// For each measure, its value for each picture.
 fn measure(
     model: &Classifier,
-    judges: &[Classifier],
+    feature_models: &[Classifier],
     data: &Dataset,
     synthesis: &Synthesis,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut values = vec![Vec::new(); 3 + judges.len()];
+    let mut values = vec![Vec::new(); 3 + feature_models.len()];
     let indices: Vec<usize> = (0..data.len()).collect();
     for some in indices.chunks(AT_ONCE) {
         let targets: Vec<f32> = some.iter().flat_map(|&at| data.unit_planes(at)).collect();
@@ -163,12 +165,12 @@ fn measure(
         let length = targets.len() / some.len();
         let pairs = made.chunks_exact(length).zip(targets.chunks_exact(length));
         for (made, target) in pairs {
-            for (place, judge) in judges.iter().enumerate() {
+            for (place, feature_model) in feature_models.iter().enumerate() {
                 let Distances {
                     l2,
                     ssim,
                     perceptual,
-                } = distances(judge, made, target, data.size);
+                } = distances(feature_model, made, target, data.size);
                 if place == 0 {
                     values[1].push(l2);
                     values[2].push(ssim);

@@ -1,4 +1,4 @@
-//! `epsiloscope train counterfactual`.
+//! `epsiloscope train counterfactual`: training of a generator of counterfactuals and its discriminator.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::train::counterfactual::{
 };
 use crate::train::{CHECKPOINT, TrainingOutcome};
 
-/// What is not given keeps the recipe's value, which is made for textures of 64×64 pixels.
+/// Options that are not given have the preset's value, which is for textures of 64×64 pixels.
 #[derive(Debug, Args)]
 pub struct CounterfactualTrainArguments {
     /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, all pictures of one size.
@@ -22,25 +22,25 @@ pub struct CounterfactualTrainArguments {
     /// Train once with each of these seeds, each into its own folder seed-N.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     seeds: Vec<u64>,
-    /// What to call the model.
+    /// Display name of the model.
     #[arg(long)]
     name: Option<String>,
     /// Side of the square input, in pixels.
     #[arg(long)]
     input: Option<usize>,
-    /// Epochs to train; the schedule is stretched to them.
+    /// Number of epochs; the learning-rate schedule is stretched to them.
     #[arg(long)]
     epochs: Option<usize>,
-    /// The first of them, in which the discriminator sees only real pictures.
+    /// Number of first epochs that train only the discriminator, on real pictures.
     #[arg(long)]
     warm_up: Option<usize>,
-    /// The last of them, in which the discriminator rests.
+    /// Number of last epochs that train only the generator, with the discriminator frozen.
     #[arg(long)]
     settling: Option<usize>,
-    /// Pictures in a step.
+    /// Batch size.
     #[arg(long)]
     batch: Option<usize>,
-    /// Highest learning rate of both networks.
+    /// Peak learning rate of both networks.
     #[arg(long)]
     lr: Option<f64>,
     /// Channels of each stage of the discriminator, for instance 24,48,96.
@@ -49,32 +49,32 @@ pub struct CounterfactualTrainArguments {
     /// Channels of the generator at full resolution.
     #[arg(long)]
     width: Option<usize>,
-    /// How often the generator halves the resolution.
+    /// Number of times that the generator halves the resolution.
     #[arg(long)]
     levels: Option<usize>,
-    /// Weight of “generated pictures are fake” in the discriminator's loss.
+    /// Weight of generated pictures in the discriminator's loss.
     #[arg(long)]
     fake: Option<f64>,
-    /// Weight of “the discriminator sees the target class” in the generator's loss.
-    #[arg(long)]
+    /// Weight of the adversarial term in the generator's loss.
+    #[arg(long = "adversarial", alias = "fool")]
     fool: Option<f64>,
-    /// Weight of the way back to the original.
+    /// Weight of the cycle-consistency term.
     #[arg(long)]
     cycle: Option<f64>,
-    /// Weight of leaving a picture as it is when told its own class.
+    /// Weight of the identity term.
     #[arg(long)]
     identity: Option<f64>,
-    /// Weight of the mean change.
+    /// Weight of the sparsity term, the mean change.
     #[arg(long)]
     sparsity: Option<f64>,
-    /// Weight of the change's total variation.
+    /// Weight of the total variation of the change.
     #[arg(long)]
     total_variation: Option<f64>,
-    /// Weight of the generator's own classification.
+    /// Weight of the generator's classification head.
     #[arg(long)]
     head: Option<f64>,
-    /// Share of the original's class in the label under which generated pictures train the discriminator; the
-    /// rest is “fake”.
+    /// Probability of the original's class in the discriminator's target for generated pictures; the rest is
+    /// “fake”.
     #[arg(long)]
     source_share: Option<f64>,
 }
@@ -144,7 +144,7 @@ impl CounterfactualTrainArguments {
         Ok(())
     }
 
-    /// The settings of a training to go on with: those not yet begun are to have the same.
+    /// The configuration of a training to be resumed, which further seeds use too.
     fn begun(&self) -> Result<Option<CounterfactualConfig>> {
         let paths = self
             .seeds
