@@ -72,7 +72,7 @@ pub struct CounterfactualConfig {
     /// Weights of the loss terms.
     pub weights: LossWeights,
     /// Probability of the original's class in the discriminator's target for a generated picture; the rest
-    /// is “fake”. 0 makes it a discriminator, 1 an adversarially trained classifier.
+    /// is “fake”. 0 labels generated pictures as “fake”; 1 is adversarial training of a classifier.
     pub source_share: f64,
     /// Share of pictures whose target class is their own, for the identity loss; in [0, 1].
     pub same_share: f64,
