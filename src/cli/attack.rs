@@ -34,7 +34,7 @@ pub struct AttackArguments {
     /// Name of the target class of a targeted attack.
     #[arg(long)]
     target: Option<String>,
-    /// Amplification of the written perturbation around grey.
+    /// Factor by which the written perturbation is amplified, around grey.
     #[arg(long, default_value_t = 10.0)]
     gain: f32,
     #[command(flatten)]

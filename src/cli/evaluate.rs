@@ -26,7 +26,7 @@ pub struct EvaluateArguments {
     /// Evaluate only this many pictures, evenly spaced over the set.
     #[arg(long)]
     limit: Option<usize>,
-    /// Only the clean accuracy.
+    /// Compute only the clean accuracy.
     #[arg(long)]
     clean: bool,
     /// More attacks, each as NORM:EPS:STEPS, for instance linf:8/255:20.

@@ -95,7 +95,7 @@ struct AttackOptions {
     /// Radius ε of the perturbation, in units of pixels in [0, 1], for instance 0.5 or 8/255.
     #[arg(long, value_parser = parse_epsilon, default_value = "0.5")]
     eps: f32,
-    /// Gradient steps; 1 with --no-random-start is FGSM.
+    /// Number of gradient steps; 1 with --no-random-start is FGSM.
     #[arg(long, default_value_t = 20)]
     steps: usize,
     /// Step size; by default 2.5·ε/steps.

@@ -133,7 +133,7 @@ fn go(scan: &mut Scan) -> Result<bool> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     let handler = move || asked.store(true, Ordering::Relaxed);
-    // Without a handler the scan ends at once, and loses the batch at hand.
+    // Without a handler, Ctrl-C would end the program and lose the current batch.
     let _ = ctrlc::set_handler(handler);
     let bar: ProgressBar = super::evaluate::progress("Scanning", scan.progress().total);
     loop {

@@ -147,7 +147,7 @@ impl SynthesisFlags {
     }
 }
 
-/// What the three commands share.
+/// Options of all three commands.
 #[derive(Debug, Args)]
 struct Options {
     /// Folder for the results.
@@ -183,7 +183,7 @@ struct Options {
 struct Facts {
     model: String,
     synthesis: Synthesis,
-    /// Of each picture: iteration and loss.
+    /// Loss curve of each picture: pairs of iteration and loss.
     curves: Vec<Vec<(usize, f32)>>,
     iterations_per_second: f64,
     /// Distances to the inverted picture; the perceptual one by the features of `feature_model`.

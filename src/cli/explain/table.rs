@@ -28,7 +28,7 @@ const MEASURES: [(&str, &str); 6] = [
     ("gap", "lower is more complete"),
 ];
 
-/// One picture before one model.
+/// Measures of one picture and model.
 #[derive(Clone, Debug, Serialize)]
 struct Line {
     model: String,
@@ -57,14 +57,14 @@ impl Line {
     }
 }
 
-/// One measure of all models.
+/// A measure for all models.
 #[derive(Serialize)]
 struct Row {
     measure: &'static str,
     meaning: &'static str,
-    /// One a model, in their order.
+    /// Mean of each model, in their order.
     means: Vec<Mean>,
-    /// Last model minus first, picture by picture.
+    /// Mean of the paired differences, last model minus first.
     difference: Mean,
 }
 
@@ -91,7 +91,7 @@ pub(super) fn run(arguments: &ExplainArguments, models: &[Arc<Classifier>]) -> R
     write(&arguments.out, &rows, &lines.concat())
 }
 
-/// Text in columns.
+/// Formats cells in columns of equal width.
 fn columns(texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     let padded = texts
         .into_iter()
@@ -112,7 +112,7 @@ fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) ->
         .map_err(|reason| Error::data(root, reason))?;
     let bar = progress(&model.manifest().name, data.len());
     let empty = vec![0.0; 3 * size[0] * size[1]];
-    // Background and reference are the same for all.
+    // All pictures have the same background and reference.
     let base = arguments.method.input(&explanation.method, &empty, size)?;
     let mut lines = Vec::new();
     for index in 0..data.len() {
@@ -171,7 +171,7 @@ fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
         };
         let first = values(&lines[0]);
         let last = values(&lines[lines.len() - 1]);
-        // A measure that the method has not is left out.
+        // Measures that the method does not have are left out.
         (!first.is_empty()).then(|| Row {
             measure,
             meaning,

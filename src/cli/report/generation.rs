@@ -21,7 +21,7 @@ use crate::synthesis::{
 /// Generate pictures of every class by every model, and compute the Fréchet distance to the real test
 /// pictures in the representation of each feature model; that of real training pictures is the floor.
 ///
-/// The formula is FID's, the network is not: the figures compare with each other only.
+/// The formula is FID's, but the network is not Inception: values are comparable only with each other.
 #[derive(Debug, Args)]
 pub struct GenerationArguments {
     /// Folder of the data set.

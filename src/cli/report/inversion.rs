@@ -54,7 +54,7 @@ struct Outcome {
     model: String,
     /// Name of each measure, and its mean.
     measures: Vec<(String, Mean)>,
-    /// The same minus the first model's, picture by picture.
+    /// Mean of the paired differences to the first model.
     minus_first: Vec<(String, Mean)>,
     #[serde(skip)]
     values: Vec<Vec<f32>>,

@@ -61,7 +61,7 @@ struct Session {
     #[cfg(feature = "tch")]
     #[arg(long)]
     mixed: bool,
-    /// Where to compute.
+    /// Back end: auto, wgpu, cpu, or a part of a graphics adapter's name.
     #[arg(long, default_value_t)]
     backend: Backend,
 }
