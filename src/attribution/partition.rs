@@ -276,7 +276,7 @@ impl PartitionRun {
             match candidate.region.halves() {
                 Some(halves) => batch.push((candidate, halves)),
                 None => {
-                    distribute_credit(&mut self.final_credit, &candidate, self.target_score.size)
+                    distribute_credit(&mut self.final_credit, &candidate, self.target_score.size);
                 }
             }
         }

@@ -99,7 +99,7 @@ impl Preset {
 pub struct EpsilonSchedule {
     /// Share of the training without attack, in [0, 1].
     pub from: f64,
-    /// Share of the training after which ε has its full value, in [`from`, 1].
+    /// Share of the training after which ε has its full value, at least `from` and at most 1.
     pub full: f64,
 }
 

@@ -7,7 +7,7 @@ use super::table::{Record, ScanAttackResult, ScannedModel, Side, Table};
 
 impl Table {
     /// Joins the results of `other` for the same pictures: its models follow this table's, each named with
-    /// its attack, up to [`MOST_MODELS`] in all.
+    /// its attack, up to `MOST_MODELS` in all.
     pub fn joined_with(mut self, other: &Self) -> Self {
         let classes = other.classes.iter();
         let classes: Vec<usize> = classes.map(|label| self.number(label.clone())).collect();

@@ -16,7 +16,7 @@ pub struct Plan {
     /// A folder, a tree of class folders, CIFAR-10's binary batches or a list; see
     /// [`crate::data::PictureList`].
     pub source: PathBuf,
-    /// Ids of bundled models or paths of files; at most [`MOST_MODELS`].
+    /// Ids of bundled models or paths of files; at most `MOST_MODELS`.
     pub models: Vec<String>,
     /// The attack on each picture, if any.
     pub attack: Option<Attack>,
