@@ -310,3 +310,23 @@ impl std::fmt::Display for Synthesis {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_objective_is_stored_as_aim() {
+        // Sessions and settings of earlier versions contain this name.
+        let stored = r#"{"generate":{"class":3,"aim":"cross-entropy"}}"#;
+        let task = Task::Generate {
+            class: 3,
+            objective: ClassObjective::CrossEntropy,
+        };
+        assert_eq!(serde_json::to_string(&task).expect("plain data"), stored);
+        assert_eq!(
+            serde_json::from_str::<Task>(stored).expect("an earlier file"),
+            task
+        );
+    }
+}
