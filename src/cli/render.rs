@@ -120,7 +120,7 @@ enum Moving {
 
 /// Kind of an output file, from its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum OutputKind {
     Figure,
     Film,
     Csv,
@@ -130,7 +130,7 @@ enum Kind {
 impl RenderArguments {
     /// Computes what is needed and writes every file.
     pub fn run(&self) -> Result<()> {
-        let kinds: Vec<Kind> = self
+        let kinds: Vec<OutputKind> = self
             .out
             .iter()
             .map(|path| self.kind(path))
@@ -150,16 +150,19 @@ impl RenderArguments {
             cancel: &cancel,
         };
         bar.set_message("computing");
-        if kinds.contains(&Kind::Film) {
+        if kinds.contains(&OutputKind::Film) {
             let film = self.film(&state, &pictures)?;
             let footage = Footage::compute(&film, &state, &mut engine, &mut watch)?;
-            for (path, _) in self.wanting(&kinds, &[Kind::Film]) {
+            for (path, _) in self.wanting(&kinds, &[OutputKind::Film]) {
                 bar.set_message(path.display().to_string());
                 film::write(&footage, path, &mut watch)?;
                 bar.suspend(|| println!("{}", path.display()));
             }
         }
-        let still = self.wanting(&kinds, &[Kind::Figure, Kind::Csv, Kind::Data]);
+        let still = self.wanting(
+            &kinds,
+            &[OutputKind::Figure, OutputKind::Csv, OutputKind::Data],
+        );
         if !still.is_empty() {
             self.stills(&still, &figure, &state, &mut engine, &mut watch)?;
         }
@@ -167,13 +170,13 @@ impl RenderArguments {
         Ok(())
     }
 
-    fn kind(&self, path: &Path) -> Result<Kind> {
+    fn kind(&self, path: &Path) -> Result<OutputKind> {
         let ending = path.extension().and_then(|ending| ending.to_str());
         match ending.map(str::to_ascii_lowercase).as_deref() {
-            Some("png" | "svg") => Ok(Kind::Figure),
-            Some("csv") => Ok(Kind::Csv),
-            None if self.film.is_none() => Ok(Kind::Data),
-            _ if Format::of(path).is_some() => Ok(Kind::Film),
+            Some("png" | "svg") => Ok(OutputKind::Figure),
+            Some("csv") => Ok(OutputKind::Csv),
+            None if self.film.is_none() => Ok(OutputKind::Data),
+            _ if Format::of(path).is_some() => Ok(OutputKind::Film),
             _ => {
                 let reason = "it ends with none of .png .svg .gif .mp4 .csv and names no folder";
                 Err(Error::io(path, "write", reason))
@@ -181,7 +184,7 @@ impl RenderArguments {
         }
     }
 
-    fn wanting(&self, kinds: &[Kind], wanted: &[Kind]) -> Vec<(&PathBuf, Kind)> {
+    fn wanting(&self, kinds: &[OutputKind], wanted: &[OutputKind]) -> Vec<(&PathBuf, OutputKind)> {
         let pairs = self.out.iter().zip(kinds.iter().copied());
         pairs.filter(|(_, kind)| wanted.contains(kind)).collect()
     }
@@ -296,7 +299,7 @@ impl RenderArguments {
     /// Writes figures, CSV files and arrays.
     fn stills(
         &self,
-        files: &[(&PathBuf, Kind)],
+        files: &[(&PathBuf, OutputKind)],
         figure: &Figure,
         state: &State,
         engine: &mut Headless,
@@ -304,7 +307,7 @@ impl RenderArguments {
     ) -> Result<()> {
         let tables = files
             .iter()
-            .any(|(_, kind)| matches!(kind, Kind::Csv | Kind::Data));
+            .any(|(_, kind)| matches!(kind, OutputKind::Csv | OutputKind::Data));
         let computed = Figure {
             curves: figure.curves || tables,
             ..figure.clone()
@@ -313,13 +316,13 @@ impl RenderArguments {
         let shots = shots(&computed, state, engine, watch)?;
         for (path, kind) in files {
             match kind {
-                Kind::Figure => crate::export::figure::write(figure, &shots, path)?,
-                Kind::Csv => {
+                OutputKind::Figure => crate::export::figure::write(figure, &shots, path)?,
+                OutputKind::Csv => {
                     let shot = &shots[0];
                     let table = arrays::epsilon_csv(&shot.state, &shot.rows);
                     write_atomically(path, table.as_bytes())?;
                 }
-                Kind::Film | Kind::Data => {
+                OutputKind::Film | OutputKind::Data => {
                     arrays::write(path, &shots)?;
                 }
             }

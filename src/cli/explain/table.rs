@@ -18,7 +18,7 @@ use crate::evaluate::top_two;
 use crate::files::write_atomically;
 use crate::model::{Classifier, tensor_values};
 
-/// Measures of a map, in the order of [`Line::measures`], and their direction.
+/// Measures of a map, in the order of [`MapMeasures::measures`], and their direction.
 const MEASURES: [(&str, &str); 6] = [
     ("deletion_area", "lower is more faithful"),
     ("insertion_area", "higher is more faithful"),
@@ -30,7 +30,7 @@ const MEASURES: [(&str, &str); 6] = [
 
 /// Measures of one picture and model.
 #[derive(Clone, Debug, Serialize)]
-struct Line {
+struct MapMeasures {
     model: String,
     picture: String,
     label: String,
@@ -44,7 +44,7 @@ struct Line {
     gap: Option<f32>,
 }
 
-impl Line {
+impl MapMeasures {
     fn measures(&self) -> [Option<f32>; 6] {
         [
             Some(self.deletion_area),
@@ -59,7 +59,7 @@ impl Line {
 
 /// A measure for all models.
 #[derive(Serialize)]
-struct Row {
+struct MeasureRow {
     measure: &'static str,
     meaning: &'static str,
     /// Mean of each model, in their order.
@@ -99,7 +99,11 @@ fn columns(texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     padded.collect()
 }
 
-fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) -> Result<Vec<Line>> {
+fn explain_all(
+    arguments: &ExplainArguments,
+    model: &Classifier,
+    root: &Path,
+) -> Result<Vec<MapMeasures>> {
     let size = model.manifest().input;
     let explanation = arguments.method.explanation(model.manifest())?;
     explanation.validate(model.classes(), size)?;
@@ -130,7 +134,7 @@ fn line(
     data: &Dataset,
     index: usize,
     base: &Input,
-) -> Result<Line> {
+) -> Result<MapMeasures> {
     let labels = &model.manifest().labels;
     let x = data.tensor(&[index], model.device());
     let label = data.labels[index];
@@ -149,7 +153,7 @@ fn line(
     let other = explain(model, &explanation.method, target, &after)?.pixels();
     let curves = curves(model, target, &clean, &map);
     let pixels = map.pixels();
-    Ok(Line {
+    Ok(MapMeasures {
         model: model.manifest().name.clone(),
         picture: data.names[index].display().to_string(),
         label: labels[label].clone(),
@@ -163,16 +167,16 @@ fn line(
     })
 }
 
-fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
+fn rows(lines: &[Vec<MapMeasures>]) -> Vec<MeasureRow> {
     let row = |(at, &(measure, meaning)): (usize, &(&'static str, &'static str))| {
-        let values = |lines: &[Line]| -> Vec<f32> {
+        let values = |lines: &[MapMeasures]| -> Vec<f32> {
             let values = lines.iter().filter_map(|line| line.measures()[at]);
             values.collect()
         };
         let first = values(&lines[0]);
         let last = values(&lines[lines.len() - 1]);
         // Measures that the method does not have are left out.
-        (!first.is_empty()).then(|| Row {
+        (!first.is_empty()).then(|| MeasureRow {
             measure,
             meaning,
             means: lines
@@ -185,7 +189,7 @@ fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
     MEASURES.iter().enumerate().filter_map(row).collect()
 }
 
-fn write(out: &Path, rows: &[Row], lines: &[Line]) -> Result<()> {
+fn write(out: &Path, rows: &[MeasureRow], lines: &[MapMeasures]) -> Result<()> {
     let json = serde_json::to_string_pretty(rows).expect("plain data");
     write_atomically(&out.join("explain.json"), json.as_bytes())?;
     let path = out.join("explain.csv");

@@ -54,17 +54,17 @@ const AT_ONCE: usize = 50;
 
 /// A row of the table.
 #[derive(Serialize)]
-struct Line {
+struct FrechetRow {
     pictures: String,
     /// Name of each feature model, and the Fréchet distance in its representation.
     distances: Vec<(String, f64)>,
 }
 
 #[derive(Serialize)]
-struct Report {
+struct GenerationReport {
     per_class: usize,
     synthesis: Synthesis,
-    lines: Vec<Line>,
+    lines: Vec<FrechetRow>,
 }
 
 /// A feature model with the Gaussian of the real test pictures in its representation.
@@ -93,7 +93,7 @@ impl GenerationArguments {
             let name = model.manifest().name.clone();
             lines.push(line(name, &feature_models, |_| Ok(pictures.clone()))?);
         }
-        let report = Report {
+        let report = GenerationReport {
             per_class: self.per_class,
             synthesis: synthesis.ok_or_else(|| Error::Config("no model to measure".into()))?,
             lines,
@@ -102,7 +102,7 @@ impl GenerationArguments {
     }
 
     /// As many real training pictures as are generated.
-    fn floor(&self, feature_models: &[FeatureModel]) -> Result<Line> {
+    fn floor(&self, feature_models: &[FeatureModel]) -> Result<FrechetRow> {
         line("real training pictures".into(), feature_models, |model| {
             let mut data = Dataset::open(&self.data, Split::Train, model.manifest().input)?;
             data.subsample(self.per_class * data.classes.len());
@@ -159,7 +159,7 @@ fn line(
     name: String,
     feature_models: &[FeatureModel],
     pictures: impl Fn(&Classifier) -> Result<Vec<Vec<f32>>>,
-) -> Result<Line> {
+) -> Result<FrechetRow> {
     let mut distances = Vec::new();
     for feature_model in feature_models {
         let made = gaussian(&feature_model.model, &pictures(&feature_model.model)?)?;
@@ -168,7 +168,7 @@ fn line(
         println!("{name}: Fréchet distance {distance:.2} in the representation of {by}");
         distances.push((by, distance));
     }
-    Ok(Line {
+    Ok(FrechetRow {
         pictures: name,
         distances,
     })

@@ -50,7 +50,7 @@ const AT_ONCE: usize = 16;
 
 /// Results of one model.
 #[derive(Serialize)]
-struct Outcome {
+struct InversionResult {
     model: String,
     /// Name of each measure, and its mean.
     measures: Vec<(String, Mean)>,
@@ -61,10 +61,10 @@ struct Outcome {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct InversionReport {
     pictures: usize,
     synthesis: Synthesis,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<InversionResult>,
 }
 
 impl InversionArguments {
@@ -86,7 +86,7 @@ impl InversionArguments {
             .iter()
             .map(|feature_model| &feature_model.manifest().name);
         names.extend(looks.map(|name| format!("perceptual, by {name}")));
-        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut outcomes: Vec<InversionResult> = Vec::new();
         let mut count = 0;
         for model in &models {
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
@@ -97,13 +97,16 @@ impl InversionArguments {
                 let means = values.iter().map(|values| Mean::of(values.iter().copied()));
                 names.iter().cloned().zip(means).collect()
             };
-            let minus_first = outcomes.first().map_or_else(Vec::new, |first: &Outcome| {
-                let pairs = values.iter().zip(&first.values);
-                let minus =
-                    |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
-                named(pairs.map(minus).collect())
-            });
-            let outcome = Outcome {
+            let minus_first = outcomes
+                .first()
+                .map_or_else(Vec::new, |first: &InversionResult| {
+                    let pairs = values.iter().zip(&first.values);
+                    let minus = |(a, b): (&Vec<f32>, &Vec<f32>)| {
+                        a.iter().zip(b).map(|(a, b)| a - b).collect()
+                    };
+                    named(pairs.map(minus).collect())
+                });
+            let outcome = InversionResult {
                 model: model.manifest().name.clone(),
                 measures: named(values.clone()),
                 minus_first,
@@ -112,7 +115,7 @@ impl InversionArguments {
             outcome.print();
             outcomes.push(outcome);
         }
-        let report = Report {
+        let report = InversionReport {
             pictures: count,
             synthesis,
             outcomes,
@@ -121,7 +124,7 @@ impl InversionArguments {
     }
 }
 
-impl Outcome {
+impl InversionResult {
     fn print(&self) {
         println!("{}", self.model);
         for (name, mean) in &self.measures {

@@ -16,11 +16,11 @@ use crate::files::write_atomically;
 #[derive(Debug, Args)]
 pub struct ReportArguments {
     #[command(subcommand)]
-    report: Report,
+    report: ReportCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Report {
+enum ReportCommand {
     /// Distances of representation inversions to their pictures, with confidence intervals.
     Inversion(inversion::InversionArguments),
     /// Quality of counterfactuals and their masks, robustness and uncertainty of the discriminator.
@@ -33,9 +33,9 @@ impl ReportArguments {
     /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         match &self.report {
-            Report::Inversion(arguments) => arguments.run(),
-            Report::Counterfactual(arguments) => arguments.run(),
-            Report::Generation(arguments) => arguments.run(),
+            ReportCommand::Inversion(arguments) => arguments.run(),
+            ReportCommand::Counterfactual(arguments) => arguments.run(),
+            ReportCommand::Generation(arguments) => arguments.run(),
         }
     }
 }

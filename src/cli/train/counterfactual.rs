@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Session;
+use super::RunOptions;
 use crate::error::{Error, Result};
 use crate::train::counterfactual::{
     CounterfactualCheckpoint, CounterfactualConfig, train_counterfactual,
@@ -18,7 +18,7 @@ pub struct CounterfactualTrainArguments {
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    session: Session,
+    run_options: RunOptions,
     /// Train once with each of these seeds, each into its own folder seed-N.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     seeds: Vec<u64>,
@@ -108,7 +108,7 @@ impl CounterfactualTrainArguments {
             config.discriminator.widths = widths.clone();
         }
         config.seed = seed;
-        config.mixed = self.session.mixed();
+        config.mixed = self.run_options.mixed();
         config
     }
 
@@ -121,7 +121,7 @@ impl CounterfactualTrainArguments {
             return Err(Error::Config("every seed is trained once only".into()));
         }
         for &seed in &self.seeds {
-            self.session.check(&self.folder(seed))?;
+            self.run_options.check(&self.folder(seed))?;
         }
         let first = self.begun()?;
         let config = |seed: u64| CounterfactualConfig {
@@ -131,10 +131,10 @@ impl CounterfactualTrainArguments {
         if first.is_none() {
             config(self.seeds[0]).validate()?;
         }
-        let (device, interrupt) = self.session.start()?;
+        let (device, interrupt) = self.run_options.start()?;
         for &seed in &self.seeds {
             let out = self.folder(seed);
-            let resume = self.session.resumes(&out);
+            let resume = self.run_options.resumes(&out);
             let outcome = train_counterfactual(&config(seed), &out, resume, &device, &interrupt)?;
             outcome.announce();
             if matches!(outcome, TrainingOutcome::Interrupted(_)) {
@@ -150,14 +150,14 @@ impl CounterfactualTrainArguments {
             .seeds
             .iter()
             .map(|&seed| self.folder(seed).join(CHECKPOINT));
-        let mut there = paths.filter(|path| self.session.resume && path.exists());
+        let mut there = paths.filter(|path| self.run_options.resume && path.exists());
         let config =
             |path: std::path::PathBuf| Ok(CounterfactualCheckpoint::read(&path)?.config().clone());
         there.next().map(config).transpose()
     }
 
     fn folder(&self, seed: u64) -> PathBuf {
-        let out = self.session.out();
+        let out = self.run_options.out();
         match self.seeds.len() {
             1 => out.into(),
             _ => out.join(format!("seed-{seed}")),

@@ -46,7 +46,7 @@ impl TrainArguments {
 
 /// Output and execution of a training.
 #[derive(Debug, Args)]
-struct Session {
+struct RunOptions {
     /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
     // An option only because it is not given before a subcommand, where another one is.
     #[arg(long, required = true)]
@@ -66,7 +66,7 @@ struct Session {
     backend: Backend,
 }
 
-impl Session {
+impl RunOptions {
     /// The output folder.
     fn out(&self) -> &Path {
         self.out.as_deref().unwrap_or(Path::new("."))
@@ -114,7 +114,7 @@ struct ClassifierArguments {
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    session: Session,
+    run_options: RunOptions,
     /// Preset of the settings below.
     #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
     preset: Preset,
@@ -264,7 +264,7 @@ impl ClassifierArguments {
         config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
         config.seed = self.seed.unwrap_or(config.seed);
         config.init = self.init.clone();
-        config.mixed = self.session.mixed();
+        config.mixed = self.run_options.mixed();
         if let Some(average) = self.average {
             config.average = (average > 0.0).then_some(average);
         }
@@ -325,10 +325,10 @@ impl ClassifierArguments {
     /// Trains to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
         let config = self.config()?;
-        let out = self.session.out();
-        self.session.check(out)?;
-        let (device, interrupt) = self.session.start()?;
-        train(&config, out, self.session.resume, &device, &interrupt)?.announce();
+        let out = self.run_options.out();
+        self.run_options.check(out)?;
+        let (device, interrupt) = self.run_options.start()?;
+        train(&config, out, self.run_options.resume, &device, &interrupt)?.announce();
         Ok(())
     }
 }

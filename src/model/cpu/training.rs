@@ -46,7 +46,7 @@ pub(in crate::model) fn convolve(
         tensor.try_into_primitive::<Autodiff<Flex>>().ok()
     };
     let (x, weight) = (tracked(x)?, tracked(weight)?);
-    let preparation = Convolution
+    let preparation = ConvolutionBackward
         .prepare::<NoCheckpointing>([x.node(), weight.node()])
         .compute_bound()
         .stateful();
@@ -62,9 +62,9 @@ pub(in crate::model) fn convolve(
 }
 
 #[derive(Debug)]
-struct Convolution;
+struct ConvolutionBackward;
 
-impl Backward<Flex, 2> for Convolution {
+impl Backward<Flex, 2> for ConvolutionBackward {
     type State = (FlexTensor, FlexTensor, ConvolutionShape);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {

@@ -29,7 +29,7 @@ use test_set::TestSet;
 const RESILIENCE: usize = 1;
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct CounterfactualReport<'a> {
     models: &'a [String],
     ordinary: &'a [String],
     robust: &'a [String],
@@ -104,7 +104,7 @@ impl CounterfactualReportArguments {
             let text = self.report(seeds);
             write_atomically(&folder.join("report-counterfactual.md"), text.as_bytes())?;
         }
-        let report = Report {
+        let report = CounterfactualReport {
             models: &self.models,
             ordinary: &self.ordinary,
             robust: &self.robust,
