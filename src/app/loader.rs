@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::data::mask::{self, Finder};
+use crate::data::mask::{self, MaskFinder};
 use crate::data::picture::has_picture_name;
 use crate::data::{self, Picture};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ const BUDGET: usize = 512 << 20;
 
 /// A picture of a scanned set, to be opened.
 pub struct LoadRequest {
-    /// Its path; see [`data::Entry::at`].
+    /// Its path; see [`data::PictureLocation::at`].
     pub path: PathBuf,
     /// Its class, where that is known.
     pub truth: Option<String>,
@@ -69,7 +69,7 @@ impl Loader {
     /// Opens a picture of a scanned set: a file, or a record of one.
     pub fn open_entry(&self, request: LoadRequest) {
         self.start(move |decoder| {
-            let entry = data::Entry::at(request.path);
+            let entry = data::PictureLocation::at(request.path);
             let decode = || entry.bytes().and_then(|bytes| entry.decode(&bytes));
             decoder.send(tasks::guard("open a picture", decode), request.truth);
         });
@@ -87,7 +87,7 @@ impl Loader {
                 outbox: outbox.clone(),
                 held,
                 first: true,
-                masks: Finder::default(),
+                masks: MaskFinder::default(),
             });
         };
         self.inbox.start("open pictures", Err, work).detach();
@@ -100,7 +100,7 @@ struct Decoder {
     held: Arc<AtomicUsize>,
     /// Whether nothing was decoded yet.
     first: bool,
-    masks: Finder,
+    masks: MaskFinder,
 }
 
 impl Decoder {

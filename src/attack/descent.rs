@@ -1,6 +1,6 @@
-//! The one loop: projected steepest descent on pixels.
+//! Projected steepest descent on pixels: the one optimisation loop of attacks and syntheses.
 //!
-//! Attacks, inversions and generations differ in objective, ball and start; nothing else.
+//! Attacks, inversions and generations differ only in objective, ball and start.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::data::random::noise_rng;
 use crate::model::gradient;
 
-/// How far apart two pictures are; each with its own steepest direction.
+/// Norm by which a perturbation is measured; it decides the projection and the steepest direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
-    /// Largest change of any channel of any pixel.
+    /// L∞: the largest absolute change of any channel of any pixel.
     Linf,
-    /// Euclidean length of the change over all pixels and channels.
+    /// L2: the Euclidean length of the change over all pixels and channels.
     L2,
 }
 
@@ -30,11 +30,11 @@ impl std::fmt::Display for Norm {
     }
 }
 
-/// Keeps a picture without gradient from being divided by zero.
-const TINY: f32 = 1e-12;
+/// Smallest divisor: avoids dividing by the norm of a zero gradient or perturbation.
+const MIN_LENGTH: f32 = 1e-12;
 
 impl Norm {
-    /// Length of each picture's change: `[n, c, h, w]` to `[n]`.
+    /// Norm of each picture's perturbation: `[n, c, h, w]` to `[n]`.
     pub fn length(self, delta: Tensor<4>) -> Tensor<1> {
         match self {
             Self::Linf => delta.abs().flatten::<2>(1, 3).max_dim(1).squeeze_dim(1),
@@ -42,29 +42,29 @@ impl Norm {
         }
     }
 
-    /// The unit step along which a linear function with this gradient falls fastest, negated:
-    /// its sign for L∞, its direction for L2. A picture without gradient does not move.
+    /// The steepest ascent direction of unit norm: the gradient's sign for L∞, its normalised direction
+    /// for L2; zero where the gradient is zero.
     pub fn steepest(self, gradient: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Linf => gradient.sign(),
             Self::L2 => {
-                // Squares of small gradients underflow; a confident model has such.
+                // Scaling first: squares of the small gradients of a confident model would underflow.
                 let largest = gradient.clone().abs().flatten::<2>(1, 3).max_dim(1);
                 let scaled = gradient / largest.reshape([-1, 1, 1, 1]).clamp_min(f32::MIN_POSITIVE);
-                let length = l2(scaled.clone()).clamp_min(TINY);
+                let length = l2(scaled.clone()).clamp_min(MIN_LENGTH);
                 scaled / length
             }
         }
     }
 }
 
-/// Euclidean length of each picture, `[n, 1, 1, 1]`.
+/// L2 norm of each picture, `[n, 1, 1, 1]`.
 fn l2(x: Tensor<4>) -> Tensor<4> {
     x.square().sum_dims(&[1, 2, 3]).sqrt()
 }
 
-/// All pictures in [0, 1] no further than a radius from a centre; one radius for a whole batch, or
-/// one for each of its pictures.
+/// The feasible set of a perturbation: pictures in [0, 1] within a radius ε of a centre; one radius
+/// for a whole batch, or one for each of its pictures.
 #[derive(Clone)]
 pub struct Ball {
     norm: Norm,
@@ -74,7 +74,7 @@ pub struct Ball {
 }
 
 impl Ball {
-    /// Radii (ε) are in units of pixels in [0, 1] and at least 0.
+    /// A ball of radii ε ≥ 0, in units of pixels in [0, 1].
     pub fn new(norm: Norm, radii: &[f32], device: &Device) -> Self {
         Self {
             norm,
@@ -83,7 +83,7 @@ impl Ball {
         }
     }
 
-    /// The nearest picture inside: first the ball around `centre`, then the box [0, 1].
+    /// Projects `x` first onto the ball around `centre`, then onto the box [0, 1].
     ///
     /// As `centre` lies in the box, clamping cannot leave the ball.
     pub fn project(&self, centre: &Tensor<4>, x: Tensor<4>) -> Tensor<4> {
@@ -94,7 +94,7 @@ impl Ball {
                 delta.min_pair(radius.clone()).max_pair(-radius)
             }
             Norm::L2 => {
-                let length = l2(delta.clone()).clamp_min(TINY);
+                let length = l2(delta.clone()).clamp_min(MIN_LENGTH);
                 delta * (self.radius.clone() / length).clamp_max(1.0)
             }
         };
@@ -103,16 +103,16 @@ impl Ball {
 
     /// A uniformly distributed point of the ball around each picture, clamped to [0, 1].
     ///
-    /// Drawn on the CPU from `seed` and each picture's own number, so that the point does not
-    /// depend on the device or on which pictures share a batch.
-    pub fn random_start(&self, centre: &Tensor<4>, seed: u64, numbers: &[u64]) -> Tensor<4> {
+    /// Drawn on the CPU from `seed` and each picture's noise id, so that the point depends neither on the
+    /// device nor on which pictures share a batch.
+    pub fn random_start(&self, centre: &Tensor<4>, seed: u64, noise_ids: &[u64]) -> Tensor<4> {
         let shape = centre.dims();
         let size = shape[1] * shape[2] * shape[3];
         let mut values = Vec::with_capacity(shape[0] * size);
-        for (index, &number) in numbers.iter().enumerate() {
+        for (index, &noise_id) in noise_ids.iter().enumerate() {
             let radius = self.radii[index % self.radii.len()];
             self.norm
-                .extend_with_point(radius, &mut values, size, &mut noise_rng(seed, number));
+                .extend_with_point(radius, &mut values, size, &mut noise_rng(seed, noise_id));
         }
         let delta = Tensor::from_data(TensorData::new(values, shape), &centre.device());
         (centre.clone() + delta).clamp(0.0, 1.0)
@@ -120,7 +120,7 @@ impl Ball {
 }
 
 impl Norm {
-    /// Appends a uniformly distributed point of the ball of `radius` in `size` dimensions.
+    /// Appends a uniformly distributed point of the ball of `radius` around 0 in `size` dimensions.
     fn extend_with_point(
         self,
         radius: f32,
@@ -137,8 +137,13 @@ impl Norm {
                 let from = values.len();
                 values.extend((0..size).map(|_| -> f32 { StandardNormal.sample(rng) }));
                 let point = &mut values[from..];
-                let length = point.iter().map(|v| v * v).sum::<f32>().sqrt().max(TINY);
-                // The share of a ball within radius r grows as r^size.
+                let length = point
+                    .iter()
+                    .map(|v| v * v)
+                    .sum::<f32>()
+                    .sqrt()
+                    .max(MIN_LENGTH);
+                // The volume within radius r grows as r^size, so r is distributed as u^(1/size).
                 let reach = rng.random::<f32>().powf(1.0 / size as f32);
                 let scale = radius * reach / length;
                 point.iter_mut().for_each(|value| *value *= scale);
@@ -147,12 +152,12 @@ impl Norm {
     }
 }
 
-/// One number for each picture of a batch, shaped to multiply it.
+/// One value for each picture of a batch as `[n, 1, 1, 1]`, to be broadcast over the pixels.
 pub fn per_picture(values: &[f32], device: &Device) -> Tensor<4> {
     Tensor::<1>::from_floats(values, device).reshape([values.len(), 1, 1, 1])
 }
 
-/// What a descent minimises.
+/// Objective function of a descent: a loss for each picture, to be minimised.
 pub trait Objective {
     /// The loss of each picture: `[n, c, h, w]` in [0, 1] to `[n]`.
     fn loss(&self, x: Tensor<4>) -> Tensor<1>;
@@ -163,8 +168,8 @@ pub trait Objective {
     }
 }
 
-/// Projected steepest descent (Madry et al. 2018, section 2.1), batched, with each picture's best
-/// iterate remembered.
+/// Projected steepest descent (Madry et al. 2018, section 2.1) on a batch, keeping each picture's best
+/// iterate.
 #[derive(Clone)]
 pub struct Descent {
     ball: Ball,
@@ -172,14 +177,14 @@ pub struct Descent {
     step_size: Tensor<4>,
     centre: Tensor<4>,
     x: Tensor<4>,
-    /// Share of the last step that the next one keeps, in [0, 1).
+    /// Momentum: weight of the previous direction in the running average, in [0, 1).
     momentum: f32,
     velocity: Option<Tensor<4>>,
     best: Option<(Tensor<1>, Tensor<4>)>,
 }
 
 impl Descent {
-    /// Begins at `start`, which is projected into the ball around `centre`.
+    /// Starts from `start`, projected onto the ball around `centre`.
     pub fn new(ball: Ball, step_size: Tensor<4>, centre: Tensor<4>, start: Tensor<4>) -> Self {
         let x = ball.project(&centre, start);
         Self {
@@ -193,8 +198,8 @@ impl Descent {
         }
     }
 
-    /// Steps are running averages of the steepest directions from now on: each keeps the share
-    /// `momentum`, in [0, 1), of the one before, so none is longer than the step size.
+    /// Uses momentum in [0, 1): steps follow an exponential moving average of the steepest directions, so
+    /// that none is longer than the step size.
     pub fn with_momentum(mut self, momentum: f32) -> Self {
         self.momentum = momentum;
         self
@@ -205,16 +210,16 @@ impl Descent {
         &self.x
     }
 
-    /// Weighs the current iterate, then moves one step. Returns the losses `[n]` before the move.
+    /// Evaluates the current iterate, then takes one step. Returns the losses `[n]` before the step.
     pub fn step(&mut self, objective: &dyn Objective) -> Tensor<1> {
         let (loss, gradient) = objective.gradient(&self.x);
-        self.remember(loss.clone());
-        self.follow(gradient, 1.0);
+        self.update_best(loss.clone());
+        self.step_along(gradient, 1.0);
         loss
     }
 
-    /// Moves against a gradient at the current iterate, by `pace` times the step size.
-    pub fn follow(&mut self, gradient: Tensor<4>, pace: f32) {
+    /// Takes a descent step along a gradient at the current iterate, of `scale` times the step size.
+    pub fn step_along(&mut self, gradient: Tensor<4>, scale: f32) {
         let mut step = self.ball.norm.steepest(gradient);
         if self.momentum > 0.0 {
             if let Some(velocity) = self.velocity.take() {
@@ -222,26 +227,26 @@ impl Descent {
             }
             self.velocity = Some(step.clone());
         }
-        let moved = self.x.clone() - step * (self.step_size.clone() * pace);
+        let moved = self.x.clone() - step * (self.step_size.clone() * scale);
         self.x = self.ball.project(&self.centre, moved);
     }
 
-    /// Weighs the last iterate too and returns each picture's lowest loss `[n]` with its iterate.
+    /// Evaluates the last iterate too and returns each picture's lowest loss `[n]` with its iterate.
     pub fn finish(mut self, objective: &dyn Objective) -> (Tensor<1>, Tensor<4>) {
-        self.remember(objective.loss(self.x.clone()));
-        self.best.expect("remember stores an iterate")
+        self.update_best(objective.loss(self.x.clone()));
+        self.best.expect("`update_best` stores an iterate")
     }
 
-    fn remember(&mut self, loss: Tensor<1>) {
+    fn update_best(&mut self, loss: Tensor<1>) {
         self.best = Some(match self.best.take() {
             None => (loss, self.x.clone()),
-            Some(best) => better(best, (loss, self.x.clone())),
+            Some(best) => lower_loss(best, (loss, self.x.clone())),
         });
     }
 }
 
-/// For each picture, whichever of two candidates has the lower loss; the first on a tie.
-pub fn better(
+/// Selects for each picture the candidate with the lower loss; the first on a tie.
+pub fn lower_loss(
     (loss_a, x_a): (Tensor<1>, Tensor<4>),
     (loss_b, x_b): (Tensor<1>, Tensor<4>),
 ) -> (Tensor<1>, Tensor<4>) {

@@ -1,4 +1,4 @@
-//! Adversarial attacks: descent configs that push a picture out of (or into) a class.
+//! Adversarial attacks: PGD on the cross-entropy, untargeted or targeted.
 //!
 //! FGSM (Goodfellow et al. 2015) is PGD (Madry et al. 2018) with one step.
 
@@ -6,22 +6,22 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::descent::{Ball, Descent, Norm, Objective, better, per_picture};
+use super::descent::{Ball, Descent, Norm, Objective, lower_loss, per_picture};
 use crate::error::{Error, Result};
 use crate::model::Classifier;
 
-/// What the attack is after.
+/// Goal of an attack: untargeted or targeted misclassification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
-    /// Leave the class of the picture: its true one where known, else the predicted one.
+    /// Any other class than the picture's label: its true class where known, else the predicted one.
     Untargeted,
-    /// Reach this class.
+    /// This class.
     Targeted(usize),
 }
 
 impl Goal {
-    /// Whether a picture to be moved out of `label` is where it should be once it is seen as `class`.
+    /// Whether the attack on a picture of the class `label` succeeds when the model predicts `class`.
     pub fn is_reached(self, label: usize, class: usize) -> bool {
         match self {
             Self::Untargeted => class != label,
@@ -30,29 +30,29 @@ impl Goal {
     }
 }
 
-/// Projected gradient descent on the cross-entropy, as plain data.
+/// Settings of an attack by projected gradient descent on the cross-entropy, as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attack {
-    /// How the size of the perturbation is measured.
+    /// Norm that bounds the perturbation.
     pub norm: Norm,
-    /// Largest perturbation, in units of pixels in [0, 1].
+    /// Radius ε: largest norm of the perturbation, in units of pixels in [0, 1].
     pub epsilon: f32,
     /// Gradient steps of each restart; 1 is FGSM.
     pub steps: usize,
     /// Step length in the same unit as `epsilon`; without one, 2.5·ε/steps (Madry et al. 2018).
     pub step_size: Option<f32>,
-    /// What counts as success.
+    /// Untargeted, or the target class.
     pub goal: Goal,
-    /// Whether to begin at a random point of the ball instead of its centre.
+    /// Whether to start from a random point of the ball instead of its centre.
     pub random_start: bool,
-    /// Independent runs, of which each picture keeps its best; at least 1.
+    /// Number of independent runs, of which each picture's best iterate is kept; at least 1.
     pub restarts: usize,
     /// Seed of the random starts.
     pub seed: u64,
 }
 
 impl Default for Attack {
-    /// L2 PGD-10 with ε 0.5: strong enough to see, fast enough to drag.
+    /// L2 PGD-10 with ε 0.5: a visible perturbation, fast enough for interactive use.
     fn default() -> Self {
         Self {
             norm: Norm::L2,
@@ -90,7 +90,7 @@ impl Attack {
         }
     }
 
-    /// Its name without its ε, such as `L2 PGD-10`.
+    /// Norm, method and steps without ε, such as `L2 PGD-10`.
     pub fn kind(&self) -> String {
         match self.steps {
             0 => "No attack".into(),
@@ -99,13 +99,16 @@ impl Attack {
         }
     }
 
-    /// The step length in force for a radius of `epsilon`.
+    /// The step size for a radius of `epsilon`, in the same unit.
     pub fn step_for(&self, epsilon: f32) -> f32 {
         self.step_size
             .unwrap_or(2.5 * epsilon / self.steps.max(1) as f32)
     }
 
-    /// Refuses numbers that make no attack on a classifier of `classes` classes.
+    /// Checks the settings for a classifier with `classes` classes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting that is out of range.
     pub fn validate(&self, classes: usize) -> Result<()> {
         let positive = |value: f32| value.is_finite() && value >= 0.0;
         let wrong = if !positive(self.epsilon) {
@@ -124,9 +127,9 @@ impl Attack {
         Err(Error::Config(wrong))
     }
 
-    /// Attacks `[n, 3, h, w]` pictures of the classes `labels` and returns each one's best iterate.
+    /// Attacks pictures `[n, 3, h, w]` of the classes `labels` and returns each one's best iterate.
     ///
-    /// `numbers` give each picture its own noise; see [`Ball::random_start`].
+    /// `noise_ids` select each picture's random start; see [`Ball::random_start`].
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -147,21 +150,22 @@ impl Attack {
         model: &Classifier,
         x: &Tensor<4>,
         labels: &[usize],
-        numbers: &[u64],
+        noise_ids: &[u64],
     ) -> Tensor<4> {
-        self.run_steps(model, x, labels, numbers).finish(model)
+        self.run_all_steps(model, x, labels, noise_ids)
+            .finish(model)
     }
 
-    /// As [`Attack::run`], but returns the last iterates unweighed: what adversarial training
-    /// uses, a forward pass cheaper.
+    /// As [`Attack::run`], but returns the last iterates without evaluating them, which saves a forward
+    /// pass: for adversarial training.
     pub fn run_to_last(
         &self,
         model: &Classifier,
         x: &Tensor<4>,
         labels: &[usize],
-        numbers: &[u64],
+        noise_ids: &[u64],
     ) -> Tensor<4> {
-        let run = self.run_steps(model, x, labels, numbers);
+        let run = self.run_all_steps(model, x, labels, noise_ids);
         run.descent.current().clone()
     }
 
@@ -173,12 +177,12 @@ impl Attack {
         model: &Classifier,
         x: &Tensor<4>,
         labels: &[usize],
-        numbers: &[u64],
+        noise_ids: &[u64],
     ) -> Tensor<4> {
         let step = self.step_for(self.epsilon);
         let start = Ball::new(self.norm, &[noise * self.epsilon], model.device());
-        let start = start.random_start(x, self.seed, numbers);
-        // Nothing within one step of the start lies outside this ball.
+        let start = start.random_start(x, self.seed, noise_ids);
+        // This ball contains everything within one step of the start, so the projection only clamps to [0, 1].
         let everywhere = Ball::new(self.norm, &[noise * self.epsilon + step], model.device());
         let step_size = per_picture(&[step], model.device());
         let mut descent = Descent::new(everywhere, step_size, x.clone(), start);
@@ -187,24 +191,24 @@ impl Attack {
         descent.current().clone()
     }
 
-    /// The class that each picture of the classes `labels` is moved out of or into, `[n, 1]`.
+    /// The classes `[n, 1]` whose cross-entropy is maximised (`labels`) or minimised (the target).
     fn classes(&self, labels: &[usize], device: &Device) -> Tensor<2, Int> {
-        let aim = |&label: &usize| match self.goal {
+        let class_of = |&label: &usize| match self.goal {
             Goal::Untargeted => label as i32,
             Goal::Targeted(class) => class as i32,
         };
-        let classes: Vec<i32> = labels.iter().map(aim).collect();
+        let classes: Vec<i32> = labels.iter().map(class_of).collect();
         Tensor::from_data(TensorData::new(classes, [labels.len(), 1]), device)
     }
 
-    fn run_steps(
+    fn run_all_steps(
         &self,
         model: &Classifier,
         x: &Tensor<4>,
         labels: &[usize],
-        numbers: &[u64],
+        noise_ids: &[u64],
     ) -> AttackRun {
-        let mut run = AttackRun::new(self, model, x.clone(), labels, numbers, &[self.epsilon]);
+        let mut run = AttackRun::new(self, model, x.clone(), labels, noise_ids, &[self.epsilon]);
         while run.step(model).is_some() {}
         run
     }
@@ -223,12 +227,12 @@ impl std::fmt::Display for Attack {
     }
 }
 
-/// Cross-entropy to one class a picture, to be climbed or descended.
+/// Cross-entropy to one class for each picture, to be maximised or minimised.
 struct CrossEntropy<'a> {
     model: &'a Classifier,
     /// `[n, 1]`.
     classes: Tensor<2, Int>,
-    /// −1 climbs away from the classes, 1 descends toward them.
+    /// −1 maximises the cross-entropy (untargeted), 1 minimises it (targeted).
     sign: f32,
 }
 
@@ -250,10 +254,10 @@ impl Objective for CrossEntropy<'_> {
     }
 }
 
-/// An attack under way, one gradient step at a time.
+/// A running attack, one gradient step at a time.
 pub struct AttackRun {
     attack: Attack,
-    numbers: Vec<u64>,
+    noise_ids: Vec<u64>,
     classes: Tensor<2, Int>,
     ball: Ball,
     step_size: Tensor<4>,
@@ -265,14 +269,14 @@ pub struct AttackRun {
 }
 
 impl AttackRun {
-    /// Prepares an attack on `x` (`[n, 3, h, w]`, classes `labels`) within `radii`: one that all
-    /// pictures share or one for each, which replace the attack's own ε.
+    /// Prepares an attack on `x` (`[n, 3, h, w]`, classes `labels`) within `radii`: one for all pictures
+    /// or one for each, which replace the attack's own ε.
     pub fn new(
         attack: &Attack,
         model: &Classifier,
         x: Tensor<4>,
         labels: &[usize],
-        numbers: &[u64],
+        noise_ids: &[u64],
         radii: &[f32],
     ) -> Self {
         let device = model.device();
@@ -284,7 +288,7 @@ impl AttackRun {
         let step_size = per_picture(&steps, device);
         let mut run = Self {
             attack: attack.clone(),
-            numbers: numbers.to_vec(),
+            noise_ids: noise_ids.to_vec(),
             classes: attack.classes(labels, device),
             descent: Descent::new(ball.clone(), step_size.clone(), x.clone(), x.clone()),
             ball,
@@ -298,14 +302,14 @@ impl AttackRun {
         run
     }
 
-    /// Share of the work done, in [0, 1].
+    /// Share of the gradient steps done, in [0, 1].
     pub fn progress(&self) -> f32 {
         let per_run = self.attack.steps.max(1);
         let done = self.restarts_done * per_run + self.steps_done;
         done as f32 / (per_run * self.attack.restarts) as f32
     }
 
-    /// One gradient step. Returns the losses `[n]` before it, or nothing once all steps are done.
+    /// Takes one gradient step. Returns the losses `[n]` before it, or `None` once all steps are done.
     pub fn step(&mut self, model: &Classifier) -> Option<Tensor<1>> {
         if self.steps_done >= self.attack.steps {
             let no_steps = self.attack.steps == 0;
@@ -322,7 +326,7 @@ impl AttackRun {
         Some(self.descent.step(&objective))
     }
 
-    /// Each picture's best iterate, the final ones included.
+    /// Evaluates the final iterates and returns each picture's best iterate.
     pub fn finish(mut self, model: &Classifier) -> Tensor<4> {
         self.end_restart(model);
         self.best.expect("a restart has ended").1
@@ -333,15 +337,15 @@ impl AttackRun {
         let ended = self.descent.clone().finish(&objective);
         self.best = Some(match self.best.take() {
             None => ended,
-            Some(best) => better(best, ended),
+            Some(best) => lower_loss(best, ended),
         });
     }
 
     fn start(&self) -> Descent {
-        // The first restart of an attack without random start begins at the picture.
+        // Without random start, only the restarts after the first begin at a random point.
         let start = if self.attack.random_start || self.restarts_done > 0 {
             let seed = self.attack.seed.wrapping_add(self.restarts_done as u64);
-            self.ball.random_start(&self.x, seed, &self.numbers)
+            self.ball.random_start(&self.x, seed, &self.noise_ids)
         } else {
             self.x.clone()
         };

@@ -1,31 +1,31 @@
-//! What gradient methods share: a weighted mean of gradients at sampled points.
+//! Averaging of input gradients at sampled points, shared by the gradient-based attribution methods.
 
 use std::sync::Arc;
 
-use super::probe::Probe;
+use super::target_score::TargetScore;
 use super::{Attribution, Explainer, Gap};
 use crate::model::Classifier;
 
-/// A point at which the gradient counts.
-pub(super) struct Sample {
-    /// `[3, h, w]`.
+/// A point at which the input gradient is evaluated.
+pub(super) struct GradientSample {
+    /// Values `[3, h, w]`.
     pub(super) point: Vec<f32>,
     /// Multiplies the gradient, value by value.
     pub(super) factor: Option<Arc<Vec<f32>>>,
-    /// Its share of the group's mean.
+    /// Weight within its group.
     pub(super) weight: f64,
-    /// Whether the group ends with it. Groups weigh the same, and their spread is the Monte-Carlo
-    /// error.
+    /// Whether it is the last of its group. Groups have equal weight; the Monte-Carlo error is estimated
+    /// from their variance.
     pub(super) ends_group: bool,
 }
 
-/// The mean over groups of each group's weighted sum of gradients.
-pub(super) struct Averaging {
-    probe: Probe,
-    samples: Box<dyn Iterator<Item = Sample> + Send>,
+/// An explainer that averages, over groups, each group's weighted sum of gradients.
+pub(super) struct GradientAverage {
+    target_score: TargetScore,
+    samples: Box<dyn Iterator<Item = GradientSample> + Send>,
     count: usize,
-    taken: usize,
-    /// The group under way: weighted sum and weight.
+    evaluated: usize,
+    /// Weighted sum and weight of the current, unfinished group.
     group: (Vec<f64>, f64),
     groups: usize,
     sum: Vec<f64>,
@@ -35,17 +35,17 @@ pub(super) struct Averaging {
     evaluations: usize,
 }
 
-/// What the values should add up to, found out chunk by chunk.
+/// Computes the score difference to the baselines, which the attributions should add up to, in chunks.
 pub(super) struct BaselineComparison {
     picture: Vec<f32>,
     references: Arc<Vec<Vec<f32>>>,
-    /// References whose score is part of `sum`.
+    /// Number of references whose scores are in `sum`.
     done: usize,
     sum: f64,
 }
 
 impl BaselineComparison {
-    /// Of the explained picture with all that it is compared with.
+    /// Compares the explained picture with its baselines.
     pub(super) fn new(picture: &[f32], references: Arc<Vec<Vec<f32>>>) -> Self {
         Self {
             picture: picture.to_vec(),
@@ -55,34 +55,34 @@ impl BaselineComparison {
         }
     }
 
-    /// One chunk; once all are done, the score of the picture minus the mean of the others.
-    fn step(&mut self, probe: &Probe, model: &Classifier) -> Option<f64> {
+    /// Scores one chunk; once finished, returns the picture's score minus the baselines' mean score.
+    fn step(&mut self, target_score: &TargetScore, model: &Classifier) -> Option<f64> {
         let last = (self.done + 2 * model.budget().at_once()).min(self.references.len());
         let chunk = &self.references[self.done..last];
-        let scores = probe.scores(model, chunk.concat());
+        let scores = target_score.scores(model, chunk.concat());
         self.sum += scores.into_iter().map(f64::from).sum::<f64>();
         self.done = last;
         (self.done == self.references.len()).then(|| {
-            let own = probe.scores(model, self.picture.clone())[0];
+            let own = target_score.scores(model, self.picture.clone())[0];
             f64::from(own) - self.sum / self.done as f64
         })
     }
 }
 
-impl Averaging {
-    /// `count` is the number of `samples`; with a `comparison` the completeness gap is reported.
+impl GradientAverage {
+    /// `count` is the number of `samples`; with a `comparison` the completeness gap is computed.
     pub(super) fn new(
-        probe: Probe,
+        target_score: TargetScore,
         count: usize,
-        samples: impl Iterator<Item = Sample> + Send + 'static,
+        samples: impl Iterator<Item = GradientSample> + Send + 'static,
         comparison: Option<BaselineComparison>,
     ) -> Self {
-        let zeros = vec![0.0; probe.length()];
+        let zeros = vec![0.0; target_score.length()];
         Self {
-            probe,
+            target_score,
             samples: Box::new(samples),
             count,
-            taken: 0,
+            evaluated: 0,
             group: (zeros.clone(), 0.0),
             groups: 0,
             sum: zeros.clone(),
@@ -93,7 +93,7 @@ impl Averaging {
         }
     }
 
-    fn add(&mut self, sample: &Sample, gradient: &[f32]) {
+    fn add(&mut self, sample: &GradientSample, gradient: &[f32]) {
         let values = gradient.iter().zip(&mut self.group.0).enumerate();
         for (at, (&gradient, sum)) in values {
             let factor = sample.factor.as_ref().map_or(1.0, |factor| factor[at]);
@@ -112,12 +112,12 @@ impl Averaging {
         }
     }
 
-    /// One chunk of the comparison.
+    /// Scores one chunk of the baselines.
     fn compare(&mut self, model: &Classifier) {
         let Some(comparison) = &mut self.comparison else {
             return;
         };
-        self.gap = comparison.step(&self.probe, model);
+        self.gap = comparison.step(&self.target_score, model);
         if self.gap.is_some() {
             self.evaluations += 1 + comparison.done;
             self.comparison = None;
@@ -125,7 +125,7 @@ impl Averaging {
     }
 
     fn mean(&self) -> Vec<f32> {
-        // A group under way counts by the share of it that is done.
+        // An unfinished group is weighted by the share of it that is done.
         let groups = self.groups as f64 + self.group.1;
         let scale = if groups > 0.0 { 1.0 / groups } else { 0.0 };
         let values = self.sum.iter().zip(&self.group.0);
@@ -134,7 +134,7 @@ impl Averaging {
             .collect()
     }
 
-    /// √(variance / count) of the groups; unknown for fewer than two.
+    /// Standard error of the mean over groups, √(variance / count); `None` for fewer than two groups.
     fn standard_errors(&self) -> Option<Vec<f32>> {
         let count = self.groups as f64;
         if self.groups < 2 {
@@ -149,35 +149,35 @@ impl Averaging {
     }
 }
 
-impl Explainer for Averaging {
+impl Explainer for GradientAverage {
     fn step(&mut self, model: &Classifier) {
-        // The first chunk is short: something to see soon.
+        // A short first chunk lets a first estimate appear soon.
         let most = model.budget().at_once();
-        let most = if self.taken == 0 {
+        let most = if self.evaluated == 0 {
             most.div_ceil(2)
         } else {
             most
         };
-        let chunk: Vec<Sample> = self.samples.by_ref().take(most).collect();
+        let chunk: Vec<GradientSample> = self.samples.by_ref().take(most).collect();
         if chunk.is_empty() {
             self.compare(model);
             return;
         }
         let points = chunk.iter().flat_map(|sample| sample.point.iter().copied());
-        let gradients = self.probe.gradients(model, points.collect());
+        let gradients = self.target_score.gradients(model, points.collect());
         for (sample, gradient) in chunk
             .iter()
-            .zip(gradients.chunks_exact(self.probe.length()))
+            .zip(gradients.chunks_exact(self.target_score.length()))
         {
             self.add(sample, gradient);
         }
-        self.taken += chunk.len();
+        self.evaluated += chunk.len();
         self.evaluations += chunk.len();
     }
 
     fn progress(&self) -> f32 {
         let last = usize::from(self.comparison.is_some());
-        self.taken as f32 / (self.count + last) as f32
+        self.evaluated as f32 / (self.count + last) as f32
     }
 
     fn map(&self) -> Attribution {
@@ -187,7 +187,7 @@ impl Explainer for Averaging {
             gap: self.gap.map(|expected| Gap { sum, expected }),
             values,
             channels: 3,
-            size: self.probe.size,
+            size: self.target_score.size,
             standard_errors: self.standard_errors(),
             evaluations: self.evaluations,
         }

@@ -7,33 +7,33 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::averaging::{Averaging, BaselineComparison, Sample};
-use super::integrated::{between, difference};
-use super::probe::Probe;
+use super::averaging::{BaselineComparison, GradientAverage, GradientSample};
+use super::integrated::{difference, interpolate};
+use super::target_score::TargetScore;
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 
-/// Where the background pictures come from.
+/// Source of the background set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Background {
     /// Crops of the bundled photographs ([`crate::data::samples::background`]).
     #[default]
     Bundled,
-    /// The open library.
+    /// The pictures opened in the window.
     Library,
-    /// The pictures of a folder.
+    /// All pictures of this folder.
     Folder(std::path::PathBuf),
 }
 
 /// Settings of expected gradients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExpectedGradients {
-    /// Gradients.
+    /// Number of gradients to average, each at a random point of the path from a random background picture.
     pub samples: usize,
-    /// Where the background pictures come from.
+    /// Source of the background set.
     pub background: Background,
-    /// Seed of the draws.
+    /// Seed of the random background pictures and path points.
     pub seed: u64,
 }
 
@@ -49,7 +49,11 @@ impl Default for ExpectedGradients {
 }
 
 impl ExpectedGradients {
-    pub(super) fn start(&self, probe: Probe, input: &Input) -> Result<Averaging> {
+    pub(super) fn start(
+        &self,
+        target_score: TargetScore,
+        input: &Input,
+    ) -> Result<GradientAverage> {
         let references = input.background.clone();
         if references.is_empty() {
             return Err(Error::Config(
@@ -61,16 +65,16 @@ impl ExpectedGradients {
         let samples = (0..self.samples as u64).map(move |number| {
             let mut rng = noise_rng(seed, number);
             let reference = &references[rng.random_range(0..references.len())];
-            let way = difference(&pixels, reference);
-            Sample {
-                point: between(reference, &way, rng.random()),
-                factor: Some(Arc::new(way)),
+            let direction = difference(&pixels, reference);
+            GradientSample {
+                point: interpolate(reference, &direction, rng.random()),
+                factor: Some(Arc::new(direction)),
                 weight: 1.0,
                 ends_group: true,
             }
         });
-        Ok(Averaging::new(
-            probe,
+        Ok(GradientAverage::new(
+            target_score,
             self.samples,
             samples,
             Some(comparison),

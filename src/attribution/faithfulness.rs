@@ -1,23 +1,23 @@
-//! Whether a map says what the model looks at: deletion and insertion curves (Petsiuk et al. 2018),
-//! and how concentrated it is.
+//! Faithfulness of attribution maps: deletion and insertion curves (Petsiuk et al. 2018), and their
+//! sparsity by the Gini index.
 
-use super::probe::Probe;
-use super::reference::box_blur;
+use super::fill::box_blur;
+use super::target_score::TargetScore;
 use super::{Attribution, Input, Score, Target};
 use crate::model::Classifier;
 
-/// Shares of the pixels at which the curves are sampled: 0, 1/32, … 1.
+/// The curves are sampled at the shares 0, 1/32, … 1 of the pixels.
 const STEPS: usize = 32;
-/// Width of the blur from which insertion begins, as a share of the picture's side.
+/// Insertion starts from the picture blurred by a box of its side divided by this.
 const BLUR_SHARE: usize = 4;
 
-/// The class's probability while pixels vanish or appear in the order of the map.
+/// Probability of the class while pixels are deleted or inserted by falling attribution.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Curves {
-    /// Pixels of highest attribution turn to the data set's mean colour first; from 0 % to 100 %
-    /// of the pixels, evenly spaced.
+    /// Deletion curve: pixels of highest attribution are replaced by the data set's mean colour first;
+    /// at evenly spaced shares from 0 % to 100 % of the pixels.
     pub deletion: Vec<f32>,
-    /// Pixels of highest attribution appear in the blurred picture first.
+    /// Insertion curve: pixels of highest attribution are inserted into the blurred picture first.
     pub insertion: Vec<f32>,
 }
 
@@ -33,16 +33,16 @@ impl Curves {
     }
 }
 
-/// By the trapezoid rule over [0, 1].
+/// Area under a curve over [0, 1] by the trapezoid rule.
 fn area(curve: &[f32]) -> f32 {
     let steps = curve.len().saturating_sub(1).max(1) as f32;
     let sums = curve.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
     sums.sum::<f32>() / steps
 }
 
-/// Curves under way, a chunk of pictures at a time.
+/// A running computation of the curves, a chunk of pictures at a time.
 pub struct CurvesRun {
-    probe: Probe,
+    target_score: TargetScore,
     /// Pixels from the highest attribution to the lowest.
     order: Vec<usize>,
     picture: Vec<f32>,
@@ -51,14 +51,14 @@ pub struct CurvesRun {
 }
 
 impl CurvesRun {
-    /// For the map of `target`'s class on `input`.
+    /// Prepares the curves of the probability of `target`'s class for a map of `input`.
     pub fn new(target: Target, input: &Input, map: &Attribution) -> Self {
         let pixels = map.pixels();
         let mut order: Vec<usize> = (0..pixels.len()).collect();
         order.sort_by(|&a, &b| pixels[b].total_cmp(&pixels[a]));
         let side = (input.size[0].max(input.size[1]) / BLUR_SHARE).max(1);
         Self {
-            probe: Probe {
+            target_score: TargetScore {
                 target: Target {
                     score: Score::Probability,
                     against: None,
@@ -73,13 +73,13 @@ impl CurvesRun {
         }
     }
 
-    /// Does one chunk; the curves once all are done.
+    /// Scores one chunk of pictures; returns the curves once all are scored.
     pub fn step(&mut self, model: &Classifier) -> Option<Curves> {
         let all = 2 * (STEPS + 1);
         let last = (self.scores.len() + 2 * model.budget().at_once()).min(all);
         let mean = model.manifest().normalizer.mean;
         let pictures = (self.scores.len()..last).flat_map(|number| self.mixed(number, mean));
-        let scores = self.probe.scores(model, pictures.collect());
+        let scores = self.target_score.scores(model, pictures.collect());
         self.scores.extend(scores);
         (self.scores.len() == all).then(|| Curves {
             deletion: self.scores[..=STEPS].to_vec(),
@@ -87,7 +87,7 @@ impl CurvesRun {
         })
     }
 
-    /// The picture behind a point: first those of the deletion curve, then those of insertion.
+    /// The picture of sample `number`: samples of the deletion curve first, then of the insertion curve.
     fn mixed(&self, number: usize, mean: [f32; 3]) -> Vec<f32> {
         let (deletes, step) = (number <= STEPS, number % (STEPS + 1));
         let count = self.order.len() * step / STEPS;
@@ -108,7 +108,8 @@ impl CurvesRun {
 }
 
 /// Gini index of the magnitudes (Hurley and Rickard 2009), in [0, 1): 0 where all are equal, near 1
-/// where few carry everything. Chalasani et al. (2020) measure the conciseness of maps by it.
+/// where few values hold nearly all of the sum. Chalasani et al. (2020) measure the conciseness of maps
+/// by it.
 pub fn gini(values: &[f32]) -> f32 {
     let mut sizes: Vec<f64> = values.iter().map(|v| f64::from(v.abs())).collect();
     sizes.sort_by(f64::total_cmp);

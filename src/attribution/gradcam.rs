@@ -1,21 +1,21 @@
 //! Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) at the last feature map, signed: without the
 //! final ReLU, which the display can apply.
 
-use super::probe::Probe;
+use super::target_score::TargetScore;
 use super::{Attribution, Explainer, Input};
 use crate::model::{Classifier, gradient, tensor_values};
 
-/// One pass up and one back to the last feature map.
+/// Grad-CAM as an explainer of one step: a forward pass and a backward pass to the last feature map.
 pub(super) struct GradCam {
-    probe: Probe,
+    target_score: TargetScore,
     picture: Vec<f32>,
     values: Option<Vec<f32>>,
 }
 
 impl GradCam {
-    pub(super) fn new(probe: Probe, input: &Input) -> Self {
+    pub(super) fn new(target_score: TargetScore, input: &Input) -> Self {
         Self {
-            probe,
+            target_score,
             picture: input.pixels.clone(),
             values: None,
         }
@@ -24,15 +24,19 @@ impl GradCam {
 
 impl Explainer for GradCam {
     fn step(&mut self, model: &Classifier) {
-        let x = self.probe.tensor(model, self.picture.clone());
+        let x = self.target_score.tensor(model, self.picture.clone());
         let features = model.features(x).inner();
-        let score = |features| self.probe.target.of_logits(model.logits_of(features));
+        let score = |features| {
+            self.target_score
+                .target
+                .of_logits(model.logits_of(features))
+        };
         let slope = gradient(&features, score).1;
-        // α: each channel's gradient, averaged over places.
+        // α: each channel's gradient, averaged over positions.
         let weights = slope.mean_dims(&[2, 3]);
         let cam = (features * weights).sum_dim(1);
         let [_, _, h, w] = cam.dims();
-        self.values = Some(enlarge(&tensor_values(cam), [h, w], self.probe.size));
+        self.values = Some(enlarge(&tensor_values(cam), [h, w], self.target_score.size));
     }
 
     fn progress(&self) -> f32 {
@@ -40,11 +44,11 @@ impl Explainer for GradCam {
     }
 
     fn map(&self) -> Attribution {
-        let [h, w] = self.probe.size;
+        let [h, w] = self.target_score.size;
         Attribution {
             values: self.values.clone().unwrap_or_else(|| vec![0.0; h * w]),
             channels: 1,
-            size: self.probe.size,
+            size: self.target_score.size,
             gap: None,
             standard_errors: None,
             evaluations: usize::from(self.values.is_some()),
@@ -52,7 +56,8 @@ impl Explainer for GradCam {
     }
 }
 
-/// Bilinear enlargement with pixel centres aligned, as PyTorch's `interpolate` does it.
+/// Bilinear upsampling of `[h, w]` with half-pixel centres, as PyTorch's `interpolate` without
+/// `align_corners`.
 fn enlarge(values: &[f32], [h, w]: [usize; 2], [to_h, to_w]: [usize; 2]) -> Vec<f32> {
     let place = |at: usize, to: usize, from: usize| {
         let place = ((at as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);

@@ -1,5 +1,5 @@
-//! Plain gradients: Simonyan et al. 2014, times the input (Shrikumar et al. 2016), and their mean
-//! over noisy copies (SmoothGrad, Smilkov et al. 2017).
+//! Gradient attributions: plain gradients (Simonyan et al. 2014), gradient × input (Shrikumar et al.
+//! 2016), and the mean gradient of noisy copies (SmoothGrad, Smilkov et al. 2017).
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::Input;
-use super::averaging::{Averaging, Sample};
-use super::probe::Probe;
+use super::averaging::{GradientAverage, GradientSample};
+use super::target_score::TargetScore;
 use crate::data::random::noise_rng;
 
 /// Settings of SmoothGrad.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SmoothGrad {
-    /// Noisy copies.
+    /// Number of noisy copies.
     pub samples: usize,
     /// Standard deviation of the noise, in units of pixels in [0, 1].
     pub sigma: f32,
@@ -32,28 +32,32 @@ impl Default for SmoothGrad {
     }
 }
 
-fn single(probe: Probe, input: &Input, factor: Option<Arc<Vec<f32>>>) -> Averaging {
-    let sample = Sample {
+fn single(
+    target_score: TargetScore,
+    input: &Input,
+    factor: Option<Arc<Vec<f32>>>,
+) -> GradientAverage {
+    let sample = GradientSample {
         point: input.pixels.clone(),
         factor,
         weight: 1.0,
         ends_group: true,
     };
-    Averaging::new(probe, 1, std::iter::once(sample), None)
+    GradientAverage::new(target_score, 1, std::iter::once(sample), None)
 }
 
-/// The gradient of the score with respect to each value.
-pub(super) fn plain(probe: Probe, input: &Input) -> Averaging {
-    single(probe, input, None)
+/// The gradient of the score with respect to each input value.
+pub(super) fn plain(target_score: TargetScore, input: &Input) -> GradientAverage {
+    single(target_score, input, None)
 }
 
-/// The gradient times the value: integrated gradients from black in one step.
-pub(super) fn times_input(probe: Probe, input: &Input) -> Averaging {
-    single(probe, input, Some(Arc::new(input.pixels.clone())))
+/// Gradient × input: integrated gradients from a black baseline in one step.
+pub(super) fn times_input(target_score: TargetScore, input: &Input) -> GradientAverage {
+    single(target_score, input, Some(Arc::new(input.pixels.clone())))
 }
 
 impl SmoothGrad {
-    pub(super) fn start(self, probe: Probe, input: &Input) -> Averaging {
+    pub(super) fn start(self, target_score: TargetScore, input: &Input) -> GradientAverage {
         let pixels = input.pixels.clone();
         let samples = (0..self.samples as u64).map(move |number| {
             let mut rng = noise_rng(self.seed, number);
@@ -61,13 +65,13 @@ impl SmoothGrad {
                 let noise: f32 = StandardNormal.sample(&mut rng);
                 value + self.sigma * noise
             });
-            Sample {
+            GradientSample {
                 point: noisy.collect(),
                 factor: None,
                 weight: 1.0,
                 ends_group: true,
             }
         });
-        Averaging::new(probe, self.samples, samples, None)
+        GradientAverage::new(target_score, self.samples, samples, None)
     }
 }

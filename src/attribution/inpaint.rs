@@ -1,7 +1,7 @@
-//! Filling holes from their surroundings: push–pull (Gortler et al. 1996).
+//! Inpainting of hidden pixels from visible ones: push–pull (Gortler et al. 1996).
 
-/// The picture `[3, h, w]` with hidden values filled in; a pixel is hidden when any of its channels
-/// is. Where nothing is visible, the mean colour.
+/// Inpaints the hidden values of `picture`, `[3, h, w]`; a pixel is hidden when any of its channels is.
+/// Where nothing is visible, every pixel gets the mean colour.
 pub(super) fn inpaint(picture: &[f32], visible: &[bool], [h, w]: [usize; 2]) -> Vec<f32> {
     let area = h * w;
     let shown: Vec<bool> = (0..area)
@@ -36,7 +36,7 @@ pub(super) fn inpaint(picture: &[f32], visible: &[bool], [h, w]: [usize; 2]) -> 
     picture.chunks_exact(area).flat_map(fill).collect()
 }
 
-/// A picture whose pixels are known to some degree.
+/// A level of the push–pull pyramid: a plane with a confidence weight for each pixel.
 struct Level {
     h: usize,
     w: usize,
@@ -45,7 +45,7 @@ struct Level {
 }
 
 impl Level {
-    /// Every pixel's value: its own as far as it is known, else that of the level above.
+    /// Pull phase: every pixel's own value by its weight, the rest from the coarser level.
     fn filled(&self) -> Vec<f32> {
         if self.values.len() == 1 {
             return vec![self.values[0][0] / self.values[0][1]];
@@ -60,7 +60,7 @@ impl Level {
         (0..self.values.len()).map(fill).collect()
     }
 
-    /// The sums over 2×2 pixels, with weights of at most 1.
+    /// Push phase: the coarser level of sums over 2×2 pixels, with weights limited to 1.
     fn halved(&self) -> Self {
         let (h, w) = (self.h.div_ceil(2), self.w.div_ceil(2));
         let mut values = vec![[0.0f32; 2]; h * w];

@@ -7,35 +7,35 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::averaging::{Averaging, BaselineComparison, Sample};
-use super::probe::Probe;
+use super::averaging::{BaselineComparison, GradientAverage, GradientSample};
+use super::target_score::TargetScore;
 use super::{Fill, Input, gauss_legendre, trapezoid};
 use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::model::Classifier;
 
-/// How the path is sampled.
+/// Quadrature rule of the path integral.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// Equal steps, half weight at the ends.
+    /// Trapezoid rule: equal steps, half weight at the ends.
     #[default]
     Trapezoid,
-    /// Gauss–Legendre: more exact for the same number of steps on a smooth path.
+    /// Gauss–Legendre: more accurate for the same number of steps on a smooth path.
     GaussLegendre,
 }
 
-/// Where the path begins.
+/// Baseline of the path integral.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {
-    /// At one picture.
+    /// A fixed picture.
     Fill(Fill),
-    /// At this many pictures of noise uniform in [0, 1]; their maps are averaged.
+    /// This many pictures of noise uniform in [0, 1]; their maps are averaged.
     Uniform(usize),
-    /// At `count` pictures of N(0, `sigma`²) noise, not clamped; their maps are averaged.
+    /// `count` pictures of N(0, `sigma`²) noise, not clamped; their maps are averaged.
     Gaussian {
-        /// Baselines.
+        /// Number of baselines.
         count: usize,
         /// Standard deviation, in units of pixels in [0, 1].
         sigma: f32,
@@ -43,7 +43,7 @@ pub enum Baseline {
 }
 
 impl Baseline {
-    /// How many pictures the path begins at.
+    /// Number of baselines.
     pub fn count(self) -> usize {
         match self {
             Self::Fill(_) => 1,
@@ -55,11 +55,11 @@ impl Baseline {
 /// Settings of integrated gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntegratedGradients {
-    /// Gradients on each path.
+    /// Quadrature nodes, hence gradients, on the path from each baseline.
     pub steps: usize,
-    /// How the path is sampled.
+    /// Quadrature rule of the path integral.
     pub rule: Rule,
-    /// Where the paths begin.
+    /// Baseline or baselines of the path integral.
     pub baseline: Baseline,
     /// Seed of random baselines.
     pub seed: u64,
@@ -78,7 +78,7 @@ impl Default for IntegratedGradients {
 }
 
 impl IntegratedGradients {
-    /// One path from black with few, well placed steps: for scrubbing.
+    /// A cheap variant for interactive use: 16 Gauss–Legendre nodes from a black baseline.
     pub fn fast() -> Self {
         Self {
             steps: 16,
@@ -91,11 +91,11 @@ impl IntegratedGradients {
     pub(super) fn start(
         &self,
         model: &Classifier,
-        probe: Probe,
+        target_score: TargetScore,
         input: &Input,
-    ) -> Result<Averaging> {
+    ) -> Result<GradientAverage> {
         let baselines = Arc::new(self.baselines(model, input)?);
-        let nodes = scattered(match self.rule {
+        let nodes = van_der_corput_order(match self.rule {
             Rule::Trapezoid => trapezoid(self.steps),
             Rule::GaussLegendre => gauss_legendre(self.steps),
         });
@@ -108,7 +108,12 @@ impl IntegratedGradients {
             next: 0,
             factor: Arc::default(),
         };
-        Ok(Averaging::new(probe, count, samples, Some(comparison)))
+        Ok(GradientAverage::new(
+            target_score,
+            count,
+            samples,
+            Some(comparison),
+        ))
     }
 
     fn baselines(&self, model: &Classifier, input: &Input) -> Result<Vec<Vec<f32>>> {
@@ -133,9 +138,9 @@ impl IntegratedGradients {
     }
 }
 
-/// The nodes in an order in which every beginning is spread over the whole path (van der Corput's
-/// sequence), so that an unfinished sum already looks like the map.
-fn scattered(mut nodes: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+/// Reorders quadrature nodes by the van der Corput sequence: every prefix is spread over the whole path,
+/// so that a partial sum already approximates the map.
+fn van_der_corput_order(mut nodes: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let bits = nodes.len().next_power_of_two().trailing_zeros();
     let key = |index: usize| match bits {
         0 => 0,
@@ -147,20 +152,20 @@ fn scattered(mut nodes: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     nodes
 }
 
-/// All points of all paths, one path after the other.
+/// Iterates over the nodes of the path of each baseline in turn.
 struct PathSamples {
     picture: Vec<f32>,
     baselines: Arc<Vec<Vec<f32>>>,
     nodes: Vec<(f64, f64)>,
     next: usize,
-    /// Picture minus the present baseline.
+    /// Picture minus the current baseline.
     factor: Arc<Vec<f32>>,
 }
 
 impl Iterator for PathSamples {
-    type Item = Sample;
+    type Item = GradientSample;
 
-    fn next(&mut self) -> Option<Sample> {
+    fn next(&mut self) -> Option<GradientSample> {
         let (path, node) = (self.next / self.nodes.len(), self.next % self.nodes.len());
         let baseline = self.baselines.get(path)?;
         if node == 0 {
@@ -168,8 +173,8 @@ impl Iterator for PathSamples {
         }
         self.next += 1;
         let (at, weight) = self.nodes[node];
-        Some(Sample {
-            point: between(baseline, &self.factor, at as f32),
+        Some(GradientSample {
+            point: interpolate(baseline, &self.factor, at as f32),
             factor: Some(self.factor.clone()),
             weight,
             ends_group: node + 1 == self.nodes.len(),
@@ -182,8 +187,10 @@ pub(super) fn difference(a: &[f32], b: &[f32]) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-/// `from` + `share` · `way`.
-pub(super) fn between(from: &[f32], way: &[f32], share: f32) -> Vec<f32> {
-    let point = from.iter().zip(way);
-    point.map(|(from, way)| from + share * way).collect()
+/// Linear interpolation: `from` + `share` · `direction`.
+pub(super) fn interpolate(from: &[f32], direction: &[f32], share: f32) -> Vec<f32> {
+    let point = from.iter().zip(direction);
+    point
+        .map(|(from, direction)| from + share * direction)
+        .collect()
 }

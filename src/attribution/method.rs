@@ -1,4 +1,4 @@
-//! The table of methods: what a person can choose, as plain data.
+//! The list of attribution methods with their settings, names and limits, as plain data.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,36 +8,36 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// A method and its settings.
+/// An attribution method with its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// The gradient of the score.
+    /// Plain gradient of the score.
     Gradient,
-    /// The gradient times the input.
+    /// Gradient × input.
     GradientTimesInput,
-    /// The mean gradient of noisy copies.
+    /// SmoothGrad: the mean gradient of noisy copies.
     SmoothGrad(SmoothGrad),
-    /// Gradients along the way from a baseline.
+    /// Integrated gradients along the path from a baseline.
     IntegratedGradients(IntegratedGradients),
-    /// SHAP values by gradients from background pictures.
+    /// Expected gradients: SHAP values estimated with gradients and a background set.
     ExpectedGradients(ExpectedGradients),
-    /// SHAP values of a hierarchy of rectangles.
+    /// Partition SHAP: Owen values of a hierarchy of rectangles.
     PartitionShap(PartitionShap),
-    /// Last feature map, weighed by its gradient.
+    /// Grad-CAM: the last feature map, weighted by its mean gradients.
     GradCam,
-    /// The score's fall when a window is covered.
+    /// Occlusion: the drop of the score when a window is covered.
     Occlusion(Occlusion),
 }
 
-/// Gradients or pictures of one map, at most: minutes on two CPU cores, not days.
+/// Most gradients or evaluations of one map: minutes, not days, on two CPU cores.
 const MOST_WORK: usize = 100_000;
 
-/// Baselines of one map, at most, as all are kept in memory.
+/// Most baselines of one map, as all are kept in memory.
 const MOST_BASELINES: usize = 1000;
 
 impl Method {
-    /// Each method with its default settings for pictures of `side` pixels.
+    /// Each method with its default settings for a model input of `side` pixels.
     pub fn all(side: usize) -> [Self; 8] {
         [
             Self::Gradient,
@@ -51,7 +51,7 @@ impl Method {
         ]
     }
 
-    /// What it puts in place of pixels that are not there, if that is one picture.
+    /// The fill of its baseline or of its covered pixels, if it uses a single one.
     pub fn fill(&self) -> Option<Fill> {
         match self {
             Self::Occlusion(config) => Some(config.fill),
@@ -63,7 +63,7 @@ impl Method {
         }
     }
 
-    /// Its name in a sentence.
+    /// Display name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Gradient => "Gradient",
@@ -77,7 +77,7 @@ impl Method {
         }
     }
 
-    /// What it does and who described it.
+    /// One line about the method, with its reference, for tooltips.
     pub fn about(&self) -> &'static str {
         match self {
             Self::Gradient => {
@@ -107,10 +107,10 @@ impl Method {
         }
     }
 
-    /// Refuses numbers that make no method on pictures of height and width `size`.
+    /// Checks the settings for pictures of height and width `size`.
     ///
     /// # Errors
-    /// [`Error::Config`] that says which number and why.
+    /// [`Error::Config`] names the setting that is out of range.
     pub fn validate(&self, size: [usize; 2]) -> Result<()> {
         let side = size[0].min(size[1]);
         match self {
@@ -191,12 +191,12 @@ fn check_deviation(sigma: f32) -> Result<()> {
     )))
 }
 
-/// A method and what it is asked.
+/// An attribution request: a method and the score that it explains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// How it is found out.
+    /// Attribution method with its settings.
     pub method: Method,
-    /// What is explained.
+    /// The score to explain.
     pub question: Question,
 }
 
@@ -211,7 +211,7 @@ impl Default for Explanation {
 }
 
 impl Explanation {
-    /// Refuses what makes no map on a model of `classes` classes and pictures of `size`.
+    /// Checks method and score for a model of `classes` classes and input height and width `size`.
     ///
     /// # Errors
     /// As [`Method::validate`] and [`Question::validate`].

@@ -1,8 +1,9 @@
-//! Attributions: how much each pixel speaks for a class.
+//! Attribution methods (feature attributions, saliency maps): how much each pixel contributes to a
+//! class score.
 //!
-//! A [`Explanation`] says which method answers which [`Question`]; [`start`] turns it into an
-//! [`Explainer`] that works in short chunks, so that a map can be shown while it is refined. One
-//! file a method; the two ways to work, averaging gradients and hiding pixels, are shared.
+//! An [`Explanation`] combines a [`Method`] with a [`Question`], the score to explain; [`start`] returns
+//! an [`Explainer`] that computes in short chunks, so that a map can be shown while it is refined. Each
+//! method has its own file; averaging of gradients and occlusion of pixels are shared.
 
 mod averaging;
 mod expected;
@@ -14,22 +15,23 @@ mod integrated;
 mod method;
 mod occlusion;
 mod partition;
-mod probe;
+
+mod fill;
 mod quadrature;
-mod reference;
 mod sanity;
 mod similarity;
 mod target;
+mod target_score;
 
 pub use expected::{Background, ExpectedGradients};
 pub use faithfulness::{Curves, CurvesRun, gini};
+pub use fill::{Fill, box_blur};
 pub use gradient::SmoothGrad;
 pub use integrated::{Baseline, IntegratedGradients, Rule};
 pub use method::{Explanation, Method};
 pub use occlusion::Occlusion;
 pub use partition::{Masker, PartitionShap};
 pub use quadrature::{gauss_legendre, trapezoid};
-pub use reference::{Fill, box_blur};
 pub use sanity::{RANDOMISED, randomised};
 pub use similarity::{spearman, ssim, structural_similarity};
 pub use target::{ClassChoice, Question, Score, Target};
@@ -38,60 +40,60 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::Classifier;
-use probe::Probe;
+use target_score::TargetScore;
 
-/// The picture to explain and the pictures that methods compare it with, all `[3, h, w]` in [0, 1].
+/// Input of an attribution method: the picture and its references, all `[3, h, w]` in [0, 1].
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// The picture.
+    /// Values of the picture to explain, `[3, h, w]` in [0, 1].
     pub pixels: Vec<f32>,
-    /// Height and width of all pictures.
+    /// Height and width of all pictures, in pixels.
     pub size: [usize; 2],
-    /// What [`Fill::Picture`] puts in place of hidden pixels.
+    /// The reference picture of [`Fill::Picture`].
     pub reference: Option<Vec<f32>>,
-    /// What expected gradients compare with.
+    /// Background set of expected gradients.
     pub background: Arc<Vec<Vec<f32>>>,
 }
 
-/// How far the values are from adding up to what they explain.
+/// Completeness gap: how far the attributions are from adding up to the score difference.
 ///
-/// Completeness (Sundararajan et al. 2017, proposition 1), which SHAP calls local accuracy
-/// (Lundberg and Lee 2017, property 1).
+/// Completeness is proposition 1 of Sundararajan et al. 2017; SHAP calls it local accuracy (Lundberg
+/// and Lee 2017, property 1).
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Gap {
-    /// What the values add up to.
+    /// Sum of the attributions, in units of the score.
     pub sum: f64,
-    /// Score of the picture minus the (mean) score of what it is compared with.
+    /// Score of the picture minus the (mean) score of its baselines.
     pub expected: f64,
 }
 
 impl Gap {
-    /// Size of the difference.
+    /// |sum − expected|, in units of the score.
     pub fn absolute(self) -> f64 {
         (self.sum - self.expected).abs()
     }
 
-    /// The same as a share of what should be explained.
+    /// |sum − expected| / |expected|.
     pub fn relative(self) -> f64 {
         self.absolute() / self.expected.abs().max(1e-12)
     }
 }
 
-/// A map of values, one for each pixel or for each of its channels.
+/// An attribution map: one value for each pixel, or for each channel of each pixel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
-    /// `[channels, h, w]`; positive speaks for the class. In units of the explained score, but for
-    /// gradients, which are the score's change for a change of 1 of the value.
+    /// Attributions `[channels, h, w]`, positive in favour of the class, in units of the explained score;
+    /// for plain gradients, the score's change for a change of 1 of the pixel value.
     pub values: Vec<f32>,
-    /// 3, or 1 for methods that see whole pixels.
+    /// 3, or 1 for methods that attribute to whole pixels.
     pub channels: usize,
-    /// Height and width.
+    /// Height and width in pixels.
     pub size: [usize; 2],
-    /// For methods that promise completeness, once they are done.
+    /// Completeness gap of methods that satisfy completeness, once they are finished.
     pub gap: Option<Gap>,
-    /// Monte-Carlo standard error of each value, for methods that sample.
+    /// Monte-Carlo standard error of each value, for sampling methods.
     pub standard_errors: Option<Vec<f32>>,
-    /// Pictures shown to the model so far, backward passes included once.
+    /// Pictures evaluated by the model so far; a forward pass with its backward pass counts once.
     pub evaluations: usize,
 }
 
@@ -103,14 +105,14 @@ impl Attribution {
         (0..area).map(sum).collect()
     }
 
-    /// Length of all standard errors as a share of the map's own length.
+    /// L2 norm of the standard errors divided by the L2 norm of the map.
     pub fn relative_error(&self) -> Option<f32> {
         let length = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>().sqrt();
         let errors = length(self.standard_errors.as_ref()?);
         Some(errors / length(&self.values).max(f32::MIN_POSITIVE))
     }
 
-    /// Refuses values that are no numbers: such a map means nothing and is not to be drawn.
+    /// Refuses a map with values that are not finite.
     ///
     /// # Errors
     /// [`Error::Config`] with their count.
@@ -126,21 +128,21 @@ impl Attribution {
     }
 }
 
-/// A method at work on one picture.
+/// A running attribution method on one picture.
 pub trait Explainer: Send {
-    /// Does one short chunk.
+    /// Computes one short chunk.
     fn step(&mut self, model: &Classifier);
-    /// Share of the work done, in [0, 1]; 1 exactly when nothing is left.
+    /// Share of the work done, in [0, 1]; exactly 1 when finished.
     fn progress(&self) -> f32;
-    /// The map as far as it is known.
+    /// The current estimate of the map.
     fn map(&self) -> Attribution;
 }
 
 /// Prepares `method` to explain `target` on `input`.
 ///
 /// # Errors
-/// [`Error::Config`] for numbers that make no method ([`Explanation::validate`]), for a class
-/// against itself, and when a picture or a background that the method needs is missing.
+/// [`Error::Config`] for settings out of range ([`Method::validate`]), for a class against itself, and
+/// when a reference picture or background set that the method needs is missing.
 pub fn start(
     model: &Classifier,
     method: &Method,
@@ -149,23 +151,25 @@ pub fn start(
 ) -> Result<Box<dyn Explainer>> {
     method.validate(input.size)?;
     target.validate()?;
-    let probe = Probe {
+    let target_score = TargetScore {
         target,
         size: input.size,
     };
     Ok(match method {
-        Method::Gradient => Box::new(gradient::plain(probe, input)),
-        Method::GradientTimesInput => Box::new(gradient::times_input(probe, input)),
-        Method::SmoothGrad(config) => Box::new(config.start(probe, input)),
-        Method::IntegratedGradients(config) => Box::new(config.start(model, probe, input)?),
-        Method::ExpectedGradients(config) => Box::new(config.start(probe, input)?),
-        Method::PartitionShap(config) => Box::new(config.start(probe, input)),
-        Method::GradCam => Box::new(gradcam::GradCam::new(probe, input)),
-        Method::Occlusion(config) => Box::new(config.start(model, probe, input)?),
+        Method::Gradient => Box::new(gradient::plain(target_score, input)),
+        Method::GradientTimesInput => Box::new(gradient::times_input(target_score, input)),
+        Method::SmoothGrad(config) => Box::new(config.start(target_score, input)),
+        Method::IntegratedGradients(config) => {
+            Box::new(config.start(model, target_score, input)?)
+        }
+        Method::ExpectedGradients(config) => Box::new(config.start(target_score, input)?),
+        Method::PartitionShap(config) => Box::new(config.start(target_score, input)),
+        Method::GradCam => Box::new(gradcam::GradCam::new(target_score, input)),
+        Method::Occlusion(config) => Box::new(config.start(model, target_score, input)?),
     })
 }
 
-/// Runs `method` to its end.
+/// Runs `method` until it is finished.
 ///
 /// # Errors
 /// As [`start`], and when the map is not finite.

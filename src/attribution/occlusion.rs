@@ -1,8 +1,8 @@
-//! Occlusion (Zeiler and Fergus 2014): how much the score falls when a window is covered.
+//! Occlusion (Zeiler and Fergus 2014): the drop of the score when a sliding window is covered.
 
 use serde::{Deserialize, Serialize};
 
-use super::probe::Probe;
+use super::target_score::TargetScore;
 use super::{Attribution, Explainer, Fill, Input};
 use crate::error::Result;
 use crate::model::Classifier;
@@ -12,14 +12,14 @@ use crate::model::Classifier;
 pub struct Occlusion {
     /// Side of the covering square, in pixels.
     pub window: usize,
-    /// Pixels from one place of the window to the next.
+    /// Stride of the sliding window, in pixels.
     pub stride: usize,
-    /// What it covers with.
+    /// What covers the window.
     pub fill: Fill,
 }
 
 impl Occlusion {
-    /// Covers as much of a picture of `side` pixels as 6 with stride 2 of one of 32.
+    /// Scales the default for 32 pixels, a window of 6 with stride 2, to pictures of `side` pixels.
     pub fn for_side(side: usize) -> Self {
         Self {
             window: (side * 3 / 16).max(1),
@@ -28,7 +28,7 @@ impl Occlusion {
         }
     }
 
-    /// Places of the window along a side; the last one may hang over the border.
+    /// Number of window positions along a side; the last one may extend past the border.
     pub(super) fn places(self, side: usize) -> usize {
         1 + (side - self.window).div_ceil(self.stride)
     }
@@ -36,15 +36,15 @@ impl Occlusion {
     pub(super) fn start(
         self,
         model: &Classifier,
-        probe: Probe,
+        target_score: TargetScore,
         input: &Input,
     ) -> Result<OcclusionRun> {
-        let [h, w] = probe.size;
+        let [h, w] = target_score.size;
         let rows = (0..self.places(h)).map(|place| place * self.stride);
         let columns = self.places(w);
         let corners = rows.flat_map(|y| (0..columns).map(move |place| [y, place * self.stride]));
         Ok(OcclusionRun {
-            probe,
+            target_score,
             window: self.window,
             corners: corners.collect(),
             done: 0,
@@ -57,14 +57,14 @@ impl Occlusion {
     }
 }
 
-/// An occlusion under way, some windows at a time.
+/// A running occlusion, a batch of windows at a time.
 pub(super) struct OcclusionRun {
-    probe: Probe,
+    target_score: TargetScore,
     window: usize,
     /// Top left corners, row and column.
     corners: Vec<[usize; 2]>,
     done: usize,
-    /// Score of the whole picture.
+    /// Score of the unoccluded picture.
     own: Option<f32>,
     fill: Vec<f32>,
     picture: Vec<f32>,
@@ -73,9 +73,9 @@ pub(super) struct OcclusionRun {
 }
 
 impl OcclusionRun {
-    /// The pixels under the window at `corner`.
+    /// Indices of the pixels under the window at a corner.
     fn covered(&self, [top, left]: [usize; 2]) -> impl Iterator<Item = usize> + use<> {
-        let [h, w] = self.probe.size;
+        let [h, w] = self.target_score.size;
         let (bottom, right) = ((top + self.window).min(h), (left + self.window).min(w));
         (top..bottom).flat_map(move |y| (left..right).map(move |x| y * w + x))
     }
@@ -96,11 +96,11 @@ impl Explainer for OcclusionRun {
     fn step(&mut self, model: &Classifier) {
         let own = *self
             .own
-            .get_or_insert_with(|| self.probe.scores(model, self.picture.clone())[0]);
+            .get_or_insert_with(|| self.target_score.scores(model, self.picture.clone())[0]);
         let last = (self.done + 2 * model.budget().at_once()).min(self.corners.len());
         let chunk = self.corners[self.done..last].to_vec();
         let pictures = chunk.iter().flat_map(|&corner| self.occluded(corner));
-        let scores = self.probe.scores(model, pictures.collect());
+        let scores = self.target_score.scores(model, pictures.collect());
         for (&corner, score) in chunk.iter().zip(scores) {
             for pixel in self.covered(corner) {
                 self.sums[pixel] += own - score;
@@ -119,7 +119,7 @@ impl Explainer for OcclusionRun {
         Attribution {
             values: parts.map(|(sum, count)| sum / count.max(1.0)).collect(),
             channels: 1,
-            size: self.probe.size,
+            size: self.target_score.size,
             gap: None,
             standard_errors: None,
             evaluations: self.done + usize::from(self.own.is_some()),

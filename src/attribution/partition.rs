@@ -1,8 +1,9 @@
 //! Partition SHAP (Lundberg's partition explainer): Owen values over a hierarchy of rectangles.
 //!
-//! The picture is halved again and again. A rectangle's credit is what showing it changes, averaged
-//! over its sibling being shown and hidden, on every level; where the budget ends, the credit is
-//! spread evenly over the rectangle. Where it matters most is split first.
+//! The picture is halved recursively. The credit of a rectangle is the change of the score when it is
+//! unmasked, averaged on every level over its sibling being visible and masked; where the budget of
+//! evaluations ends, the credit is distributed evenly over the rectangle. Rectangles of largest absolute
+//! credit are split first.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -10,33 +11,33 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::probe::Probe;
-use super::reference::box_blur;
+use super::fill::box_blur;
+use super::target_score::TargetScore;
 use super::{Attribution, Explainer, Gap, Input};
 use crate::model::Classifier;
 
-/// What hidden pixels show.
+/// How masked pixels are filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Masker {
-    /// The picture blurred by a box of this many pixels.
+    /// With the picture blurred by a box of this many pixels.
     Blur(usize),
-    /// Colours that flow in from the visible pixels around (push–pull, Gortler et al. 1996); the
-    /// mean colour where nothing is visible.
+    /// By inpainting from the visible pixels (push–pull, Gortler et al. 1996); with the mean colour where
+    /// nothing is visible.
     Inpaint,
 }
 
 /// Settings of partition SHAP.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartitionShap {
-    /// Most pictures shown to the model; at least 4.
+    /// Budget of model evaluations; at least 4.
     pub evaluations: usize,
-    /// What hidden pixels show.
+    /// How masked pixels are filled.
     pub masker: Masker,
 }
 
 impl PartitionShap {
-    /// The default, blurring as much of a picture of `side` pixels as of one of 32.
+    /// The default with its blur scaled to pictures of `side` pixels.
     pub fn for_side(side: usize) -> Self {
         Self {
             masker: Masker::Blur((side / 2).max(1)),
@@ -55,10 +56,10 @@ impl Default for PartitionShap {
     }
 }
 
-/// Pictures of one batch; part of the method, as a batch is chosen before its results are known.
+/// Pictures of one batch. It affects the result, as a batch is chosen before its scores are known.
 const BATCH: usize = 10;
 
-/// A box of rows × columns × channels.
+/// A box of rows, columns and channels, a node of the partition tree.
 #[derive(Clone, Copy)]
 struct Region {
     from: [usize; 3],
@@ -74,7 +75,7 @@ impl Region {
         (0..3).map(|axis| self.extent(axis)).product()
     }
 
-    /// Both halves along the longer of rows and columns; channels are parted last.
+    /// Both halves along the longer of rows and columns; channels are split last.
     fn halves(&self) -> Option<[Self; 2]> {
         let (rows, columns) = (self.extent(0), self.extent(1));
         let axis = if rows >= columns && rows > 1 {
@@ -105,11 +106,11 @@ impl Region {
     }
 }
 
-/// Visible regions, sharing what they have in common.
+/// The unmasked regions as a persistent linked list with shared tails.
 #[derive(Clone, Default)]
-struct Visible(Option<Arc<(Region, Visible)>>);
+struct VisibleRegions(Option<Arc<(Region, VisibleRegions)>>);
 
-impl Visible {
+impl VisibleRegions {
     fn and(&self, region: Region) -> Self {
         Self(Some(Arc::new((region, self.clone()))))
     }
@@ -126,82 +127,82 @@ impl Visible {
     }
 }
 
-/// A region whose credit could still be parted: what is visible besides it, and the score without
-/// and with it.
+/// A region that can still be split: the context of other visible regions, and the scores without and
+/// with the region.
 #[derive(Clone)]
-struct Task {
+struct SplitCandidate {
     region: Region,
-    context: Visible,
+    context: VisibleRegions,
     without: f32,
     with: f32,
     weight: f64,
-    /// Breaks ties: first come, first served.
-    number: usize,
+    /// Order of insertion, to break ties.
+    order: usize,
 }
 
-impl Task {
+impl SplitCandidate {
     fn credit(&self) -> f64 {
         f64::from(self.with - self.without) * self.weight
     }
 }
 
-impl Ord for Task {
+impl Ord for SplitCandidate {
     fn cmp(&self, other: &Self) -> Ordering {
-        let size = |task: &Self| task.credit().abs();
+        let size = |candidate: &Self| candidate.credit().abs();
         let by_size = size(self).total_cmp(&size(other));
-        by_size.then(other.number.cmp(&self.number))
+        by_size.then(other.order.cmp(&self.order))
     }
 }
 
-impl PartialOrd for Task {
+impl PartialOrd for SplitCandidate {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Task {
+impl PartialEq for SplitCandidate {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Task {}
+impl Eq for SplitCandidate {}
 
-/// A partition under way, one batch at a time.
+/// A running partition SHAP, one batch at a time.
 pub(super) struct PartitionRun {
     config: PartitionShap,
-    probe: Probe,
+    target_score: TargetScore,
     picture: Vec<f32>,
     blurred: Vec<f32>,
-    tasks: BinaryHeap<Task>,
-    /// The batch under way, and the scores of its halves so far.
-    batch: Vec<(Task, [Region; 2])>,
-    found: Vec<f32>,
-    numbered: usize,
+    candidates: BinaryHeap<SplitCandidate>,
+    /// The current batch of candidates with their halves; their scores so far are in `half_scores`.
+    batch: Vec<(SplitCandidate, [Region; 2])>,
+    half_scores: Vec<f32>,
+    next_id: usize,
     evaluations: usize,
-    settled: Vec<f64>,
-    /// Score of the whole picture minus that of the hidden one.
+    final_credit: Vec<f64>,
+    /// Score of the whole picture minus that of the fully masked one.
     expected: Option<f64>,
     done: bool,
 }
 
 impl PartitionShap {
-    pub(super) fn start(self, probe: Probe, input: &Input) -> PartitionRun {
+    pub(super) fn start(self, target_score: TargetScore, input: &Input) -> PartitionRun {
         let blurred = match self.masker {
             Masker::Blur(side) => box_blur(&input.pixels, input.size, side),
             Masker::Inpaint => Vec::new(),
         };
         PartitionRun {
             config: self,
-            probe,
+            target_score,
             picture: input.pixels.clone(),
             blurred,
-            tasks: BinaryHeap::new(),
+            candidates: BinaryHeap::new(),
             batch: Vec::new(),
-            found: Vec::new(),
-            numbered: 0,
+            half_scores: Vec::new(),
+            next_id: 0,
             evaluations: 0,
-            settled: vec![0.0; probe.length()],
+            final_credit: vec![0.0; target_score.length()],
             expected: None,
             done: false,
         }
@@ -218,105 +219,142 @@ impl PartitionRun {
         };
         match self.config.masker {
             Masker::Blur(_) => pair(&self.blurred),
-            Masker::Inpaint => super::inpaint::inpaint(&self.picture, visible, self.probe.size),
+            Masker::Inpaint => {
+                super::inpaint::inpaint(&self.picture, visible, self.target_score.size)
+            }
         }
     }
 
     fn scores(&mut self, model: &Classifier, masks: &[Vec<bool>]) -> Vec<f32> {
         self.evaluations += masks.len();
         let pictures = masks.iter().flat_map(|mask| self.masked(mask)).collect();
-        self.probe.scores(model, pictures)
+        self.target_score.scores(model, pictures)
     }
 
-    fn begin(&mut self, model: &Classifier) {
-        let length = self.probe.length();
+    fn score_root(&mut self, model: &Classifier) {
+        let length = self.target_score.length();
         let scores = self.scores(model, &[vec![false; length], vec![true; length]]);
         self.expected = Some(f64::from(scores[1]) - f64::from(scores[0]));
-        let [h, w] = self.probe.size;
+        let [h, w] = self.target_score.size;
         let whole = Region {
             from: [0; 3],
             to: [h, w, 3],
         };
-        self.push(whole, Visible::default(), [scores[0], scores[1]], 1.0);
+        self.push(
+            whole,
+            VisibleRegions::default(),
+            [scores[0], scores[1]],
+            1.0,
+        );
     }
 
-    fn push(&mut self, region: Region, context: Visible, [without, with]: [f32; 2], weight: f64) {
-        self.numbered += 1;
-        self.tasks.push(Task {
+    fn push(
+        &mut self,
+        region: Region,
+        context: VisibleRegions,
+        [without, with]: [f32; 2],
+        weight: f64,
+    ) {
+        self.next_id += 1;
+        self.candidates.push(SplitCandidate {
             region,
             context,
             without,
             with,
             weight,
-            number: self.numbered,
+            order: self.next_id,
         });
     }
 
-    /// Takes the tasks of a batch; regions that cannot be parted are settled on the way.
-    fn take_batch(&mut self) -> Vec<(Task, [Region; 2])> {
+    /// Pops the candidates of a batch; the credit of single values, which cannot be split, is final.
+    fn take_batch(&mut self) -> Vec<(SplitCandidate, [Region; 2])> {
         let mut batch = Vec::new();
         while 2 * batch.len() < BATCH
             && self.evaluations + 2 * batch.len() < self.config.evaluations
-            && let Some(task) = self.tasks.pop()
+            && let Some(candidate) = self.candidates.pop()
         {
-            match task.region.halves() {
-                Some(halves) => batch.push((task, halves)),
-                None => spread(&mut self.settled, &task, self.probe.size),
+            match candidate.region.halves() {
+                Some(halves) => batch.push((candidate, halves)),
+                None => {
+                    distribute_credit(&mut self.final_credit, &candidate, self.target_score.size);
+                }
             }
         }
         batch
     }
 
-    /// Scores a chunk of the batch; once all of it is known, parts its tasks.
-    fn part(&mut self, model: &Classifier) {
+    /// Scores a chunk of the batch; once all halves are scored, splits the candidates.
+    fn score_batch(&mut self, model: &Classifier) {
         if self.batch.is_empty() {
             self.batch = self.take_batch();
             self.done = self.batch.is_empty();
         }
-        let halves = self.batch.iter().flat_map(|(task, halves)| {
-            halves.map(|half| task.context.and(half).mask(self.probe.size))
+        let halves = self.batch.iter().flat_map(|(candidate, halves)| {
+            halves.map(|half| candidate.context.and(half).mask(self.target_score.size))
         });
         let masks: Vec<Vec<bool>> = halves
-            .skip(self.found.len())
+            .skip(self.half_scores.len())
             .take(model.budget().at_once())
             .collect();
         if !masks.is_empty() {
             let scores = self.scores(model, &masks);
-            self.found.extend(scores);
+            self.half_scores.extend(scores);
         }
-        if self.found.len() == 2 * self.batch.len() {
-            self.divide();
+        if self.half_scores.len() == 2 * self.batch.len() {
+            self.split_batch();
         }
     }
 
-    /// Puts four smaller tasks in the place of each of the batch.
-    fn divide(&mut self) {
-        let found = std::mem::take(&mut self.found);
+    /// Replaces each candidate of the batch by four of half its weight.
+    fn split_batch(&mut self) {
+        let half_scores = std::mem::take(&mut self.half_scores);
         let batch = std::mem::take(&mut self.batch);
-        for ((task, [low, high]), found) in batch.into_iter().zip(found.chunks_exact(2)) {
-            let weight = task.weight / 2.0;
-            let (without, with) = (task.without, task.with);
-            // Each half while its sibling is hidden, then while it is shown.
-            self.push(low, task.context.clone(), [without, found[0]], weight);
-            self.push(high, task.context.clone(), [without, found[1]], weight);
-            self.push(low, task.context.and(high), [found[1], with], weight);
-            self.push(high, task.context.and(low), [found[0], with], weight);
+        for ((candidate, [low, high]), half_scores) in
+            batch.into_iter().zip(half_scores.chunks_exact(2))
+        {
+            let weight = candidate.weight / 2.0;
+            let (without, with) = (candidate.without, candidate.with);
+            // Each half with its sibling masked, then with its sibling visible.
+            self.push(
+                low,
+                candidate.context.clone(),
+                [without, half_scores[0]],
+                weight,
+            );
+            self.push(
+                high,
+                candidate.context.clone(),
+                [without, half_scores[1]],
+                weight,
+            );
+            self.push(
+                low,
+                candidate.context.and(high),
+                [half_scores[1], with],
+                weight,
+            );
+            self.push(
+                high,
+                candidate.context.and(low),
+                [half_scores[0], with],
+                weight,
+            );
         }
     }
 }
 
-/// Gives a task's credit to all values of its region alike.
-fn spread(values: &mut [f64], task: &Task, size: [usize; 2]) {
-    let share = task.credit() / task.region.size() as f64;
-    task.region.for_each(size, |at| values[at] += share);
+/// Distributes a candidate's credit evenly over the values of its region.
+fn distribute_credit(values: &mut [f64], candidate: &SplitCandidate, size: [usize; 2]) {
+    let share = candidate.credit() / candidate.region.size() as f64;
+    candidate.region.for_each(size, |at| values[at] += share);
 }
 
 impl Explainer for PartitionRun {
     fn step(&mut self, model: &Classifier) {
         if self.expected.is_none() {
-            self.begin(model);
+            self.score_root(model);
         } else {
-            self.part(model);
+            self.score_batch(model);
         }
     }
 
@@ -329,16 +367,16 @@ impl Explainer for PartitionRun {
     }
 
     fn map(&self) -> Attribution {
-        let mut values = self.settled.clone();
-        let open = self.batch.iter().map(|(task, _)| task);
-        for task in open.chain(&self.tasks) {
-            spread(&mut values, task, self.probe.size);
+        let mut values = self.final_credit.clone();
+        let open = self.batch.iter().map(|(candidate, _)| candidate);
+        for candidate in open.chain(&self.candidates) {
+            distribute_credit(&mut values, candidate, self.target_score.size);
         }
         let sum = values.iter().sum();
         Attribution {
             values: values.into_iter().map(|value| value as f32).collect(),
             channels: 3,
-            size: self.probe.size,
+            size: self.target_score.size,
             gap: self.expected.map(|expected| Gap { sum, expected }),
             standard_errors: None,
             evaluations: self.evaluations,

@@ -1,4 +1,4 @@
-//! Rules that replace an integral over [0, 1] by a weighted sum.
+//! Quadrature rules on [0, 1]: trapezoid and Gauss–Legendre.
 
 /// Nodes and weights of the Gauss–Legendre rule with `count` points: exact for polynomials up to
 /// degree 2·count − 1.
@@ -9,7 +9,7 @@ pub fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
     let node = |index: usize| {
         let share = (index as f64 + 0.75) / (count as f64 + 0.5);
         let mut x = -(std::f64::consts::PI * share).cos();
-        // Newton's steps square the error: a handful reaches the last digit.
+        // Newton's method converges quadratically: a handful of steps reaches machine precision.
         for _ in 0..8 {
             let (value, slope) = legendre(count, x);
             x -= value / slope;
@@ -33,7 +33,7 @@ fn legendre(degree: usize, x: f64) -> (f64, f64) {
     (value, slope)
 }
 
-/// Nodes and weights of the trapezoid rule with `count` ≥ 2 points; one point is the midpoint rule.
+/// Nodes and weights of the trapezoid rule with `count` ≥ 2 points; the midpoint rule for one.
 pub fn trapezoid(count: usize) -> Vec<(f64, f64)> {
     if count < 2 {
         return vec![(0.5, 1.0)];

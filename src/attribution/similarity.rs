@@ -1,4 +1,4 @@
-//! How alike two maps are.
+//! Similarity of attribution maps: Spearman's rank correlation and structural similarity (SSIM).
 
 /// Spearman's rank correlation of two lists of numbers, in [−1, 1]; 0 where one is constant.
 pub fn spearman(a: &[f32], b: &[f32]) -> f32 {
@@ -15,7 +15,7 @@ pub fn spearman(a: &[f32], b: &[f32]) -> f32 {
     }
 }
 
-/// Places in the order of size, from 0 on; equal values share the mean of their places.
+/// Ranks by size, from 0; ties get their mean rank.
 fn ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -33,18 +33,19 @@ fn ranks(values: &[f32]) -> Vec<f64> {
     ranks
 }
 
-/// Side of the window over which [`ssim`] takes its statistics (Wang et al. 2004).
+/// Side in pixels of the sliding window of SSIM.
 const WINDOW: usize = 7;
 
 /// Mean structural similarity of two maps `[h, w]` (Wang et al. 2004, equation 13), each scaled to
 /// a largest magnitude of 1; 1 for equal maps.
 pub fn ssim(a: &[f32], b: &[f32], size: [usize; 2]) -> f32 {
-    // Values reach from −1 to 1.
+    // The scaled values span −1 to 1.
     structural_similarity(&scaled(a), &scaled(b), size, 2.0)
 }
 
 /// Mean structural similarity of two planes `[h, w]` whose values span `range` (Wang et al. 2004,
-/// equation 13), over square windows, of large planes about 64 along a side; 1 for equal planes.
+/// equation 13), over square windows, strided to about 64 along a side of large planes; 1 for equal
+/// planes.
 pub fn structural_similarity(a: &[f32], b: &[f32], [h, w]: [usize; 2], range: f64) -> f32 {
     let (c1, c2) = ((0.01 * range).powi(2), (0.03 * range).powi(2));
     let side = WINDOW.min(h).min(w);

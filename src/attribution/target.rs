@@ -1,4 +1,4 @@
-//! What is explained: a class, or the difference of two, as a logit or as a probability.
+//! The explained score: logit or probability of a class, or the difference of two classes.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Which output of the model is explained.
+/// Whether the logit or the probability of a class is explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Score {
@@ -17,35 +17,35 @@ pub enum Score {
     Probability,
 }
 
-/// A class by its part in the picture's story or by its number.
+/// A class, chosen relative to a picture's prediction and label, or by its index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassChoice {
-    /// The one that the model sees in the very picture that is explained.
+    /// The class predicted for the explained picture itself.
     #[default]
     Predicted,
-    /// The true one; where it is not known, the one seen in the picture before any attack.
+    /// The true class; where it is unknown, the class predicted before any attack.
     True,
-    /// The second likeliest in that picture.
+    /// The second likeliest class of the explained picture.
     Second,
-    /// This one.
+    /// The class with this index.
     Class(usize),
 }
 
-/// What a person asks of a map.
+/// The score to explain, in terms of a prediction yet to be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// Logit or probability.
+    /// Whether logits or probabilities are explained.
     pub score: Score,
     /// The class to explain.
     pub class: ClassChoice,
-    /// Explain by how much the class leads over this one.
+    /// If given, the score of this class is subtracted.
     pub against: Option<ClassChoice>,
 }
 
 impl Question {
-    /// Names the classes, for a picture whose two likeliest classes are `likeliest` and whose true
-    /// class is `label`.
+    /// Resolves the classes for a picture whose two likeliest classes are `likeliest` and whose label is
+    /// `label`.
     pub fn target(&self, likeliest: [usize; 2], label: usize) -> Target {
         let resolve = |choice: ClassChoice| match choice {
             ClassChoice::Predicted => likeliest[0],
@@ -60,7 +60,7 @@ impl Question {
         }
     }
 
-    /// Refuses classes that a model of `classes` classes does not have.
+    /// Checks the class indices for a model of `classes` classes.
     ///
     /// # Errors
     /// [`Error::Config`] naming the class.
@@ -78,22 +78,22 @@ impl Question {
     }
 }
 
-/// A number that a model gives a picture.
+/// The scalar output of a model that is explained, with resolved class indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// Logit or probability.
+    /// Whether logits or probabilities are explained.
     pub score: Score,
-    /// The class.
+    /// Index of the explained class.
     pub class: usize,
-    /// The class whose score is taken off.
+    /// Index of the class whose score is subtracted.
     pub against: Option<usize>,
 }
 
 impl Target {
-    /// Refuses to explain a class against itself: every map would be zero.
+    /// Refuses the difference of a class to itself: every map would be zero.
     ///
     /// # Errors
-    /// [`Error::Config`] that says so.
+    /// [`Error::Config`] where both classes are the same.
     pub fn validate(&self) -> Result<()> {
         if self.against == Some(self.class) {
             return Err(Error::Config(
@@ -103,7 +103,7 @@ impl Target {
         Ok(())
     }
 
-    /// The scores `[n]` of logits `[n, k]`.
+    /// The score of each picture, `[n]`, from logits `[n, k]`.
     pub fn of_logits(&self, logits: Tensor<2>) -> Tensor<1> {
         let scores = match self.score {
             Score::Logit => logits,

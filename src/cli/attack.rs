@@ -1,4 +1,4 @@
-//! `epsiloscope attack`: the window's facts about one picture, as files.
+//! `epsiloscope attack`: adversarial attacks on one picture, written as files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::model::{Classifier, ModelRef, zoo};
 /// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
 #[derive(Debug, Args)]
 pub struct AttackArguments {
-    /// The picture.
+    /// The picture to attack.
     picture: PathBuf,
     /// Folder for the results.
     #[arg(long, default_value = ".")]
@@ -28,13 +28,13 @@ pub struct AttackArguments {
     /// Models to attack: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<ModelRef>,
-    /// Name of the true class; by default an attack leaves the predicted one.
+    /// Name of the true class; by default the predicted one.
     #[arg(long = "class")]
     truth: Option<String>,
-    /// Name of a class to reach instead.
+    /// Name of the target class of a targeted attack.
     #[arg(long)]
     target: Option<String>,
-    /// Amplification of the written perturbation around grey.
+    /// Factor by which the written perturbation is amplified, around grey.
     #[arg(long, default_value_t = 10.0)]
     gain: f32,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub struct AttackArguments {
     backend: Backend,
 }
 
-/// What `attack.json` says of one model.
+/// Results for one model in `attack.json`.
 #[derive(Serialize)]
 struct Facts {
     model: String,
@@ -53,9 +53,9 @@ struct Facts {
     clean: Vec<Confidence>,
     attacked: Vec<Confidence>,
     predicted_clean: String,
-    /// By a fresh look at the finished picture.
+    /// Prediction in a new forward pass on the adversarial picture.
     predicted_attacked: String,
-    /// Whether the prediction was what the attack wants before it began; then it has no success.
+    /// Whether the clean prediction already satisfied the attack's goal, which then counts as no success.
     flipped_before: bool,
     success: bool,
     linf: f32,
@@ -128,7 +128,7 @@ impl AttackArguments {
 
 fn verdict(facts: &Facts) -> &'static str {
     match (facts.flipped_before, facts.success) {
-        (true, _) => "nothing to attack: that was so before",
+        (true, _) => "no attack needed: the clean prediction already meets the goal",
         (false, true) => "the attack succeeds",
         (false, false) => "the attack fails",
     }

@@ -1,4 +1,4 @@
-//! `epsiloscope bench`: how fast this machine is at what the window and the commands wait for.
+//! `epsiloscope bench`: timings of attacks, attributions, inversions and training steps on this machine.
 
 mod library;
 
@@ -22,7 +22,7 @@ use crate::evaluate::predict;
 use crate::files::write_atomically;
 use crate::model::{Classifier, ModelRef, memory, tensor_values, zoo};
 use crate::session::TriageTab;
-use crate::synthesis::{Material, Run, Synthesis};
+use crate::synthesis::{Synthesis, SynthesisInputs, SynthesisRun};
 use crate::train::{Preset, TrainConfig, Training};
 
 /// Prints medians in milliseconds; `benches/pytorch_bench.py` times the same in PyTorch.
@@ -31,20 +31,20 @@ pub struct BenchArguments {
     /// Timed runs of each row, after a fifth as many to warm up.
     #[arg(long, default_value_t = 20)]
     runs: usize,
-    /// Only rows whose name begins so.
+    /// Run only the benchmarks whose name starts with this text.
     #[arg(long, default_value = "")]
     only: String,
     /// Models to time: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<ModelRef>,
-    /// Time instead what frames of the triage page take, on a library of made-up pictures that is kept
-    /// in this folder.
+    /// Instead, time frames of the triage page on a library of synthetic pictures, which is kept in this
+    /// folder.
     #[arg(long)]
     library: Option<PathBuf>,
-    /// Pictures of that library.
+    /// Number of pictures of that library.
     #[arg(long, default_value_t = 100_000)]
     pictures: usize,
-    /// File for the figures, as JSON.
+    /// JSON file for the timings.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Where to compute.
@@ -70,7 +70,7 @@ struct Bench<'a> {
 }
 
 impl BenchArguments {
-    /// Times everything.
+    /// Runs the benchmarks.
     pub fn run(&self) -> Result<()> {
         let compute = Compute::open(&self.backend)?;
         println!("on {}", compute.label);
@@ -94,7 +94,7 @@ impl BenchArguments {
 }
 
 impl Bench<'_> {
-    /// What the window's models and training wait for.
+    /// Benchmarks of models and training.
     fn models(&mut self) -> Result<()> {
         for name in &self.arguments.models {
             let model = zoo::open(name, &self.device)?;
@@ -106,7 +106,7 @@ impl Bench<'_> {
         self.training()
     }
 
-    /// Frames of the triage page: what they take of the window's thread, without the drawing itself.
+    /// Frames of the triage page: time on the window's thread, without rendering.
     fn library(&mut self, folder: &Path) -> Result<()> {
         let count = self.arguments.pictures;
         let begun = Instant::now();
@@ -149,7 +149,7 @@ impl Bench<'_> {
         self.note(name, times);
     }
 
-    /// Prints and keeps what the runs of something took, in milliseconds.
+    /// Prints and records the timings of a benchmark, in milliseconds.
     fn note(&mut self, name: &str, mut times: Vec<f64>) {
         times.sort_by(f64::total_cmp);
         let last = times.len() - 1;
@@ -167,7 +167,7 @@ impl Bench<'_> {
         self.timings.push(timing);
     }
 
-    /// PGD-10 on one picture and the final look: what follows a move of the ε slider.
+    /// PGD-10 on one picture with the final forward pass: the latency of the ε slider.
     fn pgd(&mut self, model: &Classifier) {
         let x = pictures(model, 1, &self.device);
         let attack = Attack::pgd(Norm::L2, 0.5, 10);
@@ -198,19 +198,19 @@ impl Bench<'_> {
         });
     }
 
-    /// Twenty steps of the paper's representation inversion of one picture, each kept for the
-    /// timeline as in the window.
+    /// Twenty steps of the paper's representation inversion of one picture, each recorded as in the
+    /// window.
     fn inversion(&mut self, model: &Classifier) -> Result<()> {
         let target = tensor_values(pictures(model, 1, &self.device));
-        let material = Material {
+        let material = SynthesisInputs {
             target: Some(&target),
-            ..Material::default()
+            ..SynthesisInputs::default()
         };
         let config = Synthesis {
             iterations: usize::MAX,
             ..Synthesis::paper_inversion()
         };
-        let mut run = Run::new(&config, model, &material)?;
+        let mut run = SynthesisRun::new(&config, model, &material)?;
         self.time(&format!("invert20_b1 {}", model.manifest().name), || {
             for _ in 0..20 {
                 run.step(model).expect("noise can be inverted");
@@ -251,7 +251,7 @@ impl Bench<'_> {
                     pictures: pictures.clone(),
                     labels: Tensor::from_data(labels.clone(), &device),
                     classes: vec![0; 64],
-                    numbers: (0..64).collect(),
+                    indices: (0..64).collect(),
                 };
                 training.step(batch, 0.01, 1.0);
             });
@@ -260,7 +260,7 @@ impl Bench<'_> {
     }
 }
 
-/// Noise in [0, 1] of the size that `model` takes.
+/// Uniform noise in [0, 1] of the input size of `model`.
 fn pictures(model: &Classifier, count: usize, device: &Device) -> Tensor<4> {
     let [h, w] = model.manifest().input;
     let mut rng = noise_rng(0, 0);

@@ -1,4 +1,4 @@
-//! `epsiloscope counterfactual`.
+//! `epsiloscope counterfactual`: the counterfactual of one picture, its change map and mask, as files.
 
 use std::path::PathBuf;
 
@@ -13,29 +13,29 @@ use crate::compute::{
 };
 use crate::counterfactual::{Counterfactual, Overlap, overlap};
 use crate::data::Picture;
-use crate::data::mask::{self, Finder, TrueMask};
+use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
 use crate::error::Result;
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
 use crate::model::{ModelRef, zoo};
 
-/// Turns a picture into what it would be were it of another class.
+/// Compute the counterfactual of a picture: what it would look like as another class.
 #[derive(Debug, Args)]
 pub struct CounterfactualArguments {
-    /// The picture.
+    /// The picture to translate.
     picture: PathBuf,
     /// A model with a generator.
     #[arg(long, default_value = "cracks-counterfactual")]
     model: ModelRef,
-    /// The class to turn it into; by default the likeliest that it is not.
+    /// The target class; by default the likeliest class other than the predicted one.
     #[arg(long)]
     target: Option<String>,
-    /// Change above which a pixel belongs to the mask; by default by Otsu's method.
+    /// Threshold of the change above which a pixel belongs to the mask; by default Otsu's.
     #[arg(long)]
     threshold: Option<f32>,
-    /// The true mask, white on black; by default the one of the same name in a folder beside whose name
-    /// holds “mask”.
+    /// Ground-truth mask, white on black; by default a file of the same name in a nearby folder whose name
+    /// contains “mask”.
     #[arg(long)]
     mask: Option<PathBuf>,
     /// Folder for counterfactual.png, back.png, change.png, mask.png and counterfactual.json.
@@ -52,9 +52,10 @@ struct Facts {
     labels: Vec<String>,
     source: String,
     target: String,
-    /// What the discriminator says, in the order of `labels`: of the picture, its counterfactual, its return.
+    /// Probabilities of the discriminator, in the order of `labels`, for the picture, its counterfactual, and
+    /// the translation back.
     seen: [Vec<f32>; 3],
-    /// What the generator's head says of the picture.
+    /// Probabilities of the generator's classification head for the picture.
     head: Vec<f32>,
     change: f32,
     perceptual: f32,
@@ -64,7 +65,7 @@ struct Facts {
 }
 
 impl CounterfactualArguments {
-    /// Turns it, and writes what came of it.
+    /// Computes the counterfactual and writes all files.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let weights = zoo::weights(&self.model, &device)?;
@@ -88,7 +89,7 @@ impl CounterfactualArguments {
             let words = words.map(|(label, value)| format!("{label} {:.1} %", value * 100.0));
             words.collect::<Vec<_>>().join(", ")
         };
-        for (name, seen) in ["picture", "counterfactual", "way back"]
+        for (name, seen) in ["picture", "counterfactual", "translated back"]
             .iter()
             .zip(&facts.seen)
         {
@@ -165,14 +166,14 @@ impl CounterfactualArguments {
         Ok(facts)
     }
 
-    /// Compares with the true mask, at its own resolution, if there is one.
+    /// Overlap with the ground-truth mask, at its own resolution, if there is one.
     fn overlap(&self, answer: &CounterfactualResult, threshold: f32) -> Result<Option<Overlap>> {
-        let found = || Finder::default().find(&self.picture);
+        let found = || MaskFinder::default().find(&self.picture);
         let Some(path) = self.mask.clone().or_else(found) else {
             return Ok(None);
         };
         let original = Picture::open(&self.picture)?.original;
-        let truth = TrueMask::of(&mask::open(&path, original)?, answer.picture.size());
+        let truth = GroundTruthMask::of(&mask::open(&path, original)?, answer.picture.size());
         let map = resized(answer.heat.values(), answer.picture.size(), truth.size);
         Ok(Some(overlap(
             map.iter().map(|&value| value > threshold),

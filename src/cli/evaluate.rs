@@ -1,4 +1,4 @@
-//! `epsiloscope evaluate`: accuracy tables.
+//! `epsiloscope evaluate`: clean and robust accuracy on a data set.
 
 use std::path::PathBuf;
 
@@ -10,23 +10,23 @@ use crate::attack::{Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::{Report, evaluate};
+use crate::evaluate::{AccuracyReport, evaluate};
 use crate::files::write_atomically;
 use crate::model::{ModelRef, zoo};
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
-    /// Models to measure: ids of bundled ones or paths of files, with commas between.
+    /// Models to evaluate: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<ModelRef>,
-    /// Folder of the data set; its test (or val) split is measured.
+    /// Folder of the data set; its test (or val) split is used.
     #[arg(long)]
     data: PathBuf,
-    /// Measure only this many pictures, spread evenly.
+    /// Evaluate only this many pictures, evenly spaced over the set.
     #[arg(long)]
     limit: Option<usize>,
-    /// Only the clean accuracy.
+    /// Compute only the clean accuracy.
     #[arg(long)]
     clean: bool,
     /// More attacks, each as NORM:EPS:STEPS, for instance linf:8/255:20.
@@ -55,15 +55,15 @@ fn parse_attack(text: &str) -> Result<(Norm, f32, usize), String> {
 }
 
 impl EvaluateArguments {
-    /// Measures every model under every attack.
+    /// Evaluates every model under every attack.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let mut reports = Vec::new();
         for name in &self.models {
             let model = zoo::open(name, &device)?;
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
-            data.report_skipped();
-            data.thin(self.limit.unwrap_or(usize::MAX));
+            data.log_skipped();
+            data.subsample(self.limit.unwrap_or(usize::MAX));
             data.relabel(&model.manifest().labels)
                 .map_err(|reason| Error::data(&self.data, reason))?;
             for attack in self.attacks() {
@@ -114,7 +114,7 @@ pub(super) fn progress(name: &str, total: usize) -> ProgressBar {
         .with_message(name.to_owned())
 }
 
-fn describe(report: &Report) -> String {
+fn describe(report: &AccuracyReport) -> String {
     let accuracy = format!(
         "{:<20} {:<34} accuracy {:6.2} %",
         report.model,
@@ -142,7 +142,7 @@ fn describe(report: &Report) -> String {
     )
 }
 
-fn write(out: &std::path::Path, reports: &[Report]) -> Result<()> {
+fn write(out: &std::path::Path, reports: &[AccuracyReport]) -> Result<()> {
     let json = serde_json::to_string_pretty(reports).expect("plain data");
     write_atomically(&out.join("evaluate.json"), json.as_bytes())?;
     let path = out.join("evaluate.csv");

@@ -1,4 +1,4 @@
-//! `epsiloscope explain`: maps of one picture as files, or their quality over a data set.
+//! `epsiloscope explain`: attribution maps of one picture as files, or their quality over a data set.
 
 mod options;
 mod table;
@@ -25,20 +25,20 @@ use crate::files::write_atomically;
 use crate::model::{Classifier, ModelRef, zoo};
 use options::MethodOptions;
 
-/// Explain one picture, or measure the maps of a data set.
+/// Compute attribution maps of one picture, or their quality over a data set.
 ///
 /// For a picture: writes MODEL.npy (values, channels × height × width), MODEL.png (the overlay) and
 /// explain.json. With --data: prints how faithful, concise and stable each model's maps are, and
 /// writes explain.json and explain.csv (one line a picture).
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
-    /// The picture.
+    /// The picture to explain.
     #[arg(required_unless_present = "data", conflicts_with = "data")]
     picture: Option<PathBuf>,
-    /// Folder of a data set, whose test (or val) split is measured.
+    /// Folder of a data set; its test (or val) split is used.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// With --data: this many pictures, spread evenly.
+    /// With --data: number of pictures, evenly spaced over the set.
     #[arg(long, default_value_t = 200)]
     limit: usize,
     /// Folder for the results.
@@ -52,21 +52,21 @@ pub struct ExplainArguments {
     /// Name of the true class.
     #[arg(long)]
     truth: Option<String>,
-    /// Explain the attacked picture; with --data the maps of both are compared.
+    /// Explain the attacked picture; with --data, the maps of clean and attacked pictures are compared.
     #[arg(long)]
     attacked: bool,
     #[command(flatten)]
     attack: AttackOptions,
-    /// Which values the overlay shows.
+    /// Signs of the attributions that the overlay shows.
     #[arg(long, value_enum, default_value_t)]
     sign: Sign,
-    /// Colours of the overlay.
+    /// Colour map of the overlay.
     #[arg(long, value_enum, default_value_t)]
     palette: Palette,
-    /// What is under them.
+    /// What the overlay is drawn over.
     #[arg(long, value_enum, default_value_t)]
     blend: Blend,
-    /// Times that the overlay is enlarged.
+    /// Magnification of the overlay.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     zoom: u32,
     /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
@@ -77,7 +77,7 @@ pub struct ExplainArguments {
 /// Longest side of a written overlay, in pixels, but for larger maps.
 const LARGEST_OVERLAY: usize = 4096;
 
-/// What explain.json says of one picture and model.
+/// Results for one picture and model in explain.json.
 #[derive(Serialize)]
 struct Facts {
     model: String,
@@ -87,7 +87,7 @@ struct Facts {
     predicted: String,
     attack: Option<Attack>,
     gap: Option<Gap>,
-    /// Monte-Carlo standard error as a share of the map's length.
+    /// Relative Monte-Carlo standard error of the map.
     relative_error: Option<f32>,
     evaluations: usize,
     gini: f32,
@@ -97,7 +97,7 @@ struct Facts {
 }
 
 impl ExplainArguments {
-    /// Explains the picture, or measures the data set.
+    /// Explains the picture, or evaluates the maps of the data set.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let mut models = Vec::new();

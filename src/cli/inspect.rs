@@ -1,4 +1,4 @@
-//! `epsiloscope inspect`.
+//! `epsiloscope inspect`: architecture, normaliser, labels and training of a model file.
 
 use burn::tensor::Device;
 use clap::Args;
@@ -6,10 +6,10 @@ use clap::Args;
 use crate::error::Result;
 use crate::model::{ModelRef, zoo};
 
-/// Names of classes that are listed.
+/// Most class names that are printed.
 const LISTED: usize = 12;
 
-/// Opens a model and says what it is.
+/// Print architecture, normaliser and labels of a model.
 #[derive(Debug, Args)]
 pub struct InspectArguments {
     /// A bundled model's id or a file: safetensors, PyTorch, ONNX, or a description in TOML.
@@ -17,7 +17,7 @@ pub struct InspectArguments {
 }
 
 impl InspectArguments {
-    /// Prints what is known, what was recognised and what was assumed.
+    /// Prints the manifest, with what was recognised and what was assumed.
     pub fn run(&self) -> Result<()> {
         let model = zoo::open(&self.model, &Device::flex())?;
         let manifest = model.manifest();

@@ -1,4 +1,4 @@
-//! Means over pictures, as the tables print them.
+//! Means over pictures with 95 % confidence intervals, for tables.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The command line: the window, and its headless twins.
+//! The command line: the window, and commands that work without one.
 
 #![allow(clippy::print_stdout, reason = "commands answer on standard output")]
 
@@ -55,57 +55,58 @@ struct WindowArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Attack one picture and write what the window would show.
+    /// Attack one picture and write the adversarial pictures.
     Attack(attack::AttackArguments),
-    /// Say what a picture would be were it of another class.
+    /// Compute the counterfactual of a picture: what it would look like as another class.
     Counterfactual(counterfactual::CounterfactualArguments),
-    /// Measure accuracy on a data set, clean and under attack.
+    /// Evaluate accuracy on a data set, clean and under attack.
     Evaluate(evaluate::EvaluateArguments),
-    /// Say which pixels speak for a class, and how far to trust that.
+    /// Compute attribution maps: which pixels contribute to a class, and how reliable that is.
     Explain(explain::ExplainArguments),
-    /// Say what a model file holds, and what had to be assumed.
+    /// Print what a model file contains, and what had to be assumed.
     Inspect(inspect::InspectArguments),
-    /// Make a picture that each model represents as it does another.
+    /// Invert representations: make a picture that each model represents as it does another.
     Invert(synthesis::InvertArguments),
-    /// Make pictures of a class.
+    /// Generate pictures of a class by optimisation.
     Generate(synthesis::GenerateArguments),
-    /// Make pictures that excite one unit.
+    /// Visualise a neuron: make pictures that maximise the activation of one unit.
     Neuron(synthesis::NeuronArguments),
     /// Draw figures and films of a session or of pictures, and write the numbers behind them.
     Render(Box<render::RenderArguments>),
-    /// Compare models over many pictures, as the papers do.
+    /// Compare models over many pictures, as in the papers.
     Report(report::ReportArguments),
-    /// Look at a whole set of pictures and keep what models make of it.
+    /// Scan a data set: store predictions, attacks and flip ε of all pictures in a database.
     Scan(scan::ScanArguments),
-    /// Fit the class Gaussians at which generation begins.
+    /// Fit the class Gaussians from which generation starts.
     Seeds(seeds::SeedsArguments),
-    /// Time attacks and training steps on this machine.
+    /// Benchmark attacks and training steps on this machine.
     Bench(bench::BenchArguments),
     /// Train a classifier.
     Train(train::TrainArguments),
-    /// Make up a data set of cracked and clean walls, with masks, to try things on.
-    Walls(synthetic_cracks::WallsArguments),
+    /// Write a synthetic data set of cracked and clean walls, with masks.
+    #[command(alias = "walls")]
+    SyntheticCracks(synthetic_cracks::SyntheticCracksArguments),
 }
 
-/// The attack, as the headless commands take it.
+/// Options of the attack, shared by several commands.
 #[derive(Debug, Args)]
 struct AttackOptions {
     /// Norm of the perturbation.
     #[arg(long, value_enum, default_value_t = Norm::L2)]
     norm: Norm,
-    /// Largest perturbation, in units of pixels in [0, 1]; 8/255 can be written so.
+    /// Radius ε of the perturbation, in units of pixels in [0, 1], for instance 0.5 or 8/255.
     #[arg(long, value_parser = parse_epsilon, default_value = "0.5")]
     eps: f32,
-    /// Gradient steps; 1 with --no-random-start is FGSM.
+    /// Number of gradient steps; 1 with --no-random-start is FGSM.
     #[arg(long, default_value_t = 20)]
     steps: usize,
     /// Step size; by default 2.5·ε/steps.
     #[arg(long, value_parser = parse_epsilon)]
     step_size: Option<f32>,
-    /// Begin at the picture itself.
+    /// Start from the picture itself.
     #[arg(long)]
     no_random_start: bool,
-    /// Independent runs, of which each picture keeps its best.
+    /// Number of independent runs, of which each picture's best result is kept.
     #[arg(long, default_value_t = 1)]
     restarts: usize,
     /// Seed of the random starts.
@@ -128,7 +129,7 @@ impl AttackOptions {
     }
 }
 
-/// The number of the class called `name`.
+/// Index of the class called `name`.
 fn class_number(model: &Classifier, name: &str) -> Result<usize> {
     let labels = &model.manifest().labels;
     let unknown = || {
@@ -142,7 +143,7 @@ fn class_number(model: &Classifier, name: &str) -> Result<usize> {
     found.ok_or_else(unknown)
 }
 
-/// A model's name as the beginning of file names.
+/// A model's name as the stem of file names.
 fn file_stem(name: &str) -> String {
     name.to_lowercase()
         .replace(|c: char| !c.is_alphanumeric(), "-")
@@ -153,7 +154,7 @@ fn default_models() -> Vec<ModelRef> {
 }
 
 impl Arguments {
-    /// Does what was asked for.
+    /// Runs the command, or the window without one.
     pub fn run(self) -> Result<()> {
         match self.command {
             Some(Command::Attack(arguments)) => arguments.run(),
@@ -170,7 +171,7 @@ impl Arguments {
             Some(Command::Scan(arguments)) => arguments.run(),
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
-            Some(Command::Walls(arguments)) => arguments.run(),
+            Some(Command::SyntheticCracks(arguments)) => arguments.run(),
             None => self.window.open(),
         }
     }

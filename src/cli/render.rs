@@ -1,4 +1,4 @@
-//! `epsiloscope render`: figures, films and their numbers without a window.
+//! `epsiloscope render`: figures, films and their numbers, without a window.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use crate::session::{self, Column, Figure, Film, Motion, Size, Spread, State, ha
 use crate::tasks::{CancelToken, TaskProgress};
 use crate::triage::Fingerprint;
 
-/// Draw what the window shows, or would show of some pictures, into files.
+/// Render a session, or some pictures, to figures, films or arrays.
 ///
 /// A .png or .svg file is a figure; a .gif or .mp4 file is a film, and with --film so is a folder (of
 /// numbered PNG files); a .csv file holds confidence against ε; a folder without --film holds all
@@ -43,10 +43,10 @@ pub struct RenderArguments {
     /// Rows (models) from top to bottom, counted from 1, with commas between.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<usize>,
-    /// Several ε, in units of pixels in [0, 1], with commas between; 8/255 can be written so.
+    /// Several ε, in units of pixels in [0, 1], with commas between, for instance 2/255,4/255.
     #[arg(long, value_delimiter = ',', value_parser = parse_epsilon)]
     epsilons: Vec<f32>,
-    /// Where several ε go.
+    /// Layout of several ε.
     #[arg(long, value_enum)]
     spread: Option<Spread>,
     /// Width in units of which text is --text high.
@@ -70,16 +70,16 @@ pub struct RenderArguments {
     /// Leave parts out, with commas between.
     #[arg(long, value_delimiter = ',', value_enum)]
     without: Vec<Part>,
-    /// What moves in a film.
+    /// What changes over a film.
     #[arg(long, value_enum)]
     film: Option<Moving>,
-    /// Frames of a film; 60 unless a session says otherwise.
+    /// Number of frames of a film; by default the session's value, else 60.
     #[arg(long)]
     frames: Option<usize>,
-    /// Frames a second; 15 unless a session says otherwise.
+    /// Frames per second; by default the session's value, else 15.
     #[arg(long)]
     rate: Option<f32>,
-    /// Seconds that the last frame stays; 1 unless a session says otherwise.
+    /// Seconds for which the last frame is held; by default the session's value, else 1.
     #[arg(long)]
     hold: Option<f32>,
     /// Without a session: the models, one a row.
@@ -96,7 +96,7 @@ pub struct RenderArguments {
     backend: Backend,
 }
 
-/// What a figure can do without.
+/// Parts of a figure that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     Heads,
@@ -110,15 +110,15 @@ enum Part {
 enum Moving {
     /// ε rises from 0.
     Epsilon,
-    /// A picture is made.
+    /// The iterations of a synthesis.
     Synthesis,
-    /// A picture turns into its counterfactual.
+    /// The interpolation from a picture to its counterfactual.
     Counterfactual,
 }
 
-/// What a path is to hold.
+/// Kind of an output file, from its extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum OutputKind {
     Figure,
     Film,
     Csv,
@@ -128,7 +128,7 @@ enum Kind {
 impl RenderArguments {
     /// Computes what is needed and writes every file.
     pub fn run(&self) -> Result<()> {
-        let kinds: Vec<Kind> = self
+        let kinds: Vec<OutputKind> = self
             .out
             .iter()
             .map(|path| self.kind(path))
@@ -148,16 +148,19 @@ impl RenderArguments {
             cancel: &cancel,
         };
         bar.set_message("computing");
-        if kinds.contains(&Kind::Film) {
+        if kinds.contains(&OutputKind::Film) {
             let film = self.film(&state, &pictures)?;
             let footage = Footage::compute(&film, &state, &mut engine, &mut watch)?;
-            for (path, _) in self.wanting(&kinds, &[Kind::Film]) {
+            for (path, _) in self.wanting(&kinds, &[OutputKind::Film]) {
                 bar.set_message(path.display().to_string());
                 film::write(&footage, path, &mut watch)?;
                 bar.suspend(|| println!("{}", path.display()));
             }
         }
-        let still = self.wanting(&kinds, &[Kind::Figure, Kind::Csv, Kind::Data]);
+        let still = self.wanting(
+            &kinds,
+            &[OutputKind::Figure, OutputKind::Csv, OutputKind::Data],
+        );
         if !still.is_empty() {
             self.stills(&still, &figure, &state, &mut engine, &mut watch)?;
         }
@@ -165,13 +168,13 @@ impl RenderArguments {
         Ok(())
     }
 
-    fn kind(&self, path: &Path) -> Result<Kind> {
+    fn kind(&self, path: &Path) -> Result<OutputKind> {
         let ending = path.extension().and_then(|ending| ending.to_str());
         match ending.map(str::to_ascii_lowercase).as_deref() {
-            Some("png" | "svg") => Ok(Kind::Figure),
-            Some("csv") => Ok(Kind::Csv),
-            None if self.film.is_none() => Ok(Kind::Data),
-            _ if Format::of(path).is_some() => Ok(Kind::Film),
+            Some("png" | "svg") => Ok(OutputKind::Figure),
+            Some("csv") => Ok(OutputKind::Csv),
+            None if self.film.is_none() => Ok(OutputKind::Data),
+            _ if Format::of(path).is_some() => Ok(OutputKind::Film),
             _ => {
                 let reason = "it ends with none of .png .svg .gif .mp4 .csv and names no folder";
                 Err(Error::io(path, "write", reason))
@@ -179,18 +182,18 @@ impl RenderArguments {
         }
     }
 
-    fn wanting(&self, kinds: &[Kind], wanted: &[Kind]) -> Vec<(&PathBuf, Kind)> {
+    fn wanting(&self, kinds: &[OutputKind], wanted: &[OutputKind]) -> Vec<(&PathBuf, OutputKind)> {
         let pairs = self.out.iter().zip(kinds.iter().copied());
         pairs.filter(|(_, kind)| wanted.contains(kind)).collect()
     }
 
-    /// The state to draw, and the places of the pictures that were named.
+    /// The state to render, and the indices of the given pictures.
     fn state(&self) -> Result<(State, Vec<usize>)> {
         if let [path] = self.inputs.as_slice()
             && has_session_name(path)
         {
             let opened = session::open(path)?;
-            // A figure with something missing would not be the one that was saved.
+            // Missing pictures or models are errors: the figure would differ from the saved one.
             if let Some(problem) = opened.problems.first() {
                 return Err(Error::Config(problem.to_string()));
             }
@@ -211,8 +214,7 @@ impl RenderArguments {
         Ok((state, (0..self.inputs.len()).collect()))
     }
 
-    /// The figure that the options describe. They build on --figure, else on `usual`: what was last set
-    /// up in a session.
+    /// The figure's settings: those of --figure, else `usual` from the session, overridden by the options.
     fn arranged(&self, usual: &Figure, pictures: &[usize]) -> Result<Figure> {
         let mut figure = match &self.figure {
             Some(path) => {
@@ -266,7 +268,7 @@ impl RenderArguments {
         }
     }
 
-    /// The film that the options describe, on the same grounds.
+    /// The film's settings: the session's, overridden by the options.
     fn film(&self, state: &State, pictures: &[usize]) -> Result<Film> {
         let usual = &state.document.exports.film;
         let epsilon = Motion::Epsilon {
@@ -292,10 +294,10 @@ impl RenderArguments {
         Ok(film)
     }
 
-    /// Writes what does not move.
+    /// Writes figures, CSV files and arrays.
     fn stills(
         &self,
-        files: &[(&PathBuf, Kind)],
+        files: &[(&PathBuf, OutputKind)],
         figure: &Figure,
         state: &State,
         engine: &mut Headless,
@@ -303,7 +305,7 @@ impl RenderArguments {
     ) -> Result<()> {
         let tables = files
             .iter()
-            .any(|(_, kind)| matches!(kind, Kind::Csv | Kind::Data));
+            .any(|(_, kind)| matches!(kind, OutputKind::Csv | OutputKind::Data));
         let computed = Figure {
             curves: figure.curves || tables,
             ..figure.clone()
@@ -312,13 +314,13 @@ impl RenderArguments {
         let shots = shots(&computed, state, engine, watch)?;
         for (path, kind) in files {
             match kind {
-                Kind::Figure => crate::export::figure::write(figure, &shots, path)?,
-                Kind::Csv => {
+                OutputKind::Figure => crate::export::figure::write(figure, &shots, path)?,
+                OutputKind::Csv => {
                     let shot = &shots[0];
                     let table = arrays::epsilon_csv(&shot.state, &shot.rows);
                     write_atomically(path, table.as_bytes())?;
                 }
-                Kind::Film | Kind::Data => {
+                OutputKind::Film | OutputKind::Data => {
                     arrays::write(path, &shots)?;
                 }
             }
@@ -328,7 +330,7 @@ impl RenderArguments {
     }
 }
 
-/// Refuses a model that is another one than when the session was saved.
+/// Refuses a model whose content differs from when the session was saved.
 fn require_same(model: &ModelRef, hash: Option<&str>) -> Result<()> {
     let Some(hash) = hash else { return Ok(()) };
     let source = zoo::source(model, &Device::flex())?;

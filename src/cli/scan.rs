@@ -1,4 +1,4 @@
-//! `epsiloscope scan`: what models make of a whole set of pictures, kept in a file.
+//! `epsiloscope scan`: predictions, attacks and flip ε of all pictures of a data set, in a database.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::triage::{
     ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
 
-/// Looks at every picture of SOURCE with every model, attacks it, and keeps what it finds in a file;
-/// the same command again goes on where it was stopped.
+/// Scan a data set: evaluate every model on every picture of SOURCE, clean and attacked, and store the
+/// results in a database; the same command resumes an interrupted scan.
 #[derive(Debug, Args)]
 pub struct ScanArguments {
     /// A folder of pictures, a data set's folder (its test or val split is taken), or a text file of
@@ -27,7 +27,7 @@ pub struct ScanArguments {
     /// Models, which queries call a, b, …: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<ModelRef>,
-    /// The file that results are kept in; one for many scans.
+    /// Database file of the results, which can contain many scans.
     #[arg(long, default_value = "epsiloscope.db")]
     db: PathBuf,
     /// Do not attack.
@@ -35,26 +35,26 @@ pub struct ScanArguments {
     clean: bool,
     #[command(flatten)]
     options: AttackOptions,
-    /// Search the ε at which each picture flips, by bisection.
+    /// Search the smallest ε at which each prediction flips, by bisection.
     #[arg(long)]
     flip: bool,
-    /// The largest ε of that search; four times --eps by default.
+    /// Largest ε of that search; by default four times --eps.
     #[arg(long, value_parser = parse_epsilon, requires = "flip")]
     flip_most: Option<f32>,
-    /// How narrow the bracket around that ε has to be; a hundredth of the largest by default.
+    /// Tolerance of that search, in units of ε; by default a hundredth of the largest ε.
     #[arg(long, value_parser = parse_epsilon, requires = "flip")]
     tolerance: Option<f32>,
-    /// Keep the representations, for a map.
+    /// Store representations, for maps by PCA or t-SNE.
     #[arg(long)]
     map: bool,
-    /// Which pictures the matrices and files below are about, in which order, for instance
+    /// Query that selects and sorts the pictures of the matrices and files below, for instance
     /// 'a.wrong and b.right sort by a.confidence desc'.
     #[arg(long = "where", default_value = "")]
     query: String,
-    /// Write the selection as a table.
+    /// Write the selection as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
-    /// Write a page about the selection, with its matrices and worst pictures.
+    /// Write an HTML report of the selection, with its matrices and worst errors.
     #[arg(long)]
     html: Option<PathBuf>,
     /// Copy the selected pictures to this folder.
@@ -84,9 +84,7 @@ impl ScanArguments {
         let table = scan.into_database().table(id)?;
         if !finished {
             let (done, total) = (table.records.len() + table.broken.len(), table.total());
-            println!(
-                "Stopped after {done} of {total} pictures; the same command goes on from there"
-            );
+            println!("Stopped after {done} of {total} pictures; the same command resumes the scan");
         }
         self.tell(&table, &query)
     }
@@ -131,12 +129,12 @@ impl ScanArguments {
     }
 }
 
-/// Scans until the end or until Ctrl-C ends it after a batch. Whether it came to the end.
+/// Scans to the end (`true`), or until Ctrl-C stops it after a batch (`false`).
 fn go(scan: &mut Scan) -> Result<bool> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     let handler = move || asked.store(true, Ordering::Relaxed);
-    // Without a handler the scan ends at once, and loses the batch at hand.
+    // Without a handler, Ctrl-C would end the program and lose the current batch.
     let _ = ctrlc::set_handler(handler);
     let bar: ProgressBar = super::evaluate::progress("Scanning", scan.progress().total);
     loop {
@@ -154,12 +152,12 @@ fn go(scan: &mut Scan) -> Result<bool> {
     let progress = scan.progress();
     if let Some(rate) = progress.per_second() {
         let known = progress.known;
-        println!("{rate:.1} pictures a second; of {known} all was known");
+        println!("{rate:.1} pictures per second; the results of {known} were stored already");
     }
     Ok(true)
 }
 
-/// A matrix in letters; columns are as wide as their names.
+/// Prints a matrix as text.
 fn print(matrix: &ConfusionMatrix) {
     let (rows, columns) = (&matrix.rows, &matrix.columns);
     let width = rows

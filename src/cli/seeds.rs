@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::synthesis::Seeds;
+use crate::synthesis::ClassGaussians;
 
 /// Fit a Gaussian to the 4×-downsampled pictures of each class of a data set's training split.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub struct SeedsArguments {
     /// Folder of the data set.
     #[arg(long)]
     data: PathBuf,
-    /// Height and width of the pictures before they are downsampled.
+    /// Height and width of the pictures before downsampling, in pixels.
     #[arg(long, default_value_t = 32)]
     size: usize,
     /// The file to write.
@@ -23,13 +23,13 @@ pub struct SeedsArguments {
 }
 
 impl SeedsArguments {
-    /// Fits and writes them.
+    /// Fits and writes the Gaussians.
     pub fn run(&self) -> Result<()> {
         let size = [self.size; 2];
         let data = Dataset::open(&self.data, Split::Train, size)?;
-        data.report_skipped();
+        data.log_skipped();
         let pictures = (0..data.len()).map(|index| (data.labels[index], data.unit_planes(index)));
-        Seeds::fit(&data.classes, size, pictures).write(&self.out)?;
+        ClassGaussians::fit(&data.classes, size, pictures).write(&self.out)?;
         println!(
             "{} classes from {} pictures: {}",
             data.classes.len(),

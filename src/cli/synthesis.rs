@@ -1,4 +1,4 @@
-//! `epsiloscope invert`, `generate` and `neuron`: pictures made by each model, as files.
+//! `epsiloscope invert`, `generate` and `neuron`: image synthesis by each model, as files.
 
 use std::path::{Path, PathBuf};
 
@@ -16,103 +16,104 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::synthesis::{
-    Aim, Distances, History, Kept, Material, Run, Seeds, Start, Synthesis, Task, Unit, distances,
+    ClassGaussians, ClassObjective, Distances, Iterate, IterateHistory, Start, Synthesis,
+    SynthesisInputs, SynthesisRun, Task, Unit, distances,
 };
 
-/// Make a picture that each model represents as it does another: representation inversion.
+/// Representation inversion: make a picture that each model represents as it does another.
 ///
 /// Writes MODEL-invert.png, MODEL-invert.gif (the progress) and invert.json.
 #[derive(Debug, Args)]
 pub struct InvertArguments {
     /// The picture to invert.
     picture: PathBuf,
-    /// Match the map after this stage, 0 for the stem, instead of the pooled representation.
+    /// Invert the feature map after this stage, 0 for the stem, instead of the pooled representation.
     #[arg(long)]
     stage: Option<usize>,
     #[command(flatten)]
     options: Options,
 }
 
-/// Make pictures of a class: class-specific generation.
+/// Class-specific generation: make pictures of a class by optimisation.
 ///
 /// Writes MODEL-generate.png, MODEL-generate.gif (the progress) and generate.json.
 #[derive(Debug, Args)]
 pub struct GenerateArguments {
     /// Name of the class.
     class: String,
-    /// What is maximised.
-    #[arg(long, value_enum, default_value_t)]
-    aim: Aim,
-    /// Begin at this picture: image-to-image.
+    /// Objective to maximise.
+    #[arg(long, alias = "aim", value_enum, default_value_t)]
+    objective: ClassObjective,
+    /// Start from this picture: image-to-image.
     #[arg(long)]
     picture: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
 }
 
-/// Make pictures that excite one unit: neuron visualisation.
+/// Neuron visualisation: make pictures that maximise the activation of one unit.
 ///
 /// Writes MODEL-neuron.png, MODEL-neuron.gif (the progress) and neuron.json.
 #[derive(Debug, Args)]
 pub struct NeuronArguments {
-    /// Which coordinate of the representation, or channel of the stage, from 0 on.
+    /// Index of the coordinate of the representation, or of the channel of the stage, from 0.
     unit: usize,
-    /// A channel of the map after this stage, 0 for the stem.
+    /// Use a channel of the feature map after this stage, 0 for the stem.
     #[arg(long)]
     stage: Option<usize>,
-    /// Begin at this picture.
+    /// Start from this picture.
     #[arg(long)]
     picture: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
 }
 
-/// Which defaults the settings have.
+/// Default settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SynthesisPreset {
-    /// Those of arXiv 2307.02500.
+    /// The settings of arXiv 2307.02500.
     Paper,
-    /// Averaged, shrinking, smooth steps, whose result looks better sooner.
+    /// Momentum, annealed steps, preconditioning and total variation: better pictures in fewer steps.
     Fast,
 }
 
 /// The settings of a synthesis, each of which overrides the preset's.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SynthesisFlags {
-    /// Where the settings below come from if they are not given.
+    /// Preset of the settings below.
     #[arg(long, value_enum, default_value_t = SynthesisPreset::Paper)]
     preset: SynthesisPreset,
-    /// Where the picture begins.
+    /// Initial picture.
     #[arg(long, value_enum)]
     start: Option<Start>,
     /// Radius of the L2 ball around the start, in units of pixels in [0, 1].
     #[arg(long)]
     radius: Option<f32>,
-    /// L2 length of a step.
+    /// Step size: L2 norm of a step.
     #[arg(long)]
     step: Option<f32>,
-    /// Steps.
+    /// Number of steps.
     #[arg(long)]
     iterations: Option<usize>,
-    /// Share of the last step that the next one keeps, from 0 to below 1.
+    /// Momentum, at least 0 and below 1.
     #[arg(long)]
     momentum: Option<f32>,
-    /// Whether steps shrink to nothing toward the end.
+    /// Whether to anneal the step size to 0 along half a cosine.
     #[arg(long)]
     anneal: Option<bool>,
-    /// Weight of the mean total variation.
+    /// Weight of the total variation.
     #[arg(long)]
     variation: Option<f32>,
-    /// Power of the frequency by which steps are damped.
+    /// Exponent of the spectral preconditioner, by which high frequencies are damped.
     #[arg(long)]
     spectrum: Option<f32>,
-    /// Random shifts of the picture before each gradient, in pixels.
+    /// Jitter: largest random shift of the picture before each gradient, in pixels.
     #[arg(long)]
     jitter: Option<usize>,
-    /// Whether gradients pass the last ReLU as if it were not there.
+    /// Whether gradients pass the last ReLU unchanged (fake ReLU).
     #[arg(long)]
     fake_relu: Option<bool>,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -146,7 +147,7 @@ impl SynthesisFlags {
     }
 }
 
-/// What the three commands share.
+/// Options of all three commands.
 #[derive(Debug, Args)]
 struct Options {
     /// Folder for the results.
@@ -157,19 +158,19 @@ struct Options {
     models: Vec<ModelRef>,
     #[command(flatten)]
     settings: SynthesisFlags,
-    /// The picture that `--start other` means.
+    /// The picture of `--start other`.
     #[arg(long)]
     other: Option<PathBuf>,
-    /// Pictures made at once, each from its own draw of the start.
+    /// Number of pictures, each from its own random start.
     #[arg(long, default_value_t = 1)]
     count: usize,
-    /// The network whose features judge how alike pictures look.
-    #[arg(long, default_value = "cifar10-robust")]
-    judge: ModelRef,
-    /// Times that written pictures are enlarged.
+    /// Model whose features measure the perceptual distance.
+    #[arg(long, alias = "judge", default_value = "cifar10-robust")]
+    feature_model: ModelRef,
+    /// Magnification of the written pictures.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
     zoom: u32,
-    /// Pictures of the GIF.
+    /// Number of frames of the GIF.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=1000))]
     frames: u32,
     /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
@@ -177,17 +178,18 @@ struct Options {
     backend: Backend,
 }
 
-/// What the JSON file says of one model.
+/// Results of one model in the JSON file.
 #[derive(Serialize)]
 struct Facts {
     model: String,
     synthesis: Synthesis,
-    /// Of each picture: iteration and loss.
+    /// Loss curve of each picture: pairs of iteration and loss.
     curves: Vec<Vec<(usize, f32)>>,
     iterations_per_second: f64,
-    /// From the inverted picture, by the judge's features.
+    /// Distances to the inverted picture; the perceptual one by the features of `feature_model`.
     distances: Vec<Distances>,
-    judge: String,
+    #[serde(rename = "judge")]
+    feature_model: String,
 }
 
 impl InvertArguments {
@@ -204,15 +206,15 @@ impl GenerateArguments {
     pub fn run(&self) -> Result<()> {
         let task = |model: &Classifier| {
             let class = class_number(model, &self.class)?;
-            let aim = self.aim;
-            Ok(Task::Generate { class, aim })
+            let objective = self.objective;
+            Ok(Task::Generate { class, objective })
         };
         self.options.run("generate", self.picture.as_deref(), task)
     }
 }
 
 impl NeuronArguments {
-    /// Excites the unit of every model.
+    /// Visualises the unit of every model.
     pub fn run(&self) -> Result<()> {
         let unit = Unit {
             stage: self.stage,
@@ -231,8 +233,8 @@ impl Options {
         task: impl Fn(&Classifier) -> Result<Task>,
     ) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let judge = zoo::open(&self.judge, &device)?;
-        let seeds = Seeds::bundled()?;
+        let feature_model = zoo::open(&self.feature_model, &device)?;
+        let seeds = ClassGaussians::bundled()?;
         let open = |path: &Path| Picture::open(path);
         let picture = picture.map(open).transpose()?;
         let other = self.other.as_deref().map(open).transpose()?;
@@ -248,13 +250,13 @@ impl Options {
             if current.is_some() && !inverts && self.settings.start.is_none() {
                 config.start = Start::Current;
             }
-            let material = Material {
+            let material = SynthesisInputs {
                 current: current.as_deref(),
                 other: other.as_deref(),
                 target: current.as_deref().filter(|_| inverts),
-                seeds: Some(&seeds),
+                class_gaussians: Some(&seeds),
             };
-            let facts = self.make(command, &model, &config, &material, &judge)?;
+            let facts = self.make(command, &model, &config, &material, &feature_model)?;
             println!("{}: {config}: {}", facts.model, describe(&facts));
             all.push(facts);
         }
@@ -267,10 +269,10 @@ impl Options {
         command: &str,
         model: &Classifier,
         config: &Synthesis,
-        material: &Material,
-        judge: &Classifier,
+        material: &SynthesisInputs,
+        feature_model: &Classifier,
     ) -> Result<Facts> {
-        let mut run = Run::new(config, model, material)?;
+        let mut run = SynthesisRun::new(config, model, material)?;
         let started = std::time::Instant::now();
         while !run.finished() {
             run.step(model)?;
@@ -286,7 +288,7 @@ impl Options {
         let history = run.history().lock().expect("this thread alone uses it");
         self.save_gif(&path("gif"), &history, config.count, size)?;
         let curve = |picture: usize| {
-            let point = |kept: &Kept| (kept.iteration, kept.losses[picture]);
+            let point = |kept: &Iterate| (kept.iteration, kept.losses[picture]);
             history.iter().map(point).collect()
         };
         let target = material.target.or(material.current);
@@ -296,19 +298,19 @@ impl Options {
             iterations_per_second: run.done() as f64 / seconds.max(1e-9),
             distances: target.map_or_else(Vec::new, |target| {
                 let each = pixels.chunks_exact(target.len());
-                each.map(|pixels| distances(judge, pixels, target, size))
+                each.map(|pixels| distances(feature_model, pixels, target, size))
                     .collect()
             }),
-            judge: judge.manifest().name.clone(),
+            feature_model: feature_model.manifest().name.clone(),
             synthesis: config.clone(),
         })
     }
 
-    /// The progress as an endless film, its steps spread evenly over the iterations.
+    /// Writes the iterations as a looping GIF, with evenly spaced frames.
     fn save_gif(
         &self,
         path: &Path,
-        history: &History,
+        history: &IterateHistory,
         count: usize,
         size: [usize; 2],
     ) -> Result<()> {
@@ -327,7 +329,7 @@ impl Options {
             let (planes, [h, w]) = enlarged(&planes, whole, self.zoom);
             let image: RgbImage = crate::data::picture::to_rgb(&planes, [h, w]);
             let image = image::DynamicImage::from(image).into_rgba8();
-            // The last one stays for a while.
+            // The last frame is held longer.
             let pause = if frame + 1 == frames { 1500 } else { 60 };
             let delay = Delay::from_numer_denom_ms(pause, 1);
             film.encode_frame(image::Frame::from_parts(image, 0, 0, delay))
@@ -345,7 +347,8 @@ fn describe(facts: &Facts) -> String {
     let result = match facts.synthesis.task {
         Task::Invert { .. } => format!("relative distance {mean:.3}"),
         Task::Generate {
-            aim: Aim::Logit, ..
+            objective: ClassObjective::Logit,
+            ..
         } => format!("logit {:.2}", -mean),
         Task::Generate { .. } => format!("probability {:.3}", (-mean).exp()),
         Task::Neuron(_) => format!("activation {:.3}", -mean),
@@ -353,7 +356,7 @@ fn describe(facts: &Facts) -> String {
     let alike = facts.distances.first().map_or_else(String::new, |d| {
         format!(
             ", L2 {:.2}, SSIM {:.3}, perceptual {:.4} ({})",
-            d.l2, d.ssim, d.perceptual, facts.judge
+            d.l2, d.ssim, d.perceptual, facts.feature_model
         )
     });
     let rate = facts.iterations_per_second;

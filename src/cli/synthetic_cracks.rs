@@ -1,4 +1,4 @@
-//! `epsiloscope walls`.
+//! `epsiloscope synthetic-cracks`: a synthetic data set of cracked and clean walls, with masks.
 
 use std::path::PathBuf;
 
@@ -7,25 +7,25 @@ use clap::Args;
 use crate::data::samples::synthetic_cracks::write_data_set;
 use crate::error::Result;
 
-/// Makes up a data set of walls.
+/// Write a synthetic data set of cracked and clean walls, with masks.
 #[derive(Debug, Args)]
-pub struct WallsArguments {
+pub struct SyntheticCracksArguments {
     /// Folder for train/CLASS, test/CLASS and test_masks.
     #[arg(long)]
     out: PathBuf,
-    /// Training walls of each class; half as many test walls are made.
+    /// Number of training pictures of each class; the test set has half as many.
     #[arg(long, default_value_t = 200)]
     count: u64,
-    /// Height and width of a wall, in pixels.
+    /// Height and width of the pictures.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..=512))]
     size: u32,
 }
 
-impl WallsArguments {
-    /// Makes and writes them.
+impl SyntheticCracksArguments {
+    /// Generates and writes the pictures.
     pub fn run(&self) -> Result<()> {
         write_data_set(&self.out, self.count, self.size)?;
-        println!("the walls are in {}", self.out.display());
+        println!("the data set is in {}", self.out.display());
         Ok(())
     }
 }

@@ -65,17 +65,22 @@ fn judge(
     adversarial: Tensor<4>,
     radii: &[f32],
 ) -> Vec<AttackResult> {
-    let judged = evaluate::judge(model, x, &adversarial);
-    let one = |(index, seen): (usize, evaluate::Prediction)| {
+    let evaluated = evaluate::evaluate_attack(model, x, &adversarial);
+    let one = |(index, prediction): (usize, evaluate::Prediction)| {
         let picture = adversarial.clone().narrow(0, index, 1);
         AttackResult {
             epsilon: radii[index],
             inside_box: evaluate::inside_box(&picture),
             picture: GpuImage::new(picture),
-            probabilities: seen.probabilities,
-            linf: judged.linf[index],
-            l2: judged.l2[index],
+            probabilities: prediction.probabilities,
+            linf: evaluated.linf[index],
+            l2: evaluated.l2[index],
         }
     };
-    judged.seen.into_iter().enumerate().map(one).collect()
+    evaluated
+        .predictions
+        .into_iter()
+        .enumerate()
+        .map(one)
+        .collect()
 }

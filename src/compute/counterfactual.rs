@@ -4,7 +4,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, TensorData};
 
 use super::{GpuImage, HeatMap};
-use crate::counterfactual::{Counterfactual, change, otsu};
+use crate::counterfactual::{Counterfactual, change_map, otsu};
 use crate::error::{Error, Result};
 use crate::evaluate::{probabilities, top};
 use crate::model::{ModelRef, tensor_values};
@@ -130,7 +130,7 @@ pub fn counterfactual(
         Tensor::cat([way, vec![back.clone()]].concat(), 0),
     );
     let seen_back = way.pop().expect("the return");
-    let values = tensor_values(change(x, made.clone()));
+    let values = tensor_values(change_map(x, made.clone()));
     let planes = tensor_values(made.clone());
     Ok(CounterfactualResult {
         source,

@@ -90,7 +90,7 @@ impl ModelCache {
             _ => None,
         };
         let numbers = match &source {
-            ModelSource::Weights(weights) => weights.numbers() as u64,
+            ModelSource::Weights(weights) => weights.parameter_count() as u64,
             // Files of graphs hold four bytes a number.
             ModelSource::Graph(..) => file.as_ref().map_or(0, |file| file.length / 4),
         };

@@ -17,7 +17,8 @@ use crate::data::{Crop, Picture};
 use crate::error::Result;
 use crate::model::{Classifier, ModelRef, tensor_values};
 use crate::synthesis::{
-    Distances, Material, Run, Seeds, SharedHistory, Start, Synthesis, Task, distances, locked,
+    ClassGaussians, Distances, SharedHistory, Start, Synthesis, SynthesisInputs, SynthesisRun,
+    Task, distances, lock,
 };
 
 /// The network whose features say how alike pictures look: a robust one, whose features follow what
@@ -75,7 +76,7 @@ impl SynthesisResult {
             Task::Invert { .. } => 1.0,
             Task::Generate { .. } | Task::Neuron(_) => -1.0,
         };
-        let history = locked(&self.history);
+        let history = lock(&self.history);
         let every = history.len().div_ceil(POINTS).max(1);
         let some = history.iter().step_by(every).chain(history.newest());
         some.map(|kept| [kept.iteration as f64, f64::from(sign * kept.mean_loss())])
@@ -86,7 +87,7 @@ impl SynthesisResult {
 /// A picture in the making; it outlives the job, so that a pause costs nothing.
 struct Live {
     request: SynthesisRequest,
-    run: Run,
+    run: SynthesisRun,
     model: Arc<Classifier>,
     judge: Arc<Classifier>,
     pace: Throttle,
@@ -99,7 +100,7 @@ struct Live {
 #[derive(Default)]
 pub(super) struct SynthesisRuns {
     rows: BTreeMap<Place, Rc<RefCell<Live>>>,
-    bundled: Option<Rc<Seeds>>,
+    bundled: Option<Rc<ClassGaussians>>,
     fitted: Option<Fitted>,
 }
 
@@ -107,7 +108,7 @@ pub(super) struct SynthesisRuns {
 struct Fitted {
     library: Examples,
     size: [usize; 2],
-    seeds: Rc<Seeds>,
+    seeds: Rc<ClassGaussians>,
 }
 
 /// Pictures with their classes and the parts that models see.
@@ -171,13 +172,13 @@ impl SynthesisRuns {
         let other = other.map(|picture| unit_planes(&picture.cropped(Crop::default(), size)));
         let seeds = self.seeds(&request, &model.manifest().labels, size)?;
         let subject = request.subject.as_ref().map(GpuImage::planes);
-        let material = Material {
+        let material = SynthesisInputs {
             current: subject,
             other: other.as_deref(),
             target: subject,
-            seeds: seeds.as_deref(),
+            class_gaussians: seeds.as_deref(),
         };
-        let run = Run::new(&request.config, &model, &material)?;
+        let run = SynthesisRun::new(&request.config, &model, &material)?;
         Ok(Live {
             request,
             run,
@@ -195,13 +196,13 @@ impl SynthesisRuns {
         request: &SynthesisRequest,
         labels: &[String],
         size: [usize; 2],
-    ) -> Result<Option<Rc<Seeds>>> {
+    ) -> Result<Option<Rc<ClassGaussians>>> {
         if request.config.start != Start::ClassGaussian {
             return Ok(None);
         }
         let Some(library) = &request.library else {
             if self.bundled.is_none() {
-                self.bundled = Some(Rc::new(Seeds::bundled()?));
+                self.bundled = Some(Rc::new(ClassGaussians::bundled()?));
             }
             return Ok(self.bundled.clone());
         };
@@ -215,7 +216,7 @@ impl SynthesisRuns {
             let class = labels.iter().position(|label| label == class)?;
             Some((class, unit_planes(&picture.cropped(*crop, size))))
         });
-        let seeds = Rc::new(Seeds::fit(labels, size, pictures));
+        let seeds = Rc::new(ClassGaussians::fit(labels, size, pictures));
         self.fitted = Some(Fitted {
             library: library.clone(),
             size,
@@ -229,7 +230,7 @@ impl SynthesisJob {
     /// One step of the picture, and how it looks then if that is worth a frame.
     ///
     /// # Errors
-    /// As [`Run::step`].
+    /// As [`SynthesisRun::step`].
     pub(super) fn step(&mut self) -> Result<Step<ComputeMessage>> {
         let live = &mut *self.live.borrow_mut();
         if live.run.done() < self.until {
@@ -238,7 +239,7 @@ impl SynthesisJob {
         let done = live.run.done() >= self.until || live.run.finished();
         let resting = live.run.finished() || done && self.rests;
         if resting {
-            live.run.settle(&live.model)?;
+            live.run.evaluate_current(&live.model)?;
         }
         let due = done || live.pace.is_due();
         Ok(Step {

@@ -1,4 +1,4 @@
-//! G of paper B: a conditional encoder–decoder with a classification head.
+//! The generator G of paper B: a conditional encoder–decoder (U-Net) with a classification head.
 
 use std::path::Path;
 
@@ -8,41 +8,40 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Manifest, Normalizer, UNet, UNetConfig, Weights};
 
-/// The beginning of the generator's tensors in a file; all others are the discriminator's.
+/// Prefix of the generator's tensor names in a file; all others are the discriminator's.
 const PREFIX: &str = "generator.";
 const KEY: &str = "generator";
-/// Numbers that a file may claim without having them.
+/// A shape in the metadata may exceed the file's parameter count by this much before it is refused.
 const SLACK: usize = 1 << 20;
 
-/// What a generator makes of pictures.
+/// Output of a generator.
 pub struct Translated {
-    /// `[n, 3, h, w]` in [0, 1].
+    /// Generated pictures, `[n, 3, h, w]` in [0, 1].
     pub picture: Tensor<4>,
-    /// Logits `[n, classes]` of the head, which sees the picture but not the class that was told.
+    /// Logits `[n, classes]` of the classification head, which does not depend on the target class.
     pub head: Tensor<2>,
 }
 
-/// Turns pictures `[n, 3, h, w]` into those of the told classes, `[n, classes]` with a 1 each.
+/// Translates pictures `[n, 3, h, w]` into target classes, given one-hot as `condition`, `[n, classes]`.
 ///
-/// The network says what to add, between −1 and 1 for each value: a picture that needs no change
-/// needs no effort, and nothing is lost on the way through the bottleneck. With `mixed`, inner
-/// activations are bfloat16.
+/// The network predicts a residual between −1 and 1 for each value, so that the identity is easy to
+/// represent and no detail is lost in the bottleneck. With `mixed`, inner activations are bfloat16.
 pub fn translate(
     network: &UNet,
     normalizer: &Normalizer,
     x: Tensor<4>,
-    told: &Tensor<2>,
+    condition: &Tensor<2>,
     mixed: bool,
 ) -> Translated {
     let pixels = normalizer.apply_in(x.clone(), mixed);
-    let decoded = network.forward(pixels, Some(told));
+    let decoded = network.forward(pixels, Some(condition));
     Translated {
         picture: (x + tanh(decoded.map)).clamp(0.0, 1.0),
         head: decoded.head.expect("a generator has a head"),
     }
 }
 
-/// `[n, classes]` with a 1 for each of these classes.
+/// One-hot encoding of class indices: `[n, classes]`.
 pub fn one_hot(chosen: &[usize], classes: usize, device: &Device) -> Tensor<2> {
     let mut values = vec![0.0f32; chosen.len() * classes];
     for (row, &class) in chosen.iter().enumerate() {
@@ -51,7 +50,7 @@ pub fn one_hot(chosen: &[usize], classes: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [chosen.len(), classes]), device)
 }
 
-/// A frozen generator.
+/// A generator with frozen weights.
 pub struct Generator {
     network: UNet,
     normalizer: Normalizer,
@@ -59,7 +58,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Reads the generator out of a file's weights; `path` is for messages.
+    /// Reads the generator from a file's weights; `path` is used in error messages only.
     ///
     /// # Errors
     /// [`Error::Model`] when there is none or it contradicts the discriminator's manifest,
@@ -85,9 +84,9 @@ impl Generator {
         {
             return Err(wrong("its generator does not fit its discriminator".into()));
         }
-        if config.numbers() > weights.numbers().saturating_add(SLACK) {
+        if config.parameter_count() > weights.parameter_count().saturating_add(SLACK) {
             return Err(wrong(
-                "its generator claims more numbers than the file has".into(),
+                "its generator has more parameters than the file".into(),
             ));
         }
         let mut network = UNet::zeros(&config, device);
@@ -102,7 +101,7 @@ impl Generator {
         Ok(Self::freeze(network, manifest.normalizer, device))
     }
 
-    /// The frozen twin of a network that may still be in training.
+    /// A frozen copy of a network that may still be in training.
     pub fn freeze(network: UNet, normalizer: Normalizer, device: &Device) -> Self {
         Self {
             network,
@@ -111,19 +110,19 @@ impl Generator {
         }
     }
 
-    /// Whether a file holds a generator.
+    /// Whether a file contains a generator.
     pub fn is_in(weights: &Weights) -> bool {
         weights.metadata.contains_key(KEY)
     }
 
-    /// Stores a generator beside what is in `weights` already.
+    /// Adds a generator's tensors and shape to `weights`.
     pub fn attach(network: &mut UNet, weights: &mut Weights) {
         let config = serde_json::to_string(network.config()).expect("plain data");
         weights.metadata.insert(KEY.into(), config);
         weights.add_under(PREFIX, Weights::of(network).tensors);
     }
 
-    /// Its encoder and head as a classifier of the same classes as `discriminator` but “fake”.
+    /// Its encoder and classification head as a classifier of the classes of `discriminator` without “fake”.
     pub fn head(&self, discriminator: &Manifest) -> Classifier {
         let mut manifest = discriminator.clone();
         manifest.name = format!("{}, generator's head", discriminator.name);
@@ -132,17 +131,17 @@ impl Generator {
         manifest.architecture = manifest
             .architecture
             .with_classes(classes.saturating_sub(1));
-        Classifier::of(Box::new(self.network.clone()), manifest, &self.device)
+        Classifier::from_network(Box::new(self.network.clone()), manifest, &self.device)
     }
 
-    /// How many classes it can be told.
+    /// Number of target classes.
     pub fn classes(&self) -> usize {
         self.network.config().classes
     }
 
-    /// Turns pictures `[n, 3, h, w]` in [0, 1] into those of `targets`, one for each.
+    /// Translates pictures `[n, 3, h, w]` in [0, 1] into the classes `targets`, one for each.
     pub fn translate(&self, x: Tensor<4>, targets: &[usize]) -> Translated {
-        let told = one_hot(targets, self.classes(), &self.device);
-        translate(&self.network, &self.normalizer, x, &told, false)
+        let condition = one_hot(targets, self.classes(), &self.device);
+        translate(&self.network, &self.normalizer, x, &condition, false)
     }
 }

@@ -1,6 +1,6 @@
-//! Counterfactuals (paper B, arXiv 2310.00761): a generator turns a picture into what it would be were
-//! it of another class, and the discriminator that it was trained against is classifier and discriminator in
-//! one, with an output for every class and one more for “fake”.
+//! Counterfactual explanations (paper B, arXiv 2310.00761): a generator translates a picture into a
+//! target class; the discriminator that it was trained against is also the classifier, with one output
+//! for every class and one more for “fake”.
 //!
 //! The discriminator is an ordinary [`Classifier`], so that attacks and attributions apply to it as to any
 //! other; its last label is [`FAKE`]. Discriminator and [`Generator`] share a file.
@@ -9,7 +9,7 @@ mod generator;
 mod saliency;
 
 pub use generator::{Generator, Translated, one_hot, translate};
-pub use saliency::{Overlap, change, otsu, overlap};
+pub use saliency::{Overlap, change_map, otsu, overlap};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ use burn::tensor::Device;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, DISCRIMINATOR, Manifest, Weights};
 
-/// The discriminator's label for generated pictures.
+/// The discriminator's label of generated pictures, its last class.
 pub const FAKE: &str = "fake";
 
-/// A discriminator and its generator.
+/// A discriminator–generator pair.
 #[derive(Clone)]
 pub struct Counterfactual {
-    /// Classes and “fake”.
+    /// Classifier of all classes and “fake”.
     pub discriminator: Arc<Classifier>,
-    /// What it was trained against.
+    /// Generator of counterfactuals, trained against the discriminator.
     pub generator: Arc<Generator>,
 }
 
 impl Counterfactual {
-    /// Reads both from a file's weights; `path` is for messages.
+    /// Reads both networks from a file's weights; `path` is used in error messages only.
     ///
     /// # Errors
-    /// As [`Classifier::new`]; [`crate::error::Error::Model`] when there is no generator.
+    /// As [`Classifier::from_weights`]; [`crate::error::Error::Model`] when there is no generator.
     pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         Ok(Self {
-            discriminator: Arc::new(Classifier::new(weights, path, device)?),
+            discriminator: Arc::new(Classifier::from_weights(weights, path, device)?),
             generator: Arc::new(Generator::new(weights, path, device)?),
         })
     }
 
-    /// The discriminator as a classifier that knows no “fake”: the same network without that output.
+    /// The discriminator as a classifier without the output “fake”.
     ///
     /// # Errors
-    /// As [`Classifier::new`].
+    /// As [`Classifier::from_weights`].
     pub fn classes_only(weights: &Weights, path: &Path, device: &Device) -> Result<Classifier> {
         let mut weights = weights.clone();
         let wrong = |reason: String| Error::model(path, reason);
@@ -66,10 +66,10 @@ impl Counterfactual {
                 array.values.truncate(*outputs * each);
             }
         }
-        Classifier::new(&weights, path, device)
+        Classifier::from_weights(&weights, path, device)
     }
 
-    /// How many classes there are, “fake” not counted.
+    /// Number of classes, without “fake”.
     pub fn classes(&self) -> usize {
         self.generator.classes()
     }

@@ -1,19 +1,20 @@
-//! |x − G(x)| as a map, as a mask, and what the mask is worth.
+//! Saliency from counterfactuals: the change map |x − G(x)|, Otsu's threshold, and overlap (IoU, Dice)
+//! with ground-truth masks.
 
 use burn::tensor::Tensor;
 use serde::Serialize;
 
-/// The change of every pixel, the mean of |x − g| over the channels: `[n, h, w]` in [0, 1].
-pub fn change(x: Tensor<4>, g: Tensor<4>) -> Tensor<3> {
+/// The change map: the mean of |x − g| over the channels, `[n, h, w]` in [0, 1].
+pub fn change_map(x: Tensor<4>, g: Tensor<4>) -> Tensor<3> {
     (x - g).abs().mean_dim(1).squeeze_dim(1)
 }
 
 const BINS: usize = 256;
 
-/// The threshold that parts `values` (at least 0) into two groups of the least variance within
-/// (Otsu 1979), over 256 bins between 0 and the largest; 0 without values or if all are 0.
+/// Otsu's threshold of `values` (at least 0): it minimises the variance within the two groups (Otsu
+/// 1979), over 256 bins between 0 and the largest; 0 without values or if all are 0.
 ///
-/// What is above it belongs to the mask.
+/// The mask consists of the values above it.
 pub fn otsu(values: &[f32]) -> f32 {
     let most = values.iter().copied().fold(0.0, f32::max);
     if most <= 0.0 || !most.is_finite() {
@@ -47,20 +48,20 @@ pub fn otsu(values: &[f32]) -> f32 {
     (best.1 + 1) as f32 / BINS as f32 * most
 }
 
-/// How well a mask covers the true one; each in [0, 1].
+/// Overlap of a predicted mask with the ground truth; each measure in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Overlap {
     /// Intersection over union (Jaccard index); 1 if both are empty.
     pub iou: f32,
     /// Twice the intersection over the sum (F1 of the pixels); 1 if both are empty.
     pub dice: f32,
-    /// Share of the mask that is true; 1 for an empty mask.
+    /// Share of the predicted mask that is inside the ground truth; 1 for an empty mask.
     pub precision: f32,
-    /// Share of the truth that is in the mask; 1 for an empty truth.
+    /// Share of the ground truth that is inside the predicted mask; 1 for an empty ground truth.
     pub recall: f32,
 }
 
-/// Compares two masks of the same length.
+/// Computes the overlap of two masks of the same length.
 pub fn overlap(mask: impl Iterator<Item = bool>, truth: impl Iterator<Item = bool>) -> Overlap {
     let (mut both, mut only_mask, mut only_truth) = (0.0f32, 0.0f32, 0.0f32);
     for pair in mask.zip(truth) {

@@ -1,4 +1,4 @@
-//! How pictures are varied while training.
+//! Data augmentation for training: crops, flips, cutout, rotations, colour jitter, class balance.
 
 use std::borrow::Cow;
 
@@ -6,41 +6,42 @@ use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma};
 use rand::{Rng, RngExt};
 
-/// How much larger than the input pictures are kept that crops are enlarged from.
+/// Pictures are stored this many times larger than the input where random crops are enlarged.
 const RESERVE: usize = 2;
-/// The largest aspect ratio of a resized crop.
+/// Largest aspect ratio of a random resized crop; its inverse is the smallest.
 const FLATTEST: f32 = 4.0 / 3.0;
 
-/// How pictures are varied while training.
+/// Settings of the random data augmentation of training pictures.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Augmentation {
-    /// Random crop after padding with this many black pixels on each side.
+    /// Padding of the random crop: black pixels added on each side before cropping; 0 for none.
     pub padding: usize,
-    /// The smallest share of a picture's area that a random crop keeps, which is then resized to the
-    /// input; 0 for none. The crop's aspect ratio lies between 3/4 and 4/3 (Szegedy et al. 2015, as
-    /// torchvision's `RandomResizedCrop`).
+    /// Random resized crop: the smallest share of a picture's area that is kept, in [0, 1]; 0 for none.
+    /// The crop's aspect ratio lies between 3/4 and 4/3 (Szegedy et al. 2015, as torchvision's
+    /// `RandomResizedCrop`).
     #[serde(default)]
     pub resized_crop: f32,
-    /// Whether to mirror every other picture.
+    /// Whether to mirror pictures horizontally with probability ½.
     pub flip: bool,
-    /// Side of a grey square at a random place, of which the edge may cut off some (DeVries and
-    /// Taylor 2017); 0 for none.
+    /// Cutout (DeVries and Taylor 2017): side in pixels of a grey square at a random position, which may
+    /// extend past the border; 0 for none.
     #[serde(default)]
     pub cutout: usize,
-    /// Whether to also turn the picture by a random multiple of 90°, for textures that have no up;
-    /// square pictures only.
+    /// Whether to rotate the picture by a random multiple of 90°, for textures without an upright
+    /// orientation; square pictures only.
     #[serde(default)]
     pub turn: bool,
-    /// Contrast, brightness and the strength of each colour vary by up to this share; 0 for none.
+    /// Colour jitter: contrast varies by up to this share, brightness and each channel's gain by half of
+    /// it; 0 for none.
     #[serde(default)]
     pub jitter: f32,
-    /// Whether every class is dealt out equally often, however many pictures it has.
+    /// Class-balanced sampling: whether every class is drawn equally often, whatever its size.
     #[serde(default)]
     pub balance: bool,
 }
 
 impl Augmentation {
-    /// Pictures as they are.
+    /// No augmentation.
     pub const NONE: Self = Self {
         padding: 0,
         resized_crop: 0.0,
@@ -51,9 +52,9 @@ impl Augmentation {
         balance: false,
     };
 
-    /// The size at which pictures are kept for a network's `input`: larger by `RESERVE` where crops
-    /// are to be enlarged from them.
-    pub fn kept(&self, input: [usize; 2]) -> [usize; 2] {
+    /// Height and width at which pictures are stored for a network's `input`: `RESERVE` times larger
+    /// where random crops are enlarged from them.
+    pub fn stored_size(&self, input: [usize; 2]) -> [usize; 2] {
         input.map(|side| {
             if self.resized_crop > 0.0 {
                 side * RESERVE
@@ -63,8 +64,9 @@ impl Augmentation {
         })
     }
 
-    /// The size at which pictures kept at `size` are dealt out: what [`Self::kept`] began with.
-    pub(super) fn dealt(&self, size: [usize; 2]) -> [usize; 2] {
+    /// Height and width of the batches from pictures stored at `size`: the inverse of
+    /// [`Self::stored_size`].
+    pub(super) fn output_size(&self, size: [usize; 2]) -> [usize; 2] {
         size.map(|side| {
             if self.resized_crop > 0.0 {
                 side / RESERVE
@@ -74,7 +76,7 @@ impl Augmentation {
         })
     }
 
-    /// The planes of a picture of `size`, or of a random part of it, at the size dealt out.
+    /// The planes of a picture of `size`, or of a random crop of it, at the size of the batches.
     pub(super) fn resized_crop<'a>(
         &self,
         planes: &'a [u8],
@@ -84,14 +86,16 @@ impl Augmentation {
         if self.resized_crop <= 0.0 {
             return planes.into();
         }
-        let window = Window::draw(self.resized_crop, size, rng);
-        window.resized_planes(planes, size, self.dealt(size)).into()
+        let window = CropRectangle::draw(self.resized_crop, size, rng);
+        window
+            .resized_planes(planes, size, self.output_size(size))
+            .into()
     }
 }
 
 /// The planes of a picture of `size`, resized `to` another with a triangle filter.
 pub(super) fn resized_planes(planes: &[u8], size: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    let whole = Window {
+    let whole = CropRectangle {
         top: 0,
         left: 0,
         height: size[0] as u32,
@@ -100,20 +104,20 @@ pub(super) fn resized_planes(planes: &[u8], size: [usize; 2], to: [usize; 2]) ->
     whole.resized_planes(planes, size, to)
 }
 
-/// A rectangle of a picture, in pixels.
-struct Window {
+/// A crop rectangle, in pixels.
+struct CropRectangle {
     top: u32,
     left: u32,
     height: u32,
     width: u32,
 }
 
-impl Window {
-    /// A random one of at least the share `smallest` of the area.
+impl CropRectangle {
+    /// A random rectangle of at least the share `smallest` of the area.
     fn draw(smallest: f32, size: [usize; 2], rng: &mut impl Rng) -> Self {
         let area = rng.random_range(smallest.min(1.0)..=1.0);
         let aspect = rng.random_range(-FLATTEST.ln()..=FLATTEST.ln()).exp();
-        // A side that does not fit is cut, which keeps long crops of nearly the whole picture.
+        // A side that does not fit is clamped, so that elongated crops of nearly the whole picture occur.
         let side = |length: usize, share: f32| {
             let side = (length as f32 * share.sqrt()).round() as u32;
             side.clamp(1, length as u32)
@@ -127,7 +131,7 @@ impl Window {
         }
     }
 
-    /// This part of every plane of a picture of `size`, resized to `to`.
+    /// Crops every plane of a picture of `size` and resizes the crop to `to`.
     fn resized_planes(&self, planes: &[u8], size: [usize; 2], to: [usize; 2]) -> Vec<u8> {
         let planes = planes.chunks_exact(size[0] * size[1]);
         planes
@@ -135,7 +139,7 @@ impl Window {
             .collect()
     }
 
-    /// This part of a plane of `size`, resized to `to`.
+    /// Crops a plane of `size` and resizes the crop to `to`.
     fn resized(&self, plane: &[u8], size: [usize; 2], to: [usize; 2]) -> Vec<u8> {
         let plane = ImageBuffer::<Luma<u8>, _>::from_raw(size[1] as u32, size[0] as u32, plane);
         let plane = plane.expect("a plane of this size");
@@ -144,13 +148,13 @@ impl Window {
     }
 }
 
-/// A random light: every value v of channel c becomes `gain[c] · (v − 0.5) + 0.5 + shift`.
-pub(super) struct Colours {
+/// Colour jitter: every value v of channel c becomes `gain[c] · (v − 0.5) + 0.5 + shift`.
+pub(super) struct ColorJitter {
     gain: [f32; 3],
     shift: f32,
 }
 
-impl Colours {
+impl ColorJitter {
     pub(super) fn draw(jitter: f32, rng: &mut impl Rng) -> Self {
         if jitter <= 0.0 {
             return Self {

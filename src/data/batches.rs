@@ -1,29 +1,29 @@
-//! Batches of a data set in a random order, augmented.
+//! Minibatches of a data set, shuffled every epoch and augmented.
 //!
-//! Every random number is a function of seed, epoch and picture, so that a resumed training sees
-//! what an uninterrupted one would have seen.
+//! Every random number is a function of seed, epoch and picture index, so that a resumed training gets
+//! the same batches as an uninterrupted one.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
 use super::Dataset;
-use super::augmentation::{Augmentation, Colours};
+use super::augmentation::{Augmentation, ColorJitter};
 use crate::data::random::noise_rng;
 
-/// Pictures, their labels and their numbers in the data set.
+/// A minibatch of augmented pictures with their labels and indices.
 pub struct Batch {
-    /// `[n, 3, h, w]` in [0, 1].
+    /// Augmented pictures, `[n, 3, h, w]` in [0, 1].
     pub pictures: Tensor<4>,
-    /// `[n, 1]`.
+    /// Class labels, `[n, 1]`.
     pub labels: Tensor<2, Int>,
-    /// The same labels as numbers.
+    /// The same labels on the host.
     pub classes: Vec<usize>,
-    /// Where in the data set each picture is.
-    pub numbers: Vec<u64>,
+    /// Index of each picture in the data set.
+    pub indices: Vec<u64>,
 }
 
-/// The batches of one epoch; a last incomplete batch is left out.
+/// The minibatches of one epoch; an incomplete last batch is dropped.
 pub struct Batches<'a> {
     dataset: &'a Dataset,
     augmentation: Augmentation,
@@ -34,7 +34,7 @@ pub struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// Shuffles `dataset` for an epoch (from 0 on).
+    /// Shuffles `dataset` for an epoch, counted from 0, into batches of `batch` pictures.
     pub fn new(
         dataset: &'a Dataset,
         augmentation: Augmentation,
@@ -44,7 +44,7 @@ impl<'a> Batches<'a> {
     ) -> Self {
         let mut rng = noise_rng(seed, epoch as u64);
         let mut order: Vec<usize> = if augmentation.balance {
-            balanced(dataset, &mut rng)
+            class_balanced_order(dataset, &mut rng)
         } else {
             (0..dataset.len()).collect()
         };
@@ -59,7 +59,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Batch count.
+    /// Number of batches.
     pub fn len(&self) -> usize {
         self.order.len() / self.batch
     }
@@ -69,17 +69,17 @@ impl<'a> Batches<'a> {
         self.len() == 0
     }
 
-    /// The batch `index` of the epoch.
+    /// Batch number `index` of the epoch.
     pub fn get(&self, index: usize, device: &Device) -> Batch {
         let chosen = &self.order[index * self.batch..][..self.batch];
-        let [h, w] = self.augmentation.dealt(self.dataset.size);
+        let [h, w] = self.augmentation.output_size(self.dataset.size);
         let mut values = Vec::with_capacity(chosen.len() * 3 * h * w);
-        for &number in chosen {
-            self.extend_augmented(number, &mut values);
+        for &index in chosen {
+            self.extend_augmented(index, &mut values);
         }
         let classes: Vec<usize> = chosen
             .iter()
-            .map(|&number| self.dataset.labels[number])
+            .map(|&index| self.dataset.labels[index])
             .collect();
         let labels: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
         let shape = [chosen.len(), 3, h, w];
@@ -87,13 +87,13 @@ impl<'a> Batches<'a> {
             pictures: Tensor::from_data(TensorData::new(values, shape), device),
             labels: Tensor::from_data(TensorData::new(labels, [chosen.len(), 1]), device),
             classes,
-            numbers: chosen.iter().map(|&number| number as u64).collect(),
+            indices: chosen.iter().map(|&index| index as u64).collect(),
         }
     }
 
-    fn extend_augmented(&self, number: usize, values: &mut Vec<f32>) {
-        // Streams below 2^32 belong to the shuffling of epochs.
-        let stream = ((self.epoch as u64 + 1) << 32) | number as u64;
+    fn extend_augmented(&self, index: usize, values: &mut Vec<f32>) {
+        // Random streams below 2^32 are used for shuffling the epochs.
+        let stream = ((self.epoch as u64 + 1) << 32) | index as u64;
         let mut rng = noise_rng(self.seed, stream);
         let Augmentation {
             padding,
@@ -103,22 +103,22 @@ impl<'a> Batches<'a> {
             jitter,
             ..
         } = self.augmentation;
-        let [h, w] = self.augmentation.dealt(self.dataset.size);
+        let [h, w] = self.augmentation.output_size(self.dataset.size);
         let (top, left) = (
             rng.random_range(0..=2 * padding),
             rng.random_range(0..=2 * padding),
         );
         let mirrored = flip && rng.random();
-        // Where the hidden square begins, `cutout` beyond its first row and column.
+        // First row and column of the cutout square, offset by `cutout` to stay unsigned.
         let hidden = [h, w].map(|side| match cutout {
             0 => 0,
             _ => rng.random_range(0..side) + cutout.div_ceil(2),
         });
         let hides = |at: usize, hidden: usize| (hidden..hidden + cutout).contains(&(at + cutout));
         let quarter = if turn { rng.random_range(0..4) } else { 0 };
-        let colours = Colours::draw(jitter, &mut rng);
+        let colours = ColorJitter::draw(jitter, &mut rng);
         let planes = self.augmentation.resized_crop(
-            self.dataset.picture(number),
+            self.dataset.picture(index),
             self.dataset.size,
             &mut rng,
         );
@@ -149,12 +149,12 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// As many numbers as there are pictures, of each class equally many (but for the last few): those of
-/// a small class come several times.
-fn balanced(dataset: &Dataset, rng: &mut impl Rng) -> Vec<usize> {
+/// Class-balanced sampling: as many indices as there are pictures, equally many of each class up to
+/// rounding; pictures of small classes are repeated.
+fn class_balanced_order(dataset: &Dataset, rng: &mut impl Rng) -> Vec<usize> {
     let mut classes = vec![Vec::new(); dataset.classes.len()];
-    for (number, &label) in dataset.labels.iter().enumerate() {
-        classes[label].push(number);
+    for (index, &label) in dataset.labels.iter().enumerate() {
+        classes[label].push(index);
     }
     classes.retain(|class| !class.is_empty());
     for class in &mut classes {

@@ -5,11 +5,11 @@ use std::path::Path;
 use image::{Rgb, RgbImage};
 
 use super::labels::CIFAR10;
-use super::{Dataset, Entry, Listing, Split};
+use super::{Dataset, PictureList, PictureLocation, Split};
 use crate::error::{Error, Result};
 
 const SIDE: usize = 32;
-/// Bytes of a record.
+/// Bytes of a record: its label and three planes.
 pub(super) const RECORD: usize = 1 + 3 * SIDE * SIDE;
 
 fn file_names(split: Split) -> Vec<String> {
@@ -21,14 +21,14 @@ fn file_names(split: Split) -> Vec<String> {
     }
 }
 
-/// Whether a folder holds binary batches of a split.
+/// Whether a folder contains binary batches of a split.
 pub fn holds(root: &Path, split: Split) -> bool {
     file_names(split)
         .iter()
         .any(|name| root.join(name).is_file())
 }
 
-/// Opens the batches of a split that are there.
+/// Opens those batches of a split that exist.
 pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
     if size != [SIDE; 2] {
         return Err(Error::data(
@@ -42,7 +42,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
         labels: Vec::new(),
         names: Vec::new(),
         skipped: Vec::new(),
-        originals: Vec::new(),
+        original_sizes: Vec::new(),
         pixels: Vec::new(),
     };
     for name in file_names(split) {
@@ -70,7 +70,7 @@ fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
             ));
         }
         dataset.labels.push(label);
-        dataset.originals.push([SIDE as u32; 2]);
+        dataset.original_sizes.push([SIDE as u32; 2]);
         dataset.names.push(path.join(number.to_string()));
         dataset.pixels.extend(&record[1..]);
     }
@@ -78,19 +78,19 @@ fn read_batch(path: &Path, bytes: &[u8], dataset: &mut Dataset) -> Result<()> {
 }
 
 /// Lists the pictures of a split.
-pub(super) fn list(root: &Path, split: Split) -> Result<Listing> {
+pub(super) fn list(root: &Path, split: Split) -> Result<PictureList> {
     let mut dataset = open(root, split, [SIDE; 2])?;
     let names = std::mem::take(&mut dataset.names).into_iter();
     let entries = names.zip(&dataset.labels);
-    Ok(Listing {
+    Ok(PictureList {
         entries: entries
-            .map(|(name, &label)| Entry::record(name, label))
+            .map(|(name, &label)| PictureLocation::record(name, label))
             .collect(),
         classes: dataset.classes,
     })
 }
 
-/// The picture in a record without its label.
+/// Decodes a record whose label byte was removed.
 pub(super) fn image(planes: &[u8]) -> Option<RgbImage> {
     const PLANE: usize = SIDE * SIDE;
     let planes: &[u8; 3 * PLANE] = planes.try_into().ok()?;

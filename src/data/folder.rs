@@ -1,4 +1,4 @@
-//! ImageFolder trees: a folder for each class, pictures inside.
+//! ImageFolder data sets (torchvision's layout): one folder of pictures for each class.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use super::Dataset;
 use super::picture::{self, Picture};
 use crate::error::{Error, Result};
 
-/// Classes and pictures by class number, both in alphabetical order.
+/// Class names, and pairs of class index and file; both in alphabetical order.
 pub(super) type Listed = (Vec<String>, Vec<(usize, PathBuf)>);
 
-/// Lists a folder of class folders; those without a picture are no class.
+/// Lists a folder of class folders; folders without a picture are skipped.
 pub(super) fn list(root: &Path) -> Result<Listed> {
     let (mut classes, mut files) = (Vec::new(), Vec::new());
     let folders = entries(root)?.into_iter().filter(|path| path.is_dir());
@@ -28,7 +28,7 @@ pub(super) fn list(root: &Path) -> Result<Listed> {
     Ok((classes, files))
 }
 
-/// Opens a folder of class folders.
+/// Opens a folder of class folders and decodes its pictures in parallel.
 pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
     let (classes, files) = list(root)?;
     let decoded: Vec<Result<(Vec<u8>, [u32; 2])>> = files
@@ -44,13 +44,13 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
         labels: Vec::new(),
         names: Vec::new(),
         skipped: Vec::new(),
-        originals: Vec::new(),
+        original_sizes: Vec::new(),
         pixels: Vec::new(),
     };
     for ((label, path), planes) in files.into_iter().zip(decoded) {
         match planes {
             Ok((planes, original)) => {
-                dataset.originals.push(original);
+                dataset.original_sizes.push(original);
                 dataset.labels.push(label);
                 dataset.names.push(path);
                 dataset.pixels.extend(planes);
@@ -61,7 +61,7 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// What lies in a folder, in alphabetical order.
+/// The paths inside a folder, in alphabetical order.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let reading = |error| Error::io(folder, "read", error);
     let mut paths = Vec::new();

@@ -1,10 +1,10 @@
-//! Names of classes: the sets that models are usually trained on, text files and folders.
+//! Class labels: the names of CIFAR-10, CIFAR-100 and ImageNet-1k, of text files and of folders.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// CIFAR-10, in the order of its labels.
+/// Class names of CIFAR-10, in the order of its labels.
 pub const CIFAR10: [&str; 10] = [
     "airplane",
     "automobile",
@@ -18,11 +18,11 @@ pub const CIFAR10: [&str; 10] = [
     "truck",
 ];
 
-/// One name a line; sources in `assets/labels/LICENSES.md`.
+/// Class names, one a line; sources in `assets/labels/LICENSES.md`.
 const CIFAR100: &str = include_str!("../../assets/labels/cifar100.txt");
 const IMAGENET: &str = include_str!("../../assets/labels/imagenet-1k.txt");
 
-/// Longest text file of labels, in bytes.
+/// Largest text file of labels that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 fn lines(text: &str) -> Vec<String> {
@@ -33,7 +33,7 @@ fn lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The set of that name: `cifar10`, `cifar100` or `imagenet`.
+/// The bundled label set of that name: `cifar10`, `cifar100` or `imagenet`.
 pub fn known(name: &str) -> Option<Vec<String>> {
     match name {
         "cifar10" => Some(CIFAR10.map(str::to_owned).to_vec()),
@@ -43,10 +43,11 @@ pub fn known(name: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The set of that name, the lines of a text file, or the names of the folders in a folder, sorted.
+/// Class names from a bundled label set, the lines of a text file, or the sorted names of the
+/// subfolders of a folder.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Data`] name the file or folder.
+/// [`Error::Io`] where the file or folder cannot be read, [`Error::Data`] where it names no class.
 pub fn named(name: &str) -> Result<Vec<String>> {
     if let Some(labels) = known(name) {
         return Ok(labels);
@@ -75,7 +76,7 @@ pub fn named(name: &str) -> Result<Vec<String>> {
     Ok(labels)
 }
 
-/// The labels that a model of so many classes probably has, and what to call them.
+/// The label set usual for a model with that many `classes`, and the set's name.
 pub(crate) fn usual(classes: usize) -> (Vec<String>, &'static str) {
     let set = match classes {
         10 => known("cifar10").zip(Some("CIFAR-10")),

@@ -1,4 +1,4 @@
-//! The pictures of a source by name, each read when it is needed.
+//! Lists of picture files and records: paths and labels of a data set, decoded on demand.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -9,35 +9,35 @@ use super::picture::{self, Picture, has_picture_name};
 use super::{Split, cifar, folder, split_folder};
 use crate::error::{Error, Result};
 
-/// Longest list of paths, in bytes.
+/// Largest text file of paths that is read, in bytes.
 const LONGEST_LIST: u64 = 256 << 20;
 
-/// Pictures by name, in the order in which [`super::Dataset`] numbers them.
+/// Locations and labels of pictures, in the order in which [`super::Dataset`] indexes them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listing {
-    /// Class names, in the order of the labels; none where nothing is labelled.
+pub struct PictureList {
+    /// Class names, in the order of the labels; empty where nothing is labelled.
     pub classes: Vec<String>,
-    /// The pictures.
-    pub entries: Vec<Entry>,
+    /// Location and label of each picture.
+    pub entries: Vec<PictureLocation>,
 }
 
-/// Where one picture is.
+/// Location of one picture: a file, or a record inside a larger file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Its file; of a picture in a set of records, the set's file and the record's number.
+pub struct PictureLocation {
+    /// Path of the file; for a record, the path of the file that contains it joined with its index.
     pub path: PathBuf,
-    /// Its class, where that is known.
+    /// True class as an index into [`PictureList::classes`], where it is known.
     pub label: Option<usize>,
-    /// Whether it is a record of a larger file.
+    /// Whether it is a record inside a larger file.
     record: bool,
 }
 
-impl Listing {
+impl PictureList {
     /// Lists a folder of pictures, the `split` of an ImageFolder tree or of CIFAR-10's binary batches,
     /// or a text file of paths, one a line, each with its class after a tab where that is known.
     ///
     /// # Errors
-    /// [`Error::Io`] where something cannot be read, [`Error::Data`] where there is no picture.
+    /// [`Error::Io`] where a folder or list cannot be read, [`Error::Data`] where it names no picture.
     pub fn open(source: &Path, split: Split) -> Result<Self> {
         let listing = if source.is_file() {
             list_file(source)?
@@ -56,7 +56,7 @@ impl Listing {
                 Self {
                     classes,
                     entries: entries
-                        .map(|(label, path)| Entry::file(path, Some(label)))
+                        .map(|(label, path)| PictureLocation::file(path, Some(label)))
                         .collect(),
                 }
             }
@@ -68,8 +68,8 @@ impl Listing {
     }
 }
 
-impl Entry {
-    /// A picture that is a file of its own.
+impl PictureLocation {
+    /// A picture in a file of its own.
     pub fn file(path: PathBuf, label: Option<usize>) -> Self {
         Self {
             path,
@@ -86,7 +86,7 @@ impl Entry {
         }
     }
 
-    /// An entry by the path that [`Entry::path`] gave.
+    /// Restores a location, without its label, from its `path`.
     pub fn at(path: PathBuf) -> Self {
         let record = !path.exists() && path.parent().is_some_and(Path::is_file);
         Self {
@@ -96,15 +96,15 @@ impl Entry {
         }
     }
 
-    /// Whether it is a record of a larger file, so that no program but this one can open it.
+    /// Whether it is a record inside a larger file, which other programs cannot open as a picture.
     pub fn is_record(&self) -> bool {
         self.record
     }
 
-    /// Its bytes as they are stored, the label of a record not among them.
+    /// The encoded bytes of the file, or of the record without its label byte.
     ///
     /// # Errors
-    /// [`Error::Io`] where they cannot be read, [`Error::Picture`] where they are too many.
+    /// [`Error::Io`] where they cannot be read, [`Error::Picture`] where the file is too large.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         if !self.record {
             return picture::read(&self.path);
@@ -123,7 +123,7 @@ impl Entry {
         Ok(bytes)
     }
 
-    /// The picture that [`Entry::bytes`] are.
+    /// Decodes what [`PictureLocation::bytes`] read.
     ///
     /// # Errors
     /// As [`Picture::decode`].
@@ -139,18 +139,20 @@ impl Entry {
     }
 }
 
-/// The pictures that lie in a folder itself.
-fn flat(root: &Path) -> Result<Listing> {
+/// The unlabelled pictures directly inside a folder.
+fn flat(root: &Path) -> Result<PictureList> {
     let paths = folder::entries(root)?.into_iter();
     let pictures = paths.filter(|path| path.is_file() && has_picture_name(path));
-    Ok(Listing {
+    Ok(PictureList {
         classes: Vec::new(),
-        entries: pictures.map(|path| Entry::file(path, None)).collect(),
+        entries: pictures
+            .map(|path| PictureLocation::file(path, None))
+            .collect(),
     })
 }
 
-/// Paths are taken from the list's own folder.
-fn list_file(path: &Path) -> Result<Listing> {
+/// Reads a text file of paths; relative paths start at the file's own folder.
+fn list_file(path: &Path) -> Result<PictureList> {
     let reading = |error: std::io::Error| Error::io(path, "read", error);
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(reading)?;
@@ -179,8 +181,8 @@ fn list_file(path: &Path) -> Result<Listing> {
     };
     let entries = lines
         .iter()
-        .map(|(path, label)| Entry::file(folder.join(path), label.and_then(number)));
-    Ok(Listing {
+        .map(|(path, label)| PictureLocation::file(folder.join(path), label.and_then(number)));
+    Ok(PictureList {
         entries: entries.collect(),
         classes,
     })

@@ -1,4 +1,4 @@
-//! True masks: pictures, white on black, of what is damaged in other pictures.
+//! Ground-truth segmentation masks: white where a picture shows the damage, black elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,18 @@ use image::RgbImage;
 use super::picture::{Crop, Picture};
 use crate::error::{Error, Result};
 
-/// Finds masks where they usually lie: under the picture's name, as PNG, in a folder beside one of the
-/// three around the picture, whose name holds “mask”.
+/// Finds the ground-truth mask of a picture: a PNG file with the picture's stem in a folder whose name
+/// contains “mask” and which lies in one of the picture's three nearest parent folders.
 ///
-/// A picture that itself lies in such a folder has none: there the word names a class.
+/// A picture inside such a folder has no mask: there the word names a class.
 #[derive(Default)]
-pub struct Finder {
-    /// The folder last asked about, and the folders of masks around it.
+pub struct MaskFinder {
+    /// The folder of the last picture, and the mask folders found for it.
     known: Option<(PathBuf, Vec<PathBuf>)>,
 }
 
-impl Finder {
-    /// The file of the mask of a picture, if there is one.
+impl MaskFinder {
+    /// Path of the mask of a picture, if there is one.
     pub fn find(&mut self, picture: &Path) -> Option<PathBuf> {
         let name = Path::new(picture.file_stem()?).with_extension("png");
         let parent = picture.parent()?;
@@ -50,10 +50,10 @@ fn is_named_mask(path: &Path) -> bool {
     name.is_some_and(|name| name.to_ascii_lowercase().contains("mask"))
 }
 
-/// Opens the mask of a picture of `size`, width and height before any scaling.
+/// Opens the mask of a picture whose original width and height are `size`.
 ///
 /// # Errors
-/// As [`Picture::open`]; [`Error::Data`] when the mask is of another size.
+/// As [`Picture::open`]; [`Error::Data`] when the mask has another size.
 pub fn open(path: &Path, size: [u32; 2]) -> Result<Picture> {
     let mask = Picture::open(path)?;
     if mask.original == size {
@@ -67,29 +67,30 @@ pub fn open(path: &Path, size: [u32; 2]) -> Result<Picture> {
     Err(Error::data(path, reason))
 }
 
-/// What a model sees of a mask, at the mask's own resolution.
+/// The part of a ground-truth mask inside a model's centre crop, at the mask's own resolution.
 #[derive(Clone)]
-pub struct TrueMask {
+pub struct GroundTruthMask {
     /// Height and width in pixels.
     pub size: [usize; 2],
-    /// Row by row.
+    /// Whether each pixel is inside the mask, row by row, `[h, w]`.
     pub inside: Vec<bool>,
 }
 
-impl TrueMask {
-    /// The largest centred part of `mask` with the proportions of an input of height and width `input`.
+impl GroundTruthMask {
+    /// The largest centre crop of `mask` with the aspect ratio of an input of height and width `input`.
     pub fn of(mask: &Picture, input: [usize; 2]) -> Self {
         let [_, _, w, h] = mask.crop_rectangle(Crop::default(), input);
         let size = [h as usize, w as usize];
         Self {
             size,
-            inside: seen(mask, Crop::default(), size),
+            inside: binary_mask(mask, Crop::default(), size),
         }
     }
 }
 
-/// What of a mask an input of height and width `size` shows.
-pub fn seen(mask: &Picture, crop: Crop, size: [usize; 2]) -> Vec<bool> {
+/// The binary mask, `[h, w]` for the height and width `size`, of a crop of `mask`: true where the mean
+/// of the channels exceeds 127.
+pub fn binary_mask(mask: &Picture, crop: Crop, size: [usize; 2]) -> Vec<bool> {
     let image: RgbImage = mask.cropped(crop, size);
     let bright = |pixel: &image::Rgb<u8>| {
         let sum: u32 = pixel.0.iter().map(|&value| u32::from(value)).sum();

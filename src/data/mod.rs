@@ -1,8 +1,8 @@
-//! Labelled pictures for training and measuring.
+//! Image data sets: labelled pictures for training and evaluation, bundled samples, masks, crops.
 //!
 //! A [`Dataset`] is an ImageFolder tree (`<split>/<class>/<file>`) or CIFAR-10's binary batches,
-//! decoded once and kept as bytes; [`Batches`] deals it out, shuffled and augmented. A [`Listing`] names
-//! the pictures of such a set, or of any folder or list, without decoding them.
+//! decoded once and kept as bytes; [`Batches`] yields its shuffled, augmented minibatches. A
+//! [`PictureList`] names the pictures of such a set, or of any folder or list, without decoding them.
 
 mod augmentation;
 mod batches;
@@ -22,22 +22,22 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 pub use augmentation::Augmentation;
 pub use batches::{Batch, Batches};
-pub use listing::{Entry, Listing};
+pub use listing::{PictureList, PictureLocation};
 pub use picture::{Crop, Origin, Picture};
 
 use crate::error::{Error, Result};
 
-/// Which part of a data set.
+/// Training or test split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// The pictures to train on.
+    /// Pictures to train on: the folder `train`, or CIFAR-10's `data_batch_1.bin` to `data_batch_5.bin`.
     Train,
-    /// The pictures to measure on.
+    /// Pictures to evaluate on: the folder `test`, `val` or `validation`, or CIFAR-10's `test_batch.bin`.
     Test,
 }
 
 impl Split {
-    /// The folder names that data sets use for it.
+    /// The folder names that data sets use for this split.
     fn folders(self) -> &'static [&'static str] {
         match self {
             Self::Train => &["train"],
@@ -46,29 +46,29 @@ impl Split {
     }
 }
 
-/// Labelled pictures of one size.
+/// A data set in memory: labelled pictures, all resized to one size, 8 bits per channel.
 #[derive(Debug)]
 pub struct Dataset {
     /// Class names, in the order of the labels.
     pub classes: Vec<String>,
     /// Height and width in pixels.
     pub size: [usize; 2],
-    /// One for each picture.
+    /// Class label of each picture: an index into `classes`.
     pub labels: Vec<usize>,
-    /// Where each picture came from.
+    /// File of each picture; for a record of a binary batch, the batch's path with the record's number.
     pub names: Vec<PathBuf>,
-    /// Files that could not be read, and why.
+    /// The error of each file that could not be decoded and was left out.
     pub skipped: Vec<Error>,
-    /// Width and height of each picture before it was cut and scaled.
-    pub originals: Vec<[u32; 2]>,
-    /// `labels.len()` pictures of three planes each.
+    /// Width and height in pixels of each picture before it was cropped and resized.
+    pub original_sizes: Vec<[u32; 2]>,
+    /// `[labels.len(), 3, h, w]`, row-major.
     pixels: Vec<u8>,
 }
 
 impl Dataset {
     /// Opens the `split` of a data set, its pictures resized and centre-cropped to `size`.
     ///
-    /// A folder without folders named after splits is taken whole, whichever split is asked for.
+    /// A folder without subfolders named after splits is opened whole, whichever `split` is given.
     ///
     /// # Errors
     /// [`Error::Data`] when there is no picture, or fewer than two classes.
@@ -97,12 +97,12 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Whether the data set keeps `split` apart from the rest.
+    /// Whether the data set has a separate `split`.
     pub fn has_split(root: &Path, split: Split) -> bool {
         cifar::holds(root, split) || split.folders().iter().any(|name| root.join(name).is_dir())
     }
 
-    /// Picture count.
+    /// Number of pictures.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -112,31 +112,31 @@ impl Dataset {
         self.labels.is_empty()
     }
 
-    /// Keeps `count` pictures spread evenly over the set, or all if there are fewer.
-    pub fn thin(&mut self, count: usize) {
+    /// Keeps a subset of `count` pictures evenly spaced over the set, or all if there are fewer.
+    pub fn subsample(&mut self, count: usize) {
         if count < self.len() && count > 0 {
-            *self = self.chosen(&self.spread(count));
+            *self = self.subset(&self.evenly_spaced(count));
         }
     }
 
-    /// Moves `count` pictures, spread evenly over the set, into a set of their own.
-    pub fn set_aside(&mut self, count: usize) -> Self {
-        let aside = self.spread(count.min(self.len()));
+    /// Splits off a validation set of `count` pictures, evenly spaced over the set, and removes them here.
+    pub fn split_off(&mut self, count: usize) -> Self {
+        let aside = self.evenly_spaced(count.min(self.len()));
         let mut is_aside = vec![false; self.len()];
         aside.iter().for_each(|&index| is_aside[index] = true);
         let kept: Vec<usize> = (0..self.len()).filter(|&index| !is_aside[index]).collect();
-        let set_aside = self.chosen(&aside);
-        *self = self.chosen(&kept);
-        set_aside
+        let split_off = self.subset(&aside);
+        *self = self.subset(&kept);
+        split_off
     }
 
-    /// `count` picture numbers spread evenly over the set.
-    fn spread(&self, count: usize) -> Vec<usize> {
+    /// `count` evenly spaced picture indices.
+    fn evenly_spaced(&self, count: usize) -> Vec<usize> {
         (0..count).map(|index| index * self.len() / count).collect()
     }
 
-    /// A set of the pictures `indices` of this one.
-    fn chosen(&self, indices: &[usize]) -> Self {
+    /// The subset of the pictures `indices`.
+    fn subset(&self, indices: &[usize]) -> Self {
         let pixels = indices.iter().flat_map(|&index| self.picture(index));
         Self {
             classes: self.classes.clone(),
@@ -147,12 +147,15 @@ impl Dataset {
                 .map(|&index| self.names[index].clone())
                 .collect(),
             skipped: self.skipped.clone(),
-            originals: indices.iter().map(|&index| self.originals[index]).collect(),
+            original_sizes: indices
+                .iter()
+                .map(|&index| self.original_sizes[index])
+                .collect(),
             pixels: pixels.copied().collect(),
         }
     }
 
-    /// The set at `size`, each picture resized with a triangle filter.
+    /// The same set with each picture resized to `size` by a triangle filter.
     pub fn resized(&self, size: [usize; 2]) -> Self {
         let pixels = (0..self.len())
             .flat_map(|index| augmentation::resized_planes(self.picture(index), self.size, size));
@@ -162,13 +165,13 @@ impl Dataset {
             labels: self.labels.clone(),
             names: self.names.clone(),
             skipped: self.skipped.clone(),
-            originals: self.originals.clone(),
+            original_sizes: self.original_sizes.clone(),
             pixels: pixels.collect(),
         }
     }
 
-    /// Says on the log how many files were left out, and why the first was.
-    pub fn report_skipped(&self) {
+    /// Logs a warning with the number of files left out and the error of the first.
+    pub fn log_skipped(&self) {
         if let Some(first) = self.skipped.first() {
             tracing::warn!(
                 "{} files were left out; the first: {first}",
@@ -177,31 +180,31 @@ impl Dataset {
         }
     }
 
-    /// Insists that every file could be read and that all pictures had the same size.
+    /// Requires that every file could be decoded and that all pictures had the same original size.
     ///
     /// # Errors
-    /// Names the first file that is at fault.
-    pub fn require_sound(&self) -> Result<()> {
+    /// The first decoding error, or [`Error::Data`] naming the first file of another size.
+    pub fn require_uniform(&self) -> Result<()> {
         if let Some(first) = self.skipped.first() {
             return Err(first.clone());
         }
-        let first = self.originals.first().copied().unwrap_or_default();
-        match self.originals.iter().position(|&size| size != first) {
+        let first = self.original_sizes.first().copied().unwrap_or_default();
+        match self.original_sizes.iter().position(|&size| size != first) {
             None => Ok(()),
             Some(at) => Err(Error::data(
                 &self.names[at],
                 format!(
                     "it has {}×{} pixels, the first picture of the set {}×{}; all must have the same size",
-                    self.originals[at][0], self.originals[at][1], first[0], first[1]
+                    self.original_sizes[at][0], self.original_sizes[at][1], first[0], first[1]
                 ),
             )),
         }
     }
 
-    /// Renumbers the labels to a model's order of classes.
+    /// Maps the labels to the indices of `classes`, a model's list of class names.
     ///
     /// # Errors
-    /// Names a class that the model does not know.
+    /// Names the first class that the model does not have.
     pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
         let number = |class: &String| {
             let found = classes.iter().position(|known| same_class(known, class));
@@ -222,19 +225,19 @@ impl Dataset {
         Ok(())
     }
 
-    /// The three planes of one picture.
+    /// The bytes `[3, h, w]` of one picture.
     fn picture(&self, index: usize) -> &[u8] {
         let length = 3 * self.size[0] * self.size[1];
         &self.pixels[index * length..][..length]
     }
 
-    /// The planes of one picture in [0, 1].
+    /// The values `[3, h, w]` of one picture, scaled to [0, 1].
     pub fn unit_planes(&self, index: usize) -> Vec<f32> {
         let bytes = self.picture(index).iter();
         bytes.map(|&byte| f32::from(byte) / 255.0).collect()
     }
 
-    /// The pictures `indices` as `[n, 3, h, w]` in [0, 1], unchanged.
+    /// The pictures `indices` as a tensor `[n, 3, h, w]` in [0, 1], without augmentation.
     pub fn tensor(&self, indices: &[usize], device: &Device) -> Tensor<4> {
         let planes = indices.iter().flat_map(|&index| self.unit_planes(index));
         let values: Vec<f32> = planes.collect();
@@ -243,7 +246,8 @@ impl Dataset {
     }
 }
 
-/// Whether two names mean the same class: `chain_saw` is `Chain saw`.
+/// Whether two class names are equal up to case, underscores and outer spaces: `chain_saw` is
+/// `Chain saw`.
 pub fn same_class(a: &str, b: &str) -> bool {
     let words = |name: &str| name.replace('_', " ").trim().to_lowercase();
     words(a) == words(b)

@@ -1,4 +1,5 @@
-//! Pictures on their way from a file to a tensor: decoded within bounds, turned upright, cropped.
+//! Image decoding and cropping: files decoded within memory limits, rotated by EXIF, resized, as
+//! planes.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -10,59 +11,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// No decoder may ask for more, whatever a file claims: a 64-megapixel photograph fits.
+/// Memory limit of a decoder, whatever a file's header claims: a 64-megapixel photograph fits.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
-/// A side longer than this is refused before any pixel is decoded.
+/// Pictures with a longer side are refused before any pixel is decoded.
 const MAX_SIDE: u32 = 32_768;
-/// Longer files are refused unread.
+/// Larger files are refused unread.
 const MAX_FILE_BYTES: u64 = 256 << 20;
-/// Decoded pictures are kept at most this long on a side: no model looks at more.
+/// Decoded pictures are downscaled to at most this many pixels on the longer side: more than any
+/// model's input.
 const KEPT_SIDE: u32 = 1024;
 
-/// File name endings of the formats that can be opened.
+/// File name extensions, in lower case, of the formats that can be decoded.
 pub const EXTENSIONS: [&str; 12] = [
     "png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "pnm", "ppm", "pgm", "pbm",
 ];
 
-/// Whether a file is named like a picture.
+/// Whether the extension of a file is one of [`EXTENSIONS`].
 pub fn has_picture_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
 }
 
-/// Where the pixels of a picture can be had again.
+/// Where a picture's pixels can be loaded from again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// From the file at its path.
+    /// The file at its path.
     File,
-    /// From the program itself.
+    /// The photographs bundled with the program.
     Bundled,
-    /// From nowhere: it was pasted, or made up.
+    /// Nowhere: it was pasted from the clipboard or generated.
     Memory,
 }
 
-/// A decoded picture, upright, 8 bits per channel.
+/// A decoded RGB picture in its EXIF orientation, 8 bits per channel.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Where it came from; for a pasted or bundled one, a name for people.
+    /// Path of its file; for a pasted or bundled one, a name to display.
     pub path: PathBuf,
-    /// The pixels, at most 1024 on the longer side.
+    /// RGB pixels, at most 1024 on the longer side.
     pub pixels: Arc<RgbImage>,
-    /// Width and height before it was scaled down to be kept.
+    /// Width and height in pixels before it was downscaled.
     pub original: [u32; 2],
-    /// Where its pixels can be had again.
+    /// Where its pixels can be loaded from again.
     pub origin: Origin,
     /// BLAKE3 of the file's bytes, or of the pixels where there is no file.
     pub hash: blake3::Hash,
 }
 
-/// The square (or, for other inputs, rectangle) of a picture that a model sees.
+/// The crop of a picture that is resized to a model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Crop {
-    /// Position of the centre, as a share of the free way, in [0, 1] each; 0.5 is the middle.
+    /// Horizontal and vertical position as shares of the range in which the crop can move, in [0, 1];
+    /// 0.5 is the centre.
     pub at: [f32; 2],
-    /// Side as a share of the largest that fits, in (0, 1].
+    /// Side as a share of the largest crop that fits, in (0, 1].
     pub scale: f32,
 }
 
@@ -76,7 +79,7 @@ impl Default for Crop {
 }
 
 impl Crop {
-    /// The same with numbers in their ranges, for one that came from a file.
+    /// The crop with its values clamped to their ranges, for one that was read from a file.
     pub fn sanitized(self) -> Self {
         let usual = Self::default();
         let number = |value: f32, usual: f32| if value.is_finite() { value } else { usual };
@@ -88,18 +91,21 @@ impl Crop {
 }
 
 impl Picture {
-    /// Opens a file of any of the known formats, told apart by its bytes and not by its name.
+    /// Decodes a file of any of the supported formats, detected from its content and not from its name.
     ///
-    /// Of an animated picture the first frame is taken; transparency is laid on white.
+    /// Of an animation the first frame is taken; transparent pixels are blended with white.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read; [`Error::Picture`] when it is too large, broken,
-    /// or no picture.
+    /// or not a picture.
     pub fn open(path: &Path) -> Result<Self> {
         Self::decode(path, &read(path)?)
     }
 
-    /// Decodes the bytes of a file; `path` is for messages.
+    /// Decodes the bytes of a file; `path` is used in error messages only.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when they are too large, broken, or not a picture.
     pub fn decode(path: &Path, bytes: &[u8]) -> Result<Self> {
         let broken = |reason: String| Error::Picture {
             path: path.into(),
@@ -114,7 +120,7 @@ impl Picture {
         let Some(format) = reader.format().filter(image::ImageFormat::reading_enabled) else {
             return Err(broken("its bytes are of no known picture format".into()));
         };
-        // The bytes decide, also against a wrong name.
+        // The format comes from the content, even where the extension differs.
         reader.set_format(format);
         reader.limits(limits());
         let mut decoder = reader
@@ -137,7 +143,7 @@ impl Picture {
         })
     }
 
-    /// Takes pixels that are already in memory, such as pasted ones.
+    /// A picture from decoded pixels, such as pasted ones, downscaled where it is too large.
     pub fn from_image(path: PathBuf, image: DynamicImage) -> Self {
         let original = [image.width(), image.height()];
         let image = if image.width().max(image.height()) > KEPT_SIDE {
@@ -155,12 +161,12 @@ impl Picture {
         }
     }
 
-    /// Memory that the pixels take.
+    /// Memory of the pixels, in bytes.
     pub fn bytes(&self) -> usize {
         self.pixels.as_raw().len()
     }
 
-    /// The rectangle `[left, top, width, height]`, in kept pixels, that `crop` selects for an input
+    /// The rectangle `[left, top, width, height]` of [`Picture::pixels`] that `crop` selects for an input
     /// of height and width `size`.
     pub fn crop_rectangle(&self, crop: Crop, size: [usize; 2]) -> [u32; 4] {
         let (width, height) = (self.pixels.width() as f32, self.pixels.height() as f32);
@@ -178,9 +184,9 @@ impl Picture {
         [left as u32, top as u32, w as u32, h as u32]
     }
 
-    /// The cropped picture, resized to height and width `size`, as `size[1]`×`size[0]` RGB.
+    /// The crop, resized to height and width `size`.
     ///
-    /// Shrinking averages over the pixels covered (triangle filter), so it does not alias.
+    /// Downscaling averages over the pixels covered (triangle filter), so it does not alias.
     pub fn cropped(&self, crop: Crop, size: [usize; 2]) -> RgbImage {
         let [left, top, width, height] = self.crop_rectangle(crop, size);
         let part = image::imageops::crop_imm(&*self.pixels, left, top, width, height).to_image();
@@ -191,26 +197,26 @@ impl Picture {
         image::imageops::resize(&part, w, h, FilterType::Triangle)
     }
 
-    /// The largest centred part, resized to height and width `size`.
+    /// The largest centre crop, resized to height and width `size`.
     pub fn cropped_whole(&self, size: [usize; 2]) -> RgbImage {
         self.cropped(Crop::default(), size)
     }
 
-    /// Three planes of bytes of the centre crop at height and width `size`.
+    /// The bytes `[3, h, w]` of the largest centre crop at height and width `size`.
     pub fn planes(&self, size: [usize; 2]) -> Vec<u8> {
         planes(&self.cropped_whole(size))
     }
 }
 
-/// The bytes of a file that may be a picture's.
+/// Reads a picture file within the limit on its size.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::Picture`] when it is too large to be.
+/// [`Error::Io`] when it cannot be read, [`Error::Picture`] when it is too large.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let reading = |error: std::io::Error| Error::io(path, "read", error);
     let about = std::fs::metadata(path).map_err(reading)?;
     if !about.is_file() {
-        // A device may have no end.
+        // Reading a device file might never end.
         return Err(Error::io(path, "read", "it is no file"));
     }
     let length = about.len();
@@ -228,21 +234,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(reading)
 }
 
-/// Pictures are the same if they share their pixels.
+/// Pictures are equal if they have the same path and share their pixel buffer: a cheap comparison.
 impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path && Arc::ptr_eq(&self.pixels, &other.pixels)
     }
 }
 
-/// The bytes of an image, plane by plane.
+/// The bytes of an image, plane by plane: `[3, h, w]`.
 pub fn planes(image: &RgbImage) -> Vec<u8> {
     (0..3)
         .flat_map(|channel| image.pixels().map(move |pixel| pixel.0[channel]))
         .collect()
 }
 
-/// The values of an image in [0, 1], plane by plane.
+/// The values of an image scaled to [0, 1], plane by plane: `[3, h, w]`.
 pub fn unit_planes(image: &RgbImage) -> Vec<f32> {
     let bytes = planes(image).into_iter();
     bytes.map(|byte| f32::from(byte) / 255.0).collect()
@@ -256,7 +262,7 @@ fn limits() -> Limits {
     limits
 }
 
-/// 8-bit RGB; transparent pixels show white, as on paper.
+/// Converts to 8-bit RGB and blends transparent pixels with white.
 fn on_white(image: &DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.to_rgb8();
@@ -272,7 +278,7 @@ fn on_white(image: &DynamicImage) -> RgbImage {
     })
 }
 
-/// RGB bytes of planes `[3, h, w]` in [0, 1], rounded to the nearest of 256 levels.
+/// Quantises planes `[3, h, w]` in [0, 1] to 8-bit RGB, rounding to nearest.
 pub fn to_rgb(planes: &[f32], size: [usize; 2]) -> RgbImage {
     let [h, w] = size;
     RgbImage::from_fn(w as u32, h as u32, |x, y| {
@@ -283,8 +289,8 @@ pub fn to_rgb(planes: &[f32], size: [usize; 2]) -> RgbImage {
     })
 }
 
-/// `count` pictures `[count, 3, h, w]` side by side in a grid as square as can be: planes
-/// `[3, rows · h, columns · w]`, grey where there is none, with their height and width.
+/// Arranges `count` pictures `[count, 3, h, w]` in a nearly square grid: planes
+/// `[3, rows · h, columns · w]`, grey in empty cells, with their height and width.
 pub fn montage(pictures: &[f32], count: usize, [h, w]: [usize; 2]) -> (Vec<f32>, [usize; 2]) {
     let columns = (count.max(1) as f32).sqrt().ceil() as usize;
     let rows = count.max(1).div_ceil(columns);

@@ -44,7 +44,7 @@ impl Thumbnailer {
         }
     }
 
-    /// Requests the thumbnails of these paths (see [`data::Entry::at`]), the first of them first.
+    /// Requests the thumbnails of these paths (see [`data::PictureLocation::at`]), the first of them first.
     /// Earlier requests that are not among them are dropped.
     pub fn submit(&mut self, paths: Vec<String>) {
         let now: HashSet<String> = paths.iter().cloned().collect();
@@ -94,7 +94,7 @@ fn thumbnail(path: &str, cache: Option<&Cache>) -> Option<RgbImage> {
 }
 
 fn decode(path: &str) -> Result<RgbImage> {
-    let entry = data::Entry::at(path.into());
+    let entry = data::PictureLocation::at(path.into());
     let picture = entry.decode(&entry.bytes()?)?;
     Ok(picture.cropped_whole([SIDE; 2]))
 }

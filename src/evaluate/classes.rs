@@ -1,16 +1,16 @@
-//! How well predicted classes fit the true ones.
+//! Classification metrics from a confusion matrix: accuracy, balanced accuracy, macro F1.
 
 use serde::Serialize;
 
-/// Counts of predictions, `[true class][predicted class]`; predictions beyond the classes (“fake”) are
-/// wrong whatever the truth.
+/// A confusion matrix, `[true class][predicted class]`; predictions of an additional class (“fake”) are
+/// always wrong.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Confusion {
     counts: Vec<Vec<usize>>,
 }
 
 impl Confusion {
-    /// Counts; `classes` is how many true classes there are.
+    /// Counts predictions; `classes` is the number of true classes.
     pub fn of(labels: &[usize], predictions: &[usize], classes: usize) -> Self {
         let widest = predictions
             .iter()
@@ -24,13 +24,13 @@ impl Confusion {
         Self { counts }
     }
 
-    /// How often `label` was predicted as itself, among those that were of it.
+    /// Recall of the class `label`; `None` where it does not occur.
     fn recall(&self, label: usize) -> Option<f64> {
         let all: usize = self.counts[label].iter().sum();
         (all > 0).then(|| self.counts[label][label] as f64 / all as f64)
     }
 
-    /// Share of right predictions.
+    /// Share of correct predictions.
     pub fn accuracy(&self) -> f64 {
         let all: usize = self.counts.iter().flatten().sum();
         let right: usize = (0..self.counts.len())
@@ -39,12 +39,12 @@ impl Confusion {
         right as f64 / all.max(1) as f64
     }
 
-    /// Mean recall of the classes there are.
+    /// Mean recall over the classes that occur.
     pub fn balanced_accuracy(&self) -> f64 {
         mean((0..self.counts.len()).filter_map(|class| self.recall(class)))
     }
 
-    /// Mean over the classes there are of F1 = 2·right / (2·right + missed + mistaken).
+    /// Mean of F1 = 2·TP / (2·TP + FN + FP) over the classes that occur.
     pub fn macro_f1(&self) -> f64 {
         let f1 = |class: usize| {
             let recalled: usize = self.counts[class].iter().sum();

@@ -1,4 +1,4 @@
-//! Accuracy on a data set, clean and under attack; what masks and doubts are worth.
+//! Evaluation: predictions, clean and robust accuracy on a data set, calibration, mask overlap.
 
 pub mod classes;
 pub mod masks;
@@ -14,22 +14,22 @@ use crate::attack::{Attack, Norm};
 use crate::data::Dataset;
 use crate::model::{Classifier, tensor_values};
 
-/// Pictures attacked at a time.
+/// Batch size of attacks.
 pub const BATCH: usize = 64;
 
-/// What one attack did to one model over a data set.
+/// Accuracy of a model on a data set, clean or under one attack.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
-    /// Name of the model.
+pub struct AccuracyReport {
+    /// Display name of the model.
     pub model: String,
     /// The attack in words, or `clean`.
     pub attack: String,
-    /// Picture count.
+    /// Number of pictures.
     pub pictures: usize,
-    /// Share of pictures whose label is predicted after the attack.
+    /// Share of pictures predicted as their label after the attack, in [0, 1].
     pub accuracy: f64,
-    /// Share of pictures that the attack moved as it wanted, judged by a fresh look at the final
-    /// picture: out of a class that was predicted right, or into the target.
+    /// Attack success rate in [0, 1], by a new forward pass on the final pictures: among the pictures that
+    /// did not satisfy the attack's goal before, the share that does afterwards.
     pub success: f64,
     /// Mean and largest L∞ norm of the perturbations.
     pub linf: [f32; 2],
@@ -37,12 +37,12 @@ pub struct Report {
     pub l2: [f32; 2],
     /// Whether every adversarial picture is inside [0, 1].
     pub inside_box: bool,
-    /// Pictures a second.
+    /// Pictures per second.
     pub throughput: f64,
 }
 
 #[derive(Default)]
-struct Sums {
+struct Totals {
     right: usize,
     moved: usize,
     candidates: usize,
@@ -51,7 +51,7 @@ struct Sums {
     inside_box: bool,
 }
 
-/// Attacks every picture of `data` (or none, for the clean accuracy) and looks again.
+/// Evaluates a model on every picture of `data`, attacked, or clean without an `attack`.
 ///
 /// `progress` is called with the number of finished pictures; returning `false` stops early, and
 /// the report then covers the pictures so far.
@@ -60,16 +60,16 @@ pub fn evaluate(
     data: &Dataset,
     attack: Option<&Attack>,
     mut progress: impl FnMut(usize) -> bool,
-) -> Report {
+) -> AccuracyReport {
     let started = Instant::now();
-    let mut sums = Sums {
+    let mut totals = Totals {
         inside_box: true,
-        ..Sums::default()
+        ..Totals::default()
     };
     let mut pictures = 0;
     let indices: Vec<usize> = (0..data.len()).collect();
     for chunk in indices.chunks(BATCH) {
-        batch(model, data, attack, chunk, &mut sums);
+        evaluate_batch(model, data, attack, chunk, &mut totals);
         pictures += chunk.len();
         if !progress(pictures) {
             break;
@@ -82,82 +82,88 @@ pub fn evaluate(
             part as f64 / of as f64
         }
     };
-    Report {
+    AccuracyReport {
         model: model.manifest().name.clone(),
         attack: attack.map_or_else(|| "clean".into(), Attack::to_string),
         pictures,
-        accuracy: share(sums.right, pictures),
-        success: share(sums.moved, sums.candidates),
-        linf: mean_and_max(&sums.linf),
-        l2: mean_and_max(&sums.l2),
-        inside_box: sums.inside_box,
+        accuracy: share(totals.right, pictures),
+        success: share(totals.moved, totals.candidates),
+        linf: mean_and_max(&totals.linf),
+        l2: mean_and_max(&totals.l2),
+        inside_box: totals.inside_box,
         throughput: pictures as f64 / started.elapsed().as_secs_f64(),
     }
 }
 
-/// The accuracy of [`evaluate`] alone.
+/// Only the accuracy of [`evaluate`].
 pub fn accuracy(model: &Classifier, data: &Dataset, attack: Option<&Attack>) -> f64 {
     evaluate(model, data, attack, |_| true).accuracy
 }
 
-/// Softmax over the outputs for each picture `[n, 3, h, w]`.
+/// Softmax probabilities for pictures `[n, 3, h, w]`.
 pub fn probabilities(model: &Classifier, x: Tensor<4>) -> Vec<Vec<f32>> {
-    let seen = see(model, x).into_iter();
-    seen.map(|seen| seen.probabilities).collect()
+    let predicted = predictions(model, x).into_iter();
+    predicted
+        .map(|prediction| prediction.probabilities)
+        .collect()
 }
 
-/// What a model says of a picture.
+/// Predicted class and probabilities of one picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The class with the largest logit.
+    /// Index of the class with the largest logit.
     pub class: usize,
-    /// Softmax over the outputs.
+    /// Softmax over all outputs.
     pub probabilities: Vec<f32>,
 }
 
-/// What a model says of each picture `[n, 3, h, w]`.
-pub fn see(model: &Classifier, x: Tensor<4>) -> Vec<Prediction> {
-    seen_in(model.logits(x))
+/// Predictions for pictures `[n, 3, h, w]`.
+pub fn predictions(model: &Classifier, x: Tensor<4>) -> Vec<Prediction> {
+    predictions_from_logits(model.logits(x))
 }
 
-/// What logits `[n, k]` say.
-pub fn seen_in(logits: Tensor<2>) -> Vec<Prediction> {
+/// Predictions from logits `[n, k]`.
+pub fn predictions_from_logits(logits: Tensor<2>) -> Vec<Prediction> {
     let outputs = logits.dims()[1];
     let classes = largest(logits.clone());
     let values = tensor_values(softmax(logits, 1));
     let rows = values.chunks_exact(outputs);
-    let seen = classes
+    let predictions = classes
         .into_iter()
         .zip(rows)
         .map(|(class, row)| Prediction {
             class,
             probabilities: row.to_vec(),
         });
-    seen.collect()
+    predictions.collect()
 }
 
-/// What attacks did to pictures, by a fresh look at the final ones.
+/// Result of attacks on a batch, from a new forward pass on the adversarial pictures.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judged {
-    /// What the model says of each.
-    pub seen: Vec<Prediction>,
+pub struct AttackEvaluation {
+    /// Prediction for each adversarial picture.
+    pub predictions: Vec<Prediction>,
     /// L∞ norms of the perturbations.
     pub linf: Vec<f32>,
     /// L2 norms of the perturbations.
     pub l2: Vec<f32>,
 }
 
-/// Judges the `adversarial` pictures made of `x`, both `[n, 3, h, w]`.
-pub fn judge(model: &Classifier, x: &Tensor<4>, adversarial: &Tensor<4>) -> Judged {
+/// Evaluates the `adversarial` pictures made from `x`, both `[n, 3, h, w]`.
+pub fn evaluate_attack(
+    model: &Classifier,
+    x: &Tensor<4>,
+    adversarial: &Tensor<4>,
+) -> AttackEvaluation {
     let delta = adversarial.clone() - x.clone();
-    Judged {
-        seen: see(model, adversarial.clone()),
+    AttackEvaluation {
+        predictions: predictions(model, adversarial.clone()),
         linf: tensor_values(Norm::Linf.length(delta.clone())),
         l2: tensor_values(Norm::L2.length(delta)),
     }
 }
 
-/// The class with the largest logit of each picture `[n, 3, h, w]`.
+/// Predicted classes of pictures `[n, 3, h, w]`.
 pub fn predict(model: &Classifier, x: Tensor<4>) -> Vec<usize> {
     largest(model.logits(x))
 }
@@ -168,7 +174,7 @@ fn largest(logits: Tensor<2>) -> Vec<usize> {
     classes.into_iter().map(|class| class as usize).collect()
 }
 
-/// The class with the highest probability.
+/// Index of the most probable class.
 pub fn top(probabilities: &[f32]) -> usize {
     let best = probabilities
         .iter()
@@ -177,7 +183,7 @@ pub fn top(probabilities: &[f32]) -> usize {
     best.map_or(0, |(class, _)| class)
 }
 
-/// The two classes with the highest probabilities; the same twice if there is but one.
+/// Indices of the two most probable classes; the same twice if there is only one class.
 pub fn top_two(probabilities: &[f32]) -> [usize; 2] {
     let first = top(probabilities);
     let others = probabilities.iter().enumerate();
@@ -186,33 +192,35 @@ pub fn top_two(probabilities: &[f32]) -> [usize; 2] {
     [first, second.map_or(first, |(class, _)| class)]
 }
 
-fn batch(
+fn evaluate_batch(
     model: &Classifier,
     data: &Dataset,
     attack: Option<&Attack>,
     chunk: &[usize],
-    sums: &mut Sums,
+    totals: &mut Totals,
 ) {
     let x = data.tensor(chunk, model.device());
     let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
-    let clean = see(model, x.clone());
+    let clean = predictions(model, x.clone());
     let Some(attack) = attack else {
         let right = clean.iter().zip(&labels);
-        sums.right += right.filter(|(seen, label)| seen.class == **label).count();
+        totals.right += right
+            .filter(|(prediction, label)| prediction.class == **label)
+            .count();
         return;
     };
-    let numbers: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
-    let adversarial = attack.run(model, &x, &labels, &numbers);
-    let after = judge(model, &x, &adversarial);
-    for ((before, after), &label) in clean.iter().zip(&after.seen).zip(&labels) {
-        let reached = |seen: &Prediction| attack.goal.is_reached(label, seen.class);
-        sums.right += usize::from(after.class == label);
-        sums.candidates += usize::from(!reached(before));
-        sums.moved += usize::from(!reached(before) && reached(after));
+    let noise_ids: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
+    let adversarial = attack.run(model, &x, &labels, &noise_ids);
+    let after = evaluate_attack(model, &x, &adversarial);
+    for ((before, after), &label) in clean.iter().zip(&after.predictions).zip(&labels) {
+        let reached = |prediction: &Prediction| attack.goal.is_reached(label, prediction.class);
+        totals.right += usize::from(after.class == label);
+        totals.candidates += usize::from(!reached(before));
+        totals.moved += usize::from(!reached(before) && reached(after));
     }
-    sums.inside_box &= inside_box(&adversarial);
-    sums.linf.extend(after.linf);
-    sums.l2.extend(after.l2);
+    totals.inside_box &= inside_box(&adversarial);
+    totals.linf.extend(after.linf);
+    totals.l2.extend(after.l2);
 }
 
 /// Whether every value lies in [0, 1].

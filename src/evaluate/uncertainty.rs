@@ -1,9 +1,9 @@
-//! Whether a score of doubt is high where a model is wrong.
+//! Uncertainty metrics: AUROC of error detection, selective accuracy, calibration error.
 
 use serde::Serialize;
 
 /// Area under the ROC curve: the probability that a positive's score is above a negative's, ties
-/// counting half (Mann and Whitney 1947). Nothing without one of each.
+/// counting half (Mann and Whitney 1947). `None` without one of each.
 pub fn auroc(positives: &[f32], negatives: &[f32]) -> Option<f64> {
     if positives.is_empty() || negatives.is_empty() {
         return None;
@@ -26,27 +26,29 @@ pub fn auroc(positives: &[f32], negatives: &[f32]) -> Option<f64> {
     Some((ranks - p * (p + 1.0) / 2.0) / (p * n))
 }
 
-/// Accuracy of what is left after the share `rejected` in [0, 1) with the highest doubt is set aside.
-pub fn accuracy_after_rejection(doubts: &[f32], right: &[bool], rejected: f64) -> f64 {
-    let mut order: Vec<usize> = (0..doubts.len()).collect();
-    order.sort_by(|&a, &b| doubts[a].total_cmp(&doubts[b]));
-    let kept = doubts.len() - (doubts.len() as f64 * rejected).round() as usize;
-    let good = order[..kept].iter().filter(|&&at| right[at]).count();
-    good as f64 / kept.max(1) as f64
+/// Selective accuracy: that of the predictions left after rejecting the share `rejected`, in [0, 1), of
+/// highest uncertainty.
+pub fn accuracy_after_rejection(uncertainties: &[f32], right: &[bool], rejected: f64) -> f64 {
+    let mut order: Vec<usize> = (0..uncertainties.len()).collect();
+    order.sort_by(|&a, &b| uncertainties[a].total_cmp(&uncertainties[b]));
+    let kept = uncertainties.len() - (uncertainties.len() as f64 * rejected).round() as usize;
+    let right_count = order[..kept].iter().filter(|&&at| right[at]).count();
+    right_count as f64 / kept.max(1) as f64
 }
 
 /// A bin of a reliability diagram (Guo et al. 2017, figure 1).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Bin {
-    /// How many predictions fall in it.
+    /// Number of predictions in the bin.
     pub count: usize,
-    /// Their mean confidence.
+    /// Their mean confidence, in [0, 1].
     pub confidence: f64,
-    /// Their accuracy.
+    /// Their accuracy, in [0, 1].
     pub accuracy: f64,
 }
 
-/// Predictions by confidence in [0, 1], in `bins` equal bins, empty ones included.
+/// Reliability diagram: predictions binned by confidence in [0, 1], in `bins` bins of equal width, empty
+/// ones included.
 pub fn reliability(confidences: &[f32], right: &[bool], bins: usize) -> Vec<Bin> {
     let mut sums = vec![(0usize, 0.0f64, 0usize); bins];
     for (&confidence, &right) in confidences.iter().zip(right) {
@@ -63,12 +65,12 @@ pub fn reliability(confidences: &[f32], right: &[bool], bins: usize) -> Vec<Bin>
     sums.into_iter().map(bin).collect()
 }
 
-/// Expected calibration error: mean distance of confidence and accuracy over the predictions (Guo et
+/// Expected calibration error: mean |confidence − accuracy| of the bins, weighted by their counts (Guo et
 /// al. 2017, equation 3).
 pub fn calibration_error(bins: &[Bin]) -> f64 {
     let all: usize = bins.iter().map(|bin| bin.count).sum();
-    let apart = |bin: &Bin| bin.count as f64 * (bin.confidence - bin.accuracy).abs();
-    bins.iter().map(apart).sum::<f64>() / all.max(1) as f64
+    let weighted_gap = |bin: &Bin| bin.count as f64 * (bin.confidence - bin.accuracy).abs();
+    bins.iter().map(weighted_gap).sum::<f64>() / all.max(1) as f64
 }
 
 #[cfg(test)]
@@ -84,10 +86,13 @@ mod tests {
 
     #[test]
     fn rejecting_the_doubtful_leaves_the_right() {
-        let (doubts, right) = ([0.9, 0.1, 0.5, 0.2], [false, true, false, true]);
-        assert_eq!(accuracy_after_rejection(&doubts, &right, 0.0), 0.5);
-        assert_eq!(accuracy_after_rejection(&doubts, &right, 0.25), 2.0 / 3.0);
-        assert_eq!(accuracy_after_rejection(&doubts, &right, 0.5), 1.0);
+        let (uncertainties, right) = ([0.9, 0.1, 0.5, 0.2], [false, true, false, true]);
+        assert_eq!(accuracy_after_rejection(&uncertainties, &right, 0.0), 0.5);
+        assert_eq!(
+            accuracy_after_rejection(&uncertainties, &right, 0.25),
+            2.0 / 3.0
+        );
+        assert_eq!(accuracy_after_rejection(&uncertainties, &right, 0.5), 1.0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::files::write_atomically;
 use crate::session::{Row, State};
-use crate::synthesis::locked;
+use crate::synthesis::lock;
 
 /// Confidence against ε: one line for each finished attack, the picture itself at ε 0 included.
 ///
@@ -80,7 +80,7 @@ pub fn losses_csv(state: &State, rows: &[Row]) -> String {
         let Some(synthesis) = &row.synthesis else {
             continue;
         };
-        let history = locked(&synthesis.history);
+        let history = lock(&synthesis.history);
         for kept in history.iter() {
             for (picture, loss) in kept.losses.iter().enumerate() {
                 table.line(vec![

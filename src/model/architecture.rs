@@ -1,34 +1,34 @@
-//! The shape of any classifier's network.
+//! Network architectures: a residual network's configuration, or the summary of an operation graph.
 
 use serde::{Deserialize, Serialize};
 
 use super::config::ResNetConfig;
 use crate::error::Result;
 
-/// A network that is a list of operations, in words and sizes.
+/// Summary of a network that is a graph of operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GraphSummary {
-    /// What it is, for instance `WideResNet-28-10`.
+    /// Display name of the architecture, for instance `WideResNet-28-10`.
     pub title: String,
-    /// Channels of the feature maps at which it can be cut, from the stem to the last.
+    /// Number of channels of each available feature layer, from the stem to the last.
     pub channels: Vec<usize>,
-    /// Classes, that is: logits.
+    /// Number of classes.
     pub classes: usize,
 }
 
-/// The network behind a classifier.
+/// Architecture of a classifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-// Files hold the first kind alone.
+// Only residual networks are stored in files.
 #[serde(untagged, from = "ResNetConfig")]
 pub enum Architecture {
-    /// A residual network, which this program also trains.
+    /// A residual network, which this program can also train.
     ResNet(ResNetConfig),
-    /// Anything else that could be opened.
+    /// Any other network, opened from a foreign file.
     Graph(GraphSummary),
 }
 
 impl Architecture {
-    /// Class count.
+    /// Number of classes.
     pub fn classes(&self) -> usize {
         match self {
             Self::ResNet(config) => config.classes,
@@ -36,10 +36,10 @@ impl Architecture {
         }
     }
 
-    /// The residual network.
+    /// The configuration of a residual network.
     ///
     /// # Errors
-    /// Says what else it is.
+    /// A message naming the architecture, if it is another one.
     pub fn resnet(&self) -> Result<&ResNetConfig, String> {
         match self {
             Self::ResNet(config) => Ok(config),
@@ -47,7 +47,7 @@ impl Architecture {
         }
     }
 
-    /// The same with another number of classes.
+    /// The same architecture with another number of classes.
     pub fn with_classes(mut self, classes: usize) -> Self {
         match &mut self {
             Self::ResNet(config) => config.classes = classes,
@@ -56,7 +56,7 @@ impl Architecture {
         self
     }
 
-    /// How many feature maps after the stem's it can be cut at.
+    /// Number of stages, that is, of feature layers after the stem.
     pub fn stages(&self) -> usize {
         match self {
             Self::ResNet(config) => config.blocks.len(),
@@ -64,7 +64,7 @@ impl Architecture {
         }
     }
 
-    /// Channels of the map after a stage, 0 for the stem; without one, after the last.
+    /// Number of channels of the feature map after a stage, 0 for the stem; after the last stage without one.
     pub fn channels(&self, stage: Option<usize>) -> usize {
         match self {
             Self::ResNet(config) => config.channels(stage),
@@ -76,7 +76,10 @@ impl Architecture {
         }
     }
 
-    /// Refuses sizes that no network has.
+    /// Checks that all sizes are in range.
+    ///
+    /// # Errors
+    /// As [`ResNetConfig::validate`].
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::ResNet(config) => config.validate(),

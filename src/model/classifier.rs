@@ -1,19 +1,19 @@
-//! A frozen classifier: pixels in, logits out, nothing inside ever changes.
+//! The frozen classifier: logits, feature maps and input gradients of pixels in [0, 1].
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::budget::BatchSize;
-use super::cpu::{Compiled, Pixels};
+use super::cpu::{PackedResNet, Pixels};
 use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
 use crate::model::{FeatureLayer, Network, gradient};
 
-/// A network with its normaliser and labels; pixels are in [0, 1] outside.
+/// A network with its normaliser and labels; its inputs are pixels in [0, 1].
 ///
-/// It is inert: its BatchNorms are folded into the convolutions, no weight requires a gradient,
-/// and every method borrows it immutably.
+/// It is immutable: BatchNorms are folded into the convolutions, no weight requires a gradient, and
+/// every method borrows it immutably.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -30,39 +30,39 @@ pub struct Classifier {
     manifest: Manifest,
     network: Box<dyn Network>,
     /// The same network packed for the CPU, where it is several times faster.
-    compiled: Option<Compiled>,
+    compiled: Option<PackedResNet>,
     device: Device,
     budget: BatchSize,
 }
 
-/// Begins the names of a discriminator's tensors in a file that also holds its generator; part of the
-/// file format, so that files and their content hashes stay what they are.
+/// Prefix of a discriminator's tensor names in a file that also contains its generator; part of the file
+/// format, so it cannot change.
 pub const DISCRIMINATOR: &str = "critic.";
 
-/// Numbers that a manifest may claim without a file to show for it.
+/// A manifest may describe this many parameters more than twice those of its file before it is refused.
 const SLACK: usize = 1 << 20;
 
 impl Classifier {
-    /// Builds the network that `weights` describe on `device`.
+    /// Builds the classifier that `weights` and their manifest describe, on `device`.
     ///
     /// # Errors
     /// [`Error::Model`] without a valid manifest, [`Error::Tensors`] when the tensors are not those
     /// of the architecture; both name `path`, the file the weights came from.
-    pub fn new(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
+    pub fn from_weights(weights: &Weights, path: &Path, device: &Device) -> Result<Self> {
         let manifest = Manifest::of(weights).map_err(|reason| Error::model(path, reason))?;
         let shape = manifest.architecture.resnet();
         let shape = shape.map_err(|reason| Error::model(path, reason))?.clone();
-        let (needed, there) = (shape.numbers(), weights.numbers());
-        // A few missing tensors are listed by name below; a manifest that claims far more than its
-        // file holds must not be believed with memory.
+        let (needed, there) = (shape.parameter_count(), weights.parameter_count());
+        // A few missing tensors are listed by name below; nothing is allocated for a manifest that
+        // describes far more parameters than its file contains.
         if needed > there.saturating_mul(2).saturating_add(SLACK) {
             let reason = format!(
-                "its manifest claims a network of {needed} numbers, the file holds {there}"
+                "its manifest describes a network of {needed} parameters, the file has {there}"
             );
             return Err(Error::model(path, reason));
         }
         let mut network = ResNet::zeros(&shape, device);
-        // A discriminator of counterfactuals shares its file with its generator.
+        // A discriminator is stored in one file with its generator, under a prefix.
         let discriminator = weights.under(DISCRIMINATOR);
         let part = if discriminator.tensors.is_empty() {
             weights
@@ -74,24 +74,24 @@ impl Classifier {
             architecture: shape.to_string(),
             mismatch,
         })?;
-        Ok(Self::freeze(network, manifest, device))
+        Ok(Self::from_trained(network, manifest, device))
     }
 
-    /// The frozen twin of a network that may still be in training.
-    pub fn freeze(network: ResNet, manifest: Manifest, device: &Device) -> Self {
+    /// A frozen copy of a network that may still be in training.
+    pub fn from_trained(network: ResNet, manifest: Manifest, device: &Device) -> Self {
         let network = network.fold();
         let on_cpu = *device == Device::flex();
         Self {
             budget: budget(&network, &manifest, on_cpu),
-            compiled: on_cpu.then(|| Compiled::new(&network, &manifest.normalizer)),
+            compiled: on_cpu.then(|| PackedResNet::new(&network, &manifest.normalizer)),
             manifest,
             network: Box::new(network),
             device: device.clone(),
         }
     }
 
-    /// Any frozen network; its shape is not taken from `manifest`.
-    pub fn of(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
+    /// A classifier of any frozen network, which `manifest` has to describe.
+    pub fn from_network(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
         let on_cpu = *device == Device::flex();
         Self {
             budget: budget(&*network, &manifest, on_cpu),
@@ -103,31 +103,34 @@ impl Classifier {
     }
 
     /// Reads a model file.
+    ///
+    /// # Errors
+    /// As [`Weights::read`] and [`Classifier::from_weights`].
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        Self::new(&Weights::read(path)?, path, device)
+        Self::from_weights(&Weights::read(path)?, path, device)
     }
 
-    /// What its file says of it.
+    /// Name, architecture, normaliser and labels.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Where its tensors live.
+    /// The device of its tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// How many pictures it takes at once.
+    /// Limit on the batch size of gradients.
     pub fn budget(&self) -> &BatchSize {
         &self.budget
     }
 
-    /// Class count.
+    /// Number of classes.
     pub fn classes(&self) -> usize {
         self.manifest.architecture.classes()
     }
 
-    /// Coordinates of the pooled representation, or channels of the map after a stage.
+    /// Dimension of the pooled representation, or number of channels of the feature map after a stage.
     pub fn channels(&self, stage: Option<usize>) -> usize {
         self.manifest.architecture.channels(stage)
     }
@@ -173,8 +176,8 @@ impl Classifier {
         self.network.logits(self.network.embed(features))
     }
 
-    /// Losses `[n]` and their gradients `[n, 3, h, w]` with respect to the pixels, for a loss that
-    /// looks at the last feature map; each picture's loss must depend on that picture alone.
+    /// Losses `[n]` and their gradients `[n, 3, h, w]` with respect to the pixels, for a loss that is a
+    /// function of the last feature map; each picture's loss must depend only on that picture.
     pub fn gradient(
         &self,
         x: &Tensor<4>,
@@ -183,7 +186,7 @@ impl Classifier {
         self.gradient_at(x, FeatureLayer::LAST, loss)
     }
 
-    /// As [`Classifier::gradient`], for a loss that looks at the feature map at `cut`.
+    /// As [`Classifier::gradient`], for a loss that is a function of the feature map at `cut`.
     pub fn gradient_at(
         &self,
         x: &Tensor<4>,

@@ -1,21 +1,21 @@
-//! The shape of a residual network, as plain data.
+//! Configuration of residual networks (ResNet, WideResNet): stem, blocks, widths, classes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a network begins.
+/// First layers of a residual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stem {
     /// 3×3 convolution of stride 1, no pooling: for 32×32 pictures (He et al. 2016, section 4.2).
     Cifar,
-    /// 3×3 convolution of stride 2, no pooling: a quarter of the work of `cifar`.
+    /// 3×3 convolution of stride 2, no pooling: a quarter of the computation of `cifar`.
     CifarHalf,
     /// 7×7 convolution of stride 2, then a 3×3 max-pooling of stride 2 (He et al. 2016, table 1).
     Imagenet,
-    /// 7×7 convolution of stride 4, no pooling: the resolution after `imagenet`'s at a quarter of the
-    /// work. On the mean of 2×2 pixels, `cifar-half` is a special case of it.
+    /// 7×7 convolution of stride 4, no pooling: the same resolution as after `imagenet` at a quarter of
+    /// the computation. `cifar-half` after 2×2 mean pooling is a special case of it.
     Quarter,
 }
 
@@ -38,21 +38,20 @@ impl Stem {
     }
 }
 
-/// The residual block that the network repeats (He et al. 2016, figure 5).
+/// Type of the residual blocks (He et al. 2016, figure 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Block {
     /// Two 3×3 convolutions.
     Basic,
-    /// 1×1, 3×3 (which carries the stride, as in torchvision) and 1×1 convolutions; four times as
-    /// many channels out as inside.
+    /// 1×1, 3×3 (with the stride, as in torchvision) and 1×1 convolutions; expansion 4.
     Bottleneck,
-    /// The same with twice the channels inside (Zagoruyko and Komodakis 2016), as in WideResNet-50-2.
+    /// The same with twice as many inner channels (Zagoruyko and Komodakis 2016), as in WideResNet-50-2.
     WideBottleneck,
 }
 
 impl Block {
-    /// Channels out of a block for each channel inside.
+    /// Expansion: output channels of a block for each inner channel.
     pub fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
@@ -64,32 +63,32 @@ impl Block {
 
 /// A residual network: stem, stages of blocks, global average pooling, one linear layer.
 ///
-/// The first stage keeps the resolution of the stem, each later one halves it.
+/// The first stage has the resolution of the stem; each later one halves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResNetConfig {
-    /// How the network begins.
+    /// First layers.
     pub stem: Stem,
-    /// The repeated block.
+    /// Type of the residual blocks.
     pub block: Block,
-    /// Channels inside the blocks of each stage.
+    /// Inner channels of the blocks of each stage.
     pub widths: Vec<usize>,
-    /// Blocks in each stage; as long as `widths`.
+    /// Number of blocks of each stage; as long as `widths`.
     pub blocks: Vec<usize>,
-    /// Classes, that is: logits.
+    /// Number of classes.
     pub classes: usize,
 }
 
-/// Far above any published network; a stranger's file may not ask for more.
+/// Limits on the sizes in untrusted files, far above any published network.
 const MAX_WIDTH: usize = 8192;
 const MAX_BLOCKS: usize = 256;
 const MAX_CLASSES: usize = 1 << 17;
 
 impl ResNetConfig {
-    /// The published depths: 18, 34, 50, 101 and 152 (four stages from `width` = 64 on) and
-    /// 20, 32, 44 and 56 (three stages from `width` = 16 on).
+    /// The configuration of a published depth: 18, 34, 50, 101 or 152 (four stages, the first of `width`
+    /// channels, by default 64) or 20, 32, 44 or 56 (three stages, by default 16).
     ///
     /// # Errors
-    /// Names the depths there are when `depth` is none of them.
+    /// [`Error::Config`] lists the available depths when `depth` is none of them.
     pub fn of_depth(
         depth: usize,
         stem: Stem,
@@ -122,7 +121,10 @@ impl ResNetConfig {
         Ok(config)
     }
 
-    /// Refuses sizes that no network has, so that a hostile file cannot ask for all memory.
+    /// Checks that all sizes are in range, so that an untrusted file cannot exhaust the memory.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the size that is out of range.
     pub fn validate(&self) -> Result<()> {
         let fits = |value: usize, most: usize| (1..=most).contains(&value);
         let wrong = if self.widths.is_empty() || self.widths.len() != self.blocks.len() {
@@ -143,8 +145,8 @@ impl ResNetConfig {
         )))
     }
 
-    /// How many numbers the network is made of, running statistics included; of a valid config.
-    pub fn numbers(&self) -> usize {
+    /// Number of parameters, running statistics included; for a valid configuration.
+    pub fn parameter_count(&self) -> usize {
         let conv =
             |input: usize, output: usize, kernel: usize| output * (input * kernel * kernel + 4);
         let expansion = self.block.expansion();
@@ -194,7 +196,7 @@ impl ResNetConfig {
         sum
     }
 
-    /// Channels of the map after a stage, 0 for the stem; without one, after the last.
+    /// Number of channels of the feature map after a stage, 0 for the stem; after the last stage without one.
     pub fn channels(&self, stage: Option<usize>) -> usize {
         let stage = stage.unwrap_or(self.widths.len());
         match stage.checked_sub(1) {
@@ -203,7 +205,7 @@ impl ResNetConfig {
         }
     }
 
-    /// Channels of the first convolution.
+    /// Output channels of the first convolution.
     pub fn stem_width(&self) -> usize {
         match self.block {
             Block::Basic | Block::Bottleneck => self.widths[0],
@@ -211,7 +213,7 @@ impl ResNetConfig {
         }
     }
 
-    /// Convolutions and linear layers on the longest path: the number in “ResNet-18”.
+    /// Depth: convolutions and linear layers on the longest path, the number in “ResNet-18”.
     pub fn depth(&self) -> usize {
         let per_block = match self.block {
             Block::Basic => 2,

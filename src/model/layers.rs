@@ -1,4 +1,4 @@
-//! What networks are built of: convolutions, normalised or not, and how their tensors are named.
+//! Network layers: convolution with BatchNorm or bias, ReLU, upsampling; and visitors of named tensors.
 
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train, conv2d};
@@ -9,7 +9,7 @@ use super::cpu::training::convolve;
 #[cfg(feature = "tch")]
 use super::libtorch;
 
-/// What a tensor is for, as a [`Visitor`] is told.
+/// Role of a tensor in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Kernel of a convolution `[out, in, height, width]` or a linear layer `[out, in]`.
@@ -27,35 +27,34 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether gradients change it.
+    /// Whether it is a trained parameter, not a statistic.
     pub fn is_parameter(self) -> bool {
         !matches!(self, Self::RunningMean | Self::RunningVar)
     }
 }
 
-/// Called once for every tensor of a network, with its torchvision name.
+/// A visitor, called once for every tensor of a network with its torchvision name.
 pub trait Visitor {
     /// Reads or replaces one tensor; a replacement must keep the shape.
     fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>);
 }
 
-/// A network whose tensors can be read and replaced one by one: initialising, loading, saving and
-/// optimising are visitors.
+/// A network whose tensors can be visited: initialisation, loading, saving and optimisation are visitors.
 pub trait Parameters: Clone {
-    /// Shows every tensor to `visitor`, in the order of the forward pass.
+    /// Calls `visitor` for every tensor, in the order of the forward pass.
     fn visit(&mut self, visitor: &mut impl Visitor);
 }
 
-/// How BatchNorm finds its statistics in a forward pass.
+/// Mode of BatchNorm in a forward pass.
 pub enum Pass<'a> {
-    /// From the running statistics, which stay as they are.
+    /// Uses the running statistics, which stay unchanged.
     Inference,
-    /// From the batch; mean and unbiased variance of each layer are collected in the order of
+    /// Uses batch statistics; mean and unbiased variance of each layer are collected in the order of
     /// [`Parameters::visit`].
     Training(&'a mut Vec<Tensor<1>>),
 }
 
-/// What BatchNorm adds to the variance.
+/// BatchNorm's ε, added to the variance.
 pub(super) const EPSILON: f64 = 1e-5;
 
 #[derive(Clone, Debug)]
@@ -99,7 +98,7 @@ impl BatchNorm {
     }
 }
 
-/// A convolution and what follows it: BatchNorm while trainable, a bias once folded.
+/// A convolution, followed by BatchNorm while trainable or by a bias once folded.
 #[derive(Clone, Debug)]
 pub(super) struct Conv {
     pub(super) weight: Tensor<4>,
@@ -109,7 +108,7 @@ pub(super) struct Conv {
 }
 
 impl Conv {
-    /// Zero weights; BatchNorm follows.
+    /// A convolution of zero weights with BatchNorm, from `channels[0]` to `channels[1]` channels.
     pub(super) fn new(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Self {
         let [input, output] = channels;
         Self {
@@ -120,7 +119,7 @@ impl Conv {
         }
     }
 
-    /// Zero weights and biases, nothing follows.
+    /// A convolution of zero weights and biases without BatchNorm.
     pub(super) fn with_bias(
         channels: [usize; 2],
         kernel: usize,
@@ -134,7 +133,7 @@ impl Conv {
         }
     }
 
-    /// With `rectify`, ReLU follows.
+    /// The forward pass; with `rectify`, followed by ReLU.
     pub(super) fn forward(&self, x: Tensor<4>, rectify: bool, pass: &mut Pass) -> Tensor<4> {
         #[cfg(feature = "tch")]
         if let (Some(norm), Pass::Training(statistics)) = (&self.norm, &mut *pass)
@@ -175,7 +174,7 @@ impl Conv {
         if rectify { relu(y) } else { y }
     }
 
-    /// The same function at inference without the normalisation step: `γ (W·x − μ)/σ + β` is a
+    /// Folds BatchNorm into the convolution, which is equivalent at inference: `γ (W·x − μ)/σ + β` is a
     /// convolution with weights `γ W/σ` and bias `β − γ μ/σ`.
     pub(super) fn fold(self) -> Self {
         let Some(norm) = self.norm else { return self };
@@ -190,7 +189,7 @@ impl Conv {
         }
     }
 
-    /// Shows its tensors under these names.
+    /// Calls `visitor` for its tensors, with the names of the convolution and of its BatchNorm.
     pub(super) fn visit(&mut self, conv: &str, norm: &str, visitor: &mut impl Visitor) {
         visitor.tensor(&format!("{conv}.weight"), Role::Weight, &mut self.weight);
         if let Some(bias) = &mut self.bias {
@@ -213,7 +212,7 @@ impl Conv {
     }
 }
 
-/// `relu(x + y)`; with `fake`, ReLU's gradient is 1 everywhere.
+/// `relu(x + y)`; with `fake`, the gradient of ReLU is 1 everywhere.
 pub(super) fn add_and_rectify(x: Tensor<4>, y: Tensor<4>, fake: bool) -> Tensor<4> {
     #[cfg(feature = "tch")]
     if !fake && let Some(sum) = libtorch::add_and_rectify(&x, &y) {
@@ -222,10 +221,10 @@ pub(super) fn add_and_rectify(x: Tensor<4>, y: Tensor<4>, fake: bool) -> Tensor<
     rectified(x + y, fake)
 }
 
-/// `x` with every pixel doubled in height and width, plus `y`.
-pub(super) fn double_and_add(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
+/// Nearest-neighbour upsampling of `x` by 2, plus `y`.
+pub(super) fn upsample_and_add(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "tch")]
-    if let Some(sum) = libtorch::double_and_add(&x, &y) {
+    if let Some(sum) = libtorch::upsample_and_add(&x, &y) {
         return sum;
     }
     let [n, c, h, w] = x.dims();
@@ -233,7 +232,7 @@ pub(super) fn double_and_add(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
     doubled.reshape([n, c, 2 * h, 2 * w]) + y
 }
 
-/// ReLU; with `fake`, its gradient is 1 everywhere.
+/// ReLU; with `fake`, its gradient is 1 everywhere (the fake ReLU of paper A).
 pub(super) fn rectified(x: Tensor<4>, fake: bool) -> Tensor<4> {
     if fake {
         x.clone() + (relu(x.clone()) - x).detach()

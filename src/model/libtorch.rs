@@ -1,7 +1,8 @@
-//! The steps of a residual network's training on libtorch, with libtorch's own gradients.
+//! Fused training operations on libtorch (convolution with BatchNorm, residual addition), with libtorch's
+//! own gradients.
 //!
-//! burn builds each out of many small operations there. In the layout and the precision that
-//! libtorch's CPU kernels like best (channels last, bfloat16) they take a quarter of the time.
+//! burn composes each of many small operations. In the layout and precision for which libtorch's CPU
+//! kernels are optimised (channels last, bfloat16), the fused ones take a quarter of the time.
 
 #![allow(
     deprecated,
@@ -17,7 +18,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, LibTorch};
 use burn::tensor::Tensor;
 
-/// What a normalised convolution gives in training.
+/// Output and batch statistics of a convolution with BatchNorm in training mode.
 pub(super) struct Normalized {
     pub(super) output: Tensor<4>,
     pub(super) mean: Tensor<1>,
@@ -25,9 +26,9 @@ pub(super) struct Normalized {
     pub(super) variance: Tensor<1>,
 }
 
-/// Convolves `[n, c, h, w]` with `[out, c, k, k]`, padded by k/2 with zeros, normalises over the
-/// batch, and applies ReLU if `rectify`. Computes in the precision of `x`. Nothing unless `weight`
-/// asks for gradients on libtorch.
+/// Convolves `[n, c, h, w]` with `[out, c, k, k]`, zero-padded by k/2, applies BatchNorm with batch
+/// statistics, and ReLU if `rectify`. Computes in the precision of `x`. `None` unless `weight` requires
+/// gradients on libtorch.
 pub(super) fn convolve_and_normalize(
     x: &Tensor<4>,
     weight: &Tensor<4>,
@@ -73,8 +74,8 @@ pub(super) fn convolve_and_normalize(
     })
 }
 
-/// Convolves as [`convolve_and_normalize`] does, adds the bias, and applies ReLU if `rectify`. Nothing
-/// unless `x` or `weight` asks for gradients on libtorch.
+/// Convolves as [`convolve_and_normalize`], adds the bias, and applies ReLU if `rectify`. `None` unless
+/// `x` or `weight` requires gradients on libtorch.
 pub(super) fn convolve(
     x: &Tensor<4>,
     weight: &Tensor<4>,
@@ -111,16 +112,15 @@ fn convolved(
     )
 }
 
-/// `relu(x + y)`. Nothing unless one asks for gradients on libtorch.
+/// `relu(x + y)`. `None` unless one requires gradients on libtorch.
 pub(super) fn add_and_rectify(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
     let wanted = x.is_autodiff() || y.is_autodiff();
     let inputs = wanted.then(|| Some([tracked(x)?, tracked(y)?]))??;
     Some(record(inputs, |[x, y]| (x + y.to_kind(x.kind())).relu()))
 }
 
-/// `x` with every pixel doubled in height and width, plus `y`. Nothing unless one asks for gradients
-/// on libtorch.
-pub(super) fn double_and_add(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
+/// Nearest-neighbour upsampling of `x` by 2, plus `y`. `None` unless one requires gradients on libtorch.
+pub(super) fn upsample_and_add(x: &Tensor<4>, y: &Tensor<4>) -> Option<Tensor<4>> {
     let wanted = x.is_autodiff() || y.is_autodiff();
     let inputs = wanted.then(|| Some([tracked(x)?, tracked(y)?]))??;
     let [_, _, h, w] = y.dims();
@@ -139,18 +139,18 @@ fn tracked<const D: usize>(tensor: &Tensor<D>) -> Option<FloatTensor<Autodiff<Li
     tensor.try_into_primitive::<Autodiff<LibTorch>>().ok()
 }
 
-/// The same pictures, channels beside each other in memory.
+/// The same tensor in channels-last memory layout.
 fn channels_last(x: &tch::Tensor) -> tch::Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
-/// Runs `forward` so that both burn and libtorch know the way back.
+/// Runs `forward` on libtorch's autograd tape and registers it as one operation of burn's.
 fn record<const N: usize>(
     inputs: [FloatTensor<Autodiff<LibTorch>>; N],
     forward: impl FnOnce(&[tch::Tensor; N]) -> tch::Tensor,
 ) -> Tensor<4> {
     let nodes = inputs.each_ref().map(|input| input.node());
-    let preparation = Step::<N>
+    let preparation = RecordedOperation::<N>
         .prepare::<NoCheckpointing>(nodes)
         .compute_bound()
         .stateful();
@@ -174,7 +174,7 @@ fn record<const N: usize>(
     Tensor::from_primitive::<Autodiff<LibTorch>>(result)
 }
 
-/// A computation that libtorch can go back along.
+/// A computation recorded on libtorch's autograd tape.
 #[derive(Clone, Debug)]
 #[expect(
     dead_code,
@@ -188,9 +188,9 @@ struct Recorded<const N: usize> {
 }
 
 #[derive(Debug)]
-struct Step<const N: usize>;
+struct RecordedOperation<const N: usize>;
 
-impl<const N: usize> Backward<LibTorch, N> for Step<N> {
+impl<const N: usize> Backward<LibTorch, N> for RecordedOperation<N> {
     type State = Recorded<N>;
 
     fn backward(self, ops: Ops<Recorded<N>, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -214,13 +214,13 @@ mod tests {
     use burn::tensor::{Device, Distribution, TensorData};
 
     use super::*;
-    use crate::model::layers::{Conv, Pass, add_and_rectify as added, double_and_add as doubled};
+    use crate::model::layers::{Conv, Pass, add_and_rectify as added, upsample_and_add as doubled};
     use crate::model::{Role, Visitor, tensor_values};
 
-    /// Gives every tensor the values that a function of their number says.
-    struct Fill;
+    /// Sets every tensor to a deterministic function of its indices.
+    struct FillByIndex;
 
-    impl Visitor for Fill {
+    impl Visitor for FillByIndex {
         fn tensor<const D: usize>(&mut self, _: &str, _: Role, tensor: &mut Tensor<D>) {
             let shape = tensor.dims();
             let count: usize = shape.iter().product();
@@ -234,9 +234,9 @@ mod tests {
     /// network of every step there is.
     fn results(device: &Device, picture: &[f32]) -> Vec<Vec<f32>> {
         let mut normal = Conv::new([3, 4], 3, 2, device);
-        normal.visit("a", "b", &mut Fill);
+        normal.visit("a", "b", &mut FillByIndex);
         let mut plain = Conv::with_bias([4, 4], 3, 1, device);
-        plain.visit("c", "", &mut Fill);
+        plain.visit("c", "", &mut FillByIndex);
         let data = TensorData::new(picture.to_vec(), [2, 3, 8, 6]);
         let x = Tensor::<4>::from_data(data, device)
             .autodiff()

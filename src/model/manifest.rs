@@ -1,41 +1,41 @@
-//! What a model's file says about the model besides its numbers.
+//! Model manifests: name, architecture, input, normaliser and labels, stored with the weights as JSON.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Normalizer, Weights};
 use crate::error::{Error, Result};
 
-/// Everything needed to use a set of weights, stored with them as JSON.
+/// Everything that is needed to use a set of weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// What a person calls it, for instance `CIFAR-10 robust`.
+    /// Display name, for instance `CIFAR-10 robust`.
     pub name: String,
-    /// The network.
+    /// Network architecture.
     pub architecture: Architecture,
-    /// Height and width the network was made for, in pixels.
+    /// Height and width of the input, in pixels.
     pub input: [usize; 2],
-    /// The standardisation inside the model.
+    /// Input normalisation.
     pub normalizer: Normalizer,
-    /// One word for each class, in the order of the logits.
+    /// Class names, in the order of the logits.
     pub labels: Vec<String>,
-    /// How it was trained, in one line.
+    /// One line about the training.
     pub training: String,
-    /// What was recognised and what was assumed when the file was opened; nothing for this program's
-    /// own.
+    /// What was recognised and what was assumed when a foreign file was opened; empty for this program's
+    /// own files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// Pictures larger than this on a side are no classifier's input.
+/// Largest side of an input that is accepted, in pixels.
 const MAX_INPUT: usize = 2048;
 
 impl Manifest {
     const KEY: &str = "epsiloscope";
 
-    /// Reads the manifest out of a file's metadata.
+    /// Reads the manifest from a file's metadata.
     ///
     /// # Errors
-    /// Says what is missing or contradictory.
+    /// A message naming what is missing or contradictory.
     pub fn of(weights: &Weights) -> Result<Self, String> {
         let text = weights.metadata.get(Self::KEY).ok_or(
             "it has no epsiloscope manifest, so its architecture and labels are not known",
@@ -52,7 +52,7 @@ impl Manifest {
         weights.metadata.insert(Self::KEY.into(), text);
     }
 
-    /// Whether a file has one, sound or not.
+    /// Whether a file has a manifest, valid or not.
     pub fn is_in(weights: &Weights) -> bool {
         weights.metadata.contains_key(Self::KEY)
     }

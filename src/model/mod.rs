@@ -1,4 +1,4 @@
-//! Classifiers: the network, its normaliser and its labels in one frozen whole.
+//! Image classifiers: networks, normalisers, weights and manifests, the bundled models, and importers.
 //!
 //! Outside this module a picture is a tensor `[n, 3, h, w]` with values in [0, 1];
 //! the normaliser is part of the model (paper A, section 3).

@@ -1,32 +1,33 @@
-//! What every network can do: run to a feature map and from there to logits.
+//! The trait of networks: features at a layer, pooled representation, logits; and input gradients.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Which feature map is meant, and how gradients come back from it.
+/// A feature layer, and whether its ReLU is replaced by the fake ReLU in backward passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureLayer {
-    /// The stage whose output it is, 0 for the stem; without one, the last stage.
+    /// The stage whose output it is, 0 for the stem; `None` for the last stage.
     pub stage: Option<usize>,
-    /// Whether gradients pass the last ReLU before the cut as if it were not there: the "fake
-    /// ReLU" of paper A, which revives what a dead unit hides.
+    /// Whether gradients pass the layer's ReLU unchanged: the “fake ReLU” of paper A, which gives
+    /// inactive units a gradient.
     pub fake_relu: bool,
 }
 
 impl FeatureLayer {
-    /// The last feature map, with true gradients.
+    /// The last feature layer, with true gradients.
     pub const LAST: Self = Self {
         stage: None,
         fake_relu: false,
     };
 
-    /// How many of a network's `all` stages are passed.
+    /// Number of stages up to this layer, in a network of `all` stages.
     pub fn stages(self, all: usize) -> usize {
         self.stage.map_or(all, |stage| stage.min(all))
     }
 }
 
-/// A network cut in three, so that attributions and inversions can stop at either cut.
+/// A network in three parts (features, representation, logits), so that attributions and inversions can
+/// use any of them.
 pub trait Network: Send + Sync {
     /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
     fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4>;
@@ -43,12 +44,12 @@ pub trait Network: Send + Sync {
 
 /// Losses `[n]` and their gradients with respect to `x`, both off the autodiff graph.
 ///
-/// Each loss depends on its own picture alone, so the gradient of the sum is each one's own.
+/// As each loss depends only on its own picture, the gradient of the sum is that of each loss.
 pub fn gradient(x: &Tensor<4>, loss: impl Fn(Tensor<4>) -> Tensor<1>) -> (Tensor<1>, Tensor<4>) {
     let x = x.clone().inner().autodiff().require_grad();
     let loss = loss(x.clone());
     if !loss.is_tracked() {
-        // A loss that does not depend on the pixels has no gradient: nothing moves.
+        // A loss that does not depend on the pixels has gradient zero.
         return (loss.inner(), x.inner().zeros_like());
     }
     let mut gradients = loss.clone().sum().backward();

@@ -1,9 +1,9 @@
-//! The per-channel standardisation that a network expects.
+//! Input normalisation: per-channel mean and standard deviation.
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Per-channel mean and standard deviation of the training pictures, in [0, 1] units.
+/// Per-channel mean and standard deviation, in units of pixels in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalizer {
     /// Mean of red, green, blue.
@@ -31,7 +31,7 @@ impl Normalizer {
         std: [0.5; 3],
     };
 
-    /// The pixels as they are.
+    /// The identity.
     pub const NONE: Self = Self {
         mean: [0.0; 3],
         std: [1.0; 3],
@@ -54,13 +54,13 @@ impl Normalizer {
         x * scale + shift
     }
 
-    /// The pixels whose standardisation is `x`.
+    /// The inverse of [`Normalizer::apply`]: `x · std + mean`.
     pub fn undo(&self, x: Tensor<4>) -> Tensor<4> {
         let device = x.device().inner();
         x * per_channel(self.std, &device) + per_channel(self.mean, &device)
     }
 
-    /// The same, in bfloat16 if `mixed`: what follows then computes in that precision.
+    /// As [`Normalizer::apply`], cast to bfloat16 if `mixed`, for networks that compute in its precision.
     pub(crate) fn apply_in(&self, x: Tensor<4>, mixed: bool) -> Tensor<4> {
         let pixels = self.apply(x);
         if mixed {

@@ -1,6 +1,6 @@
-//! Residual networks (He et al. 2016), trainable and folded alike.
+//! Residual networks (ResNet, He et al. 2016), trainable or with BatchNorm folded.
 //!
-//! Its [`Parameters`] name every tensor as torchvision does; there is no second list of them anywhere.
+//! The implementation of [`Parameters`] is the only place that names the tensors, as torchvision does.
 
 use burn::tensor::module::{adaptive_avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::MaxPoolOptions;
@@ -10,7 +10,7 @@ use super::config::{Block, ResNetConfig, Stem};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, rectified};
 use crate::model::network::{FeatureLayer, Network};
 
-/// Two or three convolutions around a shortcut.
+/// A residual block: two or three convolutions and a shortcut.
 #[derive(Clone, Debug)]
 pub(super) struct Residual {
     pub(super) convs: Vec<Conv>,
@@ -58,13 +58,13 @@ pub struct ResNet {
     config: ResNetConfig,
     pub(super) stem: Conv,
     pub(super) stages: Vec<Vec<Residual>>,
-    /// `[classes, embedding]`, as PyTorch stores it.
+    /// Weight of the linear layer, `[classes, embedding]`, as in PyTorch.
     fc_weight: Tensor<2>,
     fc_bias: Tensor<1>,
 }
 
 impl ResNet {
-    /// A network whose weights are all zero, to be filled by a [`Visitor`].
+    /// A network of zero weights, to be initialised by a [`Visitor`].
     pub fn zeros(config: &ResNetConfig, device: &Device) -> Self {
         let mut input = config.stem_width();
         let (kernel, stride) = (config.stem.kernel(), config.stem.stride());
@@ -88,15 +88,15 @@ impl ResNet {
         }
     }
 
-    /// Its shape.
+    /// Its configuration.
     pub fn config(&self) -> &ResNetConfig {
         &self.config
     }
 
-    /// The same function at inference with every BatchNorm folded into its convolution.
+    /// Folds every BatchNorm into its convolution, which is equivalent at inference.
     ///
-    /// What is left has no running statistics to disturb, and the forward and the input-gradient
-    /// pass each save two passes over every activation.
+    /// The result has no running statistics, and its forward and backward passes each save two passes over
+    /// every activation.
     pub fn fold(self) -> Self {
         let fold_block = |block: Residual| Residual {
             convs: block.convs.into_iter().map(Conv::fold).collect(),
@@ -131,8 +131,8 @@ impl ResNet {
         x
     }
 
-    /// Logits `[n, classes]` of normalised pixels with BatchNorm on batch statistics, which are
-    /// collected in `statistics`. All but the last layer computes in the precision of `x`.
+    /// Logits `[n, classes]` of normalised pixels in training mode: BatchNorm uses batch statistics, which
+    /// are appended to `statistics`. All but the last layer compute in the precision of `x`.
     pub fn train_forward(&self, x: Tensor<4>, statistics: &mut Vec<Tensor<1>>) -> Tensor<2> {
         let features = self.features_in(x, FeatureLayer::LAST, &mut Pass::Training(statistics));
         self.logits(self.embed(features).cast(FloatDType::F32))

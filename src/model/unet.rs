@@ -1,28 +1,28 @@
-//! An encoder–decoder with skips (Ronneberger et al. 2015), from pictures to maps of their size.
+//! U-Net (Ronneberger et al. 2015): an encoder–decoder with skip connections, conditioned on a class.
 //!
-//! Skips are added, not concatenated, and resolutions double by repeating pixels: half the work of the
-//! original at these sizes. No layer normalises over the batch, so that what the network does to a
-//! picture depends on that picture alone, in training as in use.
+//! Skip connections are added, not concatenated, and upsampling repeats pixels: half the computation of
+//! the original at these sizes. There is no BatchNorm, so that the output for a picture depends only on
+//! that picture, in training too.
 
 use burn::tensor::module::{adaptive_avg_pool2d, linear};
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, double_and_add};
+use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, upsample_and_add};
 use crate::error::{Error, Result};
 use crate::model::network::{FeatureLayer, Network};
 
-/// The shape of a [`UNet`].
+/// Configuration of a [`UNet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UNetConfig {
-    /// Channels at full resolution; twice as many at each lower one, up to eight times.
+    /// Number of channels at full resolution, doubled at each lower one up to eight times as many.
     pub width: usize,
-    /// How often the resolution is halved.
+    /// Number of times that the resolution is halved.
     pub levels: usize,
-    /// Channels of the result.
+    /// Number of output channels.
     pub outputs: usize,
-    /// Classes that the decoder is told and that the head at the bottleneck tells apart; 0 for
-    /// neither.
+    /// Number of classes of the decoder's condition and of the classification head at the bottleneck; 0
+    /// for neither.
     pub classes: usize,
 }
 
@@ -31,7 +31,10 @@ const MAX_LEVELS: usize = 6;
 const MAX_CLASSES: usize = 4096;
 
 impl UNetConfig {
-    /// Refuses shapes that no network has, so that a hostile file cannot ask for all memory.
+    /// Checks that all sizes are in range, so that an untrusted file cannot exhaust the memory.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the size that is out of range.
     pub fn validate(&self) -> Result<()> {
         let fits = |value: usize, most: usize| (1..=most).contains(&value);
         let wrong = if !fits(self.width, MAX_WIDTH) {
@@ -46,18 +49,18 @@ impl UNetConfig {
         Err(Error::Config(format!("impossible U-Net: {wrong}")))
     }
 
-    /// Height and width must be multiples of this.
+    /// Height and width of the input, in pixels, must be multiples of this.
     pub fn multiple(&self) -> usize {
         1 << self.levels
     }
 
-    /// Channels after `level` halvings.
+    /// Number of channels after `level` halvings.
     fn channels(&self, level: usize) -> usize {
         self.width << level.min(3)
     }
 
-    /// How many numbers the network is made of; of a valid config.
-    pub fn numbers(&self) -> usize {
+    /// Number of parameters; for a valid configuration.
+    pub fn parameter_count(&self) -> usize {
         let conv = |input: usize, output: usize| output * (9 * input + 1);
         let deepest = self.channels(self.levels);
         let mut sum = conv(3, self.width) + conv(self.width, self.width);
@@ -72,11 +75,11 @@ impl UNetConfig {
     }
 }
 
-/// A convolution followed by another at the same resolution.
+/// Two convolutions at the same resolution.
 #[derive(Clone, Debug)]
-struct Pair(Conv, Conv);
+struct DoubleConv(Conv, Conv);
 
-impl Pair {
+impl DoubleConv {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.0.forward(x, true, &mut Pass::Inference);
         self.1.forward(x, true, &mut Pass::Inference)
@@ -88,77 +91,77 @@ impl Pair {
     }
 }
 
-/// One step of the decoder: fewer channels, told the class, doubled, joined with the skip.
+/// A level of the decoder: convolution, class condition, upsampling, skip connection, convolution.
 #[derive(Clone, Debug)]
-struct Up {
+struct DecoderLevel {
     narrow: Conv,
-    /// `[classes, channels]`.
+    /// A bias for each class, `[classes, channels]`.
     condition: Option<Tensor<2>>,
     smooth: Conv,
 }
 
-/// What a [`UNet`] says of pictures.
+/// Output of a [`UNet`].
 pub struct Decoded {
-    /// `[n, outputs, h, w]`.
+    /// Output map, `[n, outputs, h, w]`.
     pub map: Tensor<4>,
-    /// Logits `[n, classes]` of the head at the bottleneck, before any class was told.
+    /// Logits `[n, classes]` of the classification head, which does not depend on the condition.
     pub head: Option<Tensor<2>>,
 }
 
-/// An encoder–decoder; see [`UNetConfig`].
+/// A conditional encoder–decoder; see [`UNetConfig`].
 #[derive(Clone, Debug)]
 pub struct UNet {
     config: UNetConfig,
-    stem: Pair,
-    down: Vec<Pair>,
-    /// `[classes, channels]` and `[classes]`.
+    stem: DoubleConv,
+    down: Vec<DoubleConv>,
+    /// Weight `[classes, channels]` and bias `[classes]` of the classification head.
     head: Option<(Tensor<2>, Tensor<1>)>,
     middle: Conv,
-    /// `[classes, channels]`.
+    /// A bias for each class at the bottleneck, `[classes, channels]`.
     condition: Option<Tensor<2>>,
-    up: Vec<Up>,
+    up: Vec<DecoderLevel>,
     out: Conv,
 }
 
 impl UNet {
-    /// A network whose weights are all zero, to be filled by a [`Visitor`].
+    /// A network of zero weights, to be initialised by a [`Visitor`].
     pub fn zeros(config: &UNetConfig, device: &Device) -> Self {
         let conv = |input, output| Conv::with_bias([input, output], 3, 1, device);
         let halving = |input, output| Conv::with_bias([input, output], 3, 2, device);
         let classes = config.classes;
-        let told =
+        let class_bias =
             |channels: usize| (classes > 0).then(|| Tensor::zeros([classes, channels], device));
         let up = |level: usize| {
             let (wide, narrow) = (config.channels(level + 1), config.channels(level));
-            Up {
+            DecoderLevel {
                 narrow: conv(wide, narrow),
-                condition: told(narrow),
+                condition: class_bias(narrow),
                 smooth: conv(narrow, narrow),
             }
         };
         let down = |level: usize| {
             let (narrow, wide) = (config.channels(level), config.channels(level + 1));
-            Pair(halving(narrow, wide), conv(wide, wide))
+            DoubleConv(halving(narrow, wide), conv(wide, wide))
         };
         let deepest = config.channels(config.levels);
         Self {
             config: *config,
-            stem: Pair(conv(3, config.width), conv(config.width, config.width)),
+            stem: DoubleConv(conv(3, config.width), conv(config.width, config.width)),
             down: (0..config.levels).map(down).collect(),
-            head: told(deepest).map(|weight| (weight, Tensor::zeros([classes], device))),
+            head: class_bias(deepest).map(|weight| (weight, Tensor::zeros([classes], device))),
             middle: conv(deepest, deepest),
-            condition: told(deepest),
+            condition: class_bias(deepest),
             up: (0..config.levels).rev().map(up).collect(),
             out: conv(config.width, config.outputs),
         }
     }
 
-    /// Its shape.
+    /// Its configuration.
     pub fn config(&self) -> &UNetConfig {
         &self.config
     }
 
-    /// The feature maps of normalised pixels `[n, 3, h, w]`, from full resolution down.
+    /// The encoder's feature maps of normalised pixels `[n, 3, h, w]`, from full resolution down.
     fn encode(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
         let mut maps = vec![self.stem.forward(x)];
         for pair in &self.down {
@@ -168,18 +171,18 @@ impl UNet {
         maps
     }
 
-    /// The map of normalised pixels `[n, 3, h, w]`, h and w multiples of
-    /// [`UNetConfig::multiple`]; `told` `[n, classes]` holds a 1 for the class each picture is to
-    /// have. All but the results computes in the precision of `x`.
-    pub fn forward(&self, x: Tensor<4>, told: Option<&Tensor<2>>) -> Decoded {
+    /// The forward pass on normalised pixels `[n, 3, h, w]`, h and w multiples of
+    /// [`UNetConfig::multiple`]; `target` `[n, classes]` is the one-hot target class. All but the results
+    /// are computed in the precision of `x`.
+    pub fn forward(&self, x: Tensor<4>, target: Option<&Tensor<2>>) -> Decoded {
         let mut skips = self.encode(x);
         let deepest = skips.pop().expect("the last");
         let headed = self.head.is_some();
         let head = headed.then(|| self.logits(self.embed(deepest.clone())));
-        let mut y = conditioned(&self.middle, deepest, self.condition.as_ref(), told);
+        let mut y = conditioned(&self.middle, deepest, self.condition.as_ref(), target);
         for (up, skip) in self.up.iter().zip(skips.into_iter().rev()) {
-            y = conditioned(&up.narrow, y, up.condition.as_ref(), told);
-            y = double_and_add(y, skip);
+            y = conditioned(&up.narrow, y, up.condition.as_ref(), target);
+            y = upsample_and_add(y, skip);
             y = up.smooth.forward(y, true, &mut Pass::Inference);
         }
         let map = self.out.forward(y, false, &mut Pass::Inference);
@@ -190,17 +193,17 @@ impl UNet {
     }
 }
 
-/// ReLU of a convolution to which every class adds its own constant for each channel.
+/// ReLU of a convolution with a class-dependent bias for each channel.
 fn conditioned(
     conv: &Conv,
     x: Tensor<4>,
     condition: Option<&Tensor<2>>,
-    told: Option<&Tensor<2>>,
+    target: Option<&Tensor<2>>,
 ) -> Tensor<4> {
-    match (condition, told) {
-        (Some(condition), Some(told)) => {
+    match (condition, target) {
+        (Some(condition), Some(target)) => {
             let y = conv.forward(x, false, &mut Pass::Inference);
-            let constant = told.clone().matmul(condition.clone());
+            let constant = target.clone().matmul(condition.clone());
             let [n, channels] = constant.dims();
             let constant = constant.cast(y.dtype()).reshape([n, channels, 1, 1]);
             add_and_rectify(y, constant, false)
@@ -209,8 +212,8 @@ fn conditioned(
     }
 }
 
-/// The encoder and the head: a classifier of their own. There is no cut before the bottleneck, and no
-/// fake ReLU.
+/// The encoder and the classification head as a classifier. Its only feature layer is the bottleneck,
+/// without fake ReLU.
 impl Network for UNet {
     fn features(&self, x: Tensor<4>, _: FeatureLayer) -> Tensor<4> {
         self.encode(x).pop().expect("the last")
@@ -225,7 +228,7 @@ impl Network for UNet {
         let (weight, bias) = self
             .head
             .as_ref()
-            .expect("a network told of classes has a head");
+            .expect("a conditional network has a head");
         linear(embedding, weight.clone().transpose(), Some(bias.clone()))
     }
 }

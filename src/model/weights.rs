@@ -1,7 +1,7 @@
-//! Named tensors on their way between a file and a network.
+//! Model weights: named tensors with metadata, read from and written to safetensors files.
 //!
-//! Files are safetensors: a length-checked JSON header and raw numbers, so that opening a
-//! stranger's file can neither run code nor ask for more memory than the file is long.
+//! safetensors files consist of a length-checked JSON header and raw numbers, so that opening an
+//! untrusted file can neither run code nor allocate more memory than the file is long.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -15,7 +15,7 @@ use super::layers::{Parameters, Role, Visitor};
 use crate::error::{Error, Mismatch, Result};
 use crate::files::write_atomically;
 
-/// The longest header that the format allows, in bytes.
+/// Longest header that the format allows, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
 
 /// A dense array of 32-bit floats in row-major order.
@@ -23,26 +23,26 @@ const MAX_HEADER: u64 = 100_000_000;
 pub struct Array {
     /// Length of each axis.
     pub shape: Vec<usize>,
-    /// As many values as the product of `shape`.
+    /// The values; as many as the product of `shape`.
     pub values: Vec<f32>,
 }
 
-/// How many bytes a convolution or linear weight takes in a file.
+/// Floating-point precision of weights in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats: exact.
     Single,
-    /// 16-bit floats for arrays of two axes or more, 32-bit ones for the few numbers of the rest
-    /// (biases and normalisation) and where a value is too large for 16.
+    /// 16-bit floats for arrays of two axes or more; 32-bit floats for the rest (biases and
+    /// normalisation) and where a value exceeds the 16-bit range.
     Half,
 }
 
-/// Tensors by their torchvision names, and the file's text metadata.
+/// The tensors of a network by their torchvision names, and the file's text metadata.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
     /// Tensors by name.
     pub tensors: BTreeMap<String, Array>,
-    /// Free text by key.
+    /// Text metadata by key.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -93,14 +93,14 @@ pub(crate) fn tensor_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 impl Weights {
-    /// A copy of every tensor of `network`.
+    /// Copies every tensor of `network`.
     pub fn of(network: &mut impl Parameters) -> Self {
         let mut weights = Self::default();
         network.visit(&mut Save(&mut weights.tensors));
         weights
     }
 
-    /// The tensors whose names begin with `prefix`, without it.
+    /// The tensors whose names have the prefix `prefix`, without it.
     pub fn under(&self, prefix: &str) -> Self {
         let named = self.tensors.iter();
         let part = named.filter_map(|(name, array)| {
@@ -113,29 +113,29 @@ impl Weights {
         }
     }
 
-    /// Adds the tensors of another, `prefix` before their names.
+    /// Adds `tensors` with `prefix` before their names.
     pub fn add_under(&mut self, prefix: &str, tensors: BTreeMap<String, Array>) {
         let named = tensors.into_iter();
         self.tensors
             .extend(named.map(|(name, array)| (format!("{prefix}{name}"), array)));
     }
 
-    /// How many numbers all tensors hold together.
-    pub fn numbers(&self) -> usize {
+    /// Number of values of all tensors.
+    pub fn parameter_count(&self) -> usize {
         self.tensors.values().map(|array| array.values.len()).sum()
     }
 
-    /// Whether every number is finite.
+    /// Whether every value is finite.
     pub fn is_finite(&self) -> bool {
         let mut all = self.tensors.values().flat_map(|array| &array.values);
         all.all(|value| value.is_finite())
     }
 
-    /// Puts the tensors into `network`.
+    /// Sets the tensors of `network`. PyTorch's `num_batches_tracked` counters are ignored.
     ///
     /// # Errors
-    /// Lists every tensor that is missing, extra or of another shape; `network` is then not to be
-    /// used. PyTorch's `num_batches_tracked` counters are passed over.
+    /// A [`Mismatch`] with every tensor that is missing, extra or of another shape; `network` must then not
+    /// be used.
     pub fn fill(&self, network: &mut impl Parameters) -> Result<(), Mismatch> {
         let mut load = Load {
             tensors: &self.tensors,
@@ -161,8 +161,8 @@ impl Weights {
     /// Reads a safetensors file.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, [`Error::Model`] when it is something else; a
-    /// wrong file is found out by its first bytes, whatever its size.
+    /// [`Error::Io`] when the file cannot be read, [`Error::Model`] when it is no safetensors file, which is
+    /// detected by its first bytes, whatever its size.
     pub fn read(path: &Path) -> Result<Self> {
         let reading = |error: std::io::Error| Error::io(path, "read", error);
         let mut file = std::fs::File::open(path).map_err(reading)?;
@@ -190,7 +190,10 @@ impl Weights {
         Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
     }
 
-    /// Reads the bytes of a safetensors file; the error says what is wrong with them.
+    /// Parses the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// A message that says what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let explain = |error: safetensors::SafeTensorError| error.to_string();
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(explain)?;
@@ -219,7 +222,10 @@ impl Weights {
         })
     }
 
-    /// Writes a safetensors file, whole or not at all.
+    /// Writes a safetensors file atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
     pub fn write(&self, path: &Path, precision: Precision) -> Result<()> {
         let bytes = self
             .to_bytes(precision)
@@ -259,7 +265,7 @@ impl Weights {
     }
 }
 
-/// Decodes the floating-point types that checkpoints use.
+/// Converts the floating-point types of checkpoints to 32-bit floats; `None` for other types.
 fn floats(view: &TensorView) -> Option<Vec<f32>> {
     let data = view.data();
     let halves = || data.chunks_exact(2).map(|pair| [pair[0], pair[1]]);

@@ -155,7 +155,7 @@ pub fn weights(model: &ModelRef, device: &Device) -> Result<Weights> {
 /// Opens that model; see [`source`].
 ///
 /// # Errors
-/// As [`source`] and [`Classifier::new`].
+/// As [`source`] and [`Classifier::from_weights`].
 pub fn open(model: &ModelRef, device: &Device) -> Result<Classifier> {
     classifier(&source(model, device)?, model.origin(), device)
 }
@@ -163,13 +163,13 @@ pub fn open(model: &ModelRef, device: &Device) -> Result<Classifier> {
 /// The classifier behind a source that was opened by `path`.
 ///
 /// # Errors
-/// As [`Classifier::new`].
+/// As [`Classifier::from_weights`].
 pub fn classifier(source: &ModelSource, path: &Path, device: &Device) -> Result<Classifier> {
     match source {
-        ModelSource::Weights(weights) => Classifier::new(weights, path, device),
+        ModelSource::Weights(weights) => Classifier::from_weights(weights, path, device),
         ModelSource::Graph(graph, manifest) => {
             let network = Box::new((**graph).clone());
-            Ok(Classifier::of(network, manifest.clone(), device))
+            Ok(Classifier::from_network(network, manifest.clone(), device))
         }
     }
 }

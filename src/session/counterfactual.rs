@@ -106,7 +106,7 @@ pub fn counterfactual_request(
 pub fn truth(state: &State, result: &CounterfactualResult) -> Option<Vec<bool>> {
     let entry = state.entry()?;
     let size = result.request.picture.size();
-    Some(mask::seen(entry.mask.as_ref()?, entry.crop, size))
+    Some(mask::binary_mask(entry.mask.as_ref()?, entry.crop, size))
 }
 
 /// The mask of a result.

@@ -1,18 +1,18 @@
-//! Gaussians fitted to rows of numbers: pictures of a class, features of many pictures.
+//! Gaussian fits (mean and covariance) of pictures or features, and their Fréchet distance.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
-/// Mean and covariance of rows of `d` numbers.
+/// Mean and covariance of samples of dimension `d`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gaussian {
-    /// `[d]`.
+    /// Mean, `[d]`.
     pub mean: DVector<f64>,
-    /// `[d, d]`, with n − 1 in its denominator as numpy's and FID's.
+    /// Covariance, `[d, d]`, with n − 1 in its denominator as in numpy and FID.
     pub covariance: DMatrix<f64>,
 }
 
 impl Gaussian {
-    /// Fits the rows, all of one length. Nothing with fewer than two.
+    /// Fits samples of equal length; `None` for fewer than two.
     pub fn fit<'a>(rows: impl Iterator<Item = &'a [f32]> + Clone) -> Option<Self> {
         let width = rows.clone().next()?.len();
         let count = rows.clone().count();
@@ -20,7 +20,7 @@ impl Gaussian {
             return None;
         }
         let values = rows.flat_map(|row| row.iter().map(|&value| f64::from(value)));
-        // Column-major: each row of numbers is a column here.
+        // Column-major: each sample is a column here.
         let mut columns = DMatrix::from_iterator(width, count, values);
         let mean = columns.column_mean();
         for mut column in columns.column_iter_mut() {
@@ -30,7 +30,7 @@ impl Gaussian {
         Some(Self { mean, covariance })
     }
 
-    /// Directions of variance at least `least`, each as long as its standard deviation.
+    /// Principal directions of variance at least `least`, scaled by their standard deviation.
     pub fn principal(&self, least: f64) -> Vec<DVector<f64>> {
         let SymmetricEigen {
             eigenvalues,
@@ -47,7 +47,7 @@ impl Gaussian {
 /// Fréchet distance of two Gaussians (Dowson and Landau 1982; Heusel et al. 2017, equation 6):
 /// |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), at least 0; in squared units of the features.
 ///
-/// It is FID's formula; it is FID itself only in the features of the network that FID names.
+/// This is FID's formula; it is FID only with the features of the Inception network that FID names.
 pub fn frechet(a: &Gaussian, b: &Gaussian) -> f64 {
     let between = (&a.mean - &b.mean).norm_squared();
     let root = square_root(&a.covariance);

@@ -1,124 +1,127 @@
-//! The iterates of a run, kept within a fixed memory so that one can go back through them.
+//! Iterates of an optimisation, recorded within a memory limit for playback.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of pixels that one history keeps: twenty thousand iterates of 32×32 pixels.
-const MOST_BYTES: usize = 64 << 20;
+/// Memory limit of one history, in bytes of pixels: twenty thousand iterates of 32×32 pixels.
+const MAX_BYTES: usize = 64 << 20;
 
-/// One iterate.
+/// One recorded iterate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
-    /// Steps done before it.
+pub struct Iterate {
+    /// Number of steps done before it.
     pub iteration: usize,
-    /// The loss of each picture.
+    /// Loss of each picture.
     pub losses: Box<[f32]>,
-    /// The pictures' planes in 256 levels, one picture after another: what a screen can show.
+    /// The pictures `[n, 3, h, w]`, quantised to 8 bits, which suffices for display.
     pub pixels: Box<[u8]>,
 }
 
-impl Kept {
-    /// The mean loss of its pictures.
+impl Iterate {
+    /// Mean loss over the pictures.
     pub fn mean_loss(&self) -> f32 {
         self.losses.iter().sum::<f32>() / self.losses.len().max(1) as f32
     }
 
-    /// The pictures' planes in [0, 1].
+    /// The pictures `[n, 3, h, w]` in [0, 1].
     pub fn unit_planes(&self) -> Vec<f32> {
         let levels = self.pixels.iter();
         levels.map(|&level| f32::from(level) / 255.0).collect()
     }
 }
 
-/// Iterates that the engine writes and the window reads.
-pub type SharedHistory = Arc<Mutex<History>>;
+/// A history written by the worker thread and read by the window.
+pub type SharedHistory = Arc<Mutex<IterateHistory>>;
 
-/// Opens them; a writer that failed has left them whole.
-pub fn locked(history: &SharedHistory) -> MutexGuard<'_, History> {
+/// Locks a history. A poisoned lock is used as it is: no write leaves the history inconsistent.
+pub fn lock(history: &SharedHistory) -> MutexGuard<'_, IterateHistory> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Iterates by rising iteration. When the memory is full, every second one goes, and from then on
-/// only every second, fourth, eighth… iterate comes in; the newest is always there.
+/// Iterates in ascending order. When the memory limit is reached, every second one is dropped and the
+/// recording stride is doubled; the newest iterate is always available.
 #[derive(Debug)]
-pub struct History {
-    kept: Vec<Kept>,
-    newest: Option<Kept>,
-    every: usize,
-    most_bytes: usize,
+pub struct IterateHistory {
+    recorded: Vec<Iterate>,
+    newest: Option<Iterate>,
+    stride: usize,
+    max_bytes: usize,
 }
 
-impl Default for History {
+impl Default for IterateHistory {
     fn default() -> Self {
-        Self::with_memory(MOST_BYTES)
+        Self::with_limit(MAX_BYTES)
     }
 }
 
-impl History {
-    /// Keeps up to this many bytes of pixels.
-    pub fn with_memory(most_bytes: usize) -> Self {
+impl IterateHistory {
+    /// An empty history with a limit in bytes of pixels.
+    pub fn with_limit(max_bytes: usize) -> Self {
         Self {
-            kept: Vec::new(),
+            recorded: Vec::new(),
             newest: None,
-            every: 1,
-            most_bytes,
+            stride: 1,
+            max_bytes,
         }
     }
 
-    /// Takes in the iterate that follows all others, or the newest once more.
-    pub fn push(&mut self, iterate: Kept) {
+    /// Records an iterate later than all others, or replaces the newest.
+    pub fn push(&mut self, iterate: Iterate) {
         let iteration = iterate.iteration;
         if let Some(before) = self.newest.replace(iterate)
             && before.iteration != iteration
-            && before.iteration.is_multiple_of(self.every)
+            && before.iteration.is_multiple_of(self.stride)
         {
-            self.kept.push(before);
+            self.recorded.push(before);
         }
-        let bytes: usize = self.kept.first().map_or(0, |kept| kept.pixels.len());
-        if bytes * self.kept.len() > self.most_bytes {
-            self.every *= 2;
-            let every = self.every;
-            self.kept
-                .retain(|kept| kept.iteration.is_multiple_of(every));
+        let bytes: usize = self
+            .recorded
+            .first()
+            .map_or(0, |iterate| iterate.pixels.len());
+        if bytes * self.recorded.len() > self.max_bytes {
+            self.stride *= 2;
+            let stride = self.stride;
+            self.recorded
+                .retain(|iterate| iterate.iteration.is_multiple_of(stride));
         }
     }
 
     /// The newest iterate.
-    pub fn newest(&self) -> Option<&Kept> {
+    pub fn newest(&self) -> Option<&Iterate> {
         self.newest.as_ref()
     }
 
-    /// The last kept iterate that is no later than `iteration`, or the first.
-    pub fn at(&self, iteration: usize) -> Option<&Kept> {
+    /// The last recorded iterate not after `iteration`, or the first.
+    pub fn at(&self, iteration: usize) -> Option<&Iterate> {
         if let Some(newest) = self
             .newest
             .as_ref()
-            .filter(|kept| kept.iteration <= iteration)
+            .filter(|iterate| iterate.iteration <= iteration)
         {
             return Some(newest);
         }
         let later = self
-            .kept
-            .partition_point(|kept| kept.iteration <= iteration);
-        self.kept.get(later.saturating_sub(1)).or(self.newest())
+            .recorded
+            .partition_point(|iterate| iterate.iteration <= iteration);
+        self.recorded.get(later.saturating_sub(1)).or(self.newest())
     }
 
-    /// All kept iterates, the newest included.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Kept> {
-        self.kept.iter().chain(&self.newest)
+    /// All recorded iterates and the newest.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Iterate> {
+        self.recorded.iter().chain(&self.newest)
     }
 
-    /// How many there are.
+    /// Number of iterates.
     pub fn len(&self) -> usize {
-        self.kept.len() + usize::from(self.newest.is_some())
+        self.recorded.len() + usize::from(self.newest.is_some())
     }
 
-    /// Whether there is none.
+    /// Whether there is no iterate.
     pub fn is_empty(&self) -> bool {
         self.newest.is_none()
     }
 
-    /// Iterations from one kept iterate to the next.
-    pub fn every(&self) -> usize {
-        self.every
+    /// Iterations between recorded iterates.
+    pub fn stride(&self) -> usize {
+        self.stride
     }
 }

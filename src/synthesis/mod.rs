@@ -1,15 +1,15 @@
-//! Pictures made by a classifier: what it takes for the same, what it takes for a class, what
-//! excites one of its units (paper A, sections 3.2 to 3.4).
+//! Image synthesis by optimisation through a classifier: representation inversion, class-specific
+//! generation, and neuron visualisation (paper A, sections 3.2 to 3.4).
 //!
-//! All three are the one loop of [`crate::attack::Descent`] with another objective and another start.
+//! All three use the projected descent of [`crate::attack::Descent`] with their own objective and start.
 
+mod class_gaussians;
 mod distance;
 mod gaussian;
 mod history;
 mod objective;
+mod preconditioner;
 mod run;
-mod seeds;
-mod spectrum;
 mod start;
 
 use serde::{Deserialize, Serialize};
@@ -17,38 +17,38 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, FeatureLayer};
 
+pub use class_gaussians::ClassGaussians;
 pub use distance::{Distances, activations, distances, perceptual};
 pub use gaussian::{Gaussian, frechet};
-pub use history::{History, Kept, SharedHistory, locked};
-pub use run::Run;
-pub use seeds::Seeds;
-pub use start::Material;
+pub use history::{Iterate, IterateHistory, SharedHistory, lock};
+pub use run::SynthesisRun;
+pub use start::SynthesisInputs;
 
-/// What the picture is to become.
+/// Objective of a synthesis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Representation inversion: seen as the target is. Minimises ‖R(x) − R(t)‖₂ / ‖R(t)‖₂.
+    /// Representation inversion: minimises ‖R(x) − R(t)‖₂ / ‖R(t)‖₂ for a target picture t.
     Invert {
-        /// The stage whose feature map is R, 0 for the stem; without one, the pooled
-        /// representation.
+        /// The stage whose feature map is R, 0 for the stem; `None` for the pooled representation.
         stage: Option<usize>,
     },
-    /// Class-specific generation: seen as this class.
+    /// Class-specific generation: maximises a score of a class.
     Generate {
-        /// The class.
+        /// Index of the class.
         class: usize,
-        /// What measures it.
-        aim: Aim,
+        /// The score that is maximised.
+        #[serde(rename = "aim")]
+        objective: ClassObjective,
     },
-    /// Neuron visualisation: exciting this unit.
+    /// Neuron visualisation: maximises the activation of a unit.
     Neuron(Unit),
 }
 
-/// What class-specific generation maximises.
+/// Objective of class-specific generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Aim {
+pub enum ClassObjective {
     /// The logit of the class, as in the paper.
     #[default]
     Logit,
@@ -56,17 +56,17 @@ pub enum Aim {
     CrossEntropy,
 }
 
-/// A unit of a network.
+/// A unit (neuron or channel) of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// The stage whose feature map has it as a channel (its mean over the map counts), 0 for the
-    /// stem; without one, it is a coordinate of the pooled representation.
+    /// The stage of whose feature map it is a channel (its activation is the mean over the map), 0 for
+    /// the stem; `None` for a coordinate of the pooled representation.
     pub stage: Option<usize>,
-    /// Which of them.
+    /// Index of the channel or coordinate.
     pub index: usize,
 }
 
-/// Where the picture begins.
+/// Initial picture of a synthesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
@@ -79,14 +79,14 @@ pub enum Start {
     /// A draw from a Gaussian over 4×-downsampled pictures of the class: the paper's for
     /// generation. For inversions and neurons, of a class that the seed picks.
     ClassGaussian,
-    /// The open picture.
+    /// The picture selected in the window.
     Current,
-    /// Another picture.
+    /// A picture that a person chose as start.
     Other,
 }
 
 impl Start {
-    /// All of them.
+    /// All starts, in the order of menus.
     pub const ALL: [Self; 6] = [
         Self::GreyNoise,
         Self::Noise,
@@ -96,7 +96,7 @@ impl Start {
         Self::Other,
     ];
 
-    /// In words.
+    /// Display name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Grey => "grey",
@@ -109,47 +109,45 @@ impl Start {
     }
 }
 
-/// All that decides the result, as plain data.
+/// Settings of a synthesis, as plain data; equal settings give equal results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Synthesis {
-    /// What the picture is to become.
+    /// Objective.
     pub task: Task,
-    /// Where it begins.
+    /// Initial picture.
     pub start: Start,
     /// Radius of the L2 ball around the start, in units of pixels in [0, 1].
     pub radius: f32,
-    /// L2 length of a step, in the same unit.
+    /// Step size: L2 norm of a step, in the same unit.
     pub step: f32,
-    /// Steps.
+    /// Number of steps.
     pub iterations: usize,
-    /// Share of the last step that the next one keeps; see
-    /// [`crate::attack::Descent::with_momentum`].
+    /// Momentum in [0, 1); see [`crate::attack::Descent::with_momentum`].
     pub momentum: f32,
-    /// Whether steps shrink to nothing along half a cosine over the iterations.
+    /// Whether the step size is annealed to 0 along half a cosine over the iterations.
     pub anneal: bool,
-    /// Weight of the mean total variation, which keeps neighbouring pixels alike (Mahendran and
-    /// Vedaldi 2015).
+    /// Weight of the total-variation regulariser, a mean over pixels (Mahendran and Vedaldi 2015).
     pub variation: f32,
-    /// Frequencies f of each step are weighed by f to the power of minus this, so that what is large
-    /// comes before grain (Olah et al. 2017); 0 leaves steps as they are.
+    /// Exponent α of the spectral preconditioner, which weights frequencies f of each gradient by f^−α
+    /// to favour low frequencies (Olah et al. 2017); 0 for none.
     pub spectrum: f32,
-    /// Each gradient is taken with the picture shifted at random by up to this many pixels, around
-    /// its edges: transformation robustness (Olah et al. 2017).
+    /// Transformation robustness (Olah et al. 2017): each gradient is computed on the picture rolled by a
+    /// random shift of up to this many pixels.
     pub jitter: usize,
-    /// Whether gradients pass the last ReLU as if it were not there (paper A).
+    /// Whether gradients pass the last ReLU unchanged (the fake ReLU of paper A).
     pub fake_relu: bool,
-    /// Pictures made at once, each from its own draw of the start.
+    /// Number of pictures in the batch, each from its own draw of the start; 1 to [`MOST_PICTURES`].
     pub count: usize,
-    /// Seed of everything random.
+    /// Seed of starts and jitter.
     pub seed: u64,
 }
 
-/// The most pictures of one run.
+/// Largest batch of one synthesis.
 pub const MOST_PICTURES: usize = 64;
 
 impl Synthesis {
-    /// The paper's inversion: 10 000 steps of length 1 in a ball of 1000, so that only [0, 1]
-    /// binds; from grey noise; the last iterate counts.
+    /// The paper's inversion from grey noise: 10 000 steps of size 1 in a ball of radius 1000, so large that
+    /// only [0, 1] constrains; the result is the last iterate.
     pub fn paper_inversion() -> Self {
         Self {
             task: Task::Invert { stage: None },
@@ -168,13 +166,13 @@ impl Synthesis {
         }
     }
 
-    /// The paper's class-specific generation: 60 steps of length 0.5 up the logit, in a ball of 30
-    /// around a draw from the class Gaussian.
+    /// The paper's class-specific generation: 60 steps of size 0.5 that maximise the logit, in a ball of
+    /// radius 30 around a draw from the class Gaussian.
     pub fn paper_generation(class: usize) -> Self {
         Self {
             task: Task::Generate {
                 class,
-                aim: Aim::Logit,
+                objective: ClassObjective::Logit,
             },
             start: Start::ClassGaussian,
             radius: 30.0,
@@ -184,7 +182,7 @@ impl Synthesis {
         }
     }
 
-    /// The paper's neuron visualisation: 200 steps of length 1 from grey.
+    /// The paper's neuron visualisation: 200 steps of size 1 from grey.
     pub fn paper_neuron(unit: Unit) -> Self {
         Self {
             task: Task::Neuron(unit),
@@ -194,7 +192,7 @@ impl Synthesis {
         }
     }
 
-    /// The paper's settings for this one's task.
+    /// The paper's settings for the same task.
     pub fn paper(&self) -> Self {
         match self.task {
             Task::Invert { stage } => Self {
@@ -206,10 +204,10 @@ impl Synthesis {
         }
     }
 
-    /// Looks better sooner: steps are averaged, shrink to nothing, favour what is large, and the
-    /// picture is kept smooth. docs/synthesis.md has what that brings.
+    /// Faster settings for the same task: momentum, annealed steps, spectral preconditioning and total
+    /// variation. docs/synthesis.md has the measured effect.
     pub fn fast(&self) -> Self {
-        let calm = Self {
+        let common = Self {
             momentum: 0.9,
             anneal: true,
             spectrum: 1.0,
@@ -220,15 +218,18 @@ impl Synthesis {
             Task::Invert { .. } => Self {
                 iterations: 400,
                 variation: 0.5,
-                ..calm
+                ..common
             },
-            Task::Generate { .. } => calm,
-            Task::Neuron(_) => Self { step: 0.5, ..calm },
+            Task::Generate { .. } => common,
+            Task::Neuron(_) => Self {
+                step: 0.5,
+                ..common
+            },
         }
     }
 
-    /// The stage at which the network is cut.
-    pub fn cut(&self) -> FeatureLayer {
+    /// The feature layer that the objective is computed from.
+    pub fn feature_layer(&self) -> FeatureLayer {
         FeatureLayer {
             stage: match self.task {
                 Task::Invert { stage } => stage,
@@ -239,8 +240,8 @@ impl Synthesis {
         }
     }
 
-    /// The length of the step after `done` others, as a share of [`Synthesis::step`].
-    pub fn pace(&self, done: usize) -> f32 {
+    /// The step size after `done` steps, as a share of [`Synthesis::step`].
+    pub fn step_scale(&self, done: usize) -> f32 {
         if !self.anneal {
             return 1.0;
         }
@@ -248,10 +249,10 @@ impl Synthesis {
         0.5 * (1.0 + (std::f32::consts::PI * share.min(1.0)).cos())
     }
 
-    /// Refuses what cannot be done with `model`.
+    /// Checks the settings for `model`.
     ///
     /// # Errors
-    /// [`Error::Config`] says what.
+    /// [`Error::Config`] names the setting that is out of range.
     pub fn validate(&self, model: &Classifier) -> Result<()> {
         let stages = model.manifest().architecture.stages();
         let positive = |value: f32| value.is_finite() && value > 0.0;
@@ -265,7 +266,11 @@ impl Synthesis {
             "the exponent of the spectrum must be between 0 and 4".into()
         } else if !(1..=MOST_PICTURES).contains(&self.count) {
             format!("between 1 and {MOST_PICTURES} pictures can be made at once")
-        } else if self.cut().stage.is_some_and(|stage| stage > stages) {
+        } else if self
+            .feature_layer()
+            .stage
+            .is_some_and(|stage| stage > stages)
+        {
             format!("the network has the stages 0 to {stages}")
         } else if let Task::Generate { class, .. } = self.task
             && class >= model.classes()
@@ -303,5 +308,25 @@ impl std::fmt::Display for Synthesis {
             self.step,
             self.radius
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_objective_is_stored_as_aim() {
+        // Sessions and settings of earlier versions contain this name.
+        let stored = r#"{"generate":{"class":3,"aim":"cross-entropy"}}"#;
+        let task = Task::Generate {
+            class: 3,
+            objective: ClassObjective::CrossEntropy,
+        };
+        assert_eq!(serde_json::to_string(&task).expect("plain data"), stored);
+        assert_eq!(
+            serde_json::from_str::<Task>(stored).expect("an earlier file"),
+            task
+        );
     }
 }

@@ -1,16 +1,17 @@
-//! What syntheses minimise.
+//! Objective functions of image synthesis: representation distance, class scores, unit activations and
+//! total variation.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use super::{Aim, Synthesis, Task};
+use super::{ClassObjective, Synthesis, Task};
 use crate::attack::Objective;
 use crate::model::{Classifier, FeatureLayer, tensor_values};
 
-/// What is read off the network.
-enum Reading {
+/// The loss, as a function of the network's features.
+enum Loss {
     /// ‖R(x) − R(t)‖₂ / ‖R(t)‖₂ (paper A, section 3.2).
-    Distance(Box<Target>),
+    Distance(Box<TargetRepresentation>),
     /// Minus the logit of a class.
     Logit(usize),
     /// Cross-entropy to a class.
@@ -19,29 +20,29 @@ enum Reading {
     Unit(usize),
 }
 
-/// R(t) for each picture, or one for all.
-struct Target {
-    /// `[n, d]`.
+/// The target representation R(t) of an inversion, one for each picture or one for all.
+struct TargetRepresentation {
+    /// R(t), `[n, d]`.
     representation: Tensor<2>,
     /// ‖R(t)‖₂, `[n]`.
     length: Tensor<1>,
 }
 
-/// The objective of a synthesis.
-pub(super) struct Aimed<'a> {
+/// The objective of a synthesis, bound to its model.
+pub(super) struct BoundObjective<'a> {
     model: &'a Classifier,
     cut: FeatureLayer,
-    reading: &'a SynthesisGoal,
+    prepared: &'a PreparedObjective,
 }
 
-/// What of an objective lasts longer than a borrow of the model.
-pub(super) struct SynthesisGoal(Reading);
+/// The part of an objective that does not borrow the model.
+pub(super) struct PreparedObjective(Loss);
 
-impl SynthesisGoal {
-    /// `target`: the pictures `[n, 3, h, w]` to be inverted, or one for all, where they are.
+impl PreparedObjective {
+    /// `target` are the pictures `[n, 3, h, w]` to be inverted, or one for all; inversions only.
     ///
     /// # Errors
-    /// A reason for people where the target has no representation to come near to.
+    /// A message where the target is missing or its representation is zero or not finite.
     pub(super) fn new(
         config: &Synthesis,
         model: &Classifier,
@@ -50,7 +51,7 @@ impl SynthesisGoal {
         Ok(Self(match config.task {
             Task::Invert { .. } => {
                 let target = target.ok_or("an inversion needs a picture to invert")?;
-                let cut = config.cut();
+                let cut = config.feature_layer();
                 let target = representation(model, cut, model.features_at(target.clone(), cut));
                 let length = target
                     .clone()
@@ -65,30 +66,34 @@ impl SynthesisGoal {
                         "the length of the target's representation is {wrong}; there is nothing to come near to"
                     ));
                 }
-                Reading::Distance(Box::new(Target {
+                Loss::Distance(Box::new(TargetRepresentation {
                     representation: target,
                     length,
                 }))
             }
-            Task::Generate { class, aim } => match aim {
-                Aim::Logit => Reading::Logit(class),
-                Aim::CrossEntropy => Reading::CrossEntropy(class),
+            Task::Generate { class, objective } => match objective {
+                ClassObjective::Logit => Loss::Logit(class),
+                ClassObjective::CrossEntropy => Loss::CrossEntropy(class),
             },
-            Task::Neuron(unit) => Reading::Unit(unit.index),
+            Task::Neuron(unit) => Loss::Unit(unit.index),
         }))
     }
 
-    /// The objective for `model`.
-    pub(super) fn on<'a>(&'a self, config: &Synthesis, model: &'a Classifier) -> Aimed<'a> {
-        Aimed {
+    /// Binds the objective to `model`.
+    pub(super) fn bind<'a>(
+        &'a self,
+        config: &Synthesis,
+        model: &'a Classifier,
+    ) -> BoundObjective<'a> {
+        BoundObjective {
             model,
-            cut: config.cut(),
-            reading: self,
+            cut: config.feature_layer(),
+            prepared: self,
         }
     }
 }
 
-/// What a feature map means: the pooled representation, or all values of an earlier map.
+/// R(x) from a feature map: the pooled representation, or all values of an earlier stage's map.
 fn representation(model: &Classifier, cut: FeatureLayer, features: Tensor<4>) -> Tensor<2> {
     match cut.stage {
         None => model.embed(features),
@@ -96,22 +101,22 @@ fn representation(model: &Classifier, cut: FeatureLayer, features: Tensor<4>) ->
     }
 }
 
-impl Aimed<'_> {
+impl BoundObjective<'_> {
     fn of_features(&self, features: Tensor<4>) -> Tensor<1> {
         let model = self.model;
-        match &self.reading.0 {
-            Reading::Distance(target) => {
+        match &self.prepared.0 {
+            Loss::Distance(target) => {
                 let difference =
                     representation(model, self.cut, features) - target.representation.clone();
-                // √ has no slope at 0: an inversion that arrived stays.
+                // √ is not differentiable at 0; the offset gives a converged inversion a zero gradient.
                 let square = difference.square().sum_dim(1).squeeze_dim::<1>(1);
                 (square + f32::MIN_POSITIVE).sqrt() / target.length.clone()
             }
-            Reading::Logit(class) => column(model.logits_of(features), *class).neg(),
-            Reading::CrossEntropy(class) => {
+            Loss::Logit(class) => column(model.logits_of(features), *class).neg(),
+            Loss::CrossEntropy(class) => {
                 column(log_softmax(model.logits_of(features), 1), *class).neg()
             }
-            Reading::Unit(index) => match self.cut.stage {
+            Loss::Unit(index) => match self.cut.stage {
                 None => column(model.embed(features), *index).neg(),
                 Some(_) => {
                     let means = features.mean_dims(&[2, 3]).flatten::<2>(1, 3);
@@ -126,7 +131,7 @@ fn column(matrix: Tensor<2>, index: usize) -> Tensor<1> {
     matrix.narrow(1, index, 1).squeeze_dim(1)
 }
 
-impl Objective for Aimed<'_> {
+impl Objective for BoundObjective<'_> {
     fn loss(&self, x: Tensor<4>) -> Tensor<1> {
         self.of_features(self.model.features_at(x, self.cut))
     }
@@ -148,12 +153,12 @@ pub(super) fn variation_gradient(x: &Tensor<4>) -> Tensor<4> {
         let corner = x.clone().narrow(2, 0, h - 1).narrow(3, 0, w - 1);
         let down = x.clone().narrow(2, 1, h - 1).narrow(3, 0, w - 1) - corner.clone();
         let right = x.narrow(2, 0, h - 1).narrow(3, 1, w - 1) - corner;
-        let length = (down.square() + right.square() + SMOOTH).sqrt();
+        let length = (down.square() + right.square() + SMOOTHING).sqrt();
         length.mean_dims(&[1, 2, 3]).reshape([-1])
     };
     crate::model::gradient(x, variation).1
 }
 
-/// Rounds the total variation's kink at flat places: (1/255)², so that less than a grey level counts
-/// as flat.
-const SMOOTH: f32 = 1.5e-5;
+/// Makes the total variation differentiable where the picture is constant: (1/255)², one grey level
+/// squared.
+const SMOOTHING: f32 = 1.5e-5;

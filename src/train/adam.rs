@@ -1,27 +1,27 @@
-//! Adam (Kingma and Ba 2015) with weight decay apart from the gradient (Loshchilov and Hutter 2019), as
-//! PyTorch's AdamW.
+//! AdamW: Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019), as in
+//! PyTorch.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
-use super::gradients::{arrays, tensors};
+use super::gradients::{to_arrays, to_tensors};
 use crate::model::{Array, Parameters, Role, Visitor};
 
-/// PyTorch's default guard against division by zero.
+/// PyTorch's default ε of Adam's denominator.
 const EPSILON: f64 = 1e-8;
 
-/// The optimiser's settings and moments.
+/// Adam's settings and state.
 pub struct Adam {
     betas: [f64; 2],
     weight_decay: f64,
     steps: usize,
-    /// First and second moments by parameter.
+    /// First and second moments by parameter name.
     moments: [BTreeMap<String, Tensor<1>>; 2],
 }
 
 impl Adam {
-    /// Starts at rest.
+    /// An optimiser with decay rates `betas` of the moments and no state.
     pub fn new(betas: [f64; 2], weight_decay: f64) -> Self {
         Self {
             betas,
@@ -31,7 +31,7 @@ impl Adam {
         }
     }
 
-    /// Moves the parameters of `network` along their gradients; decay shrinks weights only.
+    /// Takes a step with the learning rate `rate`; weight decay applies to weights only.
     pub fn step(
         &mut self,
         network: &mut impl Parameters,
@@ -39,32 +39,32 @@ impl Adam {
         rate: f64,
     ) {
         self.steps += 1;
-        network.visit(&mut Update {
+        network.visit(&mut AdamUpdate {
             adam: self,
             gradients,
             rate,
         });
     }
 
-    /// Step count and moments by parameter name.
+    /// Number of steps and moments by parameter name.
     pub fn state(&self) -> (usize, [BTreeMap<String, Array>; 2]) {
-        (self.steps, self.moments.each_ref().map(arrays))
+        (self.steps, self.moments.each_ref().map(to_arrays))
     }
 
     /// Restores [`Adam::state`] for a network on `device`.
     pub fn restore(&mut self, steps: usize, state: &[BTreeMap<String, Array>; 2], device: &Device) {
         self.steps = steps;
-        self.moments = state.each_ref().map(|moments| tensors(moments, device));
+        self.moments = state.each_ref().map(|moments| to_tensors(moments, device));
     }
 }
 
-struct Update<'a> {
+struct AdamUpdate<'a> {
     adam: &'a mut Adam,
     gradients: BTreeMap<String, Tensor<1>>,
     rate: f64,
 }
 
-impl Visitor for Update<'_> {
+impl Visitor for AdamUpdate<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
         let Some(gradient) = self.gradients.remove(name) else {
             return;

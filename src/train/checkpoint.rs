@@ -1,4 +1,5 @@
-//! Checkpoints: everything that the rest of a training depends on, in one safetensors file.
+//! Training checkpoints: weights, averages, optimiser state, configuration and position in one
+//! safetensors file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,26 +12,26 @@ use super::sgd::Sgd;
 use crate::error::{Error, Result};
 use crate::model::{Array, Precision, ResNet, Weights};
 
-/// Where in a training a checkpoint was taken.
+/// Position in a training at which a checkpoint was written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    /// Finished epochs.
+pub struct TrainingPosition {
+    /// Number of finished epochs.
     pub epoch: usize,
-    /// Finished steps of the epoch under way.
+    /// Finished steps of the current epoch.
     pub step: usize,
-    /// Sum of the losses of those steps.
+    /// Sum of the losses of the current epoch's steps.
     pub loss_sum: f64,
-    /// Pictures classified right in those steps.
+    /// Correctly classified pictures in the current epoch's steps.
     pub right: usize,
-    /// Seconds of computing so far.
+    /// Training time so far, in seconds.
     pub seconds: f64,
-    /// Seconds of computing in the epoch under way.
+    /// Training time of the current epoch, in seconds.
     #[serde(default)]
     pub epoch_seconds: f64,
     /// Finished steps of the whole training.
     #[serde(default)]
     pub steps: usize,
-    /// The best epoch so far, from 1 on, and its accuracy on the pictures set aside.
+    /// The best epoch so far, counted from 1, and its validation accuracy.
     #[serde(default)]
     pub best: Option<(usize, f64)>,
 }
@@ -41,24 +42,27 @@ const BEST: &str = "best.";
 const CONFIG: &str = "config";
 const POSITION: &str = "position";
 
-/// The networks of a training: the one that is trained, and copies of it where they are kept.
+/// The networks of a training: the trained one, its moving average and its best epoch.
 #[derive(Clone, Debug)]
 pub struct Networks {
-    /// The weights that steps are made from.
+    /// The network that the optimiser updates.
     pub trained: ResNet,
-    /// The moving average of the weights.
+    /// Exponential moving average of the weights, if there is one.
     pub average: Option<ResNet>,
-    /// The weights, averaged if they are, of the best epoch.
+    /// Weights (or averaged weights) of the best epoch, with a validation set.
     pub best: Option<ResNet>,
 }
 
-/// Writes a checkpoint, whole or not at all.
+/// Writes a checkpoint atomically.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be written.
 pub fn save(
     path: &Path,
     networks: &mut Networks,
     sgd: &Sgd,
     config: &TrainConfig,
-    position: &Position,
+    position: &TrainingPosition,
 ) -> Result<()> {
     let mut weights = Weights::of(&mut networks.trained);
     weights.add_under(VELOCITY, sgd.state());
@@ -77,12 +81,12 @@ pub fn save(
     weights.write(path, Precision::Single)
 }
 
-/// A checkpoint that has been read but not yet put into a network.
+/// A checkpoint read from a file.
 pub struct Checkpoint {
-    /// The training it belongs to.
+    /// Configuration of the training.
     pub config: TrainConfig,
-    /// Where it was taken.
-    pub position: Position,
+    /// Position of the training.
+    pub position: TrainingPosition,
     weights: Weights,
     velocities: BTreeMap<String, Array>,
     average: Weights,
@@ -91,6 +95,9 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the file is no checkpoint, and the errors of reading weights.
     pub fn read(path: &Path) -> Result<Self> {
         let mut weights = Weights::read(path)?;
         let text = |key: &str| {
@@ -117,7 +124,10 @@ impl Checkpoint {
         })
     }
 
-    /// Puts weights and velocities where they were.
+    /// Restores weights, averages and optimiser state.
+    ///
+    /// # Errors
+    /// [`Error::Tensors`] and [`Error::Model`] where they do not match the networks.
     pub fn restore(
         &self,
         path: &Path,

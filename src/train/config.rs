@@ -1,4 +1,4 @@
-//! What to train and how, as plain data.
+//! Training configuration of classifiers and its presets, as plain data.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::data::Augmentation;
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, ResNetConfig, Stem};
 
-/// Ready-made recipes.
+/// Presets of [`TrainConfig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
@@ -18,23 +18,24 @@ pub enum Preset {
     PaperStandard,
     /// Paper A, CIFAR-10, robust: the same on L2 PGD-20 examples, ε 0.5, step 0.1.
     PaperRobust,
-    /// Two CPU cores: a small wide network, one cycle.
+    /// For two CPU cores: a small wide ResNet, one-cycle learning-rate schedule.
     FastStandard,
-    /// Two CPU cores: the same on one-step L2 examples, ε 0.5, from a random start.
+    /// For two CPU cores: the same, trained on one-step L2 adversarial examples, ε 0.5, random start.
     FastRobust,
-    /// The same for photographs of 64×64 pixels: four stages, random resized crops.
+    /// [`Preset::FastStandard`] for photographs of 64×64 pixels: four stages, random resized crops.
     #[value(name = "fast-standard-64")]
     #[serde(rename = "fast-standard-64")]
     FastStandard64,
-    /// The same on one-step L2 examples, ε 1: as many grey levels a pixel as 0.5 at 32×32.
+    /// The same, trained on one-step L2 adversarial examples, ε 1: the same perturbation per pixel as 0.5
+    /// at 32×32.
     #[value(name = "fast-robust-64")]
     #[serde(rename = "fast-robust-64")]
     FastRobust64,
-    /// The same for photographs of 128×128 pixels, on a stem that divides the resolution by four.
+    /// [`Preset::FastStandard`] for photographs of 128×128 pixels, with a stem of stride 4.
     #[value(name = "fast-standard-128")]
     #[serde(rename = "fast-standard-128")]
     FastStandard128,
-    /// The same on one-step L2 examples, ε 2.
+    /// The same, trained on one-step L2 adversarial examples, ε 2.
     #[value(name = "fast-robust-128")]
     #[serde(rename = "fast-robust-128")]
     FastRobust128,
@@ -61,7 +62,7 @@ impl Preset {
         }
     }
 
-    /// The network.
+    /// The network architecture.
     fn architecture(self) -> TrainArchitecture {
         let (stem, widths): (Stem, &[usize]) = match (self.is_paper(), self.input()) {
             (true, _) => (Stem::Cifar, &[64, 128, 256, 512]),
@@ -77,7 +78,7 @@ impl Preset {
         }
     }
 
-    /// The attack trained on.
+    /// The attack of adversarial training.
     fn attack(self) -> Option<Attack> {
         let epsilon = 0.5 * self.input() as f32 / 32.0;
         let (steps, step_size) = if self.is_paper() {
@@ -92,18 +93,18 @@ impl Preset {
     }
 }
 
-/// How ε grows over a training, as shares of its steps: 0 until `from`, then linearly, the attack's
-/// own from `full` on (arXiv 2509.23325 begins so from weights that are not robust).
+/// Linear warm-up of ε over a training, in shares of its steps: 0 until `from`, then growing linearly to
+/// the attack's own ε at `full` (as arXiv 2509.23325 does for weights that are not robust).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpsilonSchedule {
-    /// The share of the training without attack, in [0, 1].
+    /// Share of the training without attack, in [0, 1].
     pub from: f64,
-    /// The share of the training after which ε is whole, at least `from`.
+    /// Share of the training after which ε has its full value, at least `from` and at most 1.
     pub full: f64,
 }
 
 impl EpsilonSchedule {
-    /// The share of ε at `done`, the finished share of the training.
+    /// Scale of ε, in [0, 1], at the share `done` of the training.
     pub fn share(&self, done: f64) -> f64 {
         if done >= self.full {
             1.0
@@ -119,21 +120,24 @@ impl EpsilonSchedule {
     }
 }
 
-/// The network without its class count, which comes from the data.
+/// Architecture of a ResNet without its number of classes, which comes from the data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainArchitecture {
-    /// How the network begins.
+    /// First layers of the network.
     pub stem: Stem,
-    /// The repeated block.
+    /// Residual block type.
     pub block: Block,
-    /// Channels of each stage.
+    /// Number of channels of each stage.
     pub widths: Vec<usize>,
-    /// Blocks of each stage.
+    /// Number of blocks of each stage.
     pub blocks: Vec<usize>,
 }
 
 impl TrainArchitecture {
-    /// One of the published depths; see [`ResNetConfig::of_depth`].
+    /// The architecture of a published depth.
+    ///
+    /// # Errors
+    /// As [`ResNetConfig::of_depth`].
     pub fn of_depth(depth: usize, stem: Stem, width: Option<usize>) -> Result<Self> {
         let ResNetConfig {
             stem,
@@ -150,7 +154,7 @@ impl TrainArchitecture {
         })
     }
 
-    /// The network for `classes` classes.
+    /// The complete architecture for `classes` classes.
     pub fn with_classes(&self, classes: usize) -> ResNetConfig {
         ResNetConfig {
             stem: self.stem,
@@ -162,69 +166,69 @@ impl TrainArchitecture {
     }
 }
 
-/// Everything that decides the result of a training.
+/// Configuration of a training: equal configurations give equal results on a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
-    /// What a person calls the model.
+    /// Display name of the model.
     pub name: String,
-    /// The data set's folder.
+    /// Folder of the data set.
     pub data: PathBuf,
-    /// The network.
+    /// Network architecture.
     pub architecture: TrainArchitecture,
-    /// Height and width of the pictures, in pixels.
+    /// Height and width of the input, in pixels.
     pub input: [usize; 2],
-    /// The standardisation inside the model.
+    /// Mean and standard deviation by which the model normalises its input.
     pub normalizer: Normalizer,
-    /// The attack to train on, if any.
+    /// Attack of adversarial training; `None` for standard training.
     pub attack: Option<Attack>,
-    /// Epochs to train.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Pictures in a step.
+    /// Batch size, in pictures.
     pub batch: usize,
-    /// Learning rates.
+    /// Learning-rate schedule.
     pub schedule: Schedule,
-    /// Momentum of SGD.
+    /// Momentum of SGD, in [0, 1).
     pub momentum: f64,
-    /// Weight decay; convolutions and linear weights only.
+    /// Weight decay of convolution and linear weights; biases and BatchNorm have none.
     pub weight_decay: f64,
-    /// Crop, flip and cutout.
+    /// Data augmentation.
     pub augmentation: Augmentation,
-    /// Seed of initial weights, order, augmentation and attack starts.
+    /// Seed of initial weights, shuffling, augmentation and random starts of attacks.
     pub seed: u64,
-    /// Test pictures looked at after every epoch.
+    /// Number of test pictures evaluated after every epoch.
     pub monitor: usize,
-    /// Whether activations are kept in bfloat16, weights in single precision (Micikevicius et al.
-    /// 2018); libtorch only.
+    /// Mixed precision (Micikevicius et al. 2018): bfloat16 activations, single-precision weights; libtorch
+    /// only.
     #[serde(default)]
     pub mixed: bool,
-    /// A model whose weights to start from, instead of random ones: a file or a bundled model's id.
+    /// Model to initialise the weights from: a file or a bundled model's id; random weights without one.
     #[serde(default)]
     pub init: Option<PathBuf>,
-    /// Share of the moving average of the weights that each step keeps (Izmailov et al. 2018), in
-    /// [0, 1); the average is what is measured and saved. Without one, the weights themselves are.
+    /// Decay of the exponential moving average of the weights (Izmailov et al. 2018), in [0, 1); the average
+    /// is evaluated and saved. Without one, the weights themselves are.
     #[serde(default)]
     pub average: Option<f64>,
-    /// Probability spread evenly over all classes in the labels (Szegedy et al. 2016, section 7),
-    /// in [0, 1).
+    /// Label smoothing (Szegedy et al. 2016, section 7), in [0, 1).
     #[serde(default)]
     pub smoothing: f64,
-    /// Begins one-step attacks at a random point of `noise`·ε and does not clamp them to ε: N-FGSM
-    /// (de Jorge et al. 2022), whose authors take 2.
+    /// N-FGSM (de Jorge et al. 2022): one-step attacks start from uniform noise of `noise`·ε and are not
+    /// clamped to ε; the authors use 2.
     #[serde(default)]
     pub noise: Option<f32>,
-    /// How ε grows; without one it is whole from the first step on.
+    /// Warm-up of ε; without one, ε has its full value from the first step on.
     #[serde(default)]
     pub epsilon_schedule: Option<EpsilonSchedule>,
-    /// Training pictures set aside to choose the best epoch by; 0 for none, and the last is saved.
+    /// Number of training pictures split off as validation set to select the best epoch; with 0, the last
+    /// epoch is saved.
     #[serde(default)]
     pub validation: usize,
-    /// Ends the training after so many epochs without a better one; 0 for never.
+    /// Early stopping: number of epochs without improvement after which the training ends; 0 for never.
     #[serde(default)]
     pub patience: usize,
 }
 
 impl TrainConfig {
-    /// The recipe `preset` for the data set in `data`.
+    /// The configuration of a preset for the data set in the folder `data`.
     pub fn preset(preset: Preset, data: PathBuf) -> Self {
         let (kind, peak, epochs, schedule_epochs) = match preset.input() {
             _ if preset.is_paper() => (ScheduleKind::Cosine, 0.01, 100, 200),
@@ -276,7 +280,10 @@ impl TrainConfig {
         }
     }
 
-    /// Refuses settings that cannot train.
+    /// Checks that all settings are in range and consistent.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting that is wrong.
     pub fn validate(&self) -> Result<()> {
         let wrong = if self.epochs == 0 || self.batch < 2 {
             "at least one epoch and batches of at least two pictures are needed"
@@ -291,7 +298,7 @@ impl TrainConfig {
         } else if !self.normalizer.is_valid() {
             "the normaliser must be a mean and a positive deviation"
         } else if !self.average.is_none_or(|share| (0.0..1.0).contains(&share)) {
-            "the share that the average of the weights keeps must be at least 0 and below 1"
+            "the decay of the moving average of the weights must be at least 0 and below 1"
         } else if !(0.0..1.0).contains(&self.smoothing) {
             "label smoothing must be at least 0 and below 1"
         } else if !self
@@ -300,14 +307,14 @@ impl TrainConfig {
         {
             "the noise before a step must be at least 0"
         } else if self.noise.is_some() && self.attack.as_ref().is_none_or(|a| a.steps != 1) {
-            "noise without clamping is for training on attacks of one step"
+            "N-FGSM noise is for adversarial training with one-step attacks"
         } else if !self
             .epsilon_schedule
             .is_none_or(|schedule| schedule.is_valid())
         {
-            "ε must begin to grow before it is whole, both within the training"
+            "the warm-up of ε must start before it ends, both within the training"
         } else if self.patience > 0 && self.validation == 0 {
-            "to stop early, pictures must be set aside to choose the best epoch by"
+            "early stopping needs a validation set to select the best epoch"
         } else {
             return match &self.attack {
                 Some(attack) => attack.validate(usize::MAX),
@@ -317,16 +324,16 @@ impl TrainConfig {
         Err(Error::Config(wrong.into()))
     }
 
-    /// The attack by which robustness is watched: PGD-10 in the norm and with the ε trained on, and
-    /// for standard training in L2 with the ε of the robust presets.
-    pub fn watched_attack(&self) -> Attack {
+    /// The attack that monitors robust accuracy: PGD-10 in the norm and with the ε of the training attack,
+    /// and for standard training in L2 with the ε of the robust presets.
+    pub fn monitoring_attack(&self) -> Attack {
         match &self.attack {
             Some(attack) => Attack::pgd(attack.norm, attack.epsilon, 10),
             None => Attack::pgd(Norm::L2, 0.5 * self.input[0] as f32 / 32.0, 10),
         }
     }
 
-    /// How the model was trained, in one line.
+    /// One line about the training, for the model's manifest.
     pub fn summary(&self) -> String {
         let on = match &self.attack {
             Some(attack) => format!(

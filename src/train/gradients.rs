@@ -1,4 +1,4 @@
-//! Gradients of a network's parameters by name, and what optimisers remember of them.
+//! Parameter gradients by name, optimiser state as arrays, and the moving average of weights.
 
 use std::collections::BTreeMap;
 
@@ -6,29 +6,29 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 use crate::model::{Array, Parameters, Role, Visitor, tensor_values};
 
-/// A copy of `network` of which every parameter asks for its gradient.
-pub fn track<N: Parameters>(network: &N) -> N {
+/// A copy of `network` on the autodiff graph, every parameter of which requires its gradient.
+pub fn require_gradients<N: Parameters>(network: &N) -> N {
     let mut tracked = network.clone();
-    tracked.visit(&mut Track);
+    tracked.visit(&mut RequireGradients);
     tracked
 }
 
-/// The gradients of a [`track`]ed network's parameters, flat, by name; none of a parameter that the
-/// loss does not depend on.
-pub fn collect(
+/// The gradients, flattened, by name, of the parameters of a network from [`require_gradients`];
+/// parameters that the loss does not depend on are left out.
+pub fn take_gradients(
     tracked: &mut impl Parameters,
     gradients: &mut Gradients,
 ) -> BTreeMap<String, Tensor<1>> {
-    let mut collect = Collect {
+    let mut taker = TakeGradients {
         gradients,
         found: BTreeMap::new(),
     };
-    tracked.visit(&mut collect);
-    collect.found
+    tracked.visit(&mut taker);
+    taker.found
 }
 
-/// What an optimiser remembers, ready for a file.
-pub fn arrays(state: &BTreeMap<String, Tensor<1>>) -> BTreeMap<String, Array> {
+/// Optimiser state as arrays, to be written to a file.
+pub fn to_arrays(state: &BTreeMap<String, Tensor<1>>) -> BTreeMap<String, Array> {
     let array = |tensor: &Tensor<1>| {
         let values = tensor_values(tensor.clone());
         Array {
@@ -42,8 +42,8 @@ pub fn arrays(state: &BTreeMap<String, Tensor<1>>) -> BTreeMap<String, Array> {
         .collect()
 }
 
-/// The reverse of [`arrays`].
-pub fn tensors(state: &BTreeMap<String, Array>, device: &Device) -> BTreeMap<String, Tensor<1>> {
+/// Optimiser state from the arrays of [`to_arrays`].
+pub fn to_tensors(state: &BTreeMap<String, Array>, device: &Device) -> BTreeMap<String, Tensor<1>> {
     let tensor = |array: &Array| {
         let data = TensorData::new(array.values.clone(), [array.values.len()]);
         Tensor::from_data(data, device)
@@ -54,9 +54,9 @@ pub fn tensors(state: &BTreeMap<String, Array>, device: &Device) -> BTreeMap<Str
         .collect()
 }
 
-struct Track;
+struct RequireGradients;
 
-impl Visitor for Track {
+impl Visitor for RequireGradients {
     fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
         if role.is_parameter() {
             *tensor = tensor.clone().autodiff().require_grad();
@@ -64,12 +64,12 @@ impl Visitor for Track {
     }
 }
 
-struct Collect<'a> {
+struct TakeGradients<'a> {
     gradients: &'a mut Gradients,
     found: BTreeMap<String, Tensor<1>>,
 }
 
-impl Visitor for Collect<'_> {
+impl Visitor for TakeGradients<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
         if role.is_parameter()
             && let Some(gradient) = tensor.grad_remove(self.gradients)
@@ -79,38 +79,38 @@ impl Visitor for Collect<'_> {
     }
 }
 
-/// The parameters of a network on their way into the moving average of a copy.
-pub struct Average {
+/// An update of the exponential moving average of a network's weights.
+pub struct WeightAverage {
     newest: BTreeMap<String, Tensor<1>>,
     share: f64,
 }
 
-impl Average {
-    /// Takes the parameters of `network`, to count for `share` in (0, 1].
+impl WeightAverage {
+    /// Takes the current weights of `network`, to be averaged in with weight `share`, in (0, 1].
     pub fn of(network: &mut impl Parameters, share: f64) -> Self {
-        let mut gather = Gather(BTreeMap::new());
-        network.visit(&mut gather);
+        let mut collected = CollectWeights(BTreeMap::new());
+        network.visit(&mut collected);
         Self {
-            newest: gather.0,
+            newest: collected.0,
             share,
         }
     }
 
-    /// Moves `average` toward them.
+    /// Updates the weights of `average`.
     pub fn blend_into(mut self, average: &mut impl Parameters) {
         average.visit(&mut self);
     }
 }
 
-struct Gather(BTreeMap<String, Tensor<1>>);
+struct CollectWeights(BTreeMap<String, Tensor<1>>);
 
-impl Visitor for Gather {
+impl Visitor for CollectWeights {
     fn tensor<const D: usize>(&mut self, name: &str, _: Role, tensor: &mut Tensor<D>) {
         self.0.insert(name.to_owned(), tensor.clone().reshape([-1]));
     }
 }
 
-impl Visitor for Average {
+impl Visitor for WeightAverage {
     fn tensor<const D: usize>(&mut self, name: &str, _: Role, tensor: &mut Tensor<D>) {
         if let Some(newest) = self.newest.remove(name) {
             let newest = newest.reshape(tensor.dims());

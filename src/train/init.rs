@@ -1,4 +1,5 @@
-//! Random weights, drawn on the CPU so that a seed means the same on every device.
+//! Weight initialisation: random (drawn on the CPU, so that a seed is reproducible on every device) or
+//! from another model.
 
 use std::path::Path;
 
@@ -14,26 +15,26 @@ use crate::model::{
     Visitor, Weights, zoo,
 };
 
-/// A fresh network: convolutions by He et al. 2015 (fan out), the linear layer small, the last
-/// BatchNorm of every block as it is.
+/// A randomly initialised ResNet: He initialisation of the convolutions (He et al. 2015, fan out), normal
+/// with deviation 0.01 for the linear layer; the last BatchNorm of a block is not set to zero.
 pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> ResNet {
     let mut network = ResNet::zeros(config, device);
-    network.visit(&mut Init {
-        rng: noise_rng(seed, STREAM),
-        still: None,
+    network.visit(&mut RandomInit {
+        rng: noise_rng(seed, WEIGHT_STREAM),
+        zeroed: None,
     });
     network
 }
 
-/// Takes the weights of the model `path`, a file or a bundled model's id, into a fresh network for
-/// pictures of `input` and the classes `classes`.
+/// Initialises a network for pictures of height and width `input` and the given `classes` with the
+/// weights of the model `path`, a file or a bundled model's id.
 ///
-/// Of the linear layer the rows of classes that both know are taken. A model with the stem
-/// `cifar-half` for pictures of half the size goes into one with the stem `quarter` as the same
-/// function of pictures shrunk to that size.
+/// Of the linear layer, the rows of classes in both models are copied. The stem `cifar-half` of a model
+/// for pictures of half the size is converted to the stem `quarter`, such that the network computes the
+/// same function of pictures downsampled by 2.
 ///
 /// # Errors
-/// As [`zoo::weights`]; [`Error::Tensors`] when the rest of the network is another.
+/// As [`zoo::weights`]; [`Error::Tensors`] when the architectures differ otherwise.
 pub fn from_model(
     network: &mut ResNet,
     path: &Path,
@@ -48,10 +49,10 @@ pub fn from_model(
             && network.config().stem == Stem::Quarter
             && source.input.map(|side| 2 * side) == input;
         if halves && let Some(kernel) = weights.tensors.get_mut(STEM) {
-            *kernel = on_doubled_pixels(kernel);
+            *kernel = quarter_stem_kernel(kernel);
         }
         if source.labels != classes {
-            take_known_classes(&mut weights, &source.labels, classes, network);
+            transfer_class_rows(&mut weights, &source.labels, classes, network);
         }
     }
     let filled = weights.fill(network);
@@ -65,10 +66,10 @@ pub fn from_model(
 const STEM: &str = "conv1.weight";
 const HEAD: [&str; 2] = ["fc.weight", "fc.bias"];
 
-/// The 7×7 kernel of stride 4 that does to pictures what a 3×3 `kernel` `[out, in, 3, 3]` of stride 2
-/// does to their 2×2 means. With paddings of 3 and 1 the 3×3 windows of means cover the last six
+/// The 7×7 kernel of stride 4 that is equivalent to 2×2 mean pooling followed by the 3×3 `kernel`
+/// `[out, in, 3, 3]` of stride 2. With paddings of 3 and 1, the 3×3 windows of means cover the last six
 /// rows and columns of the 7×7 windows of pixels.
-fn on_doubled_pixels(kernel: &Array) -> Array {
+fn quarter_stem_kernel(kernel: &Array) -> Array {
     let [out, input] = [kernel.shape[0], kernel.shape[1]];
     let mut values = vec![0.0; out * input * 49];
     for (plane, window) in values
@@ -88,9 +89,9 @@ fn on_doubled_pixels(kernel: &Array) -> Array {
     }
 }
 
-/// Makes the linear layer of `weights`, for the classes `known`, one for `classes`: rows of classes
-/// that both know stay, the others are those of `network`.
-fn take_known_classes(
+/// Converts the linear layer of `weights` from the classes `known` to `classes`: rows of classes in both
+/// are kept, the others are those of `network`.
+fn transfer_class_rows(
     weights: &mut Weights,
     known: &[String],
     classes: &[String],
@@ -115,29 +116,29 @@ fn take_known_classes(
     }
 }
 
-/// A fresh encoder–decoder, the last convolution of which is zero: a residual generator begins by
-/// leaving every picture as it is.
+/// A randomly initialised U-Net whose last convolution is zero, so that a residual generator starts as the
+/// identity.
 pub fn random_unet(config: &UNetConfig, seed: u64, device: &Device) -> UNet {
     let mut network = UNet::zeros(config, device);
-    network.visit(&mut Init {
-        rng: noise_rng(seed, STREAM - 1),
-        still: Some("out.weight"),
+    network.visit(&mut RandomInit {
+        rng: noise_rng(seed, WEIGHT_STREAM - 1),
+        zeroed: Some("out.weight"),
     });
     network
 }
 
-/// The last stream: no picture and no epoch has it.
-const STREAM: u64 = u64::MAX;
+/// Random stream of the weights: the last one, which no picture and no epoch uses.
+const WEIGHT_STREAM: u64 = u64::MAX;
 
-struct Init {
+struct RandomInit {
     rng: ChaCha8Rng,
-    /// A tensor that stays zero.
-    still: Option<&'static str>,
+    /// Name of a tensor that is initialised with zeros.
+    zeroed: Option<&'static str>,
 }
 
-impl Visitor for Init {
+impl Visitor for RandomInit {
     fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
-        if role != Role::Weight || self.still == Some(name) {
+        if role != Role::Weight || self.zeroed == Some(name) {
             return;
         }
         let shape = tensor.dims();
@@ -176,7 +177,7 @@ mod tests {
         let mut small = random(&half, 1, &device);
         let mut weights = Weights::of(&mut small);
         let kernel = weights.tensors.get_mut(STEM).expect("a stem");
-        *kernel = on_doubled_pixels(kernel);
+        *kernel = quarter_stem_kernel(kernel);
         let mut large = random(&quarter, 2, &device);
         weights
             .fill(&mut large)

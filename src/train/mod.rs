@@ -1,7 +1,7 @@
-//! Training classifiers, standard and adversarial, headless.
+//! Training of classifiers, standard and adversarial, without a window.
 //!
-//! [`TrainConfig`] says everything; [`Training`] runs it step by step; [`checkpoint`] makes it
-//! survive interruption.
+//! [`TrainConfig`] holds all settings; [`Training`] takes the optimiser's steps; [`checkpoint`] saves and
+//! restores its state.
 
 mod adam;
 pub mod checkpoint;
@@ -10,12 +10,12 @@ pub mod counterfactual;
 mod gradients;
 mod init;
 mod progress;
+mod running_statistics;
 mod schedule;
 pub mod segmentation;
-mod session;
 mod sgd;
-mod statistics;
+mod training_loop;
 
 pub use config::{EpsilonSchedule, Preset, TrainArchitecture, TrainConfig};
 pub use schedule::{Schedule, ScheduleKind};
-pub use session::{CHECKPOINT, Interrupt, Outcome, Training, train};
+pub use training_loop::{CHECKPOINT, Interrupt, Training, TrainingOutcome, train};

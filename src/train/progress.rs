@@ -1,4 +1,4 @@
-//! What a person watching a training sees, and the table it leaves behind.
+//! Progress bar and metrics file (`metrics.csv`) of a training.
 
 use std::path::{Path, PathBuf};
 
@@ -8,39 +8,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// One line of `metrics.csv`.
+/// Metrics of one epoch, a row of `metrics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
-    /// Finished epochs.
+    /// Number of finished epochs.
     pub epoch: usize,
-    /// Learning rate of the last step.
+    /// Learning rate of the epoch's last step.
     pub rate: f64,
-    /// Mean training loss, on adversarial pictures where they are trained on.
+    /// Mean training loss; on adversarial pictures in adversarial training.
     pub train_loss: f64,
-    /// Training accuracy on the same pictures.
+    /// Training accuracy on the same pictures, in [0, 1].
     pub train_accuracy: f64,
     /// Accuracy on the monitored test pictures; empty without a test split.
     pub test_accuracy: Option<f64>,
-    /// The same under [`TrainConfig::watched_attack`](super::TrainConfig::watched_attack).
+    /// Robust accuracy on them, under
+    /// [`TrainConfig::monitoring_attack`](super::TrainConfig::monitoring_attack).
     pub test_robust_accuracy: Option<f64>,
-    /// Accuracy on the training pictures set aside; empty without any.
+    /// Accuracy on the validation set; empty without one.
     pub validation_accuracy: Option<f64>,
-    /// The same under the same attack.
+    /// Robust accuracy on the validation set, under the same attack.
     pub validation_robust_accuracy: Option<f64>,
-    /// Training pictures a second.
+    /// Training pictures per second.
     pub throughput: f64,
-    /// Seconds of computing since the start.
+    /// Training time in seconds since the start, resumed runs included.
     pub seconds: f64,
 }
 
-/// The file of metrics, a row for each epoch, rewritten whole after every one.
+/// A CSV file of metrics, a row for each epoch, rewritten atomically after every epoch.
 pub struct Metrics<Row> {
     path: PathBuf,
     rows: Vec<Row>,
 }
 
 impl<Row: Serialize + DeserializeOwned> Metrics<Row> {
-    /// Reads the lines of the first `epochs` epochs, if the file is there.
+    /// Reads the rows of the first `epochs` epochs, if the file exists.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read or parsed.
     pub fn open(path: &Path, epochs: usize) -> Result<Self> {
         let mut rows = Vec::new();
         if epochs > 0 && path.exists() {
@@ -56,7 +60,10 @@ impl<Row: Serialize + DeserializeOwned> Metrics<Row> {
         })
     }
 
-    /// Adds a line and writes the file.
+    /// Adds a row and writes the file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
     pub fn push(&mut self, row: Row) -> Result<()> {
         self.rows.push(row);
         let writing = |error: String| Error::io(&self.path, "write", error);
@@ -73,11 +80,11 @@ impl<Row: Serialize + DeserializeOwned> Metrics<Row> {
     }
 }
 
-/// A progress bar over the steps of a whole training, silent when nobody watches.
-pub fn bar(total: usize, done: usize) -> ProgressBar {
-    let bar = ProgressBar::new(total as u64).with_position(done as u64);
+/// A progress bar over all steps of a training, hidden where the output is not a terminal.
+pub fn progress_bar(total: usize, done: usize) -> ProgressBar {
+    let progress_bar = ProgressBar::new(total as u64).with_position(done as u64);
     let template = "{elapsed_precise} {wide_bar} {pos}/{len} steps, {msg}, {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
-    bar.reset_eta();
-    bar
+    progress_bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+    progress_bar.reset_eta();
+    progress_bar
 }

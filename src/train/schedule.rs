@@ -1,37 +1,38 @@
-//! Learning rates over a training.
+//! Learning-rate schedules: cosine, one-cycle, plateau.
 
 use serde::{Deserialize, Serialize};
 
-/// The shape of a schedule.
+/// Shape of a learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
-    /// Half a cosine from the peak to zero (Loshchilov and Hutter 2017).
+    /// Cosine annealing from the peak to zero (Loshchilov and Hutter 2017).
     Cosine,
-    /// Linearly up to the peak over the first 30 %, linearly down to zero (Smith and Topin 2018).
+    /// One cycle (Smith and Topin 2018): linear warm-up to the peak over the first 30 %, linear decay to
+    /// zero.
     OneCycle,
-    /// Quickly up, level over the first 60 %, linearly down to zero (as Zhu et al. 2017 train
-    /// generators and discriminators).
+    /// Warm-up over 3 %, constant until 60 %, linear decay to zero (as Zhu et al. 2017 train generators and
+    /// discriminators).
     Plateau,
 }
 
-/// A learning rate for each step.
+/// A learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// Its shape.
+    /// Shape of the schedule.
     pub kind: ScheduleKind,
-    /// The highest learning rate.
+    /// Peak learning rate, above 0.
     pub peak: f64,
-    /// Epochs until zero; a training may stop before, as the paper's does.
+    /// Epochs until the rate is zero; a training may stop before, as the paper's does.
     pub epochs: usize,
 }
 
 const WARM_UP: f64 = 0.3;
-/// A plateau's ascent and the beginning of its descent.
+/// End of the warm-up and start of the decay of [`ScheduleKind::Plateau`], as shares of the schedule.
 const PLATEAU: [f64; 2] = [0.03, 0.6];
 
 impl Schedule {
-    /// The rate of step `step` of `steps_per_epoch` in `epoch`, both from 0 on.
+    /// Learning rate of step `step` (of `steps_per_epoch`) in `epoch`, both counted from 0.
     pub fn rate(&self, epoch: usize, step: usize, steps_per_epoch: usize) -> f64 {
         let done = epoch as f64 + (step as f64 + 0.5) / steps_per_epoch as f64;
         let share = (done / self.epochs as f64).min(1.0);

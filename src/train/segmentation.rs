@@ -1,36 +1,35 @@
-//! An encoder–decoder trained on masks: what supervision by pixels can reach, beside what class labels
-//! can.
+//! Supervised segmentation baseline: a U-Net trained on ground-truth masks, cross-validated.
 
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::SliceRandom;
 
 use super::adam::Adam;
-use super::gradients::{collect, track};
+use super::gradients::{require_gradients, take_gradients};
 use super::init;
 use crate::data::random::noise_rng;
 use crate::model::{Normalizer, UNet, UNetConfig, tensor_values};
 
-/// Pictures, their masks, and the group (photograph) each belongs to.
-pub struct Masked {
-    /// Planes `[3, h, w]` in [0, 1].
+/// Pictures with ground-truth masks, and the group (photograph) that each belongs to.
+pub struct SegmentationData {
+    /// Pictures `[3, h, w]` in [0, 1].
     pub pictures: Vec<Vec<f32>>,
-    /// 1 inside, 0 outside, `[h, w]`.
+    /// Masks `[h, w]`: 1 inside, 0 outside.
     pub masks: Vec<Vec<f32>>,
-    /// Pictures of one group are trained on together or not at all.
+    /// Group of each picture; folds do not split a group.
     pub groups: Vec<String>,
-    /// Height and width.
+    /// Height and width of the pictures, in pixels.
     pub size: [usize; 2],
 }
 
-/// Settings of the training.
+/// Settings of the segmentation baseline.
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentationConfig {
-    /// The network; one output, no classes.
+    /// U-Net with one output and no classes.
     pub network: UNetConfig,
-    /// Epochs for each fold.
+    /// Number of epochs for each fold.
     pub epochs: usize,
-    /// Seed of weights and order.
+    /// Seed of initial weights and shuffling.
     pub seed: u64,
 }
 
@@ -41,10 +40,11 @@ const NORMALIZER: Normalizer = Normalizer {
     std: [0.25; 3],
 };
 
-/// Probabilities of “inside” of every picture, `[h, w]` each, by a network that saw no picture of its
-/// group: two folds, groups dealt out in turn.
+/// Two-fold cross-validation with alternating groups: for every picture, the predicted probabilities of
+/// “inside”, `[h, w]`, by a network trained without its group. `progress` gets the number of finished
+/// epochs of a fold.
 pub fn cross_validated(
-    data: &Masked,
+    data: &SegmentationData,
     config: &SegmentationConfig,
     device: &Device,
     mut progress: impl FnMut(usize),
@@ -58,10 +58,10 @@ pub fn cross_validated(
         .collect();
     let mut maps = vec![Vec::new(); data.pictures.len()];
     for fold in 0..2 {
-        let (training, held): (Vec<usize>, Vec<usize>) =
+        let (training, held_out): (Vec<usize>, Vec<usize>) =
             (0..folds.len()).partition(|&index| folds[index] != fold);
         let network = train(data, &training, config, device, &mut progress);
-        for chunk in held.chunks(BATCH) {
+        for chunk in held_out.chunks(BATCH) {
             let x = NORMALIZER.apply(pictures(data, chunk, device));
             let inside = tensor_values(sigmoid(network.forward(x, None).map));
             let each = inside.chunks_exact(data.size.iter().product());
@@ -74,7 +74,7 @@ pub fn cross_validated(
 }
 
 fn train(
-    data: &Masked,
+    data: &SegmentationData,
     training: &[usize],
     config: &SegmentationConfig,
     device: &Device,
@@ -87,14 +87,14 @@ fn train(
         order.shuffle(&mut noise_rng(config.seed, epoch as u64));
         let rate = RATE * (1.0 - epoch as f64 / config.epochs as f64);
         for chunk in order.chunks(BATCH) {
-            let mut tracked = track(&network);
-            let (x, truth) = flipped(data, chunk, epoch, device);
+            let mut tracked = require_gradients(&network);
+            let (x, truth) = mirrored_batch(data, chunk, epoch, device);
             let logits = tracked.forward(NORMALIZER.apply(x), None).map;
-            // Few pixels are inside: as balanced as the square root of their share.
+            // Few pixels are inside; their weight of 4 is about 1/√(share of pixels inside).
             let inside = log_sigmoid(logits.clone()) * truth.clone() * 4.0;
             let outside = log_sigmoid(logits.neg()) * (truth.neg() + 1.0);
             let loss = (inside + outside).mean().neg();
-            let gradients = collect(&mut tracked, &mut loss.backward());
+            let gradients = take_gradients(&mut tracked, &mut loss.backward());
             adam.step(&mut network, gradients, rate);
         }
         progress(epoch + 1);
@@ -102,7 +102,7 @@ fn train(
     network
 }
 
-fn pictures(data: &Masked, chunk: &[usize], device: &Device) -> Tensor<4> {
+fn pictures(data: &SegmentationData, chunk: &[usize], device: &Device) -> Tensor<4> {
     let planes: Vec<&[f32]> = chunk
         .iter()
         .map(|&index| data.pictures[index].as_slice())
@@ -114,9 +114,10 @@ fn pictures(data: &Masked, chunk: &[usize], device: &Device) -> Tensor<4> {
     )
 }
 
-/// A batch and its masks, mirrored alike in every other epoch, either way.
-fn flipped(
-    data: &Masked,
+/// A batch and its masks, mirrored horizontally in every other epoch, vertically in every other pair of
+/// epochs.
+fn mirrored_batch(
+    data: &SegmentationData,
     chunk: &[usize],
     epoch: usize,
     device: &Device,

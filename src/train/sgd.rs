@@ -1,4 +1,4 @@
-//! Stochastic gradient descent with momentum, as PyTorch's: v ← μv + g + λw, w ← w − ηv.
+//! SGD, stochastic gradient descent with momentum, as in PyTorch: v ← μv + g + λw, w ← w − ηv.
 //!
 //! burn's own optimiser restores its state onto the default device, which panics where there is no
 //! GPU; this one keeps its velocities by tensor name, so a checkpoint is one file of named tensors.
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
-use super::gradients::{arrays, tensors};
+use super::gradients::{to_arrays, to_tensors};
 use crate::model::{Array, Parameters, Role, Visitor};
 
-/// The optimiser's settings and velocities.
+/// SGD's settings and velocities.
 pub struct Sgd {
     momentum: f64,
     weight_decay: f64,
@@ -18,7 +18,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// Starts at rest.
+    /// An optimiser with zero velocities.
     pub fn new(momentum: f64, weight_decay: f64) -> Self {
         Self {
             momentum,
@@ -27,50 +27,50 @@ impl Sgd {
         }
     }
 
-    /// Moves the parameters of `network` along their gradients.
+    /// Takes a step with the learning rate `rate`; weight decay applies to weights only.
     pub fn step(
         &mut self,
         network: &mut impl Parameters,
         gradients: BTreeMap<String, Tensor<1>>,
         rate: f64,
     ) {
-        network.visit(&mut Update {
+        network.visit(&mut SgdUpdate {
             sgd: self,
             gradients,
             rate,
         });
     }
 
-    /// The velocities by tensor name.
+    /// Velocities by tensor name.
     pub fn state(&self) -> BTreeMap<String, Array> {
-        arrays(&self.velocities)
+        to_arrays(&self.velocities)
     }
 
     /// Restores [`Sgd::state`] for a network on `device`.
     pub fn restore(&mut self, state: &BTreeMap<String, Array>, device: &Device) {
-        self.velocities = tensors(state, device);
+        self.velocities = to_tensors(state, device);
     }
 }
 
-struct Update<'a> {
+struct SgdUpdate<'a> {
     sgd: &'a mut Sgd,
     gradients: BTreeMap<String, Tensor<1>>,
     rate: f64,
 }
 
-impl Visitor for Update<'_> {
+impl Visitor for SgdUpdate<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
-        let Some(mut push) = self.gradients.remove(name) else {
+        let Some(mut gradient) = self.gradients.remove(name) else {
             return;
         };
         let weight = tensor.clone().reshape([-1]);
-        // Decay shrinks weights; on normalisation and biases it only distorts.
+        // Weight decay does not regularise biases and normalisation parameters.
         if role == Role::Weight && self.sgd.weight_decay > 0.0 {
-            push = push + weight.clone() * self.sgd.weight_decay;
+            gradient = gradient + weight.clone() * self.sgd.weight_decay;
         }
         let velocity = match self.sgd.velocities.remove(name) {
-            Some(velocity) => velocity * self.sgd.momentum + push,
-            None => push,
+            Some(velocity) => velocity * self.sgd.momentum + gradient,
+            None => gradient,
         };
         self.sgd
             .velocities

@@ -1,4 +1,4 @@
-//! One stretch of pictures on its way through all models, one small piece of work at a time.
+//! A batch of a scan: predictions, attacks and flip search of some pictures by all models, step by step.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -11,7 +11,7 @@ use crate::counterfactual::FAKE;
 use crate::evaluate::{self, Prediction};
 use crate::model::{Classifier, tensor_values};
 
-/// What is done with a batch by a model, in this order.
+/// The computations of a model on a batch, in this order.
 #[derive(Clone, Copy, PartialEq)]
 enum Stage {
     Predict,
@@ -19,17 +19,17 @@ enum Stage {
     Flip,
 }
 
-/// Attacks under way.
+/// A running attack on some pictures of the batch.
 struct Running {
-    /// Which items.
+    /// Indices of the attacked items.
     rows: Vec<usize>,
     x: Tensor<4>,
     run: AttackRun,
-    /// The ε of each, in a search for flips.
+    /// The ε of each, in a flip search.
     radii: Option<Vec<f32>>,
 }
 
-/// Pictures on their way.
+/// A batch of a scan in progress.
 pub(super) struct ScanBatch {
     items: Vec<GatheredItem>,
     model: usize,
@@ -52,13 +52,13 @@ impl ScanBatch {
         }
     }
 
-    /// How many pictures something was left to find out of.
+    /// Number of pictures for which something has to be computed.
     pub(super) fn open(&self) -> usize {
         let open = |item: &&GatheredItem| item.items.iter().any(ScanItem::is_open);
         self.items.iter().filter(open).count()
     }
 
-    /// At the most one pass forward and one back over the pictures. Whether more is to be done.
+    /// Does at most one forward and one backward pass over the batch; `false` once finished.
     pub(super) fn step(&mut self, plan: &ScanPlan) -> bool {
         let Some((examined, _)) = plan.models.get(self.model) else {
             return false;
@@ -66,7 +66,7 @@ impl ScanBatch {
         let model = &*examined.classifier;
         if let Some(running) = &mut self.running {
             if let Some(loss) = running.run.step(model) {
-                // Reading keeps the device from running ahead of what is wanted meanwhile.
+                // Reading the losses waits for the device, so that no queue of work delays more urgent requests.
                 tensor_values(loss);
             } else if let Some(running) = self.running.take() {
                 self.judge(plan, model, running);
@@ -100,7 +100,7 @@ impl ScanBatch {
         wanting.map(|(row, _)| row).collect()
     }
 
-    /// The pictures `[n, 3, h, w]` of those rows.
+    /// The pictures `[n, 3, h, w]` of the items `rows`, at the model's input size.
     fn tensor(&self, plan: &ScanPlan, model: &Classifier, rows: &[usize]) -> Tensor<4> {
         let size = model.manifest().input;
         let place = plan.sizes.iter().position(|&known| known == size);
@@ -129,7 +129,7 @@ impl ScanBatch {
                 .is_some_and(|last| last == FAKE);
             seen.probabilities.last().copied().filter(|_| knows)
         };
-        let seen = evaluate::seen_in(model.logits_of(features));
+        let seen = evaluate::predictions_from_logits(model.logits_of(features));
         for (row, seen) in rows.into_iter().zip(seen) {
             let item = &mut self.items[row].items[self.model];
             let prediction = StoredPrediction {
@@ -161,7 +161,8 @@ impl ScanBatch {
         self.start(plan, model, rows, &[attack.epsilon])
     }
 
-    /// Attacks every picture whose bracket is too wide at the ε that narrows it.
+    /// A step of the flip search: attacks every picture whose bracket is too wide, each at the ε that
+    /// bisects it.
     fn try_radii(&mut self, plan: &ScanPlan, model: &Classifier) -> Option<Running> {
         let (search, _) = plan.search?;
         let goal = plan.attack.as_ref()?.0.goal;
@@ -225,9 +226,9 @@ impl ScanBatch {
             return;
         };
         let adversarial = run.finish(model);
-        let judged = evaluate::judge(model, &x, &adversarial);
+        let judged = evaluate::evaluate_attack(model, &x, &adversarial);
         if let Some(radii) = radii {
-            for ((&row, seen), radius) in rows.iter().zip(&judged.seen).zip(radii) {
+            for ((&row, seen), radius) in rows.iter().zip(&judged.predictions).zip(radii) {
                 let item = &mut self.items[row].items[self.model];
                 let flipped = attack.goal.is_reached(item.attack_key.label, seen.class);
                 if let Some(bracket) = &mut item.bracket {
@@ -241,7 +242,7 @@ impl ScanBatch {
             .iter()
             .map(|&row| item(row).attack_key.of(*number))
             .collect();
-        for (index, (&row, seen)) in rows.iter().zip(&judged.seen).enumerate() {
+        for (index, (&row, seen)) in rows.iter().zip(&judged.predictions).enumerate() {
             let hit = Hit {
                 class: seen.class,
                 confidence: seen.probabilities[seen.class],

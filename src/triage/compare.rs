@@ -1,4 +1,4 @@
-//! Two scans of the same pictures in one table.
+//! Comparison of two scans of the same pictures: their results joined in one table.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,9 @@ use super::plan::MOST_MODELS;
 use super::table::{Record, ScanAttackResult, ScannedModel, Side, Table};
 
 impl Table {
-    /// This table with what `other` found of the same pictures beside it: its models come after this
-    /// one's, each named with its attack, as far as letters last.
-    pub fn beside(mut self, other: &Self) -> Self {
+    /// Joins the results of `other` for the same pictures: its models follow this table's, each named with
+    /// its attack, up to `MOST_MODELS` in all.
+    pub fn joined_with(mut self, other: &Self) -> Self {
         let classes = other.classes.iter();
         let classes: Vec<usize> = classes.map(|label| self.number(label.clone())).collect();
         let more = MOST_MODELS.saturating_sub(self.subjects.len());
@@ -34,22 +34,22 @@ impl Table {
             .map(|record| (record.picture, record))
             .collect();
         for record in &mut self.records {
-            let beside = found.get(&record.picture);
+            let joined = found.get(&record.picture);
             record.sides.extend((0..more).map(|side| {
-                let found = beside?.sides[side]?;
+                let found = joined?.sides[side]?;
                 Some(renumbered(found, &classes))
             }));
         }
         self
     }
 
-    /// How many of the models are of the table's own scan, not of one beside it.
+    /// Number of models of the table's own scan, without those of a joined one.
     pub fn own_models(&self) -> usize {
         self.origin.models.len()
     }
 }
 
-/// The same with the classes of another table.
+/// A result with its class indices mapped by `classes`.
 fn renumbered(side: Side, classes: &[usize]) -> Side {
     Side {
         class: classes[side.class],

@@ -1,4 +1,4 @@
-//! The one file in which everything is kept that scans found.
+//! The SQLite database of scans: models, attacks, scans, tags, saved queries.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,38 +13,38 @@ use super::schema;
 use crate::attack::Attack;
 use crate::error::Result;
 
-/// An open database of scanned pictures.
+/// An open database of scans.
 ///
-/// What is written comes in transactions: a program that is killed loses the batch at hand.
+/// All writes are transactions: a program that is killed loses at most the current batch.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
     connection: Connection,
 }
 
-/// A scan as the database lists it.
+/// A scan, a row of the database table `scans`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanRow {
-    /// Its number.
+    /// Id of the scan.
     pub id: i64,
-    /// What a person calls it.
+    /// Display name.
     pub name: String,
-    /// What it is to find out.
+    /// Settings of the scan.
     pub plan: Plan,
-    /// Its models, by their numbers in the database.
+    /// Database ids of its models, in the plan's order.
     pub models: Vec<i64>,
-    /// When it was begun, in seconds since 1970.
+    /// Start time, in seconds since 1970 (Unix time).
     pub begun: u64,
-    /// Pictures of its source.
+    /// Number of pictures of its source.
     pub total: usize,
-    /// How many of them were looked at.
+    /// Number of finished pictures.
     pub done: usize,
-    /// Whether it came to its end.
+    /// Whether all pictures are finished.
     pub finished: bool,
 }
 
 impl ScanRow {
-    /// What tells it from others of the same pictures: its name, and the attack.
+    /// Its name with its attack, which distinguishes scans of the same pictures.
     pub fn title(&self) -> String {
         match &self.plan.attack {
             Some(attack) => format!("{} · {attack}", self.name),
@@ -65,7 +65,7 @@ pub fn has_database_name(path: &Path) -> bool {
 }
 
 impl Database {
-    /// Opens the file, or makes one where none is.
+    /// Opens a database file, or creates an empty one.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] names a file that is damaged, of another program or of a newer
@@ -77,7 +77,7 @@ impl Database {
         })
     }
 
-    /// Where it is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -128,7 +128,7 @@ impl Database {
         all().map_err(|error| schema::explained_error(&self.path, &error))
     }
 
-    /// The model of that content; what it is called is brought up to date.
+    /// Id of the model with that fingerprint, which is added if new; its name is updated.
     pub(super) fn model(&self, hash: Fingerprint, name: &str, labels: &[String]) -> Result<i64> {
         let labels = serde_json::to_string(labels).expect("plain data");
         let sql = "INSERT INTO models(hash, name, labels) VALUES (?, ?, ?) \
@@ -138,7 +138,7 @@ impl Database {
         })
     }
 
-    /// The number of an attack, which is told apart by all of its settings.
+    /// Id of the attack with exactly these settings, which is added if new.
     pub(super) fn attack(&self, attack: &Attack) -> Result<i64> {
         if let Some(known) = self.known_attack(attack)? {
             return Ok(known);
@@ -148,14 +148,14 @@ impl Database {
         self.ask(|connection| connection.query_row(sql, [config], |row| row.get(0)))
     }
 
-    /// The same, if any picture was attacked so.
+    /// Id of the attack with exactly these settings, if the database has it.
     pub(super) fn known_attack(&self, attack: &Attack) -> Result<Option<i64>> {
         let config = serde_json::to_string(attack).expect("plain data");
         let sql = "SELECT id FROM attacks WHERE config = ?";
         self.one(sql, [config], |row| row.get(0))
     }
 
-    /// The scan of that plan and those models, begun now if there is none yet.
+    /// Id of the scan with that plan and those models, which is added if new.
     pub(super) fn begin(&mut self, plan: &Plan, models: &[i64], total: usize) -> Result<i64> {
         let name = plan.source.file_name().unwrap_or(plan.source.as_os_str());
         let name = name.to_string_lossy().into_owned();
@@ -183,7 +183,7 @@ impl Database {
         })
     }
 
-    /// All scans, the newest first; what cannot be read of one leaves it out.
+    /// All scans, the newest first; rows that cannot be parsed are left out.
     pub fn scans(&self) -> Result<Vec<ScanRow>> {
         let sql = "SELECT id, name, plan, models, begun, total, finished, \
                    (SELECT count(*) FROM entries WHERE scan = id) FROM scans \
@@ -211,7 +211,7 @@ impl Database {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// Gives a scan another name.
+    /// Renames a scan.
     pub fn rename(&mut self, scan: i64, name: &str) -> Result<()> {
         self.change(|transaction| {
             transaction.execute(
@@ -222,7 +222,7 @@ impl Database {
         })
     }
 
-    /// Forgets a scan, but none of the results, so that doing it again takes a moment.
+    /// Deletes a scan but keeps all results, so that repeating it computes nothing.
     pub fn forget(&mut self, scan: i64) -> Result<()> {
         self.change(|transaction| {
             transaction.execute("DELETE FROM entries WHERE scan = ?", [scan])?;
@@ -231,7 +231,7 @@ impl Database {
         })
     }
 
-    /// Puts a tag on pictures, or takes it off.
+    /// Adds a tag to pictures (`on`), or removes it.
     pub fn tag(&mut self, pictures: &[i64], tag: &str, on: bool) -> Result<()> {
         let sql = if on {
             "INSERT OR IGNORE INTO tags(picture, tag) VALUES (?, ?)"
@@ -253,7 +253,7 @@ impl Database {
         self.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// Saves a query under a name, or with none forgets that name.
+    /// Saves a query under a name; without a query, deletes the name.
     pub fn save_view(&mut self, name: &str, query: Option<&str>) -> Result<()> {
         self.change(|transaction| {
             match query {

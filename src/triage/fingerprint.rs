@@ -1,4 +1,4 @@
-//! Names for what a result depends on: equal content, equal name.
+//! Fingerprints: BLAKE3 hashes of the content of pictures and models, as keys of stored results.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,18 +10,18 @@ use crate::error::{Error, Result};
 use crate::model::import::ModelSource;
 use crate::model::{Classifier, Manifest, ModelRef, Weights, numbers_beside, zoo};
 
-/// The BLAKE3 hash of some content.
+/// A BLAKE3 hash of 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    /// Of the bytes of a picture's file.
+    /// Fingerprint of a picture file's bytes.
     pub fn of_picture(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Of a model that was opened by `name`: its numbers, and all that decides what it makes of a
-    /// picture, so that the same tensors behind another normaliser are another model.
+    /// Fingerprint of a model that was opened by `name`: its weights and the part of its manifest that
+    /// affects predictions, so that the same weights with another normaliser are another model.
     ///
     /// # Errors
     /// [`Error::Model`] without a valid manifest, [`Error::Io`] when a file cannot be read again.
@@ -32,16 +32,16 @@ impl Fingerprint {
             ModelSource::Weights(weights) => {
                 let manifest = Manifest::of(weights);
                 let manifest = manifest.map_err(|reason| Error::model(path, reason))?;
-                say(&mut hasher, &manifest);
-                numbers(&mut hasher, weights);
+                hash_manifest(&mut hasher, &manifest);
+                hash_weights(&mut hasher, weights);
             }
             ModelSource::Graph(_, manifest) => {
-                say(&mut hasher, manifest);
+                hash_manifest(&mut hasher, manifest);
                 let described = model.description().and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());
-                read(&mut hasher, &file)?;
+                hash_file(&mut hasher, &file)?;
                 for beside in numbers_beside(&file) {
-                    read(&mut hasher, &beside)?;
+                    hash_file(&mut hasher, &beside)?;
                 }
             }
         }
@@ -49,8 +49,8 @@ impl Fingerprint {
     }
 }
 
-/// What a model's results depend on besides its numbers; what it is called is not part of it.
-fn say(hasher: &mut blake3::Hasher, manifest: &Manifest) {
+/// Hashes what predictions depend on besides the weights; the display name is not part of it.
+fn hash_manifest(hasher: &mut blake3::Hasher, manifest: &Manifest) {
     let facts = (
         &manifest.architecture,
         manifest.input,
@@ -60,8 +60,9 @@ fn say(hasher: &mut blake3::Hasher, manifest: &Manifest) {
     hasher.update(&serde_json::to_vec(&facts).expect("plain data"));
 }
 
-/// Every tensor with its name and shape, whose lengths go first so that no two lists read the same.
-fn numbers(hasher: &mut blake3::Hasher, weights: &Weights) {
+/// Hashes every tensor with its name and shape; the name's length goes first to make the encoding
+/// unambiguous.
+fn hash_weights(hasher: &mut blake3::Hasher, weights: &Weights) {
     for (name, array) in &weights.tensors {
         let head = format!("{}:{name}{:?}", name.len(), array.shape);
         hasher.update(head.as_bytes());
@@ -69,7 +70,7 @@ fn numbers(hasher: &mut blake3::Hasher, weights: &Weights) {
     }
 }
 
-fn read(hasher: &mut blake3::Hasher, file: &Path) -> Result<()> {
+fn hash_file(hasher: &mut blake3::Hasher, file: &Path) -> Result<()> {
     let reading = |error| Error::io(file, "read", error);
     let mut file = std::fs::File::open(file).map_err(reading)?;
     io::copy(&mut file, hasher).map_err(reading)?;

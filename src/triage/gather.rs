@@ -1,4 +1,4 @@
-//! The next pictures of a source, opened as far as something is not known of them yet.
+//! Reading the pictures of a scan's next batch; those with complete results are hashed but not decoded.
 
 use std::path::Path;
 
@@ -8,41 +8,41 @@ use super::database::Database;
 use super::fingerprint::Fingerprint;
 use super::item::{ScanItem, ScanPlan};
 use super::store::EntryRow;
-use crate::data::{Entry, Listing};
+use crate::data::{PictureList, PictureLocation};
 use crate::error::{Error, Result};
 
-/// A picture that can be opened.
+/// A picture of a batch that can be decoded.
 pub(super) struct GatheredItem {
-    /// Planes of bytes at each of [`ScanPlan::sizes`]; none if everything is known.
+    /// Bytes `[3, h, w]` at each of [`ScanPlan::sizes`]; empty if all results are stored already.
     pub(super) planes: Vec<Vec<u8>>,
     /// What is known and what is left to find out, model by model.
     pub(super) items: Vec<ScanItem>,
 }
 
-/// What a stretch of a source holds.
+/// The pictures of a batch, being read.
 pub(super) struct Gathered {
     pub(super) items: Vec<GatheredItem>,
     pub(super) entries: Vec<EntryRow>,
-    /// How many pictures up to here can be opened.
+    /// Number of pictures of the source up to here that can be decoded.
     pub(super) number: u64,
 }
 
-/// A picture on its way.
+/// A picture being read.
 struct PendingPicture<'a> {
-    entry: &'a Entry,
+    entry: &'a PictureLocation,
     content: Fingerprint,
-    /// Its number in the database, if it has been there before.
+    /// Its id in the database, if the database has it.
     known: Option<i64>,
     picture: i64,
     number: u64,
-    /// Planes at every size; none before they are asked for.
+    /// Bytes `[3, h, w]` at every size; empty before it is decoded.
     planes: Vec<Vec<u8>>,
     original: [u32; 2],
     items: Vec<ScanItem>,
 }
 
 impl<'a> PendingPicture<'a> {
-    fn new(entry: &'a Entry) -> Result<Self> {
+    fn new(entry: &'a PictureLocation) -> Result<Self> {
         if entry.path.to_str().is_none() {
             return Err(Error::data(&entry.path, "its name is no Unicode text"));
         }
@@ -70,7 +70,7 @@ impl<'a> PendingPicture<'a> {
     }
 }
 
-/// Does something to all that have no error yet, in parallel.
+/// Applies `work` in parallel to all that have no error yet.
 fn each<T: Send>(all: &mut [Result<T>], work: impl Fn(&mut T) -> Result<()> + Sync) {
     all.par_iter_mut().for_each(|one| {
         if let Ok(value) = one
@@ -81,11 +81,11 @@ fn each<T: Send>(all: &mut [Result<T>], work: impl Fn(&mut T) -> Result<()> + Sy
     });
 }
 
-/// Pictures read at a time; large ones take long, and others wait.
+/// Number of pictures read at a time; small, as large pictures delay other work.
 const PIECE: usize = 8;
 
 impl Gathered {
-    /// Nothing yet; `number` pictures before can be opened.
+    /// An empty batch after `number` pictures of the source that can be decoded.
     pub(super) fn new(number: u64) -> Self {
         Self {
             items: Vec::new(),
@@ -94,12 +94,12 @@ impl Gathered {
         }
     }
 
-    /// Reads some more of the pictures from `position` on. Whether `at_once` of them can be opened, or the
-    /// source has ended.
+    /// Reads some more pictures from `position` on. Returns whether the batch is complete: it has `at_once`
+    /// pictures, or the source has ended.
     pub(super) fn gather(
         &mut self,
         database: &mut Database,
-        listing: &Listing,
+        listing: &PictureList,
         plan: &ScanPlan,
         position: usize,
         at_once: usize,
@@ -158,7 +158,7 @@ impl Gathered {
     }
 }
 
-/// Numbers the pictures as the database does; those that it does not know are opened first.
+/// Sets the database ids of the pictures; new ones are decoded and added to the database.
 fn identify(
     database: &mut Database,
     pending: &mut [Result<PendingPicture>],

@@ -1,26 +1,26 @@
-//! How often which numbers occur.
+//! Histograms of a numeric column over the selected pictures.
 
 use super::query::NumberColumn;
 use super::table::Table;
 
-/// Bins of a histogram.
+/// Number of bins of a histogram.
 const BINS: usize = 40;
 
-/// How many pictures have which number: 40 bins from the least to the greatest.
+/// A histogram of 40 bins of equal width, from the smallest value to the largest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// Which number.
+    /// The numeric column.
     pub column: NumberColumn,
-    /// Where the first bin begins.
+    /// Lower edge of the first bin.
     pub low: f64,
-    /// How broad each bin is.
+    /// Width of each bin, above 0.
     pub width: f64,
-    /// Pictures in each.
+    /// Number of pictures in each bin.
     pub counts: Vec<usize>,
 }
 
 impl Histogram {
-    /// Counts the `selected` records, or says nothing where none of them has the number.
+    /// The histogram of the `selected` records; `None` where none of them has a value.
     pub fn of(table: &Table, selected: &[usize], column: NumberColumn) -> Option<Self> {
         let numbers = selected
             .iter()
@@ -42,12 +42,12 @@ impl Histogram {
         })
     }
 
-    /// From where to where all bins reach.
+    /// Lower edge of the first and upper edge of the last bin.
     pub fn reach(&self) -> [f64; 2] {
         [self.low, self.range(self.counts.len() - 1)[1]]
     }
 
-    /// From where to where a bin reaches.
+    /// Lower and upper edge of a bin.
     pub fn range(&self, bin: usize) -> [f64; 2] {
         [bin, bin + 1].map(|edge| self.low + edge as f64 * self.width)
     }

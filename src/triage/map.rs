@@ -1,4 +1,4 @@
-//! Pictures as points: near each other where a model represents them alike.
+//! Two-dimensional maps of representations: PCA and t-SNE.
 
 use bhtsne::tSNE;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -10,45 +10,45 @@ use super::table::Table;
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 
-/// How points are laid out.
+/// Dimensionality reduction of a map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
-    /// Principal components: a linear view, at once.
+    /// Principal component analysis, which is linear and fast.
     #[default]
     Pca,
-    /// t-SNE (van der Maaten and Hinton 2008), Barnes-Hut (van der Maaten 2014): neighbourhoods kept,
-    /// distances between them not.
+    /// t-SNE (van der Maaten and Hinton 2008), Barnes-Hut (van der Maaten 2014): preserves
+    /// neighbourhoods, not distances between them.
     Tsne,
 }
 
-/// A picture of a table as a model represents it.
+/// The representations of a picture by a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Represented {
-    /// Its number in the table.
+    /// Index of the picture in [`Table::records`].
     pub record: usize,
-    /// The representation of the picture.
+    /// Representation of the clean picture.
     pub clean: Vec<f32>,
-    /// That of what the attack made of it.
+    /// Representation of the attacked picture, of the same length.
     pub attacked: Option<Vec<f32>>,
 }
 
-/// A picture of a map.
+/// The position of a picture on a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// Its number in the table.
+    /// Index of the picture in [`Table::records`].
     pub record: usize,
-    /// Where the picture is.
+    /// Position of the clean picture.
     pub clean: [f32; 2],
-    /// Where the attack moved it.
+    /// Position of the attacked picture.
     pub attacked: Option<[f32; 2]>,
 }
 
 impl Database {
-    /// The representations that the model `side` of a table has of its pictures, as far as they were
-    /// kept and are sound.
+    /// The stored representations of a table's pictures by its model number `side`; invalid ones are left
+    /// out.
     ///
     /// # Errors
-    /// [`Error::Data`] where the file contradicts itself.
+    /// [`Error::Data`] where the database cannot be read.
     pub fn representations(&self, table: &Table, side: usize) -> Result<Vec<Represented>> {
         let mut found: Vec<Represented> = Vec::new();
         for (index, record) in table.records.iter().enumerate() {
@@ -73,9 +73,9 @@ impl Database {
     }
 }
 
-/// Where the layout puts the pictures, and the share of the variance that it shows, where that is known.
+/// The positions of the pictures, and for PCA the share of the variance that the two components explain.
 ///
-/// Attacked pictures go through the same projection as clean ones; t-SNE has none, and so places both
+/// PCA is fitted to the clean pictures and applied to both; t-SNE, which is no projection, embeds both
 /// together.
 ///
 /// # Errors
@@ -112,33 +112,33 @@ pub fn map(represented: &[Represented], layout: Layout) -> Result<(Vec<Point>, O
     Ok((points.collect(), share))
 }
 
-/// Principal components of rows of numbers.
+/// Principal components of a set of vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pca {
     mean: DVector<f32>,
-    /// A unit column each.
+    /// Principal axes, one unit column each.
     axes: DMatrix<f32>,
-    /// Share of the variance along each axis, in [0, 1].
+    /// Explained share of the variance of each axis, in [0, 1].
     pub shares: Vec<f32>,
 }
 
-/// Directions kept beside those that are wanted, so that these are found sooner.
-const BESIDE: usize = 8;
+/// Oversampling: additional dimensions of the subspace, for faster convergence.
+const OVERSAMPLING: usize = 8;
 
-/// Rounds of the iteration: directions that carry half the variance of the last wanted one are then
-/// 10⁻⁹ of it.
-const ROUNDS: usize = 30;
+/// Number of subspace iterations: components of half the variance of the last wanted one are then reduced
+/// to 10⁻⁹ of it.
+const ITERATIONS: usize = 30;
 
-/// The first `count` principal components of rows of one length, by subspace iteration (Halko,
-/// Martinsson and Tropp 2011, algorithm 4.4). Nothing with fewer than two rows.
+/// The first `count` principal components of vectors of one length, by randomised subspace iteration
+/// (Halko, Martinsson and Tropp 2011, algorithm 4.4); `None` for fewer than two.
 ///
-/// Each axis points where its largest coordinate is positive.
+/// The sign of each axis makes its largest coordinate positive.
 pub fn pca(rows: &[&[f32]], count: usize) -> Option<Pca> {
     let width = rows.first()?.len();
     if rows.len() < 2 || width == 0 {
         return None;
     }
-    // Column-major: each row of numbers is a column here.
+    // Column-major: each vector is a column here.
     let values = rows.iter().flat_map(|row| row.iter().copied());
     let mut columns = DMatrix::from_iterator(width, rows.len(), values);
     let mean = columns.column_mean();
@@ -147,18 +147,18 @@ pub fn pca(rows: &[&[f32]], count: usize) -> Option<Pca> {
     }
     let variance = columns.norm_squared();
     let mut rng = noise_rng(0, 0);
-    let kept = (count + BESIDE).min(width);
+    let kept = (count + OVERSAMPLING).min(width);
     let mut basis = DMatrix::from_fn(width, kept, |_, _| StandardNormal.sample(&mut rng));
-    for _ in 0..ROUNDS {
+    for _ in 0..ITERATIONS {
         basis = basis.qr().q();
         basis = &columns * (columns.tr_mul(&basis));
     }
     let basis = basis.qr().q();
-    let seen = columns.tr_mul(&basis);
+    let projected = columns.tr_mul(&basis);
     let SymmetricEigen {
         eigenvalues,
         eigenvectors,
-    } = SymmetricEigen::new(seen.tr_mul(&seen));
+    } = SymmetricEigen::new(projected.tr_mul(&projected));
     let mut order: Vec<usize> = (0..kept).collect();
     order.sort_by(|&a, &b| eigenvalues[b].total_cmp(&eigenvalues[a]));
     order.truncate(count);
@@ -177,25 +177,25 @@ pub fn pca(rows: &[&[f32]], count: usize) -> Option<Pca> {
 }
 
 impl Pca {
-    /// Coordinates of a row along the axes.
+    /// Projects a vector onto the axes.
     pub fn project(&self, row: &[f32]) -> Vec<f32> {
         let centred = DVector::from_column_slice(row) - &self.mean;
         self.axes.tr_mul(&centred).as_slice().to_vec()
     }
 }
 
-/// More points than this take t-SNE minutes.
+/// Most points of t-SNE: more would take minutes.
 pub const TSNE_MOST: usize = 20_000;
-/// Components that t-SNE looks at: what the rest adds is noise, and time.
+/// Number of principal components to which points are reduced before t-SNE, as is usual.
 const TSNE_COMPONENTS: usize = 30;
-/// Its usual numbers.
+/// Usual parameters of t-SNE.
 const PERPLEXITY: f32 = 30.0;
 const EPOCHS: usize = 500;
 const THETA: f32 = 0.5;
-/// Standard deviation of where it begins, along the first principal component (Kobak and Berens 2019).
-const START: f32 = 1e-4;
+/// Standard deviation of the initial embedding by PCA (Kobak and Berens 2019).
+const INITIAL_DEVIATION: f32 = 1e-4;
 
-/// Lays rows of one length out by t-SNE, from their principal components.
+/// Embeds vectors of one length by t-SNE, initialised with their first principal components.
 ///
 /// # Errors
 /// [`Error::Config`] for fewer than three rows or more than [`TSNE_MOST`].
@@ -212,16 +212,16 @@ pub fn tsne(rows: &[&[f32]]) -> Result<Vec<[f32; 2]>> {
     let points: Vec<Vec<f32>> = rows.iter().map(|row| found.project(row)).collect();
     let spread = points.iter().map(|point| point[0].powi(2)).sum::<f32>();
     if spread < 1e-12 {
-        // The library asks for some difference.
+        // The library fails where all points are equal.
         return Ok(vec![[0.0; 2]; rows.len()]);
     }
-    let scale = START / (spread / points.len() as f32).sqrt().max(f32::MIN_POSITIVE);
+    let scale = INITIAL_DEVIATION / (spread / points.len() as f32).sqrt().max(f32::MIN_POSITIVE);
     let second = |point: &[f32]| point.get(1).copied().unwrap_or_default();
-    // Equal points must not begin at one place, where nothing would part them.
+    // Equal points get different initial positions, as equal ones would never separate.
     let mut rng = noise_rng(0, 0);
     let mut apart = |value: f32| {
         let noise: f32 = StandardNormal.sample(&mut rng);
-        value * scale + 0.01 * START * noise
+        value * scale + 0.01 * INITIAL_DEVIATION * noise
     };
     let start: Vec<f32> = points
         .iter()

@@ -1,33 +1,33 @@
-//! Counts in two directions, every one of which is also a query.
+//! Confusion matrices and other contingency tables, each cell of which is also a query.
 
 use super::query::{ClassColumn, ClassValue, Filter, Flag, Moment, Query};
 use super::table::{Record, Table};
 
-/// How many pictures are which and which.
+/// A contingency table of pictures along two axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfusionMatrix {
-    /// What it counts.
+    /// Title for display.
     pub title: String,
-    /// What its rows differ in.
+    /// Categories of the rows.
     pub rows: Axis,
-    /// What its columns differ in.
+    /// Categories of the columns.
     pub columns: Axis,
-    /// Row by row.
+    /// Number of pictures in each cell, `[row][column]`.
     pub counts: Vec<Vec<usize>>,
 }
 
-/// One way in which pictures are told apart.
+/// Categories of an axis, which are disjoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What it is about: a model, or the truth.
+    /// Name of the axis: a model's name, or “True”.
     pub title: String,
-    /// What each part is called, and which pictures it has; none is in two.
+    /// Name and filter of each category.
     pub parts: Vec<(String, Filter)>,
 }
 
 impl ConfusionMatrix {
-    /// Counts records, of each of which it is known in which part of either axis it is, if in any.
-    fn of(title: String, [rows, columns]: [Placed; 2]) -> Self {
+    /// Counts records by the categories that they have on both axes.
+    fn of(title: String, [rows, columns]: [CategorizedAxis; 2]) -> Self {
         let (rows, row_of) = rows;
         let (columns, column_of) = columns;
         let mut counts = vec![vec![0; columns.parts.len()]; rows.parts.len()];
@@ -44,20 +44,20 @@ impl ConfusionMatrix {
         }
     }
 
-    /// What two models make of the pictures, clean and attacked.
+    /// Right and wrong predictions of two models, clean and attacked.
     pub fn outcomes(table: &Table, pair: [usize; 2]) -> Self {
         let axes = pair.map(|side| outcomes(table, side, moments(table, side)));
         Self::of("Outcomes".into(), axes)
     }
 
-    /// What a model makes of the pictures before an attack and after.
+    /// Right and wrong predictions of a model before and after the attack.
     pub fn change(table: &Table, side: usize) -> Self {
         let moments = [[Moment::Clean], [Moment::Attacked]];
         let axes = moments.map(|moment| outcomes(table, side, &moment));
         Self::of("Outcomes".into(), axes)
     }
 
-    /// True classes against those that a model predicts.
+    /// Confusion matrix: true classes against predicted classes.
     pub fn confusion(table: &Table, side: usize, moment: Moment) -> Self {
         let name = &table.subjects[side].name;
         let title = match moment {
@@ -68,7 +68,7 @@ impl ConfusionMatrix {
         Self::of(title, [truth, predicted(table, side, moment)])
     }
 
-    /// The classes that two models predict.
+    /// Predicted classes of two models against each other.
     pub fn predictions(table: &Table, pair: [usize; 2], moment: Moment) -> Self {
         let title = match moment {
             Moment::Clean => "Predictions".into(),
@@ -77,7 +77,7 @@ impl ConfusionMatrix {
         Self::of(title, pair.map(|side| predicted(table, side, moment)))
     }
 
-    /// Those of a table that say something: outcomes, confusions, and what pairs of models predict.
+    /// All informative matrices of a table: outcomes, confusion matrices, and predictions of model pairs.
     pub fn all(table: &Table) -> Vec<Self> {
         let models = table.subjects.len();
         let mut all = Vec::new();
@@ -96,22 +96,22 @@ impl ConfusionMatrix {
         all
     }
 
-    /// Which pictures a cell counts.
+    /// The query that selects the pictures of a cell.
     pub fn query(&self, row: usize, column: usize) -> Query {
         let parts = [&self.rows.parts[row], &self.columns.parts[column]];
         Filter::And(parts.map(|(_, filter)| filter.clone()).to_vec()).into()
     }
 
-    /// The sum of its counts.
+    /// Sum of all counts.
     pub fn total(&self) -> usize {
         self.counts.iter().flatten().sum()
     }
 }
 
-/// An axis, and for each record of a table the part that it is in.
-type Placed = (Axis, Vec<Option<usize>>);
+/// An axis, and the category of each record of the table.
+type CategorizedAxis = (Axis, Vec<Option<usize>>);
 
-/// When a model looked at the pictures of a table.
+/// Whether a model has results for attacked pictures too.
 fn moments(table: &Table, side: usize) -> &'static [Moment] {
     let attacked = |record: &Record| record.sides[side].is_some_and(|side| side.attacked.is_some());
     match table.records.iter().any(attacked) {
@@ -120,8 +120,8 @@ fn moments(table: &Table, side: usize) -> &'static [Moment] {
     }
 }
 
-/// Right and wrong at each of these moments.
-fn outcomes(table: &Table, side: usize, moments: &[Moment]) -> Placed {
+/// The axis of right and wrong predictions at each of `moments`.
+fn outcomes(table: &Table, side: usize, moments: &[Moment]) -> CategorizedAxis {
     let part = |moment: Moment, right: bool| {
         let flag = match right {
             true => Flag::Right(side, moment),
@@ -154,13 +154,13 @@ fn outcomes(table: &Table, side: usize, moments: &[Moment]) -> Placed {
     (Axis { title, parts }, places)
 }
 
-fn predicted(table: &Table, side: usize, moment: Moment) -> Placed {
+fn predicted(table: &Table, side: usize, moment: Moment) -> CategorizedAxis {
     let title = table.subjects[side].name.clone();
     classes(table, ClassColumn::Predicted(side, moment), title)
 }
 
-/// The classes of a column that occur.
-fn classes(table: &Table, column: ClassColumn, title: String) -> Placed {
+/// The axis of the classes that occur in a column.
+fn classes(table: &Table, column: ClassColumn, title: String) -> CategorizedAxis {
     let found: Vec<Option<usize>> = table
         .records
         .iter()

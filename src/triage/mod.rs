@@ -1,10 +1,11 @@
-//! What goes wrong in a set of pictures: scanned once, kept in one file, and asked again and again.
+//! Error analysis of a data set: scans with predictions and attacks, stored in an SQLite database and
+//! queried.
 //!
-//! A [`Scan`] looks at every picture of a source with every model, attacks it and searches the ε at
-//! which it flips; what it finds goes to a [`Database`] under the picture's, the model's and the
-//! attack's fingerprints, so that nothing is computed twice. A [`Table`] is what one scan found, in
-//! memory: a [`Query`] selects and orders it, a [`ConfusionMatrix`] and a
-//! [`Histogram`] count it, [`report`] takes it elsewhere.
+//! A [`Scan`] evaluates every model on every picture of a source, attacks it and searches the ε at which
+//! its prediction flips; results are stored in a [`Database`] by the fingerprints of picture, model and
+//! attack, so that nothing is computed twice. A [`Table`] has the results of one scan in memory: a
+//! [`Query`] selects and sorts its records, a [`ConfusionMatrix`] and a [`Histogram`] count them,
+//! [`report`] exports them.
 
 mod batch;
 mod compare;

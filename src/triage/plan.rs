@@ -1,4 +1,4 @@
-//! What a scan is to find out, as plain data.
+//! Scan settings (models, attack, flip search), and the bisection of the flip ε.
 
 use std::path::PathBuf;
 
@@ -9,42 +9,42 @@ use crate::error::{Error, Result};
 use crate::files::path_text;
 use crate::model::ModelRef;
 
-/// Most models of a scan: each has a letter.
+/// Most models of a scan: each is named by a letter in queries.
 pub const MOST_MODELS: usize = 26;
 
-/// What a scan is to find out of every picture of a source.
+/// Settings of a scan, as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// A folder, a tree of class folders, CIFAR-10's binary batches or a list; see
-    /// [`crate::data::Listing`].
+    /// [`crate::data::PictureList`].
     #[serde(with = "path_text")]
     pub source: PathBuf,
     /// The models that look; at most `MOST_MODELS`.
     pub models: Vec<ModelRef>,
     /// The attack on each picture, if any.
     pub attack: Option<Attack>,
-    /// Whether to search the ε of the same kind of attack at which each picture flips.
+    /// Search of the smallest ε at which the same kind of attack flips each prediction, if wanted.
     pub flip: Option<FlipSearch>,
-    /// Whether to keep the representations, for a map.
+    /// Whether to store representations, for maps by PCA or t-SNE.
     pub map: bool,
 }
 
-/// How to search the ε at which a picture flips.
+/// Settings of the bisection of a picture's flip ε.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FlipSearch {
-    /// The largest ε to try.
+    /// Largest ε to try, in units of pixels in [0, 1].
     pub most: f32,
-    /// How narrow the bracket has to be.
+    /// Width of the bracket at which the bisection ends, in the same unit.
     pub tolerance: f32,
 }
 
 impl FlipSearch {
-    /// How many times the ε of an attack a search goes, if nothing else is said.
+    /// Default of the largest ε, as a multiple of the attack's ε.
     pub const REACH: f32 = 4.0;
-    /// The usual tolerance, as a share of the largest ε.
+    /// Default tolerance, as a share of the largest ε.
     pub const SHARE: f32 = 0.01;
 
-    /// Up to `most`, with the usual tolerance.
+    /// A search up to `most` with the default tolerance.
     pub fn up_to(most: f32) -> Self {
         Self {
             most,
@@ -54,7 +54,10 @@ impl FlipSearch {
 }
 
 impl Plan {
-    /// Refuses what contradicts itself; `classes` are those of each model.
+    /// Checks that the settings are in range and consistent; `classes` has each model's number of classes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting that is wrong.
     pub fn validate(&self, classes: &[usize]) -> Result<()> {
         let wrong = |reason: &str| Err(Error::Config(reason.into()));
         if self.models.is_empty() || self.models.len() > MOST_MODELS {
@@ -82,7 +85,7 @@ impl Plan {
     }
 }
 
-/// The attack without its ε, as what a search for a flip is stored under.
+/// The attack with ε 0, as key of the results of a flip search.
 pub(super) fn family(attack: &Attack) -> Attack {
     Attack {
         epsilon: 0.0,
@@ -90,29 +93,29 @@ pub(super) fn family(attack: &Attack) -> Attack {
     }
 }
 
-/// The number of a picture's noise, or 0 where the attack draws none.
+/// Noise id of a picture, or 0 where the attack uses no random start.
 pub(super) fn noise(attack: &Attack, number: u64) -> u64 {
     let random = attack.random_start || attack.restarts > 1;
     if random { number } else { 0 }
 }
 
-/// Between which ε a picture flips: it was attacked at both ends and flipped at the upper alone.
+/// Bracket of the ε at which a prediction flips: attacked at both ends, it flipped only at the upper one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bracket {
-    /// The largest ε below the flip that was tried; 0 for the picture itself.
+    /// Largest tried ε without a flip; 0 for the clean picture.
     pub low: f32,
-    /// The ε at which it flipped, if it did.
+    /// Smallest tried ε with a flip; `None` if there is none.
     pub high: Option<f32>,
 }
 
 impl Bracket {
-    /// Of a picture that needs no attack.
+    /// The bracket of a picture that satisfies the attack's goal without an attack.
     pub const AT_ONCE: Self = Self {
         low: 0.0,
         high: Some(0.0),
     };
 
-    /// The ε to try next, or nothing if the bracket is as narrow as wanted.
+    /// The ε to try next, or `None` if the bisection has ended.
     pub fn next(&self, search: FlipSearch) -> Option<f32> {
         let Some(high) = self.high else {
             return (self.low < search.most).then_some(search.most);
@@ -122,7 +125,7 @@ impl Bracket {
         (wide && middle > self.low && middle < high).then_some(middle)
     }
 
-    /// Takes in whether it flipped at an ε inside.
+    /// Narrows the bracket by the result at an ε inside.
     pub fn learn(&mut self, epsilon: f32, flipped: bool) {
         if flipped {
             self.high = Some(epsilon);

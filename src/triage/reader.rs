@@ -262,7 +262,7 @@ impl ReaderThread {
     fn join(&mut self) {
         let table = self.own.clone();
         self.contents.table = Arc::new(match &self.other {
-            Some(other) => table.beside(other),
+            Some(other) => table.joined_with(other),
             None => table,
         });
     }

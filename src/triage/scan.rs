@@ -1,4 +1,4 @@
-//! Looking at every picture of a source, so that it can be stopped and taken up again at any time.
+//! Scans of a data set: predictions, attacks and flip ε of every picture, in small steps, resumable.
 
 use std::time::{Duration, Instant};
 
@@ -9,77 +9,76 @@ use super::gather::Gathered;
 use super::item::ScanPlan;
 use super::plan::Plan;
 use super::query::Vocabulary;
-use crate::data::{Listing, Split};
+use crate::data::{PictureList, Split};
 use crate::error::Result;
 
-/// What a step came to.
+/// Result of a step of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanStep {
-    /// Within a batch; a scan dropped here does that batch again.
+    /// The current batch is not finished; a scan that is dropped now will repeat it.
     Working,
-    /// A batch is in the database.
+    /// A batch was stored in the database.
     Stored,
-    /// All is.
+    /// All pictures are done.
     Finished,
 }
 
-/// How far a scan is.
+/// Progress of a scan, in pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
-    /// Pictures of the source that are done.
+    /// Finished pictures, failed ones included.
     pub done: usize,
-    /// Pictures of the source.
+    /// All pictures of the source.
     pub total: usize,
-    /// How many of those done cannot be opened.
+    /// Finished pictures that could not be decoded.
     pub broken: usize,
-    /// How many of those done needed no work, as all was known.
+    /// Finished pictures whose results were stored already.
     pub known: usize,
-    /// Time spent on those that needed work.
+    /// Time spent on pictures that needed computing.
     pub worked: Duration,
 }
 
 impl Progress {
-    /// Pictures a second, of those that needed work.
+    /// Throughput of pictures that needed computing, per second; `None` before the first.
     pub fn per_second(&self) -> Option<f64> {
         let worked = self.done.checked_sub(self.broken + self.known)?;
         (worked > 0).then(|| worked as f64 / self.worked.as_secs_f64())
     }
 
-    /// Time left, if all the rest needs work.
+    /// Estimated time left, if all remaining pictures need computing.
     pub fn left(&self) -> Option<Duration> {
         let seconds = (self.total - self.done) as f64 / self.per_second()?;
         Duration::try_from_secs_f64(seconds).ok()
     }
 }
 
-/// A scan under way.
+/// A running scan.
 ///
-/// Every picture has the noise that [`crate::evaluate::evaluate`] gives it, so that the counts of a
-/// whole scan are the same. That depends on how many pictures before it can be opened, so what was
-/// found in one source serves in another where the attack draws no noise, or the numbers agree.
+/// Every picture gets the noise id that [`crate::evaluate::evaluate`] gives it, its index among the
+/// source's decodable pictures, so that the accuracies are equal. Results of a picture are shared between
+/// sources where these ids agree or the attack has no random start.
 pub struct Scan {
     database: Database,
     id: i64,
-    listing: Listing,
+    listing: PictureList,
     orders: ScanPlan,
     tolerance: f32,
     at_once: usize,
-    /// Pictures so far that can be opened.
+    /// Number of decodable pictures so far.
     number: u64,
     gathered: Option<Gathered>,
     batch: Option<ScanBatch>,
     progress: Progress,
 }
 
-/// How long a step reads pictures at the most, but for the last few: what else waits goes first.
+/// Time limit for reading pictures in one step, so that more urgent work is not delayed.
 const BRIEF: Duration = Duration::from_millis(30);
 
 impl Scan {
-    /// Begins the scan, or takes it up where it was left; `models` are the plan's, in its order, and
-    /// `at_once` is how many pictures go through them together.
+    /// Starts or resumes a scan; `models` are the plan's, in its order, and `at_once` is the batch size.
     ///
     /// # Errors
-    /// Those of [`Plan::validate`], [`Listing::open`] and of the database.
+    /// As [`Plan::validate`] and [`PictureList::open`], and those of the database.
     pub fn new(
         mut database: Database,
         plan: &Plan,
@@ -91,7 +90,7 @@ impl Scan {
             .map(|examined| examined.classifier.classes())
             .collect();
         plan.validate(&classes)?;
-        let listing = Listing::open(&plan.source, Split::Test)?;
+        let listing = PictureList::open(&plan.source, Split::Test)?;
         let orders = ScanPlan::new(&database, plan, models)?;
         let ids: Vec<i64> = orders.models.iter().map(|(_, id)| *id).collect();
         let total = listing.entries.len();
@@ -112,12 +111,12 @@ impl Scan {
         })
     }
 
-    /// Its number in the database.
+    /// Id of the scan in the database.
     pub fn id(&self) -> i64 {
         self.id
     }
 
-    /// What names a query of its results can use.
+    /// The model and class names that queries of its results can use.
     pub fn vocabulary(&self) -> Vocabulary {
         let models = self.orders.models.iter();
         let labels = models.flat_map(|(examined, _)| &examined.classifier.manifest().labels);
@@ -127,20 +126,20 @@ impl Scan {
         }
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn progress(&self) -> Progress {
         self.progress
     }
 
-    /// The database, once no more steps are wanted.
+    /// Ends the scan and returns its database.
     pub fn into_database(self) -> Database {
         self.database
     }
 
-    /// A small piece of work: reading some pictures, or one pass of a model over them.
+    /// Does a small step: reads some pictures, or runs one pass of a model on a batch.
     ///
     /// # Errors
-    /// Those of the database; pictures that cannot be opened are noted there and passed over.
+    /// Those of the database; pictures that cannot be decoded are recorded there and skipped.
     pub fn step(&mut self) -> Result<ScanStep> {
         let begun = Instant::now();
         let Some(batch) = &mut self.batch else {
@@ -175,7 +174,7 @@ impl Scan {
         Ok(ScanStep::Stored)
     }
 
-    /// Reads on for a moment; the pictures of the next batch, once all are there.
+    /// Reads pictures within the time limit; returns the next batch once it is complete.
     fn gather(&mut self, begun: Instant) -> Result<Option<Gathered>> {
         let gathered = self
             .gathered

@@ -1,4 +1,4 @@
-//! The database's shape, and the checks that a file must pass before anything is believed of it.
+//! Schema, migrations and integrity checks of the scan database; files are untrusted until checked.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,40 +10,40 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Error, Result};
 
-/// What each version added to the one before; the number of a version is how many steps it took.
-pub(super) const STEPS: [&str; 1] = [include_str!("schema.sql")];
+/// The SQL migration of each schema version from the one before; the version is their number.
+pub(super) const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 
-/// `EPSL`: what the file says of itself to other programs.
+/// SQLite application id of the file: `EPSL`.
 const APPLICATION: i32 = 0x4550_534c;
 
-/// What every SQLite file begins with.
+/// First bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// Longest text or blob that a file may hold, in bytes.
+/// Largest text or blob that is read, in bytes.
 const LONGEST_VALUE: i32 = 64 << 20;
 
-/// Longer checks are broken off: all reading stays checked anyway.
-const CHECK: Duration = Duration::from_secs(10);
+/// Time limit of the integrity check, which is then skipped: every read is checked anyway.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long another program may keep the file to itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for another program's lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An error of the library about a file.
+/// Converts an SQLite error about a file.
 pub(super) fn explained_error(path: &Path, error: &rusqlite::Error) -> Error {
     Error::data(path, format!("the database says: {error}"))
 }
 
-/// Opens the database at `path`, or makes an empty one where no file is.
+/// Opens the database at `path`, or creates an empty one.
 ///
 /// # Errors
-/// [`Error::Data`] names the file; it is then as it was before.
+/// [`Error::Data`] names a file that fails the checks; it is left unchanged.
 pub(super) fn open(path: &Path) -> Result<Connection> {
-    open_as(path, &STEPS)
+    open_as(path, &MIGRATIONS)
 }
 
-fn open_as(path: &Path, steps: &[&str]) -> Result<Connection> {
+fn open_as(path: &Path, migrations: &[&str]) -> Result<Connection> {
     if !path.exists() {
-        create(path, steps)?;
+        create(path, migrations)?;
     }
     let mut start = [0; MAGIC.len()];
     let reading = |error: std::io::Error| Error::io(path, "read", error);
@@ -56,17 +56,17 @@ fn open_as(path: &Path, steps: &[&str]) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let explain = |error: rusqlite::Error| explained_error(path, &error);
     let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
-    guard(&connection).map_err(explain)?;
-    let version = check(&mut connection, path, steps)?;
-    if version < steps.len() {
-        migrate(&mut connection, steps, version).map_err(explain)?;
+    harden(&connection).map_err(explain)?;
+    let version = check(&mut connection, path, migrations)?;
+    if version < migrations.len() {
+        migrate(&mut connection, migrations, version).map_err(explain)?;
     }
     Ok(connection)
 }
 
-/// Nothing in the file is run, trusted or larger than it may be.
-fn guard(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(PATIENCE)?;
+/// Hardens a connection to an untrusted file: no triggers, views or attached files, limited sizes.
+fn harden(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(LOCK_TIMEOUT)?;
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -81,8 +81,8 @@ fn guard(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", 0)
 }
 
-/// Whether the file is one of ours, whole, and of which version.
-fn check(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<usize> {
+/// Checks application id, schema and integrity; returns the schema version.
+fn check(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<usize> {
     let explain = |error: rusqlite::Error| explained_error(path, &error);
     let number = |name: &str| -> Result<i32> {
         let value = connection.pragma_query_value(None, name, |row| row.get(0));
@@ -92,28 +92,31 @@ fn check(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<usi
         return Err(Error::data(path, "it is another program's database"));
     }
     let version = usize::try_from(number("user_version")?).unwrap_or(0);
-    if version > steps.len() {
+    if version > migrations.len() {
         let reason = format!(
             "it was written by a newer version of this program (its format is {version}, \
              the newest known here {}); please open it with that",
-            steps.len()
+            migrations.len()
         );
         return Err(Error::data(path, reason));
     }
     let unlike = || Error::data(path, "its tables are not those of scanned pictures");
-    if version == 0 || shape(connection).map_err(explain)? != expected(&steps[..version]) {
+    if version == 0
+        || declarations(connection).map_err(explain)?
+            != expected_declarations(&migrations[..version])
+    {
         return Err(unlike());
     }
-    match sound(connection) {
+    match passes_quick_check(connection) {
         Ok(true) => Ok(version),
         Ok(false) => Err(Error::data(path, "the database is damaged")),
         Err(error) => Err(explain(error)),
     }
 }
 
-/// SQLite's own check of every page, as far as it comes in a few seconds.
-fn sound(connection: &mut Connection) -> rusqlite::Result<bool> {
-    let end = Instant::now() + CHECK;
+/// SQLite's quick check of every page, within a time limit.
+fn passes_quick_check(connection: &mut Connection) -> rusqlite::Result<bool> {
+    let end = Instant::now() + CHECK_TIMEOUT;
     connection.progress_handler(10_000, Some(move || Instant::now() > end))?;
     let said = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     connection.progress_handler(0, None::<fn() -> bool>)?;
@@ -126,10 +129,10 @@ fn sound(connection: &mut Connection) -> rusqlite::Result<bool> {
     }
 }
 
-/// Everything that is declared in a database.
-type Shape = Vec<[Option<String>; 4]>;
+/// All declarations of a database: type, name, table and SQL.
+type Declarations = Vec<[Option<String>; 4]>;
 
-fn shape(connection: &Connection) -> rusqlite::Result<Shape> {
+fn declarations(connection: &Connection) -> rusqlite::Result<Declarations> {
     let mut statement = connection.prepare(
         "SELECT type, name, tbl_name, sql FROM sqlite_master \
          WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name LIMIT 200",
@@ -140,26 +143,28 @@ fn shape(connection: &Connection) -> rusqlite::Result<Shape> {
     rows.collect()
 }
 
-/// What a sound file of that many steps declares.
-fn expected(steps: &[&str]) -> Shape {
+/// The declarations that a valid file of that version has.
+fn expected_declarations(migrations: &[&str]) -> Declarations {
     let memory = Connection::open_in_memory().expect("a database in memory");
-    for step in steps {
-        memory.execute_batch(step).expect("the schema is sound");
+    for migration in migrations {
+        memory
+            .execute_batch(migration)
+            .expect("the schema is sound");
     }
-    shape(&memory).expect("the schema can be read")
+    declarations(&memory).expect("the schema can be read")
 }
 
-fn migrate(connection: &mut Connection, steps: &[&str], from: usize) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, migrations: &[&str], from: usize) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for step in &steps[from..] {
-        transaction.execute_batch(step)?;
+    for migration in &migrations[from..] {
+        transaction.execute_batch(migration)?;
     }
-    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    transaction.pragma_update(None, "user_version", migrations.len() as i64)?;
     transaction.commit()
 }
 
-/// A new file appears whole or not at all.
-fn create(path: &Path, steps: &[&str]) -> Result<()> {
+/// Creates an empty database atomically.
+fn create(path: &Path, migrations: &[&str]) -> Result<()> {
     let writing = |error: &dyn std::fmt::Display| Error::io(path, "write", error);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -170,7 +175,7 @@ fn create(path: &Path, steps: &[&str]) -> Result<()> {
     let fill = || -> rusqlite::Result<()> {
         let mut connection = Connection::open(file.path())?;
         connection.pragma_update(None, "application_id", APPLICATION)?;
-        migrate(&mut connection, steps, 0)
+        migrate(&mut connection, migrations, 0)
     };
     fill().map_err(|error| writing(&error))?;
     file.persist_noclobber(path)
@@ -182,14 +187,14 @@ fn create(path: &Path, steps: &[&str]) -> Result<()> {
 mod tests {
     use super::*;
 
-    const NEXT: [&str; 2] = [STEPS[0], "CREATE TABLE notes(text TEXT) STRICT"];
+    const NEXT: [&str; 2] = [MIGRATIONS[0], "CREATE TABLE notes(text TEXT) STRICT"];
 
     #[test]
     fn older_files_are_brought_up_and_newer_ones_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pictures.db");
         let tag = "INSERT INTO views(name, query) VALUES ('kept', 'disagree')";
-        open_as(&path, &STEPS)
+        open_as(&path, &MIGRATIONS)
             .expect("a new file")
             .execute(tag, [])
             .expect("a row");
@@ -201,7 +206,7 @@ mod tests {
             .expect("a row");
         drop(newer);
         let bytes = std::fs::read(&path).expect("the file is there");
-        let refused = open_as(&path, &STEPS).expect_err("a newer file is refused");
+        let refused = open_as(&path, &MIGRATIONS).expect_err("a newer file is refused");
         assert!(refused.to_string().contains("newer version"), "{refused}");
         assert_eq!(std::fs::read(&path).expect("still there"), bytes);
     }

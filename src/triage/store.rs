@@ -1,4 +1,4 @@
-//! Results under what they depend on: looked up before they are computed, kept in one go after.
+//! Stored results of scans, keyed by all that they depend on: read before and written after a batch.
 
 use half::f16;
 use rusqlite::{Transaction, params};
@@ -8,42 +8,42 @@ use super::fingerprint::Fingerprint;
 use super::plan::Bracket;
 use crate::error::Result;
 
-/// What a model says of a picture.
+/// Stored prediction of a model for a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct StoredPrediction {
     pub(super) class: usize,
-    /// Its probability.
+    /// Probability of the predicted class.
     pub(super) confidence: f32,
-    /// Probability of “fake”, of models that know it.
+    /// Probability of “fake”, of models with that output.
     pub(super) fakeness: Option<f32>,
 }
 
-/// What the result of an attack depends on besides the picture's content and the model.
+/// Key of an attack's result, besides picture and model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct StoredAttack {
-    /// Of the attack, in the database.
+    /// Id of the attack's settings in the database; 0 for no attack.
     pub(super) attack: i64,
-    /// The class to leave, as the model counts.
+    /// Label, as a class index of the model.
     pub(super) label: usize,
-    /// The number of the noise.
+    /// Noise id of the random start.
     pub(super) noise: u64,
 }
 
 impl StoredAttack {
-    /// The same with another attack.
+    /// The same key for another attack.
     pub(super) fn of(self, attack: i64) -> Self {
         Self { attack, ..self }
     }
 }
 
-/// A picture and the model that looks at it, both by their numbers in the database.
+/// Key of a prediction: database ids of picture and model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Key {
     pub(super) picture: i64,
     pub(super) model: i64,
 }
 
-/// What an attack did.
+/// Stored result of an attack: prediction for the adversarial picture and norms of the perturbation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Hit {
     pub(super) class: usize,
@@ -52,16 +52,16 @@ pub(super) struct Hit {
     pub(super) l2: f32,
 }
 
-/// A picture of a scan's source.
+/// A picture of a scan's source, a row of the database table `entries`.
 pub(super) struct EntryRow {
     pub(super) position: usize,
     pub(super) path: String,
     pub(super) label: Option<String>,
-    /// The picture and the how manieth of those that can be opened it is, or why it cannot be.
+    /// Database id of the picture and its index among the source's decodable pictures, or the error.
     pub(super) found: Result<(i64, u64), String>,
 }
 
-/// What a batch found, to be kept as a whole.
+/// Results of a batch, stored in one transaction.
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) predictions: Vec<(Key, StoredPrediction)>,
@@ -71,7 +71,7 @@ pub(super) struct Findings {
     pub(super) entries: Vec<EntryRow>,
 }
 
-/// The SQL that reads the result of an attack; parameters are those of [`aimed`].
+/// SQL condition of an attack's key; the parameters are those of [`aimed`].
 const AIMED: &str = "picture = ? AND model = ? AND attack = ? AND label = ? AND noise = ?";
 
 fn aimed(key: Key, attack_key: StoredAttack) -> [i64; 5] {
@@ -80,13 +80,13 @@ fn aimed(key: Key, attack_key: StoredAttack) -> [i64; 5] {
 }
 
 impl Database {
-    /// The picture of this content, if it was opened before.
+    /// Id of the picture with this content, if the database has it.
     pub(super) fn picture(&self, content: Fingerprint) -> Result<Option<i64>> {
         let sql = "SELECT id FROM pictures WHERE hash = ?";
         self.one(sql, [content.0], |row| row.get(0))
     }
 
-    /// Numbers for pictures that were opened for the first time, by content, width and height.
+    /// Adds pictures, by content, width and height, and returns their ids.
     pub(super) fn add_pictures(&mut self, new: &[(Fingerprint, [u32; 2])]) -> Result<Vec<i64>> {
         let add = "INSERT INTO pictures(hash, width, height) VALUES (?, ?, ?) \
                    ON CONFLICT(hash) DO UPDATE SET width = excluded.width RETURNING id";
@@ -99,7 +99,7 @@ impl Database {
         })
     }
 
-    /// What the model said of the picture, if it is one of its `classes`.
+    /// Stored prediction; `None` also where its class is out of the model's range `classes`.
     pub(super) fn prediction(&self, key: Key, classes: usize) -> Result<Option<StoredPrediction>> {
         let sql = "SELECT class, confidence, fakeness FROM looks WHERE picture = ? AND model = ?";
         let prediction = self.one(sql, [key.picture, key.model], |row| {
@@ -112,7 +112,7 @@ impl Database {
         Ok(prediction.filter(|prediction| prediction.class < classes))
     }
 
-    /// What the attack did, if that led to one of the model's `classes`.
+    /// Stored result of an attack; `None` also where its class is out of the model's range `classes`.
     pub(super) fn hit(
         &self,
         key: Key,
@@ -131,14 +131,14 @@ impl Database {
         Ok(hit.filter(|hit| hit.class < classes))
     }
 
-    /// Whether the representation is kept of the picture, or of what an attack made of it.
+    /// Whether the representation of the picture, or of the attacked picture, is stored.
     pub(super) fn is_represented(&self, key: Key, attack_key: StoredAttack) -> Result<bool> {
         let sql = format!("SELECT 1 FROM representations WHERE {AIMED}");
         let found = self.one(&sql, aimed(key, attack_key), |_| Ok(()))?;
         Ok(found.is_some())
     }
 
-    /// The representation of a picture, or of what an attack made of it, if all of it are numbers.
+    /// Stored representation of the picture, or of the attacked picture, if all values are finite.
     pub(super) fn halves(&self, key: Key, attack_key: StoredAttack) -> Result<Option<Vec<f32>>> {
         let sql = format!("SELECT halves FROM representations WHERE {AIMED}");
         let bytes: Option<Vec<u8>> = self.one(&sql, aimed(key, attack_key), |row| row.get(0))?;
@@ -153,7 +153,7 @@ impl Database {
         Ok(values.filter(sound))
     }
 
-    /// Between which ε the picture flips, as far as that is known.
+    /// Stored bracket of the flip ε.
     pub(super) fn bracket(&self, key: Key, attack_key: StoredAttack) -> Result<Option<Bracket>> {
         let sql = format!("SELECT low, high FROM flips WHERE {AIMED}");
         self.one(&sql, aimed(key, attack_key), |row| {
@@ -164,7 +164,7 @@ impl Database {
         })
     }
 
-    /// Keeps all that a batch of the scan found, or nothing of it.
+    /// Stores the results of a batch in one transaction.
     pub(super) fn store(&mut self, scan: i64, tolerance: f32, found: &Findings) -> Result<()> {
         self.change(|transaction| {
             results(transaction, found)?;
@@ -204,7 +204,7 @@ fn results(transaction: &Transaction, found: &Findings) -> rusqlite::Result<()> 
     let sql = "INSERT OR REPLACE INTO representations VALUES (?, ?, ?, ?, ?, ?)";
     let mut add = transaction.prepare_cached(sql)?;
     for (key, attack_key, values) in &found.representations {
-        // What is too large for half precision is cut off, not made infinite.
+        // Values beyond the range of half precision are clamped instead of becoming infinite.
         let most = f16::MAX.to_f32();
         let halves = values
             .iter()

@@ -1,4 +1,4 @@
-//! What one scan found, in memory.
+//! The results of one scan as a table in memory: records of pictures with each model's results.
 
 use std::collections::HashMap;
 
@@ -7,93 +7,93 @@ use super::plan::{Bracket, Plan, family, noise};
 use super::store::{Key, StoredAttack};
 use crate::error::{Error, Result};
 
-/// Most classes of a model.
+/// Most classes of a model that are read from a database.
 const MOST_CLASSES: usize = 100_000;
 
-/// What one scan found, picture by picture, as far as it is.
+/// The results of a scan, which may still be running, picture by picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// What the scan was to find out.
+    /// Settings of the scan.
     pub plan: Option<Plan>,
-    /// The models, in the plan's order.
+    /// The scanned models, in the plan's order.
     pub subjects: Vec<ScannedModel>,
-    /// All classes of the models, and those of the source that no model knows.
+    /// Class names of all models, and of the source's labels that no model has.
     pub classes: Vec<String>,
-    /// The pictures that could be opened, in the source's order.
+    /// The decodable pictures, in the source's order.
     pub records: Vec<Record>,
-    /// Paths of those that could not, and why.
+    /// Path and error of each picture that could not be decoded.
     pub broken: Vec<(String, String)>,
     pub(super) origin: TableOrigin,
 }
 
-/// Where in the database a table comes from.
+/// Database ids from which a table was read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct TableOrigin {
     scan: i64,
-    /// Pictures of the source.
+    /// Number of pictures of the source.
     total: usize,
-    /// Entries of the scan that are in the table already.
+    /// Number of the scan's entries read so far.
     entries: usize,
     pub(super) models: Vec<i64>,
-    /// The classes' numbers by name.
+    /// Indices of the classes by name.
     numbers: HashMap<String, usize>,
     attack: i64,
     family: i64,
 }
 
-/// A model of a table.
+/// A scanned model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScannedModel {
-    /// What a person calls it.
+    /// Display name.
     pub name: String,
-    /// Its classes, as numbers of [`Table::classes`].
+    /// Its classes, as indices into [`Table::classes`].
     pub classes: Vec<usize>,
 }
 
-/// A picture of a table.
+/// A picture with its results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// Its number in the database, which pictures of the same content share.
+    /// Database id, which pictures of equal content share.
     pub picture: i64,
-    /// How many pictures that can be opened come before it in the source.
+    /// Index among the source's decodable pictures, which is also its noise id.
     pub number: u64,
-    /// Where it is; see [`crate::data::Entry::at`].
+    /// Path; see [`crate::data::PictureLocation::at`].
     pub path: String,
-    /// Its class, of [`Table::classes`], where that is known.
+    /// True class, an index into [`Table::classes`], where it is known.
     pub truth: Option<usize>,
-    /// What each model made of it.
+    /// Result of each model, in the order of [`Table::subjects`]; `None` where it is missing.
     pub sides: Vec<Option<Side>>,
-    /// Free words that a person put on it.
+    /// Tags that a person assigned, in alphabetical order.
     pub tags: Vec<String>,
 }
 
-/// What a model made of a picture; classes are of [`Table::classes`].
+/// Result of a model on a picture; classes are indices into [`Table::classes`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Side {
-    /// The predicted class.
+    /// Predicted class.
     pub class: usize,
-    /// Its probability.
+    /// Probability of the predicted class.
     pub confidence: f32,
-    /// Whether the prediction is the true class, where the model knows that class.
+    /// Whether the prediction is correct; `None` where the true class is unknown or none of the model's.
     pub right: Option<bool>,
-    /// Probability of “fake”, of models that know it.
+    /// Probability of “fake”, of models with that output.
     pub fakeness: Option<f32>,
-    /// What the attack did.
+    /// Result of the attack, if there was one.
     pub attacked: Option<ScanAttackResult>,
-    /// Between which ε it flips.
+    /// Bracket of the flip ε, if it was searched.
     pub flip: Option<Bracket>,
 }
 
-/// What an attack did to a picture.
+/// Result of an attack on a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScanAttackResult {
-    /// The class predicted by a fresh look.
+    /// Class predicted for the adversarial picture in a new forward pass.
     pub class: usize,
-    /// Its probability.
+    /// Probability of the predicted class.
     pub confidence: f32,
-    /// Whether the prediction is the true class, where the model knows that class.
+    /// Whether the prediction is correct; `None` where the true class is unknown or none of the model's.
     pub right: Option<bool>,
-    /// Whether the attack moved the picture where it wanted it, and it was not there before.
+    /// Whether the attack reached its goal, which the clean picture did not satisfy.
     pub success: bool,
     /// L∞ norm of the perturbation.
     pub linf: f32,
@@ -102,7 +102,7 @@ pub struct ScanAttackResult {
 }
 
 impl Database {
-    /// What a scan has found so far.
+    /// Reads the results of a scan so far.
     ///
     /// # Errors
     /// [`Error::Data`] when there is no such scan, or the file contradicts itself.
@@ -118,7 +118,7 @@ impl Database {
             ..Table::default()
         };
         for model in row.models {
-            let (name, labels) = self.named(model)?;
+            let (name, labels) = self.model_name_and_labels(model)?;
             let classes = labels.into_iter().map(|label| table.number(label));
             let classes = classes.collect();
             table.subjects.push(ScannedModel { name, classes });
@@ -133,7 +133,7 @@ impl Database {
         Ok(table)
     }
 
-    /// Adds what the table's scan has found since, and renews the tags.
+    /// Reads the results added since, and all tags anew.
     ///
     /// # Errors
     /// As [`Database::table`].
@@ -141,7 +141,7 @@ impl Database {
         let sql = "SELECT path, label, picture, number, trouble FROM entries \
                    WHERE scan = ? AND position >= ? ORDER BY position";
         let entries = self.all(sql, (table.origin.scan, table.origin.entries), |row| {
-            Ok(Entry {
+            Ok(StoredEntry {
                 path: row.get(0)?,
                 label: row.get(1)?,
                 found: row.get::<_, Option<i64>>(2)?.zip(row.get(3)?),
@@ -168,10 +168,10 @@ impl Database {
                 tags: Vec::new(),
             });
         }
-        self.tags_of(table)
+        self.read_tags(table)
     }
 
-    fn named(&self, model: i64) -> Result<(String, Vec<String>)> {
+    fn model_name_and_labels(&self, model: i64) -> Result<(String, Vec<String>)> {
         let sql = "SELECT name, labels FROM models WHERE id = ?";
         let found = self.one(sql, [model], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let read = |(name, labels): (String, String)| {
@@ -232,7 +232,7 @@ impl Database {
         Ok(Some(side))
     }
 
-    fn tags_of(&self, table: &mut Table) -> Result<()> {
+    fn read_tags(&self, table: &mut Table) -> Result<()> {
         let sql = "SELECT picture, tag FROM tags ORDER BY tag";
         let all = self.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut tags: HashMap<i64, Vec<String>> = HashMap::new();
@@ -246,7 +246,7 @@ impl Database {
     }
 }
 
-struct Entry {
+struct StoredEntry {
     path: String,
     label: Option<String>,
     found: Option<(i64, u64)>,
@@ -254,7 +254,7 @@ struct Entry {
 }
 
 impl Table {
-    /// The number of a class, which is added where it is new.
+    /// Index of a class, which is added if it is new.
     pub(super) fn number(&mut self, class: String) -> usize {
         let next = self.classes.len();
         *self
@@ -267,12 +267,12 @@ impl Table {
             })
     }
 
-    /// The letter of a model in queries.
+    /// The letter that names a model in queries: `a` for the first.
     pub fn model_label(side: usize) -> char {
         (b'a' + side as u8) as char
     }
 
-    /// Under what the attack of a model on a picture was kept, if there was one.
+    /// The keys under which the results of the attack on a picture are stored.
     pub(super) fn attacked_as(&self, side: usize, record: &Record) -> Option<(Key, StoredAttack)> {
         let subject = &self.subjects[side];
         let known = |class: usize| subject.classes.iter().position(|&known| known == class);
@@ -290,17 +290,17 @@ impl Table {
         Some((key, attack_key))
     }
 
-    /// The number of the scan.
+    /// Id of the scan in the database.
     pub fn scan(&self) -> i64 {
         self.origin.scan
     }
 
-    /// How many pictures the scan's source has, seen or not.
+    /// Number of pictures of the scan's source, finished or not.
     pub fn total(&self) -> usize {
         self.origin.total
     }
 
-    /// The same with these records alone.
+    /// The table restricted to the records `selected`.
     pub fn part(&self, selected: &[usize]) -> Self {
         Self {
             plan: self.plan.clone(),
@@ -315,7 +315,7 @@ impl Table {
         }
     }
 
-    /// The class of that number, or nothing to say.
+    /// Name of a class; empty for `None`.
     pub fn class(&self, class: Option<usize>) -> &str {
         class.map_or("", |class| &self.classes[class])
     }

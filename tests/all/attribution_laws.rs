@@ -44,7 +44,7 @@ fn model(weights: Vec<f32>, power: i32) -> Classifier {
     // Pixels as they are.
     manifest.normalizer.mean = [0.0; 3];
     manifest.normalizer.std = [1.0; 3];
-    Classifier::of(Box::new(Sum { weights, power }), manifest, &Device::flex())
+    Classifier::from_network(Box::new(Sum { weights, power }), manifest, &Device::flex())
 }
 
 /// Some numbers in [−1, 1], not all different in sign.

@@ -43,7 +43,7 @@ fn epoch(
 fn numbers(batches: &[Batch]) -> Vec<u64> {
     batches
         .iter()
-        .flat_map(|batch| batch.numbers.clone())
+        .flat_map(|batch| batch.indices.clone())
         .collect()
 }
 
@@ -64,7 +64,7 @@ fn an_epoch_deals_out_each_picture_once_in_its_own_order() {
     assert_eq!(sorted, (0..12).collect::<Vec<u64>>());
     for batch in &first {
         let labels: Vec<usize> = batch
-            .numbers
+            .indices
             .iter()
             .map(|&number| data.labels[number as usize])
             .collect();
@@ -117,7 +117,7 @@ fn without_augmentation_pictures_stay_as_they_are() {
         .zip(epoch(&data, VARIED, 6, 3, 2))
     {
         let indices: Vec<usize> = plain
-            .numbers
+            .indices
             .iter()
             .map(|&number| number as usize)
             .collect();
@@ -241,7 +241,7 @@ fn resized_crops_show_parts_of_a_picture_at_the_input_size() {
         resized_crop: 0.25,
         ..PLAIN
     };
-    let kept = resized.kept([4, 4]);
+    let kept = resized.stored_size([4, 4]);
     assert_eq!(kept, [8, 8], "crops are enlarged from larger pictures");
     let data = Dataset::open(root.path(), Split::Train, kept).expect("a data set");
     let batches = epoch(&data, resized, 4, 1, 0);

@@ -13,7 +13,7 @@ use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
 };
 use epsiloscope::train::{
-    Interrupt, Outcome, Schedule, ScheduleKind, TrainArchitecture, TrainConfig,
+    Interrupt, Schedule, ScheduleKind, TrainArchitecture, TrainConfig, TrainingOutcome,
 };
 use image::{Rgb, RgbImage};
 use proptest::test_runner::{Config, RngSeed};
@@ -128,7 +128,7 @@ pub(crate) fn tiny_network(classes: usize, seed: u64) -> ResNet {
 
 /// The same, frozen.
 pub(crate) fn tiny_classifier(classes: usize, seed: u64) -> Classifier {
-    Classifier::freeze(
+    Classifier::from_trained(
         tiny_network(classes, seed),
         tiny_manifest(classes),
         &Device::flex(),
@@ -243,8 +243,8 @@ pub(crate) fn smooth_picture(phase: f32) -> Vec<f32> {
 pub(crate) fn interrupted(
     out: &Path,
     wait: Duration,
-    train: impl FnOnce(&Interrupt) -> Result<Outcome>,
-) -> Outcome {
+    train: impl FnOnce(&Interrupt) -> Result<TrainingOutcome>,
+) -> TrainingOutcome {
     let interrupt = Interrupt::default();
     let deadline = Instant::now() + Duration::from_secs(120);
     std::thread::scope(|scope| {

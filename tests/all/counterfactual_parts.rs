@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::counterfactual::{Counterfactual, Generator, one_hot, otsu, overlap, translate};
-use epsiloscope::data::samples::synthetic_cracks::wall;
+use epsiloscope::data::samples::synthetic_cracks::generate;
 use epsiloscope::model::{
     DISCRIMINATOR, Manifest, Normalizer, Parameters, Precision, Role, UNet, UNetConfig, Visitor,
     Weights,
@@ -85,7 +85,7 @@ fn overlap_by_hand() {
 
 #[test]
 fn walls_are_the_same_but_for_the_crack() {
-    let ((clean, no_mask), (cracked, mask)) = (wall(5, 64, false), wall(5, 64, true));
+    let ((clean, no_mask), (cracked, mask)) = (generate(5, 64, false), generate(5, 64, true));
     assert!(no_mask.pixels().all(|pixel| pixel.0 == [0; 3]));
     let inside = mask.pixels().filter(|pixel| pixel.0 == [255; 3]).count();
     assert!((64..1200).contains(&inside), "{inside}");
@@ -94,7 +94,7 @@ fn walls_are_the_same_but_for_the_crack() {
             assert!(b.0[0] < a.0[0]);
         }
     }
-    assert_eq!(cracked, wall(5, 64, true).0);
+    assert_eq!(cracked, generate(5, 64, true).0);
 }
 
 struct Random(ChaCha8Rng);
@@ -140,7 +140,10 @@ fn open(weights: &Weights) -> Result<Counterfactual, String> {
 
 #[test]
 fn the_shape_says_how_many_numbers_there_are() {
-    assert_eq!(SHAPE.numbers(), Weights::of(&mut network()).numbers());
+    assert_eq!(
+        SHAPE.parameter_count(),
+        Weights::of(&mut network()).parameter_count()
+    );
     let plain = UNetConfig {
         outputs: 1,
         classes: 0,
@@ -148,7 +151,10 @@ fn the_shape_says_how_many_numbers_there_are() {
         ..SHAPE
     };
     let mut network = UNet::zeros(&plain, &Device::flex());
-    assert_eq!(plain.numbers(), Weights::of(&mut network).numbers());
+    assert_eq!(
+        plain.parameter_count(),
+        Weights::of(&mut network).parameter_count()
+    );
 }
 
 #[test]

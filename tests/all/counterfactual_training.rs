@@ -1,4 +1,4 @@
-//! Whole trainings of a discriminator and its generator on made-up walls: what they are worth, when they
+//! Whole trainings of a discriminator and its generator on synthetic cracks: what they are worth, when they
 //! refuse, and that they go on where they stopped.
 
 use std::fs;
@@ -7,18 +7,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use epsiloscope::counterfactual::{Counterfactual, change, otsu, overlap};
-use epsiloscope::data::mask::seen;
-use epsiloscope::data::samples::synthetic_cracks::{wall, write_data_set};
+use epsiloscope::counterfactual::{Counterfactual, change_map, otsu, overlap};
+use epsiloscope::data::mask::binary_mask;
+use epsiloscope::data::samples::synthetic_cracks::{generate, write_data_set};
 use epsiloscope::data::{Augmentation, Crop, Dataset, Picture, Split};
 use epsiloscope::error::Result;
 use epsiloscope::evaluate::predict;
 use epsiloscope::model::Weights;
 use epsiloscope::train::counterfactual::{
-    CounterfactualCheckpoint, CounterfactualConfig, CounterfactualPosition, LossWeights, judge,
-    train_counterfactual,
+    CounterfactualCheckpoint, CounterfactualConfig, CounterfactualPosition, LossWeights,
+    evaluate_pair, train_counterfactual,
 };
-use epsiloscope::train::{Interrupt, Outcome, Schedule, ScheduleKind};
+use epsiloscope::train::{Interrupt, Schedule, ScheduleKind, TrainingOutcome};
 use tempfile::{TempDir, tempdir};
 
 use crate::common::{interrupted, message_naming, values, write_pictures};
@@ -65,7 +65,7 @@ pub(crate) fn run(
     out: &Path,
     resume: bool,
     stop: bool,
-) -> Result<Outcome> {
+) -> Result<TrainingOutcome> {
     let interrupt = Interrupt::new(AtomicBool::new(stop));
     train_counterfactual(config, out, resume, &Device::flex(), &interrupt)
 }
@@ -84,8 +84,8 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
     run(&config, &out, false, false).unwrap_or_else(|error| panic!("{error}"));
     let model = opened(&out);
     let test = Dataset::open(folder.path(), Split::Test, config.input).expect("walls");
-    let judged = judge(&model.discriminator, &model.generator, &test);
-    assert!(judged.balanced_accuracy > 0.75, "{judged:?}");
+    let evaluation = evaluate_pair(&model.discriminator, &model.generator, &test);
+    assert!(evaluation.balanced_accuracy > 0.75, "{evaluation:?}");
 
     let (mut flipped, mut found, mut chance, mut count) = (0.0, 0.0, 0.0, 0.0);
     for (index, name) in test.names.iter().enumerate() {
@@ -96,13 +96,13 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .expect("a name");
-        let mask = wall(stem.parse().expect("a seed"), SIDE, true).1;
+        let mask = generate(stem.parse().expect("a seed"), SIDE, true).1;
         let mask = Picture::from_image("mask".into(), mask.into());
-        let truth = seen(&mask, Crop::default(), config.input);
+        let truth = binary_mask(&mask, Crop::default(), config.input);
         let x = test.tensor(&[index], &Device::flex());
         let made = model.generator.translate(x.clone(), &[0]).picture;
         flipped += f32::from(u8::from(predict(&model.discriminator, made.clone()) == [0]));
-        let changes = values(change(x, made));
+        let changes = values(change_map(x, made));
         let threshold = otsu(&changes);
         let mask: Vec<bool> = changes.iter().map(|&value| value > threshold).collect();
         found += overlap(mask.iter().copied(), truth.iter().copied()).iou;
@@ -136,7 +136,7 @@ pub(crate) fn moment() -> (TempDir, CounterfactualConfig) {
 }
 
 /// Trains until `wait` after the first epoch.
-fn train_for_a_while(config: &CounterfactualConfig, out: &Path, wait: Duration) -> Outcome {
+fn train_for_a_while(config: &CounterfactualConfig, out: &Path, wait: Duration) -> TrainingOutcome {
     interrupted(out, wait, |interrupt| {
         train_counterfactual(config, out, false, &Device::flex(), interrupt)
     })
@@ -155,7 +155,7 @@ fn an_interrupted_training_ends_as_an_uninterrupted_one() {
     for attempt in 1..8 {
         let out = folder.path().join(format!("attempt {attempt}"));
         let outcome = train_for_a_while(&config, &out, an_epoch.mul_f64(0.4 * f64::from(attempt)));
-        if let Outcome::Interrupted(path) = outcome {
+        if let TrainingOutcome::Interrupted(path) = outcome {
             let checkpoint =
                 CounterfactualCheckpoint::read(&path).unwrap_or_else(|error| panic!("{error}"));
             caught = checkpoint.position().clone();

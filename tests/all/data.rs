@@ -243,9 +243,9 @@ fn thinning_keeps_pictures_from_all_over() {
     let kept = [0, 3, 6, 9];
     let wanted = values(data.tensor(&kept, &Device::flex()));
     let names = kept.map(|index| data.names[index].clone());
-    data.thin(100);
+    data.subsample(100);
     assert_eq!(data.len(), 12);
-    data.thin(4);
+    data.subsample(4);
     assert_eq!((data.len(), &data.labels[..]), (4, &[0, 0, 1, 1][..]));
     assert_eq!(data.names, names);
     assert_eq!(values(data.tensor(&[0, 1, 2, 3], &Device::flex())), wanted);

@@ -1,7 +1,7 @@
 //! Laws of norms, balls and descents, on analytic objectives.
 
 use burn::tensor::{Device, Tensor};
-use epsiloscope::attack::{Ball, Descent, Norm, Objective, better, per_picture};
+use epsiloscope::attack::{Ball, Descent, Norm, Objective, lower_loss, per_picture};
 use proptest::prelude::*;
 
 use crate::common::{bits, cases, check_inside, largest_difference, random_pictures, values};
@@ -161,7 +161,7 @@ fn better_chooses_for_each_picture() {
             Tensor::<4>::full([3, 1, 1, 2], value, &device),
         )
     };
-    let (loss, x) = better(
+    let (loss, x) = lower_loss(
         candidate([1.0, 2.0, 3.0], 0.0),
         candidate([2.0, 1.0, 3.0], 1.0),
     );

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use epsiloscope::data::Picture;
-use epsiloscope::data::mask::{self, Finder, TrueMask};
+use epsiloscope::data::mask::{self, GroundTruthMask, MaskFinder};
 use image::{Rgb, RgbImage};
 use tempfile::tempdir;
 
@@ -31,7 +31,7 @@ fn masks_are_found_beside_and_around_but_not_among_classes() {
     ] {
         write(&at(name), [8, 8]);
     }
-    let mut finder = Finder::default();
+    let mut finder = MaskFinder::default();
     assert_eq!(
         finder.find(&at("test/crack/a.jpg")),
         Some(at("test_masks/a.png"))
@@ -53,7 +53,7 @@ fn a_mask_is_cut_as_its_picture_is() {
     let path = root.path().join("mask.png");
     write(&path, [24, 8]);
     let mask = mask::open(&path, [24, 8]).unwrap_or_else(|error| panic!("{error}"));
-    let seen = TrueMask::of(&mask, [64, 64]);
+    let seen = GroundTruthMask::of(&mask, [64, 64]);
     assert_eq!(
         seen.size,
         [8, 8],

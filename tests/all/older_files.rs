@@ -13,7 +13,7 @@ use epsiloscope::session::{
     self, Against, Bottom, ChangeView, Column, Motion, Page, SeedSource, Size, Spread, State,
     TriageTab,
 };
-use epsiloscope::synthesis::{Aim, Start, Task};
+use epsiloscope::synthesis::{ClassObjective, Start, Task};
 use epsiloscope::train::checkpoint::Checkpoint;
 use epsiloscope::triage::{Database, Query};
 
@@ -78,7 +78,7 @@ fn check_synthesis(state: &State) {
     let config = &synthesis.config;
     let task = Task::Generate {
         class: 3,
-        aim: Aim::CrossEntropy,
+        objective: ClassObjective::CrossEntropy,
     };
     assert_eq!(config.task, task);
     assert_eq!(config.start, Start::GreyNoise);

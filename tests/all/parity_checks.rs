@@ -119,7 +119,8 @@ pub fn classifier(name: &str, device: &Device) -> Classifier {
         notes: Vec::new(),
     };
     manifest.attach(&mut weights);
-    Classifier::new(&weights, &path(name), device).expect("the fixture fits its architecture")
+    Classifier::from_weights(&weights, &path(name), device)
+        .expect("the fixture fits its architecture")
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

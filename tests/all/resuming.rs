@@ -7,8 +7,8 @@ use std::time::Duration;
 use burn::tensor::Device;
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::model::{Precision, Weights};
-use epsiloscope::train::checkpoint::Position;
-use epsiloscope::train::{EpsilonSchedule, Outcome, TrainConfig, train};
+use epsiloscope::train::checkpoint::TrainingPosition;
+use epsiloscope::train::{EpsilonSchedule, TrainConfig, TrainingOutcome, train};
 
 use crate::common::{interrupted, message, message_naming};
 use crate::training::{Row, checkpoint, finish, rows, run, saved, scene, tensors};
@@ -45,13 +45,13 @@ fn a_training_interrupted_at_once_goes_on_as_if_nothing_had_been() {
     let out = folder.path().join("interrupted");
     assert_eq!(
         run(&config, &out, false, true).ok(),
-        Some(Outcome::Interrupted(checkpoint(&out)))
+        Some(TrainingOutcome::Interrupted(checkpoint(&out)))
     );
     assert!(!out.join("metrics.csv").exists() && !out.join("model.safetensors").exists());
     let saved = saved(&out);
     assert_eq!(
         (saved.position, &saved.config),
-        (Position::default(), &config)
+        (TrainingPosition::default(), &config)
     );
     // The checkpoint's own config counts, not the one at hand.
     let other = TrainConfig {
@@ -62,14 +62,14 @@ fn a_training_interrupted_at_once_goes_on_as_if_nothing_had_been() {
     };
     assert_eq!(
         run(&other, &out, true, true).ok(),
-        Some(Outcome::Interrupted(checkpoint(&out)))
+        Some(TrainingOutcome::Interrupted(checkpoint(&out)))
     );
     finish(&other, &out, true);
     check_same(&whole, &out);
 }
 
 /// Trains until `wait` after the first epoch.
-fn train_for_a_while(config: &TrainConfig, out: &Path, wait: Duration) -> Outcome {
+fn train_for_a_while(config: &TrainConfig, out: &Path, wait: Duration) -> TrainingOutcome {
     interrupted(out, wait, |interrupt| {
         train(config, out, false, &Device::flex(), interrupt)
     })
@@ -80,7 +80,7 @@ fn train_for_a_while(config: &TrainConfig, out: &Path, wait: Duration) -> Outcom
 fn check_resuming_in_mid_epoch(folder: &Path, config: &TrainConfig, whole: &Path) {
     finish(config, whole, false);
     let an_epoch = rows(whole)[config.epochs - 1].seconds / config.epochs as f64;
-    let mut position = Position::default();
+    let mut position = TrainingPosition::default();
     // Where it is caught is up to the machine: a few tries, until it is inside an epoch.
     for attempt in 1..8 {
         let out = folder.join(format!("attempt {attempt}"));
@@ -89,7 +89,7 @@ fn check_resuming_in_mid_epoch(folder: &Path, config: &TrainConfig, whole: &Path
             &out,
             Duration::from_secs_f64(an_epoch * 0.4 * f64::from(attempt)),
         );
-        if outcome == Outcome::Interrupted(checkpoint(&out)) {
+        if outcome == TrainingOutcome::Interrupted(checkpoint(&out)) {
             position = saved(&out).position;
             assert!(position.epoch >= 1 && rows(&out).len() == position.epoch);
             finish(config, &out, true);

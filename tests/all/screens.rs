@@ -11,7 +11,7 @@ use epsiloscope::data::Picture;
 use epsiloscope::export::figure::Shot;
 use epsiloscope::model::BatchSize;
 use epsiloscope::session::{Column, Figure, Row, State};
-use epsiloscope::synthesis::{History, Kept};
+use epsiloscope::synthesis::{Iterate, IterateHistory};
 
 use crate::common::tiny_manifest;
 
@@ -91,9 +91,9 @@ pub(crate) fn made(figure: &Figure) -> Vec<Shot> {
     let Shot { state, rows } = &mut shots[0];
     state.settings.display.shown[Column::Synthesis as usize] = true;
     for (index, row) in rows.iter_mut().enumerate() {
-        let mut history = History::default();
+        let mut history = IterateHistory::default();
         for iteration in 0..=20 {
-            history.push(Kept {
+            history.push(Iterate {
                 iteration,
                 losses: [1.0 / (1.0 + iteration as f32)].into(),
                 pixels: vec![10 * iteration as u8; 3 * 64].into(),

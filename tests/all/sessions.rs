@@ -350,3 +350,33 @@ fn recent_sessions_are_few_and_newest_first() {
     fs::write(folder.path().join("recent.json"), "{").expect("it is written");
     assert!(home.recent().is_empty(), "a broken list is no list");
 }
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_survive_a_session_and_the_list_of_recent_ones() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempdir().expect("a folder");
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"od\xffd"));
+    fs::create_dir(&odd).expect("a folder");
+    let mut before = state(folder.path());
+    let picture = odd.join("picture.png");
+    image::RgbImage::new(3, 3)
+        .save(&picture)
+        .expect("a picture");
+    before.add(Picture::open(&picture).expect("a picture"), None);
+    before.document.models[0] = ModelRef::file(odd.join("model.pt"));
+    let path = odd.join("s.epsiloscope");
+    let session = Session::of(&snapshot(&before));
+    session::write(&session, &path).unwrap_or_else(|error| panic!("{error}"));
+    let opened = open(&path);
+    assert!(opened.missing.is_empty(), "{:?}", opened.problems);
+    let library = &opened.state.document.library;
+    assert_eq!(
+        library.get(3).map(|entry| &entry.picture.path),
+        Some(&picture)
+    );
+    assert_eq!(opened.state.document.models, before.document.models);
+    let home = DataFolder::at(folder.path().join("home"));
+    home.remember(&path);
+    assert_eq!(home.recent(), [path]);
+}

@@ -2,7 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::model::{Classifier, FeatureLayer, Network, Parameters, ResNet, Role, Visitor};
-use epsiloscope::synthesis::{Aim, Material, Run, Start, Synthesis, Task, Unit};
+use epsiloscope::synthesis::{
+    ClassObjective, Start, Synthesis, SynthesisInputs, SynthesisRun, Task, Unit,
+};
 
 use crate::common::{
     largest_difference, message, random_pictures, smooth_picture as picture, tiny_classifier,
@@ -52,16 +54,16 @@ fn linear(rows: usize) -> Classifier {
     manifest.normalizer.mean = [0.0; 3];
     manifest.normalizer.std = [1.0; 3];
     let matrix = matrix(rows);
-    Classifier::of(Box::new(Linear { matrix, rows }), manifest, &Device::flex())
+    Classifier::from_network(Box::new(Linear { matrix, rows }), manifest, &Device::flex())
 }
 
-fn finish(run: &mut Run, model: &Classifier) {
+fn finish(run: &mut SynthesisRun, model: &Classifier) {
     while !run.finished() {
         run.step(model).expect("a step");
     }
 }
 
-fn losses(run: &Run) -> Vec<f32> {
+fn losses(run: &SynthesisRun) -> Vec<f32> {
     let history = run.history().lock().expect("no other thread");
     history.iter().map(|kept| kept.losses[0]).collect()
 }
@@ -77,12 +79,12 @@ fn the_inversion_of_a_linear_network_is_the_nearest_picture_with_its_representat
         anneal: true,
         ..Synthesis::paper_inversion()
     };
-    let material = Material {
+    let material = SynthesisInputs {
         target: Some(&target),
         other: Some(&start),
-        ..Material::default()
+        ..SynthesisInputs::default()
     };
-    let mut run = Run::new(&config, &model, &material).expect("a run");
+    let mut run = SynthesisRun::new(&config, &model, &material).expect("a run");
     finish(&mut run, &model);
     let losses = losses(&run);
     assert!(losses.last() < Some(&1e-3), "{:?}", losses.last());
@@ -123,11 +125,11 @@ fn losses_fall_for_every_task_and_every_way_of_stepping() {
         Task::Invert { stage: Some(0) },
         Task::Generate {
             class: 1,
-            aim: Aim::Logit,
+            objective: ClassObjective::Logit,
         },
         Task::Generate {
             class: 2,
-            aim: Aim::CrossEntropy,
+            objective: ClassObjective::CrossEntropy,
         },
         Task::Neuron(Unit {
             stage: None,
@@ -157,11 +159,11 @@ fn losses_fall_for_every_task_and_every_way_of_stepping() {
                 task: task.clone(),
                 ..ways
             };
-            let material = Material {
+            let material = SynthesisInputs {
                 target: Some(&target),
-                ..Material::default()
+                ..SynthesisInputs::default()
             };
-            let mut run = Run::new(&config, &model, &material).expect("a run");
+            let mut run = SynthesisRun::new(&config, &model, &material).expect("a run");
             finish(&mut run, &model);
             let losses = losses(&run);
             let (first, last) = (losses[0], losses[losses.len() - 1]);
@@ -181,7 +183,7 @@ fn pictures_stay_in_the_ball_and_the_box() {
     let config = Synthesis {
         task: Task::Generate {
             class: 0,
-            aim: Aim::Logit,
+            objective: ClassObjective::Logit,
         },
         start: Start::Current,
         radius: 0.7,
@@ -189,11 +191,11 @@ fn pictures_stay_in_the_ball_and_the_box() {
         iterations: 30,
         ..Synthesis::paper_inversion()
     };
-    let material = Material {
+    let material = SynthesisInputs {
         current: Some(&start),
-        ..Material::default()
+        ..SynthesisInputs::default()
     };
-    let mut run = Run::new(&config, &model, &material).expect("a run");
+    let mut run = SynthesisRun::new(&config, &model, &material).expect("a run");
     finish(&mut run, &model);
     let made = values(run.current().clone());
     assert!(made.iter().all(|value| (0.0..=1.0).contains(value)));
@@ -214,11 +216,11 @@ fn equal_seeds_make_equal_pictures_alone_or_among_others() {
             jitter: 1,
             ..Synthesis::paper_generation(1)
         };
-        let material = Material {
-            seeds: Some(&seeds),
-            ..Material::default()
+        let material = SynthesisInputs {
+            class_gaussians: Some(&seeds),
+            ..SynthesisInputs::default()
         };
-        let mut run = Run::new(&config, &model, &material).expect("a run");
+        let mut run = SynthesisRun::new(&config, &model, &material).expect("a run");
         finish(&mut run, &model);
         values(run.current().clone())
     };
@@ -232,7 +234,13 @@ fn equal_seeds_make_equal_pictures_alone_or_among_others() {
 #[test]
 fn what_cannot_be_made_is_refused_in_words() {
     let model = tiny_classifier(2, 5);
-    let begin = |config: &Synthesis| message(Run::new(config, &model, &Material::default()));
+    let begin = |config: &Synthesis| {
+        message(SynthesisRun::new(
+            config,
+            &model,
+            &SynthesisInputs::default(),
+        ))
+    };
     let inversion = Synthesis::paper_inversion();
     assert!(begin(&inversion).contains("picture to invert"));
     let generation = Synthesis::paper_generation(9);
@@ -279,7 +287,7 @@ fn with_shifts(which: fn(&str) -> bool, value: f32) -> Classifier {
     }
     let mut network: ResNet = tiny_network(2, 5);
     network.visit(&mut Set(which, value));
-    Classifier::freeze(network, tiny_manifest(2), &Device::flex())
+    Classifier::from_trained(network, tiny_manifest(2), &Device::flex())
 }
 
 #[test]
@@ -290,7 +298,7 @@ fn dead_gradients_and_losses_that_are_no_numbers_give_a_message() {
         fake_relu: false,
         ..Synthesis::paper_neuron(Unit::default())
     };
-    let begin = |config: &Synthesis| Run::new(config, &model, &Material::default());
+    let begin = |config: &Synthesis| SynthesisRun::new(config, &model, &SynthesisInputs::default());
     let mut run = begin(&config).expect("a run");
     let text = message(run.step(&model));
     assert!(
@@ -303,17 +311,25 @@ fn dead_gradients_and_losses_that_are_no_numbers_give_a_message() {
     };
     begin(&woken).expect("a run").step(&model).expect("a step");
     let target = picture(0.0);
-    let material = Material {
+    let material = SynthesisInputs {
         target: Some(&target),
-        ..Material::default()
+        ..SynthesisInputs::default()
     };
-    let text = message(Run::new(&Synthesis::paper_inversion(), &model, &material));
+    let text = message(SynthesisRun::new(
+        &Synthesis::paper_inversion(),
+        &model,
+        &material,
+    ));
     assert!(text.contains("nothing to come near to"), "{text}");
     let wild = with_shifts(|name| name == "fc.bias", f32::NAN);
     let generation = Synthesis {
         start: Start::Noise,
         ..Synthesis::paper_generation(0)
     };
-    let text = message(Run::new(&generation, &wild, &Material::default()));
+    let text = message(SynthesisRun::new(
+        &generation,
+        &wild,
+        &SynthesisInputs::default(),
+    ));
     assert!(text.contains("no number"), "{text}");
 }

@@ -2,7 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::model::{Classifier, FeatureLayer, Weights, gradient};
-use epsiloscope::synthesis::{Gaussian, History, Kept, Seeds, distances, frechet};
+use epsiloscope::synthesis::{
+    ClassGaussians, Gaussian, Iterate, IterateHistory, distances, frechet,
+};
 
 use crate::common::{
     largest_difference, message, random_pictures, smooth_picture as picture, tiny_classifier,
@@ -13,7 +15,7 @@ const SIZE: [usize; 2] = [8, 8];
 const LENGTH: usize = 3 * 8 * 8;
 
 /// Gaussians of two classes, and a third class without pictures.
-pub(crate) fn seeds() -> Seeds {
+pub(crate) fn seeds() -> ClassGaussians {
     let labels = ["class 0", "class 1", "class 2"].map(String::from);
     let pictures = (0..40).map(|at| {
         let level = 0.3 + 0.4 * (at % 2) as f32;
@@ -21,7 +23,7 @@ pub(crate) fn seeds() -> Seeds {
         let picture = noise.iter().map(|v| level + 0.3 * (v - 0.5)).collect();
         ((at % 2) as usize, picture)
     });
-    Seeds::fit(&labels, SIZE, pictures)
+    ClassGaussians::fit(&labels, SIZE, pictures)
 }
 
 #[test]
@@ -46,7 +48,7 @@ fn class_gaussians_look_like_their_classes_and_survive_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("seeds.safetensors");
     seeds.write(&path).expect("written");
-    let again = Seeds::of(&Weights::read(&path).expect("read")).expect("seeds");
+    let again = ClassGaussians::of(&Weights::read(&path).expect("read")).expect("seeds");
     let other = again.draw("class 1", SIZE, 3, 2).expect("a draw");
     assert!(largest_difference(&draw, &other) < 2e-3);
     assert!(!again.fits([32, 32]));
@@ -54,7 +56,7 @@ fn class_gaussians_look_like_their_classes_and_survive_a_file() {
 
 #[test]
 fn the_bundled_gaussians_know_every_class_of_the_bundled_models() {
-    let seeds = Seeds::bundled().expect("they open");
+    let seeds = ClassGaussians::bundled().expect("they open");
     for class in [
         "airplane",
         "automobile",
@@ -75,7 +77,7 @@ fn the_bundled_gaussians_know_every_class_of_the_bundled_models() {
 #[test]
 fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
     let packed = tiny_classifier(2, 5);
-    let plain = Classifier::of(
+    let plain = Classifier::from_network(
         Box::new(tiny_network(2, 5).fold()),
         tiny_manifest(2),
         &Device::flex(),
@@ -109,9 +111,9 @@ fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
 
 #[test]
 fn kept_iterates_stay_within_their_memory() {
-    let mut history = History::with_memory(100 * 12);
+    let mut history = IterateHistory::with_limit(100 * 12);
     for iteration in 0..10_000 {
-        history.push(Kept {
+        history.push(Iterate {
             iteration,
             losses: [iteration as f32].into(),
             pixels: vec![0; 12].into(),
@@ -124,8 +126,8 @@ fn kept_iterates_stay_within_their_memory() {
     assert_eq!(kept[0], 0, "the start stays");
     assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
     assert_eq!(
-        history.at(history.every()).map(|kept| kept.iteration),
-        Some(history.every())
+        history.at(history.stride()).map(|kept| kept.iteration),
+        Some(history.stride())
     );
     assert_eq!(history.at(0).map(|kept| kept.iteration), Some(0));
     assert_eq!(

@@ -11,7 +11,9 @@ use epsiloscope::error::{Error, Result};
 use epsiloscope::evaluate::accuracy;
 use epsiloscope::model::{Classifier, Weights};
 use epsiloscope::train::checkpoint::Checkpoint;
-use epsiloscope::train::{EpsilonSchedule, Interrupt, Outcome, TrainConfig, Training, train};
+use epsiloscope::train::{
+    EpsilonSchedule, Interrupt, TrainConfig, Training, TrainingOutcome, train,
+};
 use serde::Deserialize;
 use tempfile::{TempDir, tempdir};
 
@@ -55,7 +57,7 @@ pub(crate) fn run(
     out: &Path,
     resume: bool,
     interrupted: bool,
-) -> Result<Outcome> {
+) -> Result<TrainingOutcome> {
     train(
         config,
         out,
@@ -67,7 +69,10 @@ pub(crate) fn run(
 
 pub(crate) fn finish(config: &TrainConfig, out: &Path, resume: bool) -> Classifier {
     let outcome = run(config, out, resume, false).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(outcome, Outcome::Finished(out.join("model.safetensors")));
+    assert_eq!(
+        outcome,
+        TrainingOutcome::Finished(out.join("model.safetensors"))
+    );
     Classifier::open(&out.join("model.safetensors"), &Device::flex()).expect("a sound model")
 }
 

@@ -51,7 +51,7 @@ fn another_scan_stands_beside_where_it_saw_the_same_pictures() {
     let whole = scan(&database, set, 3, Some(attack));
     let part = scan(&database, list, 4, None);
 
-    let both = whole.clone().beside(&part);
+    let both = whole.clone().joined_with(&part);
     assert_eq!((both.own_models(), both.subjects.len()), (1, 2));
     assert_eq!(both.subjects[1].name, "tiny (clean)");
     let seen = both

@@ -89,7 +89,11 @@ fn models() -> (Vec<Examined>, Arc<AtomicUsize>) {
         let device = Device::flex();
         Examined {
             fingerprint: Fingerprint([seed as u8; 32]),
-            classifier: Arc::new(Classifier::of(Box::new(network), tiny_manifest(2), &device)),
+            classifier: Arc::new(Classifier::from_network(
+                Box::new(network),
+                tiny_manifest(2),
+                &device,
+            )),
         }
     });
     (models.to_vec(), count)

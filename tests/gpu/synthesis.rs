@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use epsiloscope::compute::Compute;
-use epsiloscope::synthesis::{Material, Run, Synthesis, Task};
+use epsiloscope::synthesis::{Synthesis, SynthesisInputs, SynthesisRun, Task};
 
 use crate::parity_checks::classifier;
 
@@ -22,11 +22,11 @@ pub fn agrees_with_the_cpu(gpu: &Compute) {
             count: 2,
             ..Synthesis::paper_inversion().fast()
         };
-        let material = Material {
+        let material = SynthesisInputs {
             target: Some(&target),
-            ..Material::default()
+            ..SynthesisInputs::default()
         };
-        let mut run = Run::new(&config, &model, &material).expect("a run");
+        let mut run = SynthesisRun::new(&config, &model, &material).expect("a run");
         while !run.finished() {
             run.step(&model).expect("a step");
         }
@@ -38,7 +38,7 @@ pub fn agrees_with_the_cpu(gpu: &Compute) {
         Task::Invert { stage: Some(1) },
         Task::Generate {
             class: 1,
-            aim: epsiloscope::synthesis::Aim::Logit,
+            objective: epsiloscope::synthesis::ClassObjective::Logit,
         },
     ] {
         let (cpu, gpu) = (make(&Device::flex(), &task), make(&gpu.device, &task));

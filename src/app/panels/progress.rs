@@ -7,7 +7,7 @@ use super::{Action, bottom_panel};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::session::{Against, Row, State};
-use crate::synthesis::{Aim, Task};
+use crate::synthesis::{ClassObjective, Task};
 
 /// Draws the buttons and the curves; a press or drag on them goes back to that iterate.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
@@ -21,7 +21,8 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Acti
     let quantity = match &state.settings.synthesis.config.task {
         Task::Invert { .. } => "relative distance",
         Task::Generate {
-            aim: Aim::Logit, ..
+            objective: ClassObjective::Logit,
+            ..
         } => "logit",
         Task::Generate { .. } => "log-probability",
         Task::Neuron(_) => "activation",

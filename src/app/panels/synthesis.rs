@@ -6,7 +6,7 @@ use super::explain::{number, reference, seed};
 use crate::compute::PictureSource;
 use crate::data::Picture;
 use crate::session::{SeedSource, State, SynthesisSettings, TaskKind};
-use crate::synthesis::{Aim, MOST_PICTURES, Start, Synthesis, Task};
+use crate::synthesis::{ClassObjective, MOST_PICTURES, Start, Synthesis, Task};
 
 /// Draws the settings; `labels` are the classes and `stages` their count in the first row's model.
 pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
@@ -27,7 +27,7 @@ pub fn show(ui: &mut Ui, state: &mut State, labels: &[String], stages: usize) {
             ui.label("Match");
             choose_stage(ui, stage, stages);
         }
-        Task::Generate { class, aim } => generation(ui, class, aim, labels),
+        Task::Generate { class, objective } => generation(ui, class, objective, labels),
         Task::Neuron(unit) => {
             ui.label("Unit of");
             choose_stage(ui, &mut unit.stage, stages);
@@ -69,7 +69,7 @@ fn choose_stage(ui: &mut Ui, stage: &mut Option<usize>, stages: usize) {
         .on_hover_text("Where the network is cut: its pooled representation, or an earlier map");
 }
 
-fn generation(ui: &mut Ui, class: &mut usize, aim: &mut Aim, labels: &[String]) {
+fn generation(ui: &mut Ui, class: &mut usize, objective: &mut ClassObjective, labels: &[String]) {
     ui.label("Class");
     let name = labels.get(*class).map_or("?", String::as_str);
     ComboBox::from_id_salt("synthesis class")
@@ -80,9 +80,9 @@ fn generation(ui: &mut Ui, class: &mut usize, aim: &mut Aim, labels: &[String]) 
                 ui.selectable_value(class, index, label);
             }
         });
-    ui.selectable_value(aim, Aim::Logit, "logit")
+    ui.selectable_value(objective, ClassObjective::Logit, "logit")
         .on_hover_text("Raise the logit of the class, as in arXiv 2307.02500");
-    ui.selectable_value(aim, Aim::CrossEntropy, "probability")
+    ui.selectable_value(objective, ClassObjective::CrossEntropy, "probability")
         .on_hover_text("Raise its log-probability: lower the cross-entropy");
 }
 

@@ -11,7 +11,7 @@ use crate::app::theme;
 use crate::compute::{GpuImage, PredictionResult, SynthesisResult};
 use crate::data::picture::montage;
 use crate::session::{Against, Row, State, TaskKind};
-use crate::synthesis::{Kept, SharedHistory, locked};
+use crate::synthesis::{Iterate, SharedHistory, lock};
 
 /// Lines of text under the picture.
 const LINES: f32 = 2.0;
@@ -28,7 +28,7 @@ const STILLS: usize = 16;
 impl IterateCache {
     /// The iterate that is kept for `iteration`, and which one that is.
     fn get(&mut self, synthesis: &SynthesisResult, iteration: usize) -> Option<(usize, GpuImage)> {
-        let history = locked(&synthesis.history);
+        let history = lock(&synthesis.history);
         let kept = history.at(iteration)?;
         let same = |(of, at, _): &&(SharedHistory, usize, GpuImage)| {
             Arc::ptr_eq(of, &synthesis.history) && *at == kept.iteration
@@ -135,9 +135,9 @@ pub fn cell(
 }
 
 fn facts(ui: &mut Ui, synthesis: &SynthesisResult, steps: usize) {
-    let loss = locked(&synthesis.history)
+    let loss = lock(&synthesis.history)
         .at(steps)
-        .map_or(f32::NAN, Kept::mean_loss);
+        .map_or(f32::NAN, Iterate::mean_loss);
     let value = TaskKind::of(&synthesis.request.config.task).value(loss);
     let text = format!("step {steps} · {value} · {:.0}/s", synthesis.rate);
     ui.add(egui::Label::new(theme::weak(text)).truncate())

@@ -1,5 +1,5 @@
-//! A made-up library of many small pictures, scanned by untrained models, and what a frame takes of the
-//! window's thread while a person scrolls through it.
+//! Benchmark of the triage page: a synthetic library of many small pictures, scanned by untrained models,
+//! and the frame times of scrolling through it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::session::{self, DataFolder, Page, Session, Snapshot, State, TriageTab
 use crate::train::{Preset, TrainArchitecture, TrainConfig, Training};
 use crate::triage::{Database, Examined, Fingerprint, Plan, Scan, ScanStep};
 
-/// Side of a picture.
+/// Height and width of a picture, in pixels.
 const SIDE: u32 = 32;
 const CLASSES: usize = 10;
-/// The window, in points.
+/// Size of the window, in points.
 const WINDOW: Vec2 = vec2(1920.0, 1080.0);
-/// Somewhere among the pictures.
+/// A pointer position over the pictures, in points.
 const MIDDLE: Pos2 = pos2(700.0, 600.0);
-/// A frame of a screen that shows sixty a second.
+/// Duration of a frame at 60 Hz.
 const FRAME: Duration = Duration::from_micros(16_667);
-/// Frames of each way to scroll.
+/// Number of frames of each benchmark.
 const FRAMES: usize = 600;
-/// How long the window may take to read the library.
+/// Time limit for reading the library.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Makes the library in `folder`, as far as it is not there yet, and returns its database.
+/// Creates the library in `folder`, as far as it does not exist yet, and returns its database.
 ///
 /// # Errors
 /// Those of writing and of scanning.
@@ -66,7 +66,7 @@ pub(super) fn make(folder: &Path, count: usize) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Noise around a colour.
+/// A picture of noise around a colour.
 fn picture(number: usize) -> RgbImage {
     let mut rng = noise_rng(number as u64, 0);
     let colour: [u8; 3] = rng.random();
@@ -75,7 +75,7 @@ fn picture(number: usize) -> RgbImage {
     })
 }
 
-/// A network that looks at a picture in a moment.
+/// A tiny untrained network, for fast predictions.
 fn untrained(seed: u64) -> Result<Examined> {
     let usual = TrainConfig::preset(Preset::FastStandard, PathBuf::new());
     let config = TrainConfig {
@@ -96,7 +96,7 @@ fn untrained(seed: u64) -> Result<Examined> {
     })
 }
 
-/// The window without a screen, on one way of looking at a database.
+/// The window without a screen, on a tab of the triage page.
 pub(super) struct Window {
     context: Context,
     app: App,
@@ -104,7 +104,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Opens it and waits until the library is read.
+    /// Opens the window and waits until the library is read.
     ///
     /// # Errors
     /// When a session cannot be written to `folder`, or the library is not read in two minutes.
@@ -140,8 +140,8 @@ impl Window {
         Ok(window)
     }
 
-    /// Runs one frame and waits for the next; what the window's thread took of it, in milliseconds: news,
-    /// panels, and triangles.
+    /// Runs one frame and waits for the next; returns the time on the window's thread, in milliseconds, for
+    /// messages, panels and tessellation.
     fn frame(&mut self, events: Vec<Event>) -> f64 {
         let begun = Instant::now();
         let input = RawInput {
@@ -164,7 +164,7 @@ impl Window {
         taken.as_secs_f64() * 1e3
     }
 
-    /// Milliseconds of frames in which the wheel turns all the time.
+    /// Frame times in milliseconds while scrolling by the mouse wheel.
     pub(super) fn wheel(&mut self) -> Vec<f64> {
         let turn = || Event::MouseWheel {
             unit: egui::MouseWheelUnit::Point,
@@ -176,7 +176,7 @@ impl Window {
         (0..FRAMES).map(|_| self.frame(vec![turn()])).collect()
     }
 
-    /// Milliseconds of frames in which every frame turns a page by the keyboard.
+    /// Frame times in milliseconds while scrolling by a page in every frame, by the keyboard.
     pub(super) fn pages(&mut self) -> Vec<f64> {
         let press = |pressed: bool| Event::Key {
             key: Key::PageDown,
@@ -190,7 +190,7 @@ impl Window {
             .collect()
     }
 
-    /// Milliseconds of frames in which the pointer moves over the page, pressed or not.
+    /// Frame times in milliseconds while the pointer moves over the page, pressed or not.
     pub(super) fn moves(&mut self, pressed: bool) -> Vec<f64> {
         let button = |pressed: bool| Event::PointerButton {
             pos: MIDDLE,

@@ -1,4 +1,4 @@
-//! The method and its question, as the command line takes them.
+//! Command-line options of attribution methods and of the explained score.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,65 +38,65 @@ enum MaskerName {
     Inpaint,
 }
 
-/// The method and its question.
+/// The attribution method and the explained score.
 #[derive(Debug, Args)]
 pub(super) struct MethodOptions {
-    /// How pixels are given their share.
+    /// Attribution method.
     #[arg(long, value_enum, default_value = "ig")]
     method: MethodName,
     /// Class to explain: predicted, second, true, or a name.
     #[arg(long, default_value = "predicted")]
     class: String,
-    /// Explain by how much the class leads over this one.
+    /// Explain the difference of the class's score to this class's.
     #[arg(long)]
     minus: Option<String>,
-    /// What is explained.
+    /// Score to explain: the logit or the probability.
     #[arg(long, value_enum, default_value_t)]
     score: Score,
     /// Samples of SmoothGrad and expected gradients; by default 32 and 200.
     #[arg(long)]
     samples: Option<usize>,
-    /// Gradients on each path of integrated gradients.
+    /// Number of quadrature nodes on each path of integrated gradients.
     #[arg(long, default_value_t = 50)]
     path_steps: usize,
-    /// How integrated gradients sample the path.
+    /// Quadrature rule of integrated gradients.
     #[arg(long, value_enum, default_value_t)]
     rule: Rule,
-    /// Where integrated gradients begin, or what occlusion covers with: black, white, grey, mean,
-    /// blurred, uniform, gaussian, or a picture's file.
+    /// Baseline of integrated gradients, or fill of occlusion: black, white, grey, mean, blurred, uniform,
+    /// gaussian, or a picture's file.
     #[arg(long)]
     baseline: Option<String>,
-    /// Random baselines to average over.
+    /// Number of random baselines to average over.
     #[arg(long, default_value_t = 10)]
     baselines: usize,
     /// Standard deviation of SmoothGrad's noise (by default 0.15) or of gaussian baselines (0.4).
     #[arg(long)]
     sigma: Option<f32>,
-    /// Background of expected gradients: a folder of pictures; by default the bundled ones.
+    /// Background set of expected gradients: a folder of pictures; by default the bundled ones.
     #[arg(long)]
     background: Option<PathBuf>,
-    /// Pictures that partition SHAP shows to the model.
+    /// Number of model evaluations of partition SHAP.
     #[arg(long, default_value_t = 500)]
     evaluations: usize,
-    /// What partition SHAP puts in place of hidden pixels.
+    /// How partition SHAP fills masked pixels.
     #[arg(long, value_enum, default_value = "blur")]
     masker: MaskerName,
-    /// Side of the blurring box, in pixels; by default half the picture's.
+    /// Side of the box blur, in pixels; by default half the picture's.
     #[arg(long)]
     blur: Option<usize>,
-    /// Side of occlusion's window, in pixels; by default 3/16 of the picture's.
+    /// Side of the occluding window, in pixels; by default 3/16 of the picture's.
     #[arg(long)]
     window: Option<usize>,
-    /// Pixels from one window to the next; by default 1/16 of the picture's side.
+    /// Stride of the occluding window, in pixels; by default 1/16 of the picture's side.
     #[arg(long)]
     stride: Option<usize>,
-    /// Seed of the method's own draws.
+    /// Seed of the method's random numbers.
     #[arg(long, default_value_t = 0)]
     map_seed: u64,
 }
 
 impl MethodOptions {
-    /// The method and its question for a model.
+    /// The method and the score to explain, for a model.
     pub(super) fn explanation(&self, manifest: &Manifest) -> Result<Explanation> {
         let labels = &manifest.labels;
         let class = |name: &String| match name.as_str() {
@@ -199,7 +199,7 @@ impl MethodOptions {
         })
     }
 
-    /// A picture `[3, h, w]` with all that the method compares it with.
+    /// The input `[3, h, w]` of a method with its reference and background pictures.
     ///
     /// # Errors
     /// When a file or folder that was named cannot be opened.

@@ -1,4 +1,5 @@
-//! The quality of maps over a data set: means with confidence intervals, model against model.
+//! Quality of attribution maps over a data set: faithfulness, conciseness and stability, as means with
+//! confidence intervals.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::evaluate::top_two;
 use crate::files::write_atomically;
 use crate::model::{Classifier, tensor_values};
 
-/// What is measured of each map, in the order of [`Line::measures`], and what a better map has.
+/// Measures of a map, in the order of [`MapMeasures::measures`], and their direction.
 const MEASURES: [(&str, &str); 6] = [
     ("deletion_area", "lower is more faithful"),
     ("insertion_area", "higher is more faithful"),
@@ -27,9 +28,9 @@ const MEASURES: [(&str, &str); 6] = [
     ("gap", "lower is more complete"),
 ];
 
-/// One picture before one model.
+/// Measures of one picture and model.
 #[derive(Clone, Debug, Serialize)]
-struct Line {
+struct MapMeasures {
     model: String,
     picture: String,
     label: String,
@@ -39,11 +40,11 @@ struct Line {
     gini: f32,
     attacked_spearman: f32,
     attacked_ssim: f32,
-    /// Completeness gap in units of the score, for methods that promise completeness.
+    /// Completeness gap in units of the score, for methods that satisfy completeness.
     gap: Option<f32>,
 }
 
-impl Line {
+impl MapMeasures {
     fn measures(&self) -> [Option<f32>; 6] {
         [
             Some(self.deletion_area),
@@ -56,14 +57,14 @@ impl Line {
     }
 }
 
-/// One measure of all models.
+/// A measure for all models.
 #[derive(Serialize)]
-struct Row {
+struct MeasureRow {
     measure: &'static str,
     meaning: &'static str,
-    /// One a model, in their order.
+    /// Mean of each model, in their order.
     means: Vec<Mean>,
-    /// Last model minus first, picture by picture.
+    /// Mean of the paired differences, last model minus first.
     difference: Mean,
 }
 
@@ -90,7 +91,7 @@ pub(super) fn run(arguments: &ExplainArguments, models: &[Arc<Classifier>]) -> R
     write(&arguments.out, &rows, &lines.concat())
 }
 
-/// Text in columns.
+/// Formats cells in columns of equal width.
 fn columns(texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     let padded = texts
         .into_iter()
@@ -98,20 +99,24 @@ fn columns(texts: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     padded.collect()
 }
 
-fn explain_all(arguments: &ExplainArguments, model: &Classifier, root: &Path) -> Result<Vec<Line>> {
+fn explain_all(
+    arguments: &ExplainArguments,
+    model: &Classifier,
+    root: &Path,
+) -> Result<Vec<MapMeasures>> {
     let size = model.manifest().input;
     let explanation = arguments.method.explanation(model.manifest())?;
     explanation.validate(model.classes(), size)?;
     let attack = arguments.attack.attack(Goal::Untargeted);
     attack.validate(model.classes())?;
     let mut data = Dataset::open(root, Split::Test, size)?;
-    data.report_skipped();
-    data.thin(arguments.limit);
+    data.log_skipped();
+    data.subsample(arguments.limit);
     data.relabel(&model.manifest().labels)
         .map_err(|reason| Error::data(root, reason))?;
     let bar = progress(&model.manifest().name, data.len());
     let empty = vec![0.0; 3 * size[0] * size[1]];
-    // Background and reference are the same for all.
+    // All pictures have the same background and reference.
     let base = arguments.method.input(&explanation.method, &empty, size)?;
     let mut lines = Vec::new();
     for index in 0..data.len() {
@@ -129,7 +134,7 @@ fn line(
     data: &Dataset,
     index: usize,
     base: &Input,
-) -> Result<Line> {
+) -> Result<MapMeasures> {
     let labels = &model.manifest().labels;
     let x = data.tensor(&[index], model.device());
     let label = data.labels[index];
@@ -148,7 +153,7 @@ fn line(
     let other = explain(model, &explanation.method, target, &after)?.pixels();
     let curves = curves(model, target, &clean, &map);
     let pixels = map.pixels();
-    Ok(Line {
+    Ok(MapMeasures {
         model: model.manifest().name.clone(),
         picture: data.names[index].display().to_string(),
         label: labels[label].clone(),
@@ -162,16 +167,16 @@ fn line(
     })
 }
 
-fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
+fn rows(lines: &[Vec<MapMeasures>]) -> Vec<MeasureRow> {
     let row = |(at, &(measure, meaning)): (usize, &(&'static str, &'static str))| {
-        let values = |lines: &[Line]| -> Vec<f32> {
+        let values = |lines: &[MapMeasures]| -> Vec<f32> {
             let values = lines.iter().filter_map(|line| line.measures()[at]);
             values.collect()
         };
         let first = values(&lines[0]);
         let last = values(&lines[lines.len() - 1]);
-        // A measure that the method has not is left out.
-        (!first.is_empty()).then(|| Row {
+        // Measures that the method does not have are left out.
+        (!first.is_empty()).then(|| MeasureRow {
             measure,
             meaning,
             means: lines
@@ -184,7 +189,7 @@ fn rows(lines: &[Vec<Line>]) -> Vec<Row> {
     MEASURES.iter().enumerate().filter_map(row).collect()
 }
 
-fn write(out: &Path, rows: &[Row], lines: &[Line]) -> Result<()> {
+fn write(out: &Path, rows: &[MeasureRow], lines: &[MapMeasures]) -> Result<()> {
     let json = serde_json::to_string_pretty(rows).expect("plain data");
     write_atomically(&out.join("explain.json"), json.as_bytes())?;
     let path = out.join("explain.csv");

@@ -1,4 +1,4 @@
-//! `epsiloscope report generation`.
+//! `epsiloscope report generation`: Fréchet distances of generated to real pictures.
 
 use std::path::PathBuf;
 
@@ -14,30 +14,31 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::synthesis::{
-    Aim, Gaussian, Material, Run, Seeds, Synthesis, Task, activations, frechet,
+    ClassGaussians, ClassObjective, Gaussian, Synthesis, SynthesisInputs, SynthesisRun, Task,
+    activations, frechet,
 };
 
-/// Generates pictures of every class by every model, and measures the Fréchet distance to the real
-/// test pictures in the representation of each judge; that of real training pictures is the floor.
+/// Generate pictures of every class by every model, and compute the Fréchet distance to the real test
+/// pictures in the representation of each feature model; that of real training pictures is the floor.
 ///
-/// The formula is FID's, the network is not: the figures compare with each other only.
+/// The formula is FID's, but the network is not Inception: values are comparable only with each other.
 #[derive(Debug, Args)]
 pub struct GenerationArguments {
     /// Folder of the data set.
     #[arg(long)]
     data: PathBuf,
-    /// Pictures of each class.
+    /// Number of pictures of each class.
     #[arg(long, default_value_t = 100)]
     per_class: usize,
     /// Models to compare: ids of bundled ones or paths of files, with commas between.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<ModelRef>,
-    /// Networks in whose representation the distance is measured.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    judges: Vec<ModelRef>,
-    /// What is maximised.
-    #[arg(long, value_enum, default_value_t)]
-    aim: Aim,
+    /// Models in whose representation the distance is computed.
+    #[arg(long, alias = "judges", value_delimiter = ',', default_values_t = default_models())]
+    feature_models: Vec<ModelRef>,
+    /// Objective to maximise.
+    #[arg(long, alias = "aim", value_enum, default_value_t)]
+    objective: ClassObjective,
     #[command(flatten)]
     settings: SynthesisFlags,
     /// Folder for report-generation.json.
@@ -48,51 +49,51 @@ pub struct GenerationArguments {
     backend: Backend,
 }
 
-/// Pictures generated or looked at at once.
+/// Batch size.
 const AT_ONCE: usize = 50;
 
-/// One line of the table.
+/// A row of the table.
 #[derive(Serialize)]
-struct Line {
+struct FrechetRow {
     pictures: String,
-    /// Name of each judge, and the distance in its representation.
+    /// Name of each feature model, and the Fréchet distance in its representation.
     distances: Vec<(String, f64)>,
 }
 
 #[derive(Serialize)]
-struct Report {
+struct GenerationReport {
     per_class: usize,
     synthesis: Synthesis,
-    lines: Vec<Line>,
+    lines: Vec<FrechetRow>,
 }
 
-/// A judge with the Gaussian of the real test pictures in its representation.
-struct Judge {
+/// A feature model with the Gaussian of the real test pictures in its representation.
+struct FeatureModel {
     model: Classifier,
     real: Gaussian,
 }
 
 impl GenerationArguments {
-    /// Measures, prints and writes.
+    /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let mut judges = Vec::new();
-        for name in &self.judges {
+        let mut feature_models = Vec::new();
+        for name in &self.feature_models {
             let model = zoo::open(name, &device)?;
             let real = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
             let real = gaussian(&model, &planes_of(&real))?;
-            judges.push(Judge { model, real });
+            feature_models.push(FeatureModel { model, real });
         }
-        let mut lines = vec![self.floor(&judges)?];
+        let mut lines = vec![self.floor(&feature_models)?];
         let mut synthesis = None;
         for name in &self.models {
             let model = zoo::open(name, &device)?;
             let (pictures, config) = self.generate(&model)?;
             synthesis = Some(config);
             let name = model.manifest().name.clone();
-            lines.push(line(name, &judges, |_| Ok(pictures.clone()))?);
+            lines.push(line(name, &feature_models, |_| Ok(pictures.clone()))?);
         }
-        let report = Report {
+        let report = GenerationReport {
             per_class: self.per_class,
             synthesis: synthesis.ok_or_else(|| Error::Config("no model to measure".into()))?,
             lines,
@@ -101,16 +102,16 @@ impl GenerationArguments {
     }
 
     /// As many real training pictures as are generated.
-    fn floor(&self, judges: &[Judge]) -> Result<Line> {
-        line("real training pictures".into(), judges, |model| {
+    fn floor(&self, feature_models: &[FeatureModel]) -> Result<FrechetRow> {
+        line("real training pictures".into(), feature_models, |model| {
             let mut data = Dataset::open(&self.data, Split::Train, model.manifest().input)?;
-            data.thin(self.per_class * data.classes.len());
+            data.subsample(self.per_class * data.classes.len());
             Ok(planes_of(&data))
         })
     }
 
     fn generate(&self, model: &Classifier) -> Result<(Vec<Vec<f32>>, Synthesis)> {
-        let seeds = Seeds::bundled()?;
+        let seeds = ClassGaussians::bundled()?;
         let labels = model.manifest().labels.clone();
         let bar = ProgressBar::new((labels.len() * self.per_class) as u64);
         let mut pictures = Vec::new();
@@ -119,19 +120,19 @@ impl GenerationArguments {
             let class = class_number(model, label)?;
             let task = Task::Generate {
                 class,
-                aim: self.aim,
+                objective: self.objective,
             };
             let mut made = 0;
             while made < self.per_class {
                 let mut config = self.settings.synthesis(task.clone());
                 config.count = AT_ONCE.min(self.per_class - made);
-                // Every picture has its own draw.
+                // Every picture has its own random start.
                 config.seed = config.seed.wrapping_add(made as u64);
-                let material = Material {
-                    seeds: Some(&seeds),
-                    ..Material::default()
+                let material = SynthesisInputs {
+                    class_gaussians: Some(&seeds),
+                    ..SynthesisInputs::default()
                 };
-                let mut run = Run::new(&config, model, &material)?;
+                let mut run = SynthesisRun::new(&config, model, &material)?;
                 while !run.finished() {
                     run.step(model)?;
                 }
@@ -153,21 +154,21 @@ fn planes_of(data: &Dataset) -> Vec<Vec<f32>> {
     (0..data.len()).map(|at| data.unit_planes(at)).collect()
 }
 
-/// Measures pictures against the real ones, judge by judge, and prints the line.
+/// Computes and prints the Fréchet distances of some pictures to the real ones.
 fn line(
     name: String,
-    judges: &[Judge],
+    feature_models: &[FeatureModel],
     pictures: impl Fn(&Classifier) -> Result<Vec<Vec<f32>>>,
-) -> Result<Line> {
+) -> Result<FrechetRow> {
     let mut distances = Vec::new();
-    for judge in judges {
-        let made = gaussian(&judge.model, &pictures(&judge.model)?)?;
-        let distance = frechet(&made, &judge.real);
-        let by = judge.model.manifest().name.clone();
+    for feature_model in feature_models {
+        let made = gaussian(&feature_model.model, &pictures(&feature_model.model)?)?;
+        let distance = frechet(&made, &feature_model.real);
+        let by = feature_model.model.manifest().name.clone();
         println!("{name}: Fréchet distance {distance:.2} in the representation of {by}");
         distances.push((by, distance));
     }
-    Ok(Line {
+    Ok(FrechetRow {
         pictures: name,
         distances,
     })
@@ -179,7 +180,7 @@ fn gaussian(model: &Classifier, pictures: &[Vec<f32>]) -> Result<Gaussian> {
     let length = 3 * size[0] * size[1];
     if pictures.iter().any(|picture| picture.len() != length) {
         let text = format!(
-            "{} judges pictures of {}×{} pixels only",
+            "{} is for pictures of {}×{} pixels only",
             model.manifest().name,
             size[1],
             size[0]

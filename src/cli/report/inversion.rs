@@ -1,4 +1,4 @@
-//! `epsiloscope report inversion`.
+//! `epsiloscope report inversion`: distances of representation inversions to the inverted pictures.
 
 use std::path::PathBuf;
 
@@ -13,24 +13,26 @@ use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::model::{Classifier, ModelRef, tensor_values, zoo};
-use crate::synthesis::{Distances, Material, Run, Start, Synthesis, Task, distances};
+use crate::synthesis::{
+    Distances, Start, Synthesis, SynthesisInputs, SynthesisRun, Task, distances,
+};
 
-/// Inverts test pictures by every model and measures how far the results are from them.
+/// Invert test pictures by every model and compute the distances of the results to them.
 #[derive(Debug, Args)]
 pub struct InversionArguments {
     /// Folder of the data set; its test (or val) split is used.
     #[arg(long)]
     data: PathBuf,
-    /// This many pictures, spread evenly.
+    /// Number of pictures, evenly spaced over the set.
     #[arg(long, default_value_t = 50)]
     limit: usize,
     /// Models to compare, the first with each other: ids of bundled ones or paths of files.
     #[arg(long, value_delimiter = ',', default_values_t = default_models())]
     models: Vec<ModelRef>,
-    /// Networks in whose features the perceptual distance is measured.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    judges: Vec<ModelRef>,
-    /// Match the map after this stage instead of the representation.
+    /// Models in whose features the perceptual distance is computed.
+    #[arg(long, alias = "judges", value_delimiter = ',', default_values_t = default_models())]
+    feature_models: Vec<ModelRef>,
+    /// Invert the feature map after this stage instead of the pooled representation.
     #[arg(long)]
     stage: Option<usize>,
     #[command(flatten)]
@@ -43,30 +45,30 @@ pub struct InversionArguments {
     backend: Backend,
 }
 
-/// Pictures inverted at once.
+/// Batch size.
 const AT_ONCE: usize = 16;
 
-/// What is known of one model.
+/// Results of one model.
 #[derive(Serialize)]
-struct Outcome {
+struct InversionResult {
     model: String,
     /// Name of each measure, and its mean.
     measures: Vec<(String, Mean)>,
-    /// The same minus the first model's, picture by picture.
+    /// Mean of the paired differences to the first model.
     minus_first: Vec<(String, Mean)>,
     #[serde(skip)]
     values: Vec<Vec<f32>>,
 }
 
 #[derive(Serialize)]
-struct Report {
+struct InversionReport {
     pictures: usize,
     synthesis: Synthesis,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<InversionResult>,
 }
 
 impl InversionArguments {
-    /// Measures, prints and writes.
+    /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let open = |models: &[ModelRef]| -> Result<Vec<Classifier>> {
@@ -75,7 +77,7 @@ impl InversionArguments {
                 .map(|model| zoo::open(model, &device))
                 .collect()
         };
-        let (models, judges) = (open(&self.models)?, open(&self.judges)?);
+        let (models, feature_models) = (open(&self.models)?, open(&self.feature_models)?);
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
         println!("{synthesis}");
         let mut names = vec![
@@ -83,26 +85,31 @@ impl InversionArguments {
             "pixel L2".into(),
             "SSIM".into(),
         ];
-        let predictions = judges.iter().map(|judge| &judge.manifest().name);
+        let predictions = feature_models
+            .iter()
+            .map(|feature_model| &feature_model.manifest().name);
         names.extend(predictions.map(|name| format!("perceptual, by {name}")));
-        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut outcomes: Vec<InversionResult> = Vec::new();
         let mut count = 0;
         for model in &models {
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
-            data.thin(self.limit);
+            data.subsample(self.limit);
             count = data.len();
-            let values = measure(model, &judges, &data, &synthesis)?;
+            let values = measure(model, &feature_models, &data, &synthesis)?;
             let named = |values: Vec<Vec<f32>>| -> Vec<(String, Mean)> {
                 let means = values.iter().map(|values| Mean::of(values.iter().copied()));
                 names.iter().cloned().zip(means).collect()
             };
-            let minus_first = outcomes.first().map_or_else(Vec::new, |first: &Outcome| {
-                let pairs = values.iter().zip(&first.values);
-                let minus =
-                    |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
-                named(pairs.map(minus).collect())
-            });
-            let outcome = Outcome {
+            let minus_first = outcomes
+                .first()
+                .map_or_else(Vec::new, |first: &InversionResult| {
+                    let pairs = values.iter().zip(&first.values);
+                    let minus = |(a, b): (&Vec<f32>, &Vec<f32>)| {
+                        a.iter().zip(b).map(|(a, b)| a - b).collect()
+                    };
+                    named(pairs.map(minus).collect())
+                });
+            let outcome = InversionResult {
                 model: model.manifest().name.clone(),
                 measures: named(values.clone()),
                 minus_first,
@@ -111,7 +118,7 @@ impl InversionArguments {
             outcome.print();
             outcomes.push(outcome);
         }
-        let report = Report {
+        let report = InversionReport {
             pictures: count,
             synthesis,
             outcomes,
@@ -120,7 +127,7 @@ impl InversionArguments {
     }
 }
 
-impl Outcome {
+impl InversionResult {
     fn print(&self) {
         println!("{}", self.model);
         for (name, mean) in &self.measures {
@@ -135,11 +142,11 @@ impl Outcome {
 /// For each measure, its value for each picture.
 fn measure(
     model: &Classifier,
-    judges: &[Classifier],
+    feature_models: &[Classifier],
     data: &Dataset,
     synthesis: &Synthesis,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut values = vec![Vec::new(); 3 + judges.len()];
+    let mut values = vec![Vec::new(); 3 + feature_models.len()];
     let indices: Vec<usize> = (0..data.len()).collect();
     for some in indices.chunks(AT_ONCE) {
         let targets: Vec<f32> = some.iter().flat_map(|&at| data.unit_planes(at)).collect();
@@ -148,12 +155,12 @@ fn measure(
             ..synthesis.clone()
         };
         let first = (config.start == Start::Current).then_some(targets.as_slice());
-        let material = Material {
+        let material = SynthesisInputs {
             target: Some(&targets),
             current: first,
-            ..Material::default()
+            ..SynthesisInputs::default()
         };
-        let mut run = Run::new(&config, model, &material)?;
+        let mut run = SynthesisRun::new(&config, model, &material)?;
         while !run.finished() {
             run.step(model)?;
         }
@@ -164,12 +171,12 @@ fn measure(
         let length = targets.len() / some.len();
         let pairs = made.chunks_exact(length).zip(targets.chunks_exact(length));
         for (made, target) in pairs {
-            for (place, judge) in judges.iter().enumerate() {
+            for (place, feature_model) in feature_models.iter().enumerate() {
                 let Distances {
                     l2,
                     ssim,
                     perceptual,
-                } = distances(judge, made, target, data.size);
+                } = distances(feature_model, made, target, data.size);
                 if place == 0 {
                     values[1].push(l2);
                     values[2].push(ssim);

@@ -1,4 +1,4 @@
-//! `epsiloscope report`: what the papers compare, over many pictures.
+//! `epsiloscope report`: comparisons of models over many pictures, as in the papers.
 
 mod counterfactual;
 mod generation;
@@ -12,30 +12,30 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::files::write_atomically;
 
-/// Measure standard against robust models over many pictures.
+/// Compare standard and robust models over many pictures.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
     #[command(subcommand)]
-    report: Report,
+    report: ReportCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Report {
-    /// How near inversions come to their pictures, with confidence intervals.
+enum ReportCommand {
+    /// Distances of representation inversions to their pictures, with confidence intervals.
     Inversion(inversion::InversionArguments),
-    /// What counterfactuals, their masks and the discriminator's doubt are worth.
+    /// Quality of counterfactuals and their masks, robustness and uncertainty of the discriminator.
     Counterfactual(counterfactual::CounterfactualReportArguments),
-    /// How near generated pictures are to real ones, as Fréchet distances.
+    /// Fréchet distances of generated to real pictures.
     Generation(generation::GenerationArguments),
 }
 
 impl ReportArguments {
-    /// Measures, prints and writes.
+    /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         match &self.report {
-            Report::Inversion(arguments) => arguments.run(),
-            Report::Counterfactual(arguments) => arguments.run(),
-            Report::Generation(arguments) => arguments.run(),
+            ReportCommand::Inversion(arguments) => arguments.run(),
+            ReportCommand::Counterfactual(arguments) => arguments.run(),
+            ReportCommand::Generation(arguments) => arguments.run(),
         }
     }
 }

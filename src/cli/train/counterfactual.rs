@@ -1,46 +1,46 @@
-//! `epsiloscope train counterfactual`.
+//! `epsiloscope train counterfactual`: training of a generator of counterfactuals and its discriminator.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Session;
+use super::RunOptions;
 use crate::error::{Error, Result};
 use crate::train::counterfactual::{
     CounterfactualCheckpoint, CounterfactualConfig, train_counterfactual,
 };
-use crate::train::{CHECKPOINT, Outcome};
+use crate::train::{CHECKPOINT, TrainingOutcome};
 
-/// What is not given keeps the recipe's value, which is made for textures of 64×64 pixels.
+/// Options that are not given have the preset's value, which is for textures of 64×64 pixels.
 #[derive(Debug, Args)]
 pub struct CounterfactualTrainArguments {
     /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, all pictures of one size.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    session: Session,
+    run_options: RunOptions,
     /// Train once with each of these seeds, each into its own folder seed-N.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     seeds: Vec<u64>,
-    /// What to call the model.
+    /// Display name of the model.
     #[arg(long)]
     name: Option<String>,
     /// Side of the square input, in pixels.
     #[arg(long)]
     input: Option<usize>,
-    /// Epochs to train; the schedule is stretched to them.
+    /// Number of epochs; the learning-rate schedule is stretched to them.
     #[arg(long)]
     epochs: Option<usize>,
-    /// The first of them, in which the discriminator sees only real pictures.
+    /// Number of first epochs that train only the discriminator, on real pictures.
     #[arg(long)]
     warm_up: Option<usize>,
-    /// The last of them, in which the discriminator rests.
+    /// Number of last epochs that train only the generator, with the discriminator frozen.
     #[arg(long)]
     settling: Option<usize>,
-    /// Pictures in a step.
+    /// Batch size.
     #[arg(long)]
     batch: Option<usize>,
-    /// Highest learning rate of both networks.
+    /// Peak learning rate of both networks.
     #[arg(long)]
     lr: Option<f64>,
     /// Channels of each stage of the discriminator, for instance 24,48,96.
@@ -49,32 +49,32 @@ pub struct CounterfactualTrainArguments {
     /// Channels of the generator at full resolution.
     #[arg(long)]
     width: Option<usize>,
-    /// How often the generator halves the resolution.
+    /// Number of times that the generator halves the resolution.
     #[arg(long)]
     levels: Option<usize>,
-    /// Weight of “generated pictures are fake” in the discriminator's loss.
+    /// Weight of generated pictures in the discriminator's loss.
     #[arg(long)]
     fake: Option<f64>,
-    /// Weight of “the discriminator sees the target class” in the generator's loss.
-    #[arg(long)]
+    /// Weight of the adversarial term in the generator's loss.
+    #[arg(long = "adversarial", alias = "fool")]
     fool: Option<f64>,
-    /// Weight of the way back to the original.
+    /// Weight of the cycle-consistency term.
     #[arg(long)]
     cycle: Option<f64>,
-    /// Weight of leaving a picture as it is when told its own class.
+    /// Weight of the identity term.
     #[arg(long)]
     identity: Option<f64>,
-    /// Weight of the mean change.
+    /// Weight of the sparsity term, the mean change.
     #[arg(long)]
     sparsity: Option<f64>,
-    /// Weight of the change's total variation.
+    /// Weight of the total variation of the change.
     #[arg(long)]
     total_variation: Option<f64>,
-    /// Weight of the generator's own classification.
+    /// Weight of the generator's classification head.
     #[arg(long)]
     head: Option<f64>,
-    /// Share of the original's class in the label under which generated pictures train the discriminator; the
-    /// rest is “fake”.
+    /// Probability of the original's class in the discriminator's target for generated pictures; the rest is
+    /// “fake”.
     #[arg(long)]
     source_share: Option<f64>,
 }
@@ -108,7 +108,7 @@ impl CounterfactualTrainArguments {
             config.discriminator.widths = widths.clone();
         }
         config.seed = seed;
-        config.mixed = self.session.mixed();
+        config.mixed = self.run_options.mixed();
         config
     }
 
@@ -121,7 +121,7 @@ impl CounterfactualTrainArguments {
             return Err(Error::Config("every seed is trained once only".into()));
         }
         for &seed in &self.seeds {
-            self.session.check(&self.folder(seed))?;
+            self.run_options.check(&self.folder(seed))?;
         }
         let first = self.begun()?;
         let config = |seed: u64| CounterfactualConfig {
@@ -131,33 +131,33 @@ impl CounterfactualTrainArguments {
         if first.is_none() {
             config(self.seeds[0]).validate()?;
         }
-        let (device, interrupt) = self.session.start()?;
+        let (device, interrupt) = self.run_options.start()?;
         for &seed in &self.seeds {
             let out = self.folder(seed);
-            let resume = self.session.resumes(&out);
+            let resume = self.run_options.resumes(&out);
             let outcome = train_counterfactual(&config(seed), &out, resume, &device, &interrupt)?;
             outcome.announce();
-            if matches!(outcome, Outcome::Interrupted(_)) {
+            if matches!(outcome, TrainingOutcome::Interrupted(_)) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The settings of a training to go on with: those not yet begun are to have the same.
+    /// The configuration of a training to be resumed, which further seeds use too.
     fn begun(&self) -> Result<Option<CounterfactualConfig>> {
         let paths = self
             .seeds
             .iter()
             .map(|&seed| self.folder(seed).join(CHECKPOINT));
-        let mut there = paths.filter(|path| self.session.resume && path.exists());
+        let mut there = paths.filter(|path| self.run_options.resume && path.exists());
         let config =
             |path: std::path::PathBuf| Ok(CounterfactualCheckpoint::read(&path)?.config().clone());
         there.next().map(config).transpose()
     }
 
     fn folder(&self, seed: u64) -> PathBuf {
-        let out = self.session.out();
+        let out = self.run_options.out();
         match self.seeds.len() {
             1 => out.into(),
             _ => out.join(format!("seed-{seed}")),

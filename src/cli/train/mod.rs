@@ -1,4 +1,4 @@
-//! `epsiloscope train`.
+//! `epsiloscope train`: standard and adversarial training of classifiers, and `train counterfactual`.
 
 mod counterfactual;
 
@@ -18,7 +18,7 @@ use crate::train::{
     train,
 };
 
-/// Train a classifier, or with `counterfactual` a discriminator and its generator.
+/// Train a classifier, or with `counterfactual` a discriminator and a generator.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TrainArguments {
@@ -30,7 +30,7 @@ pub struct TrainArguments {
 
 #[derive(Debug, Subcommand)]
 enum Other {
-    /// Train a generator of counterfactuals and its discriminator, a classifier that also knows “fake”.
+    /// Train a generator of counterfactuals and its discriminator, a classifier with an output “fake”.
     Counterfactual(Box<counterfactual::CounterfactualTrainArguments>),
 }
 
@@ -44,50 +44,51 @@ impl TrainArguments {
     }
 }
 
-/// Where a training goes, and how it is run.
+/// Output and execution of a training.
 #[derive(Debug, Args)]
-struct Session {
+struct RunOptions {
     /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
     // An option only because it is not given before a subcommand, where another one is.
     #[arg(long, required = true)]
     out: Option<PathBuf>,
-    /// Go on from the checkpoint in the output folder, with its settings.
+    /// Resume from the checkpoint in the output folder, with its settings.
     #[arg(long)]
     resume: bool,
-    /// Train afresh even where the output folder holds a checkpoint.
+    /// Start a new training even if the output folder contains a checkpoint.
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Keep activations in bfloat16: faster on a processor that knows it; libtorch only.
+    /// Mixed precision with bfloat16 activations: faster on processors that support it; libtorch only.
     #[cfg(feature = "tch")]
     #[arg(long)]
     mixed: bool,
-    /// Where to compute.
+    /// Back end: auto, wgpu, cpu, or a part of a graphics adapter's name.
     #[arg(long, default_value_t)]
     backend: Backend,
 }
 
-impl Session {
+impl RunOptions {
     /// The output folder.
     fn out(&self) -> &Path {
         self.out.as_deref().unwrap_or(Path::new("."))
     }
 
-    /// Refuses to overwrite a checkpoint unasked.
+    /// Refuses to overwrite a checkpoint without --overwrite.
     fn check(&self, out: &Path) -> Result<()> {
         let checkpoint = out.join(CHECKPOINT);
         if checkpoint.exists() && !self.resume && !self.overwrite {
-            let reason = "it is there already; --resume goes on from it, --overwrite starts afresh";
+            let reason =
+                "it exists already; --resume continues from it, --overwrite starts a new training";
             return Err(Error::io(&checkpoint, "write", reason));
         }
         Ok(())
     }
 
-    /// Whether a training into `out` goes on; of several, those not yet begun start afresh.
+    /// Whether the training into `out` is resumed; of several, those without a checkpoint are started.
     fn resumes(&self, out: &Path) -> bool {
         self.resume && (out == self.out() || out.join(CHECKPOINT).exists())
     }
 
-    /// Whether activations are bfloat16.
+    /// Whether to train in mixed precision.
     fn mixed(&self) -> bool {
         #[cfg(feature = "tch")]
         return self.mixed;
@@ -95,7 +96,7 @@ impl Session {
         false
     }
 
-    /// The device, and a flag that Ctrl-C raises.
+    /// The device, and a flag that Ctrl-C sets.
     fn start(&self) -> Result<(Device, Interrupt)> {
         let device = Compute::open(&self.backend)?.device;
         let interrupt = Arc::new(AtomicBool::new(false));
@@ -106,43 +107,43 @@ impl Session {
     }
 }
 
-/// What is not given keeps the preset's value.
+/// Options that are not given have the preset's value.
 #[derive(Debug, Args)]
 struct ClassifierArguments {
     /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, or CIFAR-10's binary batches.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     #[command(flatten)]
-    session: Session,
-    /// The recipe to start from.
+    run_options: RunOptions,
+    /// Preset of the settings below.
     #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
     preset: Preset,
-    /// Start from the weights of this model, a file or a bundled model's id, instead of random ones;
-    /// classes that it knows keep their part of the last layer.
+    /// Initialise the weights from this model, a file or a bundled model's id, instead of randomly; common
+    /// classes keep their part of the last layer.
     #[arg(long)]
     init: Option<PathBuf>,
-    /// What to call the model.
+    /// Display name of the model.
     #[arg(long)]
     name: Option<String>,
-    /// Epochs to train; the schedule is stretched to them.
+    /// Number of epochs; the learning-rate schedule is stretched to them.
     #[arg(long)]
     epochs: Option<usize>,
-    /// Pictures in a step.
+    /// Batch size.
     #[arg(long)]
     batch: Option<usize>,
     /// Peak learning rate.
     #[arg(long)]
     lr: Option<f64>,
-    /// Shape of the learning rate over the training.
+    /// Learning-rate schedule.
     #[arg(long, value_enum)]
     schedule: Option<ScheduleKind>,
     /// Weight decay of convolutions and linear weights.
     #[arg(long)]
     weight_decay: Option<f64>,
-    /// Test pictures looked at after each epoch, and attacked where the training attacks.
+    /// Number of test pictures evaluated after each epoch, clean and attacked.
     #[arg(long)]
     monitor: Option<usize>,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     #[arg(long)]
     seed: Option<u64>,
     /// Side of the square input, in pixels.
@@ -154,10 +155,10 @@ struct ClassifierArguments {
     /// Width of the first stage of --depth.
     #[arg(long, requires = "depth")]
     width: Option<usize>,
-    /// How the network begins.
+    /// First layers of the network.
     #[arg(long, value_enum)]
     stem: Option<Stem>,
-    /// The repeated block.
+    /// Type of the residual blocks.
     #[arg(long, value_enum, conflicts_with = "depth")]
     block: Option<Block>,
     /// Channels of each stage, for instance 48,96,192.
@@ -166,63 +167,62 @@ struct ClassifierArguments {
     /// Blocks of each stage, for instance 2,2,2.
     #[arg(long, value_delimiter = ',', conflicts_with = "depth")]
     blocks: Option<Vec<usize>>,
-    /// Train on adversarial pictures within this ε (pixels in [0, 1], 8/255 can be written so); 0
-    /// trains on clean ones.
+    /// Adversarial training with this radius ε, in units of pixels in [0, 1], for instance 0.5 or 8/255; 0
+    /// for standard training.
     #[arg(long, value_parser = parse_epsilon)]
     eps: Option<f32>,
     /// Norm of --eps.
     #[arg(long, value_enum, default_value_t = Norm::L2, requires = "eps")]
     norm: Norm,
-    /// Gradient steps of the attack trained on.
+    /// Gradient steps of the training attack.
     #[arg(long, default_value_t = 1, requires = "eps")]
     attack_steps: usize,
-    /// Its step size; by default 2.5·ε/steps, and ε for a single step.
+    /// Step size of the training attack; by default 2.5·ε/steps, and ε for a single step.
     #[arg(long, value_parser = parse_epsilon, requires = "eps")]
     attack_step_size: Option<f32>,
-    /// Begin each attack of one step at a random point of this many ε and do not clamp it to ε
-    /// (N-FGSM, de Jorge et al. 2022; 2 there).
+    /// N-FGSM (de Jorge et al. 2022): start one-step attacks from uniform noise of this many ε, without
+    /// clamping to ε; the authors use 2.
     #[arg(long)]
     noise: Option<f32>,
-    /// Let ε grow, as two shares of the training with a comma between: 0 until the first, whole from
-    /// the second on; for instance 0.2,0.6.
+    /// Warm-up of ε, as two shares of the training with a comma between: 0 until the first, then growing
+    /// linearly to its full value at the second; for instance 0.2,0.6.
     #[arg(long, value_parser = parse_growth)]
     eps_growth: Option<EpsilonSchedule>,
-    /// Share of the moving average of the weights that each step keeps, for instance 0.999; 0 saves
-    /// the weights themselves.
+    /// Decay of the exponential moving average of the weights, for instance 0.999; 0 for none.
     #[arg(long)]
     average: Option<f64>,
-    /// Spread this probability of each label evenly over all classes.
+    /// Label smoothing, at least 0 and below 1.
     #[arg(long)]
     smoothing: Option<f64>,
-    /// Set aside so many training pictures and save the weights of the epoch that is best on them.
+    /// Number of training pictures split off as validation set, by which the best epoch is selected.
     #[arg(long)]
     validation: Option<usize>,
-    /// Stop after so many epochs that are not better than the best.
+    /// Early stopping: end the training after this many epochs without improvement.
     #[arg(long, requires = "validation")]
     patience: Option<usize>,
-    /// Side of a grey square that hides a random part of each picture; 0 for none.
+    /// Cutout: side of a grey square at a random position of each picture; 0 for none.
     #[arg(long)]
     cutout: Option<usize>,
-    /// Mean of red, green and blue that the model subtracts; by default CIFAR-10's.
+    /// Mean of red, green and blue of the normaliser; by default CIFAR-10's.
     #[arg(long, value_parser = parse_colour, requires = "std")]
     mean: Option<[f32; 3]>,
-    /// Deviation of red, green and blue that the model divides by.
+    /// Standard deviation of red, green and blue of the normaliser.
     #[arg(long, value_parser = parse_colour, requires = "mean")]
     std: Option<[f32; 3]>,
-    /// Also turn pictures by random multiples of 90°: for textures.
-    #[arg(long)]
+    /// Also rotate pictures by random multiples of 90°: for textures.
+    #[arg(long = "rotate", alias = "turn")]
     turn: bool,
-    /// Vary contrast, brightness and colours by up to this share.
+    /// Colour jitter: vary contrast, brightness and colours by up to this share.
     #[arg(long)]
     jitter: Option<f32>,
-    /// Crop a random part of at least this share of each picture's area and resize it to the input,
+    /// Random resized crop: keep at least this share of each picture's area and resize it to the input,
     /// instead of padding.
     #[arg(long, conflicts_with = "padding")]
     resized_crop: Option<f32>,
-    /// Show every class equally often, however many pictures it has.
+    /// Class-balanced sampling: draw every class equally often, whatever its size.
     #[arg(long)]
     balance: bool,
-    /// Black pixels around a picture before it is cropped at random; by default an eighth of its side.
+    /// Padding of the random crop, in black pixels on each side; by default an eighth of the input.
     #[arg(long)]
     padding: Option<usize>,
 }
@@ -264,7 +264,7 @@ impl ClassifierArguments {
         config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
         config.seed = self.seed.unwrap_or(config.seed);
         config.init = self.init.clone();
-        config.mixed = self.session.mixed();
+        config.mixed = self.run_options.mixed();
         if let Some(average) = self.average {
             config.average = (average > 0.0).then_some(average);
         }
@@ -325,10 +325,10 @@ impl ClassifierArguments {
     /// Trains to the end or to Ctrl-C.
     pub fn run(&self) -> Result<()> {
         let config = self.config()?;
-        let out = self.session.out();
-        self.session.check(out)?;
-        let (device, interrupt) = self.session.start()?;
-        train(&config, out, self.session.resume, &device, &interrupt)?.announce();
+        let out = self.run_options.out();
+        self.run_options.check(out)?;
+        let (device, interrupt) = self.run_options.start()?;
+        train(&config, out, self.run_options.resume, &device, &interrupt)?.announce();
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! The pictures that come with the program: photographs (`assets/pictures/LICENSES.md` says whose they
-//! are) and synthetic cracks.
+//! Sample pictures bundled with the program: photographs (credits in `assets/pictures/LICENSES.md`)
+//! and synthetic cracks.
 
 pub mod synthetic_cracks;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::picture::{Crop, Origin, Picture};
 
-/// File name and bytes of each; the first is what the window opens on.
+/// File name and encoded bytes of each photograph; the window starts with the first.
 const FILES: [(&str, &[u8]); 21] = [
     sample!("bird-kingfisher.jpg"),
     sample!("ship-yacht.jpg"),
@@ -32,8 +32,7 @@ const FILES: [(&str, &[u8]); 21] = [
     sample!("garbage_truck-white.jpg"),
 ];
 
-/// Every bundled photograph with the name of its class, which begins its file name; `other` is of
-/// no class.
+/// Every bundled photograph with its class name, the prefix of its file name; `other` means no class.
 pub fn all() -> Vec<(Picture, Option<String>)> {
     let with_class = |(name, bytes): &(&str, &[u8])| {
         let class = name.split('-').next().filter(|class| *class != "other");
@@ -49,23 +48,23 @@ fn open(name: &str, bytes: &[u8]) -> Option<Picture> {
     })
 }
 
-/// The bundled photograph of that name.
+/// The bundled photograph with that file name.
 pub fn named(name: &Path) -> Option<Picture> {
     let mut files = FILES.iter();
     let (name, bytes) = files.find(|(known, _)| Path::new(known) == name)?;
     open(name, bytes)
 }
 
-/// Walls of each kind.
-const WALLS: u64 = 4;
-/// Height and width of a wall, in pixels.
-const WALL: u32 = 128;
+/// Synthetic pictures of each class, cracked and clean.
+const WALLS_PER_CLASS: u64 = 4;
+/// Height and width of a synthetic picture, in pixels.
+const WALL_SIDE: u32 = 128;
 
 /// Synthetic walls, cracked (with their true masks) and clean, with the names of their classes.
 pub fn synthetic_walls() -> Vec<(Picture, Option<Picture>, Option<String>)> {
     let wall = |(seed, cracked): (u64, bool)| {
         let class = if cracked { "crack" } else { "clean" };
-        let (wall, mask) = synthetic_cracks::wall(seed, WALL, cracked);
+        let (wall, mask) = synthetic_cracks::generate(seed, WALL_SIDE, cracked);
         let named = |kind: &str, image: image::RgbImage| {
             Picture::from_image(format!("{kind} {}", seed + 1).into(), image.into())
         };
@@ -73,11 +72,11 @@ pub fn synthetic_walls() -> Vec<(Picture, Option<Picture>, Option<String>)> {
         (named(class, wall), mask, Some(class.to_owned()))
     };
     let kinds = [true, false].into_iter();
-    let seeds = kinds.flat_map(|cracked| (0..WALLS).map(move |seed| (seed, cracked)));
+    let seeds = kinds.flat_map(|cracked| (0..WALLS_PER_CLASS).map(move |seed| (seed, cracked)));
     seeds.map(wall).collect()
 }
 
-/// Sides of the crops of [`background`], as shares of the largest that fits, and their places.
+/// Scale and position ([`Crop`]) of the crops of [`background`].
 const CROPS: [(f32, [f32; 2]); 5] = [
     (1.0, [0.5, 0.5]),
     (0.7, [0.0, 0.0]),
@@ -86,12 +85,12 @@ const CROPS: [(f32, [f32; 2]); 5] = [
     (0.7, [1.0, 1.0]),
 ];
 
-/// The photographs, from the first on, that [`background`] is cut from: those that the figures in
-/// docs/attribution.md were measured with.
+/// [`background`] uses this many photographs, from the first on: those that the measurements in
+/// docs/attribution.md were made with.
 const COMPARED: usize = 18;
 
-/// Crops of bundled photographs, each also mirrored, for methods that compare a picture with many:
-/// 180 pictures `[3, h, w]` in [0, 1].
+/// Background set for expected gradients: crops of bundled photographs, each also mirrored, 180
+/// pictures `[3, h, w]` in [0, 1].
 pub fn background(size: [usize; 2]) -> Vec<Vec<f32>> {
     let mut pictures = Vec::new();
     for (picture, _) in all().into_iter().take(COMPARED) {

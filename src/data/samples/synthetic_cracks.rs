@@ -10,16 +10,17 @@ use rand_chacha::ChaCha8Rng;
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 
-/// A wall of `side`×`side` pixels, and its mask (white where it is cracked, black elsewhere).
+/// A synthetic picture of a wall, `side`×`side` pixels, and its ground-truth mask (white where it is
+/// cracked, black elsewhere).
 ///
 /// The same `seed` makes the same wall, with a crack or without.
-pub fn wall(seed: u64, side: u32, cracked: bool) -> (RgbImage, RgbImage) {
+pub fn generate(seed: u64, side: u32, cracked: bool) -> (RgbImage, RgbImage) {
     let mut rng = noise_rng(seed, 0);
     let base = rng.random_range(95.0..175.0_f32);
     let tint = [0; 3].map(|_| rng.random_range(-12.0..12.0_f32));
     let light = rng.random_range(-0.08..0.08_f32);
     let grain = rng.random_range(5.0..13.0_f32);
-    let relief = Relief::new(&mut rng, side);
+    let relief = ValueNoise::new(&mut rng, side);
     let crack = cracked.then(|| Crack::new(&mut noise_rng(seed, 1), side as f32));
     let mut grains = noise_rng(seed, 2);
     let mut mask = RgbImage::new(side, side);
@@ -40,18 +41,18 @@ pub fn wall(seed: u64, side: u32, cracked: bool) -> (RgbImage, RgbImage) {
     (wall, mask)
 }
 
-/// The first seed of test walls; those of training walls are below.
-const TEST: u64 = 1000;
+/// Seeds of the training set are below, those of the test set from here on.
+const FIRST_TEST_SEED: u64 = 1000;
 
-/// Writes a data set of walls of `side`×`side` pixels, named by their seeds: `train/CLASS` with `count`
-/// (at most 1000) clean and as many cracked ones, `test/CLASS` with half as many others, and `test_masks`
-/// of the cracked ones among those.
+/// Writes a data set of pictures of `side`×`side` pixels, named by their seeds: `train/CLASS` with
+/// `count` (at most 1000) clean and as many cracked ones, `test/CLASS` with half as many others, and
+/// `test_masks` with the masks of the cracked test pictures.
 ///
 /// # Errors
-/// [`Error::Io`] names what cannot be written; [`Error::Config`] for more walls than there are seeds.
+/// [`Error::Io`] names what cannot be written; [`Error::Config`] for a `count` out of range.
 pub fn write_data_set(root: &Path, count: u64, side: u32) -> Result<()> {
-    if count == 0 || count > TEST {
-        let reason = format!("between 1 and {TEST} walls of each class can be made");
+    if count == 0 || count > FIRST_TEST_SEED {
+        let reason = format!("between 1 and {FIRST_TEST_SEED} walls of each class can be made");
         return Err(Error::Config(reason));
     }
     let masks = root.join("test_masks");
@@ -63,15 +64,18 @@ pub fn write_data_set(root: &Path, count: u64, side: u32) -> Result<()> {
         saved.map_err(|error| Error::io(path, "write", error))
     };
     create(&masks)?;
-    for (split, seeds) in [("train", 0..count), ("test", TEST..TEST + count / 2)] {
+    for (split, seeds) in [
+        ("train", 0..count),
+        ("test", FIRST_TEST_SEED..FIRST_TEST_SEED + count / 2),
+    ] {
         for (class, cracked) in [("clean", false), ("crack", true)] {
             let folder = root.join(split).join(class);
             create(&folder)?;
             for seed in seeds.clone() {
-                // Other walls in each class: no pairs to learn from.
+                // Each class has its own walls, so that no pairs of clean and cracked exist.
                 let seed = 2 * seed + u64::from(cracked);
                 let name = format!("{seed:05}.png");
-                let (picture, mask) = wall(seed, side, cracked);
+                let (picture, mask) = generate(seed, side, cracked);
                 save(&picture, &folder.join(&name))?;
                 if cracked && split == "test" {
                     save(&mask, &masks.join(&name))?;
@@ -82,10 +86,11 @@ pub fn write_data_set(root: &Path, count: u64, side: u32) -> Result<()> {
     Ok(())
 }
 
-/// Smooth random height, octave on octave (Perlin 1985's turbulence over value noise).
-struct Relief(Vec<(f32, usize, Vec<f32>)>);
+/// Fractal value noise: octaves of smoothly interpolated random heights (turbulence of Perlin 1985),
+/// each as cell size in pixels, lattice width and lattice values.
+struct ValueNoise(Vec<(f32, usize, Vec<f32>)>);
 
-impl Relief {
+impl ValueNoise {
     fn new(rng: &mut ChaCha8Rng, side: u32) -> Self {
         let octaves = [2usize, 4, 8, 16, 32].map(|cells| {
             let count = (cells + 2) * (cells + 2);
@@ -110,9 +115,9 @@ impl Relief {
     }
 }
 
-/// A crooked line from one edge toward the other.
+/// A crack: a random polyline from one edge toward the opposite one.
 struct Crack {
-    /// Points and half widths.
+    /// Vertices in pixels, each with the crack's half width there.
     line: Vec<([f32; 2], f32)>,
     darkness: f32,
 }
@@ -142,7 +147,8 @@ impl Crack {
         }
     }
 
-    /// 1 and more in the middle, one half at the rim, 0 and less outside.
+    /// Signed distance from the rim in pixels plus ½: 1 and more inside, 0 and less outside, between for
+    /// antialiasing.
     fn depth(&self, [x, y]: [f32; 2]) -> f32 {
         let depth = |pair: &[([f32; 2], f32)]| {
             let ([ax, ay], from) = pair[0];

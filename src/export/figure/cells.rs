@@ -10,7 +10,7 @@ use crate::compute::{
 use crate::data::picture::{montage, to_rgb};
 use crate::evaluate::top;
 use crate::session::{ChangeView, Column, MASK, Row, State, TaskKind, mask_values};
-use crate::synthesis::{Kept, locked};
+use crate::synthesis::{Iterate, lock};
 
 /// A place of the sheet.
 #[derive(Clone, Debug, PartialEq)]
@@ -228,7 +228,7 @@ fn painted(
 /// The synthesis, or its iterate under the cursor.
 fn synthesis(state: &State, row: &Row, prediction: &PredictionResult) -> Option<Filled> {
     let synthesis = row.synthesis.as_ref()?;
-    let history = locked(&synthesis.history);
+    let history = lock(&synthesis.history);
     let cursor = state
         .navigation
         .playhead
@@ -236,7 +236,7 @@ fn synthesis(state: &State, row: &Row, prediction: &PredictionResult) -> Option<
         .filter(|&at| at < synthesis.steps);
     let iterate = cursor.and_then(|at| history.at(at));
     let kind = TaskKind::of(&synthesis.request.config.task);
-    let loss = |kept: Option<&Kept>| kind.value(kept.map_or(f32::NAN, Kept::mean_loss));
+    let loss = |kept: Option<&Iterate>| kind.value(kept.map_or(f32::NAN, Iterate::mean_loss));
     let Some(kept) = iterate else {
         let step = format!(
             "step {} · {}",

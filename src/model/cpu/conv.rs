@@ -1,18 +1,18 @@
-//! Convolutions as matrix products, forwards and backwards, on one picture with channels last.
+//! CPU convolutions as matrix products (im2col), forward and backward, on one picture, channels last.
 
 use super::product::{MatrixView, add_product};
 
-/// An activation of one picture, channels last.
+/// A feature map of one picture, channels last.
 #[derive(Clone, Default)]
-pub(super) struct Map {
+pub(super) struct FeatureMap {
     pub(super) h: usize,
     pub(super) w: usize,
     pub(super) c: usize,
     pub(super) values: Vec<f32>,
 }
 
-impl Map {
-    /// Negative values become zero; what is no number stays so, to be seen.
+impl FeatureMap {
+    /// ReLU; NaN is kept, so that errors stay visible.
     pub(super) fn relu(mut self) -> Self {
         self.values
             .iter_mut()
@@ -20,7 +20,7 @@ impl Map {
         self
     }
 
-    /// Lets a gradient through where the activation is positive.
+    /// Gradient of ReLU: zeroes the gradient where the activation is not positive.
     pub(super) fn mask(&self, gradient: &mut [f32]) {
         for (gradient, &value) in gradient.iter_mut().zip(&self.values) {
             if value <= 0.0 {
@@ -37,18 +37,18 @@ pub(super) struct PackedConv {
     pub(super) output: usize,
     /// `[kernel · kernel · input, output]`.
     pub(super) weight: Vec<f32>,
-    /// The same as `[output, kernel · kernel · input]`, for the way back.
+    /// The transpose, `[output, kernel · kernel · input]`, for the backward pass.
     pub(super) transposed: Vec<f32>,
     pub(super) bias: Vec<f32>,
 }
 
-/// Where a window of the input begins, for one row or column of the output.
+/// The part of a kernel window that lies inside the input, for one row or column of the output.
 struct Span {
     /// First kernel position that lies inside the input.
     from: usize,
-    /// Input position there.
+    /// Input position of that kernel position.
     at: usize,
-    /// Kernel positions inside.
+    /// Number of kernel positions inside.
     count: usize,
 }
 
@@ -68,7 +68,7 @@ impl PackedConv {
         }
     }
 
-    /// Whether the columns are the input itself.
+    /// Whether it is a 1×1 convolution of stride 1, for which no im2col is needed.
     fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1
     }
@@ -77,8 +77,8 @@ impl PackedConv {
         self.kernel * self.kernel * self.input
     }
 
-    /// Calls `visit(column range, input range)` for every run of values that a window shares with
-    /// the input of height `h` and width `w`.
+    /// Calls `visit(column range, input range)` for every contiguous run of values that a window has in
+    /// common with the input of height `h` and width `w`.
     fn runs(
         &self,
         h: usize,
@@ -100,7 +100,7 @@ impl PackedConv {
         }
     }
 
-    pub(super) fn forward(&self, x: &Map, wide: bool, scratch: &mut Vec<f32>) -> Map {
+    pub(super) fn forward(&self, x: &FeatureMap, wide: bool, scratch: &mut Vec<f32>) -> FeatureMap {
         let (h, w) = (self.side(x.h), self.side(x.w));
         let mut values = self.bias.repeat(h * w);
         let columns = if self.is_pointwise() {
@@ -120,7 +120,7 @@ impl PackedConv {
             MatrixView::row_major(&self.weight, self.output),
             wide,
         );
-        Map {
+        FeatureMap {
             h,
             w,
             c: self.output,
@@ -128,7 +128,7 @@ impl PackedConv {
         }
     }
 
-    /// Gradient with respect to an input of height `h` and width `w`, from that of the output.
+    /// Backward pass: gradient with respect to an input of height `h` and width `w`.
     pub(super) fn backward(
         &self,
         gradient: &[f32],
@@ -160,8 +160,8 @@ impl PackedConv {
     }
 }
 
-/// 3×3 max-pooling of stride 2 and padding 1, with the place each maximum came from.
-pub(super) fn max_pool(x: &Map) -> (Map, Vec<usize>) {
+/// 3×3 max-pooling of stride 2 and padding 1, with the input index of each maximum.
+pub(super) fn max_pool(x: &FeatureMap) -> (FeatureMap, Vec<usize>) {
     let (h, w, c) = (x.h.div_ceil(2), x.w.div_ceil(2), x.c);
     let mut from = Vec::with_capacity(h * w * c);
     for y in 0..h {
@@ -186,10 +186,10 @@ pub(super) fn max_pool(x: &Map) -> (Map, Vec<usize>) {
         }
     }
     let values = from.iter().map(|&place| x.values[place]).collect();
-    (Map { h, w, c, values }, from)
+    (FeatureMap { h, w, c, values }, from)
 }
 
-/// A `[rows, columns]` matrix as `[columns, rows]`.
+/// The transpose of a `[rows, columns]` matrix.
 pub(super) fn transposed(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..columns)
         .flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column]))

@@ -1,9 +1,9 @@
-//! A folded residual network in plain loops and matrix products, for the CPU.
+//! CPU inference and input gradients of a folded ResNet by packed matrix products.
 //!
-//! burn's CPU back end lays the weights out anew at every call and keeps no thread busy on a single
-//! picture; attacks on one picture are what the window waits for. Here weights are packed once,
-//! activations stay in channels-last order from end to end, and the gradient with respect to the
-//! input is the same matrix products backwards. The values agree with burn's to rounding.
+//! burn's CPU back end repacks the weights in every call and uses a single thread for a single picture,
+//! which is the case of interactive attacks. Here weights are packed once, activations stay in
+//! channels-last order, and the input gradient uses the transposed matrix products. The values agree with
+//! burn's up to rounding.
 
 mod conv;
 mod product;
@@ -15,39 +15,39 @@ use super::config::{ResNetConfig, Stem};
 use super::resnet::ResNet;
 use super::{Normalizer, tensor_values};
 use crate::model::network::FeatureLayer;
-use conv::{Map, PackedConv, max_pool, transposed};
+use conv::{FeatureMap, PackedConv, max_pool, transposed};
 
-struct Block {
+struct PackedBlock {
     convs: Vec<PackedConv>,
     downsample: Option<PackedConv>,
 }
 
-/// What the backward pass needs of one picture's forward pass.
+/// Activations of one picture's forward pass that its backward pass needs.
 #[derive(Default)]
 struct Tape {
-    stem: Map,
-    /// For each pooled value, where in the stem's output it came from.
+    stem: FeatureMap,
+    /// For each pooled value, its index in the stem's output.
     pooled_from: Vec<usize>,
-    /// For each block: its input, the activations inside, its output.
-    blocks: Vec<(Map, Vec<Map>, Map)>,
+    /// For each block: its input, its inner activations and its output.
+    blocks: Vec<(FeatureMap, Vec<FeatureMap>, FeatureMap)>,
 }
 
-/// The network, packed.
-pub(in crate::model) struct Compiled {
+/// A ResNet with packed weights.
+pub(in crate::model) struct PackedResNet {
     stem: PackedConv,
     pool: bool,
-    stages: Vec<Vec<Block>>,
+    stages: Vec<Vec<PackedBlock>>,
     scale: [f32; 3],
     shift: [f32; 3],
 }
 
-/// Pictures `[n, 3, h, w]` as numbers.
+/// Pictures `[n, 3, h, w]` in host memory.
 pub(in crate::model) struct Pixels {
     pub(in crate::model) values: Vec<f32>,
     pub(in crate::model) size: [usize; 2],
 }
 
-/// Feature maps `[n, c, h, w]`, and what leads back from them.
+/// Feature maps `[n, c, h, w]`, with the tapes of their backward pass if kept.
 pub(in crate::model) struct Features {
     pub(in crate::model) values: Vec<f32>,
     pub(in crate::model) shape: [usize; 4],
@@ -56,7 +56,7 @@ pub(in crate::model) struct Features {
     size: [usize; 2],
 }
 
-impl Compiled {
+impl PackedResNet {
     /// Packs a folded network and its normaliser.
     pub(in crate::model) fn new(network: &ResNet, normalizer: &Normalizer) -> Self {
         let config: &ResNetConfig = network.config();
@@ -78,7 +78,7 @@ impl Compiled {
                 bias,
             }
         };
-        let block = |block: &super::resnet::Residual| Block {
+        let block = |block: &super::resnet::Residual| PackedBlock {
             convs: block.convs.iter().map(pack).collect(),
             downsample: block.downsample.as_ref().map(pack),
         };
@@ -95,7 +95,7 @@ impl Compiled {
         }
     }
 
-    /// The feature maps at `cut`; with `keep`, also what [`Compiled::backward`] needs.
+    /// The feature maps at `cut`; with `keep`, also the tapes for [`PackedResNet::backward`].
     pub(in crate::model) fn forward(
         &self,
         pixels: &Pixels,
@@ -108,8 +108,9 @@ impl Compiled {
         let one = |picture: &[f32]| {
             self.forward_one(self.normalize(picture, h, w), cut, keep, count == 1)
         };
-        let maps: Vec<(Map, Tape)> = pixels.values.par_chunks_exact(length).map(one).collect();
-        let Map { h, w, c, .. } = maps[0].0;
+        let maps: Vec<(FeatureMap, Tape)> =
+            pixels.values.par_chunks_exact(length).map(one).collect();
+        let FeatureMap { h, w, c, .. } = maps[0].0;
         let values = maps
             .iter()
             .flat_map(|(map, _)| transposed(&map.values, h * w, c))
@@ -124,7 +125,8 @@ impl Compiled {
         }
     }
 
-    /// The gradient with respect to the pixels `[n, 3, h, w]`, from that of kept feature maps.
+    /// Backward pass: the gradient with respect to the pixels, `[n, 3, h, w]`, from the gradient with
+    /// respect to the feature maps.
     pub(in crate::model) fn backward(&self, features: &Features, gradient: &[f32]) -> Vec<f32> {
         let [count, c, h, w] = features.shape;
         let parts = gradient.par_chunks_exact(c * h * w).zip(&features.tapes);
@@ -135,24 +137,30 @@ impl Compiled {
         parts.map(one).collect::<Vec<_>>().concat()
     }
 
-    /// The blocks before a cut.
-    fn blocks(&self, cut: FeatureLayer) -> impl Iterator<Item = &Block> {
+    /// The blocks up to a feature layer.
+    fn blocks(&self, cut: FeatureLayer) -> impl Iterator<Item = &PackedBlock> {
         self.stages[..cut.stages(self.stages.len())]
             .iter()
             .flatten()
     }
 
-    fn normalize(&self, picture: &[f32], h: usize, w: usize) -> Map {
+    fn normalize(&self, picture: &[f32], h: usize, w: usize) -> FeatureMap {
         let mut values = transposed(picture, 3, h * w);
         for pixel in values.chunks_exact_mut(3) {
             for (channel, value) in pixel.iter_mut().enumerate() {
                 *value = *value * self.scale[channel] + self.shift[channel];
             }
         }
-        Map { h, w, c: 3, values }
+        FeatureMap { h, w, c: 3, values }
     }
 
-    fn forward_one(&self, x: Map, cut: FeatureLayer, keep: bool, wide: bool) -> (Map, Tape) {
+    fn forward_one(
+        &self,
+        x: FeatureMap,
+        cut: FeatureLayer,
+        keep: bool,
+        wide: bool,
+    ) -> (FeatureMap, Tape) {
         let mut tape = Tape::default();
         let scratch = &mut Vec::new();
         let stem = self.stem.forward(&x, wide, scratch).relu();
@@ -187,7 +195,7 @@ impl Compiled {
         wide: bool,
     ) -> Vec<f32> {
         let scratch = &mut Vec::new();
-        let blocks: Vec<&Block> = self.blocks(cut).collect();
+        let blocks: Vec<&PackedBlock> = self.blocks(cut).collect();
         for (index, (block, (x, inner, y))) in blocks.iter().zip(&tape.blocks).enumerate().rev() {
             if !(cut.fake_relu && index + 1 == blocks.len()) {
                 y.mask(&mut gradient);
@@ -216,10 +224,15 @@ impl Compiled {
     }
 }
 
-impl Block {
-    fn forward(&self, x: &Map, wide: bool, scratch: &mut Vec<f32>) -> (Vec<Map>, Map) {
+impl PackedBlock {
+    fn forward(
+        &self,
+        x: &FeatureMap,
+        wide: bool,
+        scratch: &mut Vec<f32>,
+    ) -> (Vec<FeatureMap>, FeatureMap) {
         let (last, first) = self.convs.split_last().expect("a block has convolutions");
-        let mut inner: Vec<Map> = Vec::with_capacity(first.len());
+        let mut inner: Vec<FeatureMap> = Vec::with_capacity(first.len());
         for conv in first {
             let y = conv
                 .forward(inner.last().unwrap_or(x), wide, scratch)
@@ -241,12 +254,13 @@ impl Block {
         (inner, y.relu())
     }
 
-    /// Gradient with respect to the input `x`, from that of the sum before the last ReLU.
+    /// Backward pass: the gradient with respect to the input `x`, from that with respect to the sum before
+    /// the last ReLU.
     fn backward(
         &self,
         mut gradient: Vec<f32>,
-        x: &Map,
-        inner: &[Map],
+        x: &FeatureMap,
+        inner: &[FeatureMap],
         wide: bool,
         scratch: &mut Vec<f32>,
     ) -> Vec<f32> {

@@ -1,6 +1,6 @@
-//! Matrix products on slices.
+//! Matrix multiplication (GEMM) on slices.
 
-/// A matrix within a slice: element (i, j) is at `i · rows + j · columns`.
+/// A strided view of a matrix in a slice: element (i, j) is at `i · rows + j · columns`.
 #[derive(Clone, Copy)]
 pub(super) struct MatrixView<'a> {
     values: &'a [f32],
@@ -9,7 +9,7 @@ pub(super) struct MatrixView<'a> {
 }
 
 impl<'a> MatrixView<'a> {
-    /// Row after row, `width` values each.
+    /// A row-major matrix with `width` columns.
     pub(super) fn row_major(values: &'a [f32], width: usize) -> Self {
         Self {
             values,
@@ -27,14 +27,14 @@ impl<'a> MatrixView<'a> {
         }
     }
 
-    /// Whether all of an `m` by `n` matrix lies within the slice.
+    /// Whether an `m` by `n` matrix lies within the slice.
     fn holds(&self, m: usize, n: usize) -> bool {
         m == 0 || n == 0 || (m - 1) * self.rows + (n - 1) * self.columns < self.values.len()
     }
 }
 
-/// `out += a · b` with a row-major `out` `[m, n]` and factors `[m, k]` and `[k, n]`; `wide` spreads
-/// one product over all cores.
+/// `out += a · b` with a row-major `out` `[m, n]` and factors `[m, k]` and `[k, n]`; with `wide`,
+/// parallelised over all cores.
 #[expect(
     unsafe_code,
     reason = "the gemm crate takes pointers; the assertions bound its reach"

@@ -1,7 +1,7 @@
-//! The convolution of training on the CPU, forwards and backwards, as matrix products.
+//! CPU convolution for training: im2col matrix products with gradients for input and weights.
 //!
-//! burn's CPU back end takes several times as long for the same gradients; everything else of a
-//! training step is burn's.
+//! burn's CPU back end is several times slower for the same gradients; all other operations of a training
+//! step are burn's.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -14,19 +14,19 @@ use rayon::prelude::*;
 
 use super::product::{MatrixView, add_product};
 
-/// A square kernel over pictures, padded so that a stride of 1 keeps their size.
+/// Sizes of a convolution with a square kernel, padded so that a stride of 1 keeps the resolution.
 #[derive(Clone, Debug)]
-struct Shape {
+struct ConvolutionShape {
     pictures: usize,
     kernel: usize,
     stride: usize,
-    /// Channels, height, width.
+    /// Channels, height, width of the input.
     input: [usize; 3],
     output: [usize; 3],
 }
 
-/// Convolves `[n, c, h, w]` with `[out, c, k, k]`, padded by k/2 with zeros. Nothing unless gradients
-/// are asked for on the CPU, where this is the faster way.
+/// Convolves `[n, c, h, w]` with `[out, c, k, k]`, zero-padded by k/2. `None` unless gradients are required
+/// on the CPU, where this is faster than burn.
 pub(in crate::model) fn convolve(
     x: &Tensor<4>,
     weight: &Tensor<4>,
@@ -35,7 +35,7 @@ pub(in crate::model) fn convolve(
     if !(x.is_autodiff() || weight.is_autodiff()) {
         return None;
     }
-    let shape = Shape::new(x.dims(), weight.dims(), stride);
+    let shape = ConvolutionShape::new(x.dims(), weight.dims(), stride);
     let tracked = |tensor: &Tensor<4>| {
         let tensor = tensor.clone();
         let tensor = if tensor.is_autodiff() {
@@ -46,7 +46,7 @@ pub(in crate::model) fn convolve(
         tensor.try_into_primitive::<Autodiff<Flex>>().ok()
     };
     let (x, weight) = (tracked(x)?, tracked(weight)?);
-    let preparation = Convolution
+    let preparation = ConvolutionBackward
         .prepare::<NoCheckpointing>([x.node(), weight.node()])
         .compute_bound()
         .stateful();
@@ -62,10 +62,10 @@ pub(in crate::model) fn convolve(
 }
 
 #[derive(Debug)]
-struct Convolution;
+struct ConvolutionBackward;
 
-impl Backward<Flex, 2> for Convolution {
-    type State = (FlexTensor, FlexTensor, Shape);
+impl Backward<Flex, 2> for ConvolutionBackward {
+    type State = (FlexTensor, FlexTensor, ConvolutionShape);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let (x, weight, shape) = ops.state;
@@ -98,7 +98,7 @@ fn tensor(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-impl Shape {
+impl ConvolutionShape {
     fn new(
         [pictures, c, h, w]: [usize; 4],
         [out, _, kernel, _]: [usize; 4],
@@ -114,28 +114,28 @@ impl Shape {
         }
     }
 
-    /// Values that one output value is made of.
+    /// Number of input values of one output value.
     fn depth(&self) -> usize {
         self.input[0] * self.kernel * self.kernel
     }
 
-    /// Places of one output channel.
+    /// Number of values of one output channel.
     fn places(&self) -> usize {
         self.output[1] * self.output[2]
     }
 
-    /// Whether the columns are the picture itself.
+    /// Whether it is a 1×1 convolution of stride 1, for which no im2col is needed.
     fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1
     }
 
     /// Calls `visit(column, pixel, count)` for every run of values that the columns
-    /// `[depth, places]` share with a picture, where they are `stride` apart.
+    /// `[depth, places]` have in common with a picture, where they are `stride` apart.
     fn runs(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let [channels, h, w] = self.input;
         let [_, rows, columns] = self.output;
         let (kernel, stride, padding) = (self.kernel, self.stride, self.kernel / 2);
-        // Outputs whose window reaches the input at this kernel position.
+        // Outputs whose window is inside the input at this kernel position.
         let inside = |at: usize, side: usize, outputs: usize| {
             let first = padding.saturating_sub(at).div_ceil(stride);
             let end = (side + padding).saturating_sub(at).div_ceil(stride);
@@ -157,7 +157,7 @@ impl Shape {
         }
     }
 
-    /// The columns `[depth, places]` of a picture; what lies outside of it stays zero.
+    /// im2col: the columns `[depth, places]` of a picture; values outside of it stay zero.
     fn unfold(&self, picture: &[f32], columns: &mut [f32]) {
         let stride = self.stride;
         self.runs(|to, from, count| {
@@ -171,7 +171,7 @@ impl Shape {
         });
     }
 
-    /// Adds columns to the pixels they came from.
+    /// col2im: adds columns to the pixels from which they were taken.
     fn fold(&self, columns: &[f32], picture: &mut [f32]) {
         let stride = self.stride;
         self.runs(|from, to, count| {
@@ -226,7 +226,7 @@ impl Shape {
     ) -> (Vec<f32>, Vec<f32>) {
         let (depth, places, channels) = (self.depth(), self.places(), self.output[0]);
         let (input, output) = (self.input.iter().product::<usize>(), channels * places);
-        // One sum of weight gradients for each thread.
+        // One partial sum of weight gradients for each thread.
         let share = self.pictures.div_ceil(rayon::current_num_threads()).max(1);
         let parts = x
             .par_chunks(share * input)
@@ -286,7 +286,7 @@ mod tests {
         crate::model::tensor_values(tensor)
     }
 
-    /// Output and both gradients of a loss that weighs every output differently.
+    /// Output and both gradients of a loss that weights every output differently.
     fn results(
         x: &Tensor<4>,
         weight: &Tensor<4>,

@@ -1,14 +1,12 @@
-//! Networks as lists of operations: ONNX graphs, and published networks that are no plain residual
-//! network.
+//! Networks as graphs of operations: ONNX models, and published networks other than plain ResNets.
 //!
-//! A [`Graph`] is checked as a whole when it is made, every shape included, so that nothing can go
-//! wrong when it runs.
+//! All operations and shapes of a [`Graph`] are checked when it is built, so that running it cannot fail.
 
-mod cuts;
+mod feature_layers;
 mod op;
-mod rework;
 mod run;
 mod shapes;
+mod transform;
 
 use burn::tensor::Tensor;
 
@@ -17,18 +15,18 @@ pub(in crate::model) use run::Value;
 
 use super::architecture::GraphSummary;
 use crate::model::network::{FeatureLayer, Network};
-use cuts::Cuts;
+use feature_layers::FeatureLayers;
 
-/// What an operation reads.
+/// An input of an operation.
 #[derive(Clone, Debug)]
 pub(in crate::model) enum Source {
-    /// The picture (0) or what node `n − 1` made.
+    /// A computed value: 0 for the picture, n for the output of node n − 1.
     Value(usize),
-    /// A number or array that is always the same.
+    /// A constant.
     Constant(Box<Value>),
 }
 
-/// One operation.
+/// An operation with its inputs.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Node {
     pub(in crate::model) op: Op,
@@ -36,7 +34,7 @@ pub(in crate::model) struct Node {
 }
 
 impl Node {
-    /// The places of the values that it reads.
+    /// Indices of the computed values that it reads.
     fn reads(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().filter_map(|input| match input {
             Source::Value(place) => Some(*place),
@@ -45,7 +43,7 @@ impl Node {
     }
 }
 
-/// A list of operations under construction: every node's shape is known from the start.
+/// A graph under construction; the shape of every value is inferred as it is added.
 pub(in crate::model) struct Draft {
     nodes: Vec<Node>,
     /// Shapes of the values for one picture; the first axis is the batch.
@@ -53,7 +51,7 @@ pub(in crate::model) struct Draft {
 }
 
 impl Draft {
-    /// Nothing but pictures `[n, 3, h, w]`.
+    /// An empty graph whose input has this height and width.
     pub(in crate::model) fn new(input: [usize; 2]) -> Self {
         Self {
             nodes: Vec::new(),
@@ -61,10 +59,10 @@ impl Draft {
         }
     }
 
-    /// Adds an operation and returns the place of what it makes.
+    /// Adds an operation and returns the index of its output value.
     ///
     /// # Errors
-    /// Says why it does not fit its inputs.
+    /// A message that says why it does not fit its inputs.
     pub(in crate::model) fn push(&mut self, op: Op, inputs: Vec<Source>) -> Result<usize, String> {
         let shapes: Vec<Vec<usize>> = inputs
             .iter()
@@ -87,7 +85,7 @@ impl Draft {
         &self.shapes[place]
     }
 
-    /// What a softmax that makes this value reads.
+    /// Index of the input of the softmax that computes this value, if one does.
     pub(in crate::model) fn before_softmax(&self, place: usize) -> Option<usize> {
         let node = self.nodes.get(place.checked_sub(1)?)?;
         match (&node.op, &node.inputs[..]) {
@@ -96,7 +94,7 @@ impl Draft {
         }
     }
 
-    /// Gives the linear layer that was added last, and makes this value, a bias. Whether it could.
+    /// Adds a bias to the linear layer that computes this value, if it is the last node. Whether it was.
     pub(in crate::model) fn add_bias(&mut self, place: usize, added: Tensor<1>) -> bool {
         let last = place == self.nodes.len();
         match self.nodes.last_mut().map(|node| &mut node.op) {
@@ -111,10 +109,10 @@ impl Draft {
         }
     }
 
-    /// The network whose logits are the value at `output`.
+    /// Completes the graph with the value at `output` as logits.
     ///
     /// # Errors
-    /// Says why it is no classifier of pictures.
+    /// A message that says why it is no image classifier.
     pub(in crate::model) fn finish(
         mut self,
         output: usize,
@@ -129,9 +127,9 @@ impl Draft {
                 return Err(format!("its output is {shape:?}, not one row of logits"));
             }
         };
-        let (nodes, shapes, _) = rework::fold((self.nodes, self.shapes, output));
-        let cuts = Cuts::find(&nodes, &shapes)?;
-        let channels = cuts.stages.iter().map(|&place| shapes[place][1]);
+        let (nodes, shapes, _) = transform::fold((self.nodes, self.shapes, output));
+        let feature_layers = FeatureLayers::find(&nodes, &shapes)?;
+        let channels = feature_layers.stages.iter().map(|&place| shapes[place][1]);
         let summary = GraphSummary {
             title,
             channels: channels.collect(),
@@ -146,7 +144,7 @@ impl Draft {
         });
         let graph = Graph {
             nodes,
-            cuts,
+            feature_layers,
             last_read,
             activations,
         };
@@ -154,15 +152,15 @@ impl Draft {
     }
 }
 
-/// Numbers that one operation may make of one picture: 1 GiB.
+/// Most output values of one operation for one picture: 1 GiB.
 const MAX_VALUES: usize = 1 << 28;
 
-/// A frozen network.
+/// A frozen network as a graph of operations.
 #[derive(Clone, Debug)]
 pub struct Graph {
     nodes: Vec<Node>,
-    cuts: Cuts,
-    /// For each value, the last node that reads it.
+    feature_layers: FeatureLayers,
+    /// For each value, the index of the last node that reads it.
     last_read: Vec<usize>,
     /// Numbers that all values of one picture are made of.
     activations: usize,
@@ -170,18 +168,27 @@ pub struct Graph {
 
 impl Network for Graph {
     fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
-        let place = self.cuts.stages[cut.stages(self.cuts.stages.len() - 1)];
+        let place = self.feature_layers.stages[cut.stages(self.feature_layers.stages.len() - 1)];
         self.run(0, Value::new(x), place, cut.fake_relu).tensor()
     }
 
     fn embed(&self, features: Tensor<4>) -> Tensor<2> {
-        let from = *self.cuts.stages.last().expect("a graph has feature maps");
-        self.run(from, Value::new(features), self.cuts.embedding, false)
-            .row()
+        let from = *self
+            .feature_layers
+            .stages
+            .last()
+            .expect("a graph has feature maps");
+        self.run(
+            from,
+            Value::new(features),
+            self.feature_layers.embedding,
+            false,
+        )
+        .row()
     }
 
     fn logits(&self, embedding: Tensor<2>) -> Tensor<2> {
-        let from = self.cuts.embedding;
+        let from = self.feature_layers.embedding;
         let value = Value::new(embedding);
         self.run(from, value, self.nodes.len(), false).row()
     }

@@ -1,26 +1,26 @@
-//! The operations that classifiers are made of.
+//! The operations of network graphs: convolution, pooling, linear, activations, reshaping.
 
 use burn::tensor::Tensor;
 
-/// Zeros (or another value) around a map: top, left, bottom, right.
+/// Padding of a feature map in pixels: top, left, bottom, right.
 pub(in crate::model) type Padding = [usize; 4];
 
-/// A window that moves over a map.
+/// A pooling window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::model) struct Pooling {
     /// Height and width of the window.
     pub(in crate::model) kernel: [usize; 2],
-    /// How far it moves.
+    /// Stride in pixels, vertical and horizontal.
     pub(in crate::model) stride: [usize; 2],
-    /// What is around the map.
+    /// Padding of the map.
     pub(in crate::model) padding: Padding,
-    /// Whether the last window may reach beyond the edge.
+    /// Whether output sizes are rounded up, so that the last window may extend past the edge.
     pub(in crate::model) ceil: bool,
-    /// Whether an average counts what is around the map.
+    /// Whether averages include the padding.
     pub(in crate::model) count_padding: bool,
 }
 
-/// Functions of single numbers.
+/// Elementwise activation functions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::model) enum Activation {
     Relu,
@@ -45,7 +45,7 @@ pub(in crate::model) enum Activation {
     Power(f32),
 }
 
-/// A convolution.
+/// A grouped convolution.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Convolution {
     /// `[out, in/groups, height, width]`.
@@ -57,7 +57,7 @@ pub(in crate::model) struct Convolution {
     pub(in crate::model) groups: usize,
 }
 
-/// An operation; axes count from the first, which is the batch.
+/// An operation; axes are counted from 0, the batch.
 #[derive(Clone, Debug)]
 pub(in crate::model) enum Op {
     Conv(Convolution),
@@ -78,7 +78,7 @@ pub(in crate::model) enum Op {
     Div,
     MaxPool(Pooling),
     AvgPool(Pooling),
-    /// Mean over axes, which stay as ones or go.
+    /// Mean over axes, which are kept with length 1 or removed.
     Mean {
         axes: Vec<usize>,
         keep: bool,
@@ -88,10 +88,10 @@ pub(in crate::model) enum Op {
         value: f32,
     },
     Concat(usize),
-    /// The shape after the batch.
+    /// The new shape without the batch axis.
     Reshape(Vec<usize>),
     Transpose(Vec<usize>),
-    /// Start and end on an axis.
+    /// A slice: start and end on an axis.
     Slice {
         axis: usize,
         start: usize,

@@ -1,4 +1,4 @@
-//! Running a graph, or a part of it, on burn tensors, so that gradients flow.
+//! Execution of a graph, or a part of it, on burn tensors with automatic differentiation.
 
 use burn::tensor::activation::{elu, gelu, leaky_relu, sigmoid, silu, softmax, softplus, tanh};
 use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
@@ -10,7 +10,7 @@ use super::{Graph, Source};
 use crate::model::cpu::training::convolve;
 use crate::model::layers::rectified;
 
-/// A tensor of one to four axes; those that are missing are ones in front.
+/// A tensor of one to four axes, stored with four: missing axes are leading axes of length 1.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Value {
     tensor: Tensor<4>,
@@ -27,7 +27,7 @@ impl Value {
         }
     }
 
-    /// An array that is always the same.
+    /// A constant array.
     pub(in crate::model) fn constant(
         values: Vec<f32>,
         shape: &[usize],
@@ -40,23 +40,23 @@ impl Value {
         }
     }
 
-    /// Its own axes.
+    /// The shape without the added axes.
     pub(super) fn shape(&self) -> Vec<usize> {
         self.tensor.dims()[4 - self.rank..].to_vec()
     }
 
-    /// A value of four axes.
+    /// The tensor of a value of four axes.
     pub(super) fn tensor(self) -> Tensor<4> {
         self.tensor
     }
 
-    /// A value of two axes.
+    /// The tensor of a value of two axes.
     pub(super) fn row(self) -> Tensor<2> {
         let [_, _, n, k] = self.tensor.dims();
         self.tensor.reshape([n, k])
     }
 
-    /// The place of an axis among the four.
+    /// Index of an axis among the four stored ones.
     fn axis(&self, axis: usize) -> usize {
         axis + 4 - self.rank
     }
@@ -82,8 +82,8 @@ fn padded(shape: &[usize]) -> [usize; 4] {
 }
 
 impl Graph {
-    /// The value at `to`, given that at `from`, on which everything between must depend alone. With
-    /// `fake_relu`, a ReLU that makes it passes gradients as if it were not there.
+    /// Computes the value at `to` from the value at `from`, on which all nodes between must exclusively
+    /// depend. With `fake_relu`, the gradient of a ReLU that computes the last value is 1 everywhere.
     pub(super) fn run(&self, from: usize, value: Value, to: usize, fake_relu: bool) -> Value {
         let mut values: Vec<Option<Value>> = vec![None; to + 1];
         values[from] = Some(value);
@@ -96,7 +96,7 @@ impl Graph {
                     .expect("a value is made before it is read"),
             });
             let inputs: Vec<Value> = inputs.collect();
-            // Nothing is kept longer than it is needed.
+            // Values are freed after their last use.
             for place in node.reads() {
                 if self.last_read[place] == index {
                     values[place] = None;
@@ -109,7 +109,7 @@ impl Graph {
 }
 
 impl Op {
-    /// The result for inputs that [`Op::shape`] accepts.
+    /// Computes the output for inputs that [`Op::shape`] accepts.
     fn run(&self, inputs: Vec<Value>, fake_relu: bool) -> Value {
         let mut inputs = inputs.into_iter();
         let x = inputs.next().expect("every operation has an input");
@@ -227,7 +227,7 @@ impl Value {
     }
 }
 
-/// What is before and after a map, for its height and its width.
+/// Padding before and after, for height and width.
 fn pairs([top, left, bottom, right]: Padding) -> [(usize, usize); 2] {
     [(top, bottom), (left, right)]
 }

@@ -1,4 +1,4 @@
-//! The shape of what an operation makes, or why it cannot.
+//! Shape inference of graph operations, with error messages for inputs that do not fit.
 
 use super::op::{Convolution, Op, Padding, Pooling};
 
@@ -32,7 +32,7 @@ impl Convolution {
 }
 
 impl Op {
-    /// Shape of the result for these inputs; the first axis is the batch.
+    /// Shape of the output for inputs of these shapes; the first axis is the batch.
     pub(super) fn shape(&self, inputs: &[Vec<usize>]) -> Result<Vec<usize>, String> {
         let first = inputs.first().ok_or("it has no input")?;
         let pair = matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div);
@@ -139,7 +139,7 @@ fn four(shape: &[usize]) -> Result<[usize; 4], String> {
     fits.map_err(|_| format!("it reads {shape:?}, not a map of four axes"))
 }
 
-/// Places of a window on an axis (0: height, 1: width), if there is any.
+/// Number of window positions along an axis (0: height, 1: width); `None` if the window does not fit.
 fn moved(
     size: usize,
     axis: usize,
@@ -154,7 +154,7 @@ fn moved(
     }
     let room = (size + before + after).checked_sub(reach)?;
     let mut places = room / stride + 1;
-    // As PyTorch and ONNX have it, a window beyond the edge must still begin inside the map.
+    // As in PyTorch and ONNX, a window past the edge must still begin inside the map.
     if ceil && !room.is_multiple_of(stride) && places * stride < size + before {
         places += 1;
     }
@@ -180,7 +180,7 @@ fn pooled(shape: &[usize], pooling: &Pooling) -> Result<Vec<usize>, String> {
     Ok(vec![n, c, h, w])
 }
 
-/// The common shape, as NumPy finds it; the first axis of the longer one stays the batch.
+/// The broadcast shape, by NumPy's rules; the first axis of the longer one stays the batch.
 fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let size = |shape: &[usize], axis: usize| {

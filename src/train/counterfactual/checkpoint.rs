@@ -1,4 +1,5 @@
-//! Checkpoints of both networks, their averages and both optimisers, in one safetensors file.
+//! Checkpoints of a counterfactual training: both networks, their averages and both optimisers in one
+//! safetensors file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,32 +8,32 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::config::CounterfactualConfig;
-use super::step::{CounterfactualTraining, Terms};
+use super::step::{CounterfactualTraining, LossTerms};
 use crate::error::{Error, Result};
 use crate::model::{Array, Parameters, Precision, Weights};
 use crate::train::adam::Adam;
 
-/// Where in a training a checkpoint was taken.
+/// Position in a training at which a checkpoint was written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CounterfactualPosition {
-    /// Finished epochs.
+    /// Number of finished epochs.
     pub epoch: usize,
-    /// Finished steps of the epoch under way.
+    /// Finished steps of the current epoch.
     pub step: usize,
-    /// Sums of the terms of those steps.
-    pub sums: Terms,
-    /// Seconds of computing so far.
+    /// Sums of the loss terms over the current epoch's steps.
+    pub sums: LossTerms,
+    /// Training time so far, in seconds.
     pub seconds: f64,
-    /// Seconds of computing in the epoch under way.
+    /// Training time of the current epoch, in seconds.
     pub epoch_seconds: f64,
 }
 
-/// Everything about a training that is not a tensor.
+/// Metadata of a checkpoint: all state that is not a tensor.
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct CheckpointMetadata {
     config: CounterfactualConfig,
     position: CounterfactualPosition,
-    /// Steps of the discriminator's and the generator's optimiser.
+    /// Number of steps of the discriminator's and of the generator's optimiser.
     steps: [usize; 2],
 }
 
@@ -41,13 +42,13 @@ const DISCRIMINATOR: &str = "critic.";
 const GENERATOR: &str = "generator.";
 const DISCRIMINATOR_AVERAGE: &str = "critic average.";
 const GENERATOR_AVERAGE: &str = "generator average.";
-/// First and second moments of the discriminator's and the generator's optimiser.
+/// Prefixes of the first and second moments of the discriminator's and of the generator's optimiser.
 const MOMENTS: [[&str; 2]; 2] = [
     ["critic mean.", "critic square."],
     ["generator mean.", "generator square."],
 ];
 
-/// Writes a checkpoint, whole or not at all.
+/// Writes a checkpoint atomically.
 pub fn save(
     path: &Path,
     training: &mut CounterfactualTraining,
@@ -70,52 +71,58 @@ pub fn save(
             weights.add_under(name, moment);
         }
     }
-    let head = Head {
+    let metadata = CheckpointMetadata {
         config: training.config.clone(),
         position: position.clone(),
         steps,
     };
-    let text = serde_json::to_string(&head).expect("plain data");
+    let text = serde_json::to_string(&metadata).expect("plain data");
     weights.metadata.insert(KEY.into(), text);
     weights.write(path, Precision::Single)
 }
 
-/// A checkpoint that has been read but not yet put into networks.
+/// A checkpoint read from a file.
 pub struct CounterfactualCheckpoint {
-    head: Head,
+    metadata: CheckpointMetadata,
     weights: Weights,
 }
 
 impl CounterfactualCheckpoint {
     /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the file is no such checkpoint, and the errors of reading weights.
     pub fn read(path: &Path) -> Result<Self> {
         let weights = Weights::read(path)?;
         let text = weights.metadata.get(KEY);
         let text = text.ok_or_else(|| {
             Error::model(path, "it is no checkpoint of a training of counterfactuals")
         })?;
-        let head = serde_json::from_str(text).map_err(|error| Error::model(path, error))?;
-        Ok(Self { head, weights })
+        let metadata = serde_json::from_str(text).map_err(|error| Error::model(path, error))?;
+        Ok(Self { metadata, weights })
     }
 
-    /// The training it belongs to.
+    /// Configuration of the training.
     pub fn config(&self) -> &CounterfactualConfig {
-        &self.head.config
+        &self.metadata.config
     }
 
-    /// Where it was taken.
+    /// Position of the training.
     pub fn position(&self) -> &CounterfactualPosition {
-        &self.head.position
+        &self.metadata.position
     }
 
-    /// The training as it was, and where.
+    /// Restores the training and its position.
+    ///
+    /// # Errors
+    /// [`Error::Tensors`] and [`Error::Model`] where the tensors do not match the configuration.
     pub fn restore(
         self,
         path: &Path,
         classes: &[String],
         device: &Device,
     ) -> Result<(CounterfactualTraining, CounterfactualPosition)> {
-        let mut training = CounterfactualTraining::new(&self.head.config, classes, device)?;
+        let mut training = CounterfactualTraining::new(&self.metadata.config, classes, device)?;
         self.fill(path, DISCRIMINATOR, &mut training.discriminator)?;
         self.fill(path, GENERATOR, &mut training.generator)?;
         self.fill(
@@ -132,12 +139,12 @@ impl CounterfactualCheckpoint {
         for (index, adam) in optimisers.into_iter().enumerate() {
             let owner = self.weights.under(owners[index]).tensors;
             let moments = MOMENTS[index].map(|name| self.weights.under(name).tensors);
-            if !moments.iter().all(|moments| belong(moments, &owner)) {
+            if !moments.iter().all(|moments| lengths_match(moments, &owner)) {
                 return Err(Error::model(path, "its moments do not fit its weights"));
             }
-            adam.restore(self.head.steps[index], &moments, device);
+            adam.restore(self.metadata.steps[index], &moments, device);
         }
-        Ok((training, self.head.position))
+        Ok((training, self.metadata.position))
     }
 
     fn fill(&self, path: &Path, prefix: &str, network: &mut impl Parameters) -> Result<()> {
@@ -150,8 +157,8 @@ impl CounterfactualCheckpoint {
     }
 }
 
-/// Whether every moment is as long as the tensor it belongs to.
-fn belong(moments: &BTreeMap<String, Array>, owner: &BTreeMap<String, Array>) -> bool {
+/// Whether every moment has the length of its parameter.
+fn lengths_match(moments: &BTreeMap<String, Array>, owner: &BTreeMap<String, Array>) -> bool {
     moments.iter().all(|(name, moment)| {
         let owner = owner.get(name);
         owner.is_some_and(|owner| owner.values.len() == moment.values.len())

@@ -1,4 +1,4 @@
-//! Everything that decides the result of a training of counterfactuals.
+//! Configuration of a counterfactual training: architectures, loss weights, schedules.
 
 use std::path::PathBuf;
 
@@ -9,88 +9,88 @@ use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, ResNetConfig, Stem, UNetConfig};
 use crate::train::{Schedule, ScheduleKind, TrainArchitecture};
 
-/// How much each term counts; paper B does not state its own.
+/// Weights of the loss terms, each at least 0; paper B does not state its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossWeights {
-    /// Discriminator: generated pictures are fake.
+    /// Discriminator: cross-entropy of generated pictures to “fake”.
     pub fake: f64,
-    /// Generator: the discriminator sees the target class in what it makes.
+    /// Generator, adversarial loss: cross-entropy of the discriminator's output to the target class.
     pub fool: f64,
-    /// Generator: told the first class again, it returns to the original.
+    /// Generator, cycle consistency: distance between the original and its translation there and back.
     pub cycle: f64,
-    /// Generator: told the class that the picture has, it changes nothing.
+    /// Generator, identity loss: change where the target class is the picture's own.
     pub identity: f64,
-    /// Generator: mean |x − G(x)|.
+    /// Generator, sparsity: mean |x − G(x)|.
     pub sparsity: f64,
-    /// Generator: mean difference between the changes of neighbouring pixels.
+    /// Generator: total variation of the change x − G(x).
     pub total_variation: f64,
-    /// Generator: its head tells the classes apart.
+    /// Generator: cross-entropy of its classification head.
     pub head: f64,
 }
 
 /// Learning rates of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// The discriminator's; none once it rests.
+    /// Learning rate of the discriminator; `None` once it is frozen.
     pub discriminator: Option<f64>,
-    /// The generator's.
+    /// Learning rate of the generator.
     pub generator: f64,
 }
 
-/// Everything that decides the result.
+/// Configuration of a counterfactual training: equal configurations give equal results on a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CounterfactualConfig {
-    /// What a person calls the model.
+    /// Display name of the model.
     pub name: String,
-    /// The data set's folder.
+    /// Folder of the data set.
     pub data: PathBuf,
-    /// The discriminator, whose last output means “fake”.
+    /// Architecture of the discriminator, whose last output is “fake”.
     #[serde(alias = "critic")]
     pub discriminator: TrainArchitecture,
-    /// Channels of the generator at full resolution.
+    /// Number of channels of the generator at full resolution.
     pub width: usize,
-    /// How often the generator halves the resolution.
+    /// Number of times that the generator halves the resolution.
     pub levels: usize,
-    /// Height and width of the pictures, in pixels.
+    /// Height and width of the input, in pixels.
     pub input: [usize; 2],
-    /// The standardisation inside both.
+    /// Mean and standard deviation by which both networks normalise their input.
     pub normalizer: Normalizer,
-    /// Epochs to train.
+    /// Number of epochs, warm-up and settling included.
     pub epochs: usize,
-    /// The first of them, in which the discriminator sees only real pictures and the generator rests.
+    /// Number of first epochs in which only the discriminator is trained, on real pictures.
     pub warm_up: usize,
-    /// The last of them, in which the discriminator rests and the generator learns what this discriminator wants.
+    /// Number of last epochs in which the discriminator is frozen and only the generator is trained.
     pub settling: usize,
-    /// Pictures in a step.
+    /// Batch size, in pictures.
     pub batch: usize,
-    /// Learning rates of both; the discriminator's ends where it comes to rest.
+    /// Learning-rate schedule of both; the discriminator's ends where it is frozen.
     pub schedule: Schedule,
-    /// Decay rates of Adam's moments.
+    /// Decay rates β₁ and β₂ of Adam's moments.
     pub betas: [f64; 2],
     /// Weight decay of the discriminator.
     pub weight_decay: f64,
-    /// The terms.
+    /// Weights of the loss terms.
     pub weights: LossWeights,
-    /// Share of the original's class in the label under which a generated picture trains the discriminator;
-    /// the rest is “fake”. 0 makes it a discriminator, 1 an adversarially trained classifier.
+    /// Probability of the original's class in the discriminator's target for a generated picture; the rest
+    /// is “fake”. 0 labels generated pictures as “fake”; 1 is adversarial training of a classifier.
     pub source_share: f64,
-    /// Share of pictures that the generator is told to leave as they are.
+    /// Share of pictures whose target class is their own, for the identity loss; in [0, 1].
     pub same_share: f64,
-    /// How much of the averaged networks stays at each step.
+    /// Decay of the exponential moving averages of both networks, in [0, 1).
     pub average: f64,
-    /// Symmetries and colours.
+    /// Data augmentation.
     pub augmentation: Augmentation,
-    /// Seed of everything random.
+    /// Seed of initial weights, shuffling, augmentation and target classes.
     pub seed: u64,
-    /// Test pictures looked at after every epoch.
+    /// Number of test pictures evaluated after every epoch.
     pub monitor: usize,
-    /// Whether activations are kept in bfloat16; libtorch only.
+    /// Mixed precision with bfloat16 activations; libtorch only.
     #[serde(default)]
     pub mixed: bool,
 }
 
 impl CounterfactualConfig {
-    /// For textures of 64×64 pixels, on two CPU cores.
+    /// The preset for textures of 64×64 pixels, on two CPU cores.
     pub fn textures(data: PathBuf) -> Self {
         Self {
             name: "counterfactual".into(),
@@ -144,12 +144,12 @@ impl CounterfactualConfig {
         }
     }
 
-    /// The discriminator's network for `classes` classes and “fake”.
+    /// Architecture of the discriminator for `classes` classes and “fake”.
     pub fn discriminator_for(&self, classes: usize) -> ResNetConfig {
         self.discriminator.with_classes(classes + 1)
     }
 
-    /// The generator's network for `classes` classes.
+    /// Architecture of the generator for `classes` classes.
     pub fn generator_for(&self, classes: usize) -> UNetConfig {
         UNetConfig {
             width: self.width,
@@ -159,13 +159,13 @@ impl CounterfactualConfig {
         }
     }
 
-    /// Whether the discriminator and the generator learn in an epoch (from 0 on).
+    /// Whether the discriminator and whether the generator are trained in an epoch, counted from 0.
     pub fn learning(&self, epoch: usize) -> [bool; 2] {
         let settled = epoch + self.settling >= self.epochs;
         [!settled, epoch >= self.warm_up]
     }
 
-    /// The learning rates in a step of an epoch (from 0 on).
+    /// Learning rates of a step of an epoch with `steps` steps, both counted from 0.
     pub fn rates(&self, epoch: usize, step: usize, steps: usize) -> Rates {
         let [discriminator_learns, _] = self.learning(epoch);
         let discriminator = Schedule {
@@ -178,7 +178,10 @@ impl CounterfactualConfig {
         }
     }
 
-    /// Refuses settings that cannot train.
+    /// Checks that all settings are in range and consistent.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting that is wrong.
     pub fn validate(&self) -> Result<()> {
         let LossWeights {
             fake,
@@ -195,7 +198,7 @@ impl CounterfactualConfig {
         let multiple = generator.multiple();
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let wrong = if self.epochs <= self.warm_up + self.settling || self.batch < 2 {
-            "more epochs than those of the discriminator and the generator alone, and batches of at least two pictures, are needed".into()
+            "more epochs than those of warm-up and settling together, and batches of at least two pictures, are needed".into()
         } else if self.schedule.epochs < self.epochs
             || self.schedule.peak <= 0.0
             || !self.schedule.peak.is_finite()
@@ -218,14 +221,14 @@ impl CounterfactualConfig {
         {
             "shares must be between 0 and 1".into()
         } else if self.average >= 1.0 {
-            "the averages of the networks must move".into()
+            "the decay of the moving averages must be below 1".into()
         } else {
             return Ok(());
         };
         Err(Error::Config(wrong))
     }
 
-    /// How the model was trained, in one line.
+    /// One line about the training, for the model's manifest.
     pub fn summary(&self) -> String {
         let precision = if self.mixed { ", bfloat16" } else { "" };
         format!(

@@ -1,16 +1,17 @@
-//! The terms of the two losses, each a scalar.
+//! Loss terms of counterfactual training: cross-entropy, cycle, identity, sparsity, total variation; each
+//! a scalar.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Cross-entropy of logits `[n, k]` against distributions `[n, k]`, mean over the pictures.
+/// Cross-entropy of logits `[n, k]` to target distributions `[n, k]`, mean over the pictures.
 pub fn cross_entropy(logits: Tensor<2>, wanted: Tensor<2>) -> Tensor<1> {
     let [n, _] = logits.dims();
     (log_softmax(logits, 1) * wanted).sum().neg() / n as f64
 }
 
-/// The distributions `[n, classes + 1]` under which generated pictures train the discriminator: “fake”, less
-/// `source_share` for the class of the picture they were made from.
+/// The discriminator's target distributions `[n, classes + 1]` for generated pictures: `source_share` for
+/// the class of the original picture, the rest for “fake”.
 pub fn labels_of_generated(
     sources: &[usize],
     classes: usize,
@@ -33,8 +34,8 @@ pub fn distance(a: Tensor<4>, b: Tensor<4>) -> Tensor<1> {
     (a - b).abs().mean()
 }
 
-/// Mean |change| of the pictures `[n, c, h, w]` that were to stay the same, `[n]` with a 1 each, as a
-/// share of all pictures.
+/// Identity loss: the mean |change|, `[n, c, h, w]`, over all pictures, counting only those whose target
+/// class is their own, for which `same`, `[n]`, is 1 instead of 0.
 pub fn identity(change: Tensor<4>, same: Tensor<1>) -> Tensor<1> {
     let [n, ..] = change.dims();
     let of_each: Tensor<1> = change
@@ -45,8 +46,8 @@ pub fn identity(change: Tensor<4>, same: Tensor<1>) -> Tensor<1> {
     (of_each * same).mean()
 }
 
-/// Anisotropic total variation of `[n, c, h, w]`: the mean difference of vertical neighbours plus that
-/// of horizontal ones.
+/// Anisotropic total variation of `[n, c, h, w]`: the mean absolute difference of vertical neighbours
+/// plus that of horizontal ones.
 pub fn total_variation(change: Tensor<4>) -> Tensor<1> {
     let [_, _, h, w] = change.dims();
     let along = |dim: usize, length: usize| {

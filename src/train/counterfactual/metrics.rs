@@ -1,57 +1,63 @@
-//! What a training of counterfactuals reports after every epoch.
+//! Metrics of a counterfactual training: mean loss terms, balanced accuracy, flip rate.
 
 use serde::{Deserialize, Serialize};
 
-use super::step::Terms;
+use super::step::LossTerms;
 use crate::counterfactual::Generator;
 use crate::data::Dataset;
 use crate::evaluate::classes::Confusion;
 use crate::evaluate::{probabilities, top};
 use crate::model::{Classifier, tensor_values};
 
-/// One line of `metrics.csv`.
+/// Metrics of one epoch, a row of `metrics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CounterfactualMetrics {
-    /// Finished epochs.
+    /// Number of finished epochs.
     pub epoch: usize,
-    /// Learning rate of the last step.
+    /// Learning rate of the epoch's last step.
     pub rate: f64,
-    /// Mean terms of the losses, before their weights, in the order of [`Terms`]; empty where the network
-    /// concerned rested.
+    /// Mean of [`LossTerms::discriminator_real`]; as all terms, empty where the network was not trained.
     pub discriminator_real: Option<f64>,
-    /// See [`Terms::discriminator_fake`].
+    /// Mean of [`LossTerms::discriminator_fake`].
     pub discriminator_fake: Option<f64>,
-    /// See [`Terms::fool`].
+    /// Mean of [`LossTerms::fool`].
     pub fool: Option<f64>,
-    /// See [`Terms::cycle`].
+    /// Mean of [`LossTerms::cycle`].
     pub cycle: Option<f64>,
-    /// See [`Terms::identity`].
+    /// Mean of [`LossTerms::identity`].
     pub identity: Option<f64>,
-    /// See [`Terms::sparsity`].
+    /// Mean of [`LossTerms::sparsity`].
     pub sparsity: Option<f64>,
-    /// See [`Terms::total_variation`].
+    /// Mean of [`LossTerms::total_variation`].
     pub total_variation: Option<f64>,
-    /// See [`Terms::head`].
+    /// Mean of [`LossTerms::head`].
     pub head: Option<f64>,
     /// The discriminator's balanced accuracy on the monitored test pictures; empty without a test split.
     pub balanced_accuracy: Option<f64>,
-    /// Share of them that the averaged generator turns into the next class, to the discriminator's eye.
+    /// Share of them whose counterfactual of the next class the discriminator predicts as that class.
     pub flip_rate: Option<f64>,
-    /// Mean change of them.
+    /// Mean |x − G(x)| of them, in units of pixels in [0, 1].
     pub change: Option<f64>,
-    /// Mean probability of “fake” that the discriminator gives to them.
+    /// Mean predicted probability of “fake” of the real pictures.
     pub fakeness_real: Option<f64>,
-    /// The same of their counterfactuals.
+    /// Mean predicted probability of “fake” of their counterfactuals.
     pub fakeness_made: Option<f64>,
-    /// Training pictures a second.
+    /// Training pictures per second.
     pub throughput: f64,
-    /// Seconds of computing since the start.
+    /// Training time in seconds since the start, resumed runs included.
     pub seconds: f64,
 }
 
 impl CounterfactualMetrics {
-    /// The mean of summed terms over `steps`; `learning` says whether the discriminator and the generator did.
-    pub fn new(epoch: usize, rate: f64, sums: &Terms, steps: usize, learning: [bool; 2]) -> Self {
+    /// Means of summed terms over `steps` steps; `learning` says whether the discriminator and whether the
+    /// generator were trained.
+    pub fn new(
+        epoch: usize,
+        rate: f64,
+        sums: &LossTerms,
+        steps: usize,
+        learning: [bool; 2],
+    ) -> Self {
         let [discriminator, generator] =
             learning.map(|learns| move |sum: f64| learns.then_some(sum / steps.max(1) as f64));
         let both = learning == [true; 2];
@@ -76,35 +82,40 @@ impl CounterfactualMetrics {
         }
     }
 
-    /// With what the test pictures say.
-    pub fn judged(mut self, judgement: &Judgement) -> Self {
-        self.balanced_accuracy = Some(judgement.balanced_accuracy);
-        self.flip_rate = Some(judgement.flip_rate);
-        self.change = Some(judgement.change);
-        self.fakeness_real = Some(judgement.fakeness[0]);
-        self.fakeness_made = Some(judgement.fakeness[1]);
+    /// Adds the metrics on the test pictures.
+    pub fn with_evaluation(mut self, evaluation: &PairEvaluation) -> Self {
+        self.balanced_accuracy = Some(evaluation.balanced_accuracy);
+        self.flip_rate = Some(evaluation.flip_rate);
+        self.change = Some(evaluation.change);
+        self.fakeness_real = Some(evaluation.fakeness[0]);
+        self.fakeness_made = Some(evaluation.fakeness[1]);
         self
     }
 }
 
-/// What a discriminator and its generator do to a data set.
+/// Evaluation of a discriminator–generator pair on a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Judgement {
-    /// Mean over the classes of the share recognised, “fake” not being an answer.
+pub struct PairEvaluation {
+    /// Balanced accuracy of the discriminator, with the output “fake” ignored.
     pub balanced_accuracy: f64,
-    /// Share of pictures whose counterfactual the discriminator takes for one of the next class.
+    /// Share of pictures whose counterfactual the discriminator predicts as the target class.
     pub flip_rate: f64,
     /// Mean |x − G(x)| in units of pixels in [0, 1].
     pub change: f64,
-    /// Mean probability of “fake”: of the pictures, of their counterfactuals.
+    /// Mean probability of “fake” of the pictures and of their counterfactuals.
     pub fakeness: [f64; 2],
 }
 
-/// Pictures looked at together.
+/// Batch size of the evaluation.
 const BATCH: usize = 64;
 
-/// Turns every picture of `data` into the next class (with two: the other) and looks at both.
-pub fn judge(discriminator: &Classifier, generator: &Generator, data: &Dataset) -> Judgement {
+/// Translates every picture of `data` into the next class (with two classes, the other one) and evaluates
+/// the discriminator on both.
+pub fn evaluate_pair(
+    discriminator: &Classifier,
+    generator: &Generator,
+    data: &Dataset,
+) -> PairEvaluation {
     let classes = generator.classes();
     let mut found = Vec::new();
     let (mut flipped, mut change, mut fakeness) = (0.0, 0.0, [0.0; 2]);
@@ -127,7 +138,7 @@ pub fn judge(discriminator: &Classifier, generator: &Generator, data: &Dataset) 
     }
     let count = data.len().max(1) as f64;
     let confusion = Confusion::of(&data.labels, &found, classes);
-    Judgement {
+    PairEvaluation {
         balanced_accuracy: confusion.balanced_accuracy(),
         flip_rate: flipped / count,
         change: change / count,

@@ -1,4 +1,4 @@
-//! One step of both networks.
+//! Optimiser steps of the discriminator and the generator of a counterfactual training.
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use rand::RngExt;
@@ -7,39 +7,39 @@ use super::config::{CounterfactualConfig, Rates};
 use super::losses::{cross_entropy, distance, identity, labels_of_generated, total_variation};
 use crate::counterfactual::{FAKE, Generator, one_hot, translate};
 use crate::data::Batch;
-use crate::data::random::noise_rng as random;
+use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::model::{
     Classifier, FeatureLayer, Manifest, Network, ResNet, UNet, Weights, tensor_values,
 };
 use crate::train::adam::Adam;
-use crate::train::gradients::{Average, collect, track};
+use crate::train::gradients::{WeightAverage, require_gradients, take_gradients};
 use crate::train::init;
-use crate::train::statistics::absorb;
+use crate::train::running_statistics::update_running_statistics;
 
-/// The terms of one step, before their weights.
+/// Values of the loss terms of one step, unweighted; 0 where a term was not computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Terms {
-    /// Discriminator: cross-entropy of real pictures.
+pub struct LossTerms {
+    /// Discriminator: cross-entropy of real pictures to their classes.
     pub discriminator_real: f64,
-    /// Discriminator: cross-entropy of generated ones.
+    /// Discriminator: cross-entropy of generated pictures to “fake”.
     pub discriminator_fake: f64,
-    /// Generator: cross-entropy of the discriminator against the targets.
+    /// Generator: cross-entropy of the discriminator's output to the target classes.
     pub fool: f64,
-    /// Generator: distance of the way there and back.
+    /// Generator: cycle-consistency loss.
     pub cycle: f64,
-    /// Generator: change where none was asked for.
+    /// Generator: identity loss.
     pub identity: f64,
-    /// Generator: mean change.
+    /// Generator: mean |x − G(x)|.
     pub sparsity: f64,
-    /// Generator: variation of the change.
+    /// Generator: total variation of the change.
     pub total_variation: f64,
-    /// Generator: cross-entropy of its head.
+    /// Generator: cross-entropy of its classification head.
     pub head: f64,
 }
 
-impl Terms {
-    /// The terms in the order of their fields.
+impl LossTerms {
+    /// The values in the order of the fields.
     pub fn values(&self) -> [f64; 8] {
         [
             self.discriminator_real,
@@ -53,12 +53,12 @@ impl Terms {
         ]
     }
 
-    /// Whether every term is a finite number.
+    /// Whether all values are finite.
     pub fn is_finite(&self) -> bool {
         self.values().iter().all(|value| value.is_finite())
     }
 
-    /// Adds the terms of another step.
+    /// Adds the values of another step.
     pub fn add(&mut self, other: &Self) {
         let Self {
             discriminator_real,
@@ -86,7 +86,7 @@ impl Terms {
     }
 }
 
-/// Both networks, their optimisers, and the moving averages of both that are used in the end.
+/// The state of a counterfactual training: both networks, their moving averages and their optimisers.
 pub struct CounterfactualTraining {
     pub(super) config: CounterfactualConfig,
     pub(super) manifest: Manifest,
@@ -100,10 +100,10 @@ pub struct CounterfactualTraining {
 }
 
 impl CounterfactualTraining {
-    /// Starts from random weights.
+    /// Starts a training from random weights.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] when the settings cannot train.
+    /// As [`CounterfactualConfig::validate`].
     pub fn new(config: &CounterfactualConfig, classes: &[String], device: &Device) -> Result<Self> {
         config.validate()?;
         let architecture = config.discriminator_for(classes.len());
@@ -133,24 +133,24 @@ impl CounterfactualTraining {
         })
     }
 
-    /// Class count without “fake”.
+    /// Number of classes, without “fake”.
     pub fn classes(&self) -> usize {
         self.manifest.labels.len() - 1
     }
 
-    /// The averaged discriminator as it is now, frozen.
+    /// A frozen copy of the averaged discriminator.
     pub fn classifier(&self) -> Classifier {
         let discriminator = self.discriminator_average.clone();
-        Classifier::freeze(discriminator, self.manifest.clone(), &self.device)
+        Classifier::from_trained(discriminator, self.manifest.clone(), &self.device)
     }
 
-    /// The averaged generator as it is now, frozen.
+    /// A frozen copy of the averaged generator.
     pub fn frozen_generator(&self) -> Generator {
         let generator = self.generator_average.clone();
         Generator::freeze(generator, self.config.normalizer, &self.device)
     }
 
-    /// The model for use: averaged discriminator and generator, and the manifest.
+    /// The model file's content: averaged discriminator and generator, and the manifest.
     pub fn weights(&mut self) -> Weights {
         let mut weights = Weights::default();
         let discriminator = Weights::of(&mut self.discriminator_average).tensors;
@@ -160,39 +160,40 @@ impl CounterfactualTraining {
         weights
     }
 
-    /// One step of the discriminator on real pictures alone.
-    pub fn warm_up(&mut self, batch: &Batch, rate: f64) -> Terms {
+    /// One optimiser step of the discriminator on real pictures only.
+    pub fn warm_up(&mut self, batch: &Batch, rate: f64) -> LossTerms {
         let real = one_hot(&batch.classes, self.classes() + 1, &self.device);
-        let discriminator_real = self.step_discriminator(batch.pictures.clone(), rate, |logits| {
-            let loss = cross_entropy(logits, real);
-            (loss.clone(), loss)
-        });
-        Terms {
+        let discriminator_real =
+            self.update_discriminator(batch.pictures.clone(), rate, |logits| {
+                let loss = cross_entropy(logits, real);
+                (loss.clone(), loss)
+            });
+        LossTerms {
             discriminator_real,
-            ..Terms::default()
+            ..LossTerms::default()
         }
     }
 
-    /// One step of both: the discriminator learns what is made now, then the generator learns from it. A
-    /// discriminator without a rate is settled: it learns nothing any more, and its average takes its place.
-    pub fn step(&mut self, batch: &Batch, rates: Rates, number: u64) -> Terms {
+    /// One optimiser step of both networks, the discriminator's first; `number` is the step's index in the
+    /// whole training. Without a learning rate the discriminator is frozen, and its moving average is used.
+    pub fn step(&mut self, batch: &Batch, rates: Rates, number: u64) -> LossTerms {
         let count = self.classes();
         let (sources, targets) = (&batch.classes, self.targets(&batch.classes, number));
         let x = batch.pictures.clone();
-        let told = one_hot(&targets, count, &self.device);
+        let condition = one_hot(&targets, count, &self.device);
         let back = one_hot(sources, count, &self.device);
-        let mut generator = track(&self.generator);
+        let mut generator = require_gradients(&self.generator);
         let (normalizer, mixed, weights) = (
             self.config.normalizer,
             self.config.mixed,
             self.config.weights,
         );
-        let made = translate(&generator, &normalizer, x.clone(), &told, mixed);
+        let made = translate(&generator, &normalizer, x.clone(), &condition, mixed);
 
         let ([discriminator_real, discriminator_fake], discriminator) = match rates.discriminator {
             Some(rate) => {
                 let made = made.picture.clone().inner();
-                let terms = self.teach_discriminator(&x, made, sources, &targets, rate);
+                let terms = self.discriminator_step(&x, made, sources, &targets, rate);
                 (terms, &self.discriminator)
             }
             None => ([0.0; 2], &self.discriminator_average),
@@ -214,7 +215,7 @@ impl CounterfactualTraining {
         let sparsity = change.clone().abs().mean();
         let total_variation = total_variation(change);
         let head = cross_entropy(made.head, back);
-        let terms = Terms {
+        let terms = LossTerms {
             discriminator_real,
             discriminator_fake,
             fool: scalar(&fool),
@@ -230,18 +231,19 @@ impl CounterfactualTraining {
             + sparsity * weights.sparsity
             + total_variation * weights.total_variation
             + head * weights.head;
-        let gradients = collect(&mut generator, &mut loss.backward());
+        let gradients = take_gradients(&mut generator, &mut loss.backward());
         self.generator_adam
             .step(&mut self.generator, gradients, rates.generator);
-        Average::of(&mut self.generator, 1.0 - self.config.average)
+        WeightAverage::of(&mut self.generator, 1.0 - self.config.average)
             .blend_into(&mut self.generator_average);
         terms
     }
 
-    /// One step of the discriminator on pictures and what was made of them; returns both terms.
+    /// One optimiser step of the discriminator on real and generated pictures; returns the values of both
+    /// terms.
     ///
-    /// What was to stay the same is no example of a fake: it hardly differs from the real picture.
-    fn teach_discriminator(
+    /// Pictures whose target class is their own are no fakes: they hardly differ from the real ones.
+    fn discriminator_step(
         &mut self,
         x: &Tensor<4>,
         made: Tensor<4>,
@@ -251,16 +253,16 @@ impl CounterfactualTraining {
     ) -> [f64; 2] {
         let (count, n) = (self.classes(), sources.len());
         let real = one_hot(sources, count + 1, &self.device);
-        let turned: Vec<f32> = (0..n)
+        let translated: Vec<f32> = (0..n)
             .map(|at| f32::from(u8::from(targets[at] != sources[at])))
             .collect();
-        let turned = Tensor::<1>::from_floats(&turned[..], &self.device).reshape([n, 1]);
+        let translated = Tensor::<1>::from_floats(&translated[..], &self.device).reshape([n, 1]);
         let share = self.config.source_share;
-        let label = labels_of_generated(sources, count, share, &self.device) * turned;
+        let label = labels_of_generated(sources, count, share, &self.device) * translated;
         let weight = self.config.weights.fake;
         let mut discriminator_fake = 0.0;
         let both = Tensor::cat(vec![x.clone(), made], 0);
-        let discriminator_real = self.step_discriminator(both, rate, |logits| {
+        let discriminator_real = self.update_discriminator(both, rate, |logits| {
             let real = cross_entropy(logits.clone().narrow(0, 0, n), real);
             let fake = cross_entropy(logits.narrow(0, n, n), label);
             discriminator_fake = scalar(&fake);
@@ -269,10 +271,10 @@ impl CounterfactualTraining {
         [discriminator_real, discriminator_fake]
     }
 
-    /// The class to turn each picture into: any other, or (a share of them) its own.
+    /// Random target classes: any other class than the picture's, or with probability `same_share` its own.
     fn targets(&self, sources: &[usize], number: u64) -> Vec<usize> {
-        // Streams of single pictures are below.
-        let mut rng = random(self.config.seed, (1 << 63) | number);
+        // Random streams below 2^63 are those of single pictures.
+        let mut rng = noise_rng(self.config.seed, (1 << 63) | number);
         let count = self.classes();
         let target = |&source: &usize| {
             if rng.random::<f64>() < self.config.same_share {
@@ -284,27 +286,28 @@ impl CounterfactualTraining {
         sources.iter().map(target).collect()
     }
 
-    /// Moves the discriminator against a loss of its logits; the second value of `loss` is returned.
-    fn step_discriminator(
+    /// Updates the discriminator along the gradient of the first value of `loss`, a function of its logits;
+    /// returns the second.
+    fn update_discriminator(
         &mut self,
         pictures: Tensor<4>,
         rate: f64,
         loss: impl FnOnce(Tensor<2>) -> (Tensor<1>, Tensor<1>),
     ) -> f64 {
-        let mut tracked = track(&self.discriminator);
+        let mut tracked = require_gradients(&self.discriminator);
         let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
         let mut statistics = Vec::new();
         let (loss, reported) = loss(tracked.train_forward(pixels, &mut statistics));
-        let gradients = collect(&mut tracked, &mut loss.backward());
+        let gradients = take_gradients(&mut tracked, &mut loss.backward());
         self.discriminator_adam
             .step(&mut self.discriminator, gradients, rate);
-        absorb(&mut self.discriminator, statistics);
-        Average::of(&mut self.discriminator, 1.0 - self.config.average)
+        update_running_statistics(&mut self.discriminator, statistics);
+        WeightAverage::of(&mut self.discriminator, 1.0 - self.config.average)
             .blend_into(&mut self.discriminator_average);
         scalar(&reported)
     }
 
-    /// Whether every weight of both is a number.
+    /// Whether all weights of both networks are finite.
     pub fn is_finite(&mut self) -> bool {
         Weights::of(&mut self.discriminator).is_finite()
             && Weights::of(&mut self.generator).is_finite()

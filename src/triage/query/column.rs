@@ -1,13 +1,13 @@
-//! What can be asked of a picture, by name.
+//! Columns of the query language: flags, classes and numbers of a picture, by name.
 
 use std::fmt::{Display, Formatter, Result};
 
 use crate::triage::table::{Record, ScanAttackResult, Side, Table};
 
-/// Confidence from which a wrong answer is “confident but wrong”.
+/// Confidence threshold of “confident but wrong”.
 const CONFIDENT: f32 = 0.9;
 
-/// Before or after the attack.
+/// Clean or attacked picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "their names say it")]
 pub enum Moment {
@@ -15,39 +15,38 @@ pub enum Moment {
     Attacked,
 }
 
-/// A fact of a picture; numbers are those of models.
+/// A boolean property of a picture; indices are those of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {
     /// The model predicts the true class.
     Right(usize, Moment),
     /// The model predicts another class than the true one.
     Wrong(usize, Moment),
-    /// The attack did what it wanted.
+    /// The attack on the model succeeded.
     Success(usize),
-    /// Not all models predict the same class.
+    /// The models' predictions differ.
     Disagree(Moment),
-    /// A model predicts another class than the true one of the clean picture, with a confidence of 0.9
-    /// or more.
+    /// A model predicts a wrong class for the clean picture with a confidence of at least 0.9.
     ConfidentButWrong,
 }
 
-/// A class of a picture.
+/// A class-valued column; indices are those of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClassColumn {
-    /// The true one.
+    /// The true class.
     Truth,
-    /// The one that a model predicts.
+    /// The class that a model predicts.
     Predicted(usize, Moment),
 }
 
-/// A number of a picture.
+/// A numeric column; indices are those of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberColumn {
     /// Probability of the predicted class.
     Confidence(usize, Moment),
-    /// Probability of “fake”; without a model, by the first that knows it.
+    /// Probability of “fake”; without a model, by the first that has this output.
     Fakeness(Option<usize>),
-    /// The smallest ε that is known to flip the prediction: the upper end of the bracket.
+    /// The flip ε: the smallest ε known to flip the prediction, the upper end of the bracket.
     Flip(usize),
     /// L∞ norm of the perturbation.
     Linf(usize),
@@ -107,7 +106,7 @@ impl Display for NumberColumn {
 }
 
 impl Flag {
-    /// All that there are of so many models.
+    /// All columns of a table with that many models.
     pub fn all(models: usize) -> Vec<Self> {
         let of = |side: usize| {
             let moments = Moment::ALL.into_iter();
@@ -120,7 +119,7 @@ impl Flag {
         (0..models).flat_map(of).chain(of_all).collect()
     }
 
-    /// The model that it is about, where it is about one.
+    /// Index of the model that it refers to, if it refers to one.
     pub fn side(self) -> Option<usize> {
         match self {
             Self::Right(side, _) | Self::Wrong(side, _) | Self::Success(side) => Some(side),
@@ -128,7 +127,7 @@ impl Flag {
         }
     }
 
-    /// Whether it is known to be so.
+    /// Whether a record has the property; false where values are missing.
     pub fn holds(self, record: &Record) -> bool {
         let right = |side: usize, moment: Moment| {
             let side = side_of(record, side)?;
@@ -157,14 +156,14 @@ impl Flag {
 }
 
 impl ClassColumn {
-    /// All that there are of so many models.
+    /// All columns of a table with that many models.
     pub fn all(models: usize) -> Vec<Self> {
         let of = |side| Moment::ALL.map(|moment| Self::Predicted(side, moment));
         let predicted = (0..models).flat_map(of);
         [Self::Truth].into_iter().chain(predicted).collect()
     }
 
-    /// The class, where it is known.
+    /// The record's class, an index into the table's classes; `None` where it is missing.
     pub fn of(self, record: &Record) -> Option<usize> {
         match self {
             Self::Truth => record.truth,
@@ -175,7 +174,7 @@ impl ClassColumn {
 }
 
 impl NumberColumn {
-    /// All that there are of so many models.
+    /// All columns of a table with that many models.
     pub fn all(models: usize) -> Vec<Self> {
         let of = |side: usize| {
             let confidence = Moment::ALL.map(|moment| Self::Confidence(side, moment));
@@ -191,7 +190,7 @@ impl NumberColumn {
         all.chain([Self::Fakeness(None)]).collect()
     }
 
-    /// Those that are known of any picture.
+    /// The columns that have a value for any picture of the table.
     pub fn known(table: &Table) -> Vec<Self> {
         let any = |column: &Self| {
             let mut records = table.records.iter();
@@ -201,7 +200,7 @@ impl NumberColumn {
         all.filter(any).collect()
     }
 
-    /// The model whose number it is.
+    /// Index of the model that it refers to, if it refers to one.
     pub fn side(self) -> Option<usize> {
         match self {
             Self::Confidence(side, _) | Self::Flip(side) | Self::Linf(side) | Self::L2(side) => {
@@ -211,7 +210,7 @@ impl NumberColumn {
         }
     }
 
-    /// The number, where it is known.
+    /// The record's value; `None` where it is missing.
     pub fn of(self, record: &Record) -> Option<f32> {
         match self {
             Self::Confidence(side, Moment::Clean) => Some(side_of(record, side)?.confidence),

@@ -1,4 +1,4 @@
-//! Which pictures, in which order: a small language whose text and tree are one.
+//! The query language: filters and sort order of a table's records, as text and as syntax tree.
 //!
 //! ```text
 //! a.right and not b.attacked.right and (true = cat or a.flip < 8/255) sort by a.confidence desc
@@ -28,46 +28,46 @@ mod select;
 pub use column::{ClassColumn, Flag, Moment, NumberColumn};
 pub use parse::{Mistake, Vocabulary};
 
-/// A selection and its order.
+/// A query: a filter and a sort order. Its `Display` is the text that [`Query::parse`] reads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
-    /// Which pictures; all without one.
+    /// Condition of the selected pictures; `None` selects all.
     pub filter: Option<Filter>,
-    /// In which order; the source's without one.
+    /// Sort order; `None` keeps the source's order.
     pub sort: Option<Sort>,
 }
 
-/// What a picture has to be.
+/// A condition on a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
-    /// All of these, at least two.
+    /// Conjunction of at least two filters.
     And(Vec<Filter>),
-    /// One of these, at least two.
+    /// Disjunction of at least two filters.
     Or(Vec<Filter>),
-    /// Not this.
+    /// Negation.
     Not(Box<Filter>),
-    /// A fact.
+    /// A named boolean property.
     Flag(Flag),
-    /// A class that is (or is not, but is known) another.
+    /// Comparison of a class: equal where the flag is true, else unequal; false where either is missing.
     Class(ClassColumn, bool, ClassValue),
-    /// A number that is known and compares so.
+    /// Comparison of a number with a constant; false where the number is missing.
     Number(NumberColumn, ComparisonOperator, f32),
-    /// It has this tag.
+    /// The picture has this tag.
     Tag(String),
-    /// Its path has this in it, in letters of either case.
+    /// The path contains this text, ignoring case.
     Path(String),
 }
 
-/// What a class is compared with.
+/// Right-hand side of a class comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClassValue {
-    /// The class of this name.
+    /// The class with this name.
     Named(String),
-    /// Another class of the same picture.
+    /// Another class column of the same picture.
     Column(ClassColumn),
 }
 
-/// How a number compares.
+/// Comparison operator of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "their names say it")]
 pub enum ComparisonOperator {
@@ -79,28 +79,28 @@ pub enum ComparisonOperator {
     Unequal,
 }
 
-/// An order; what is not known comes last either way.
+/// A sort order; missing values come last in either direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sort {
-    /// By what.
+    /// The sort key.
     pub by: SortBy,
-    /// From the largest to the smallest.
+    /// Whether to sort in descending order.
     pub descending: bool,
 }
 
-/// What can be sorted by.
+/// Sort key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SortBy {
-    /// A number.
+    /// A numeric column.
     Number(NumberColumn),
-    /// A class, as the table numbers them.
+    /// A class column, by the table's class indices.
     Class(ClassColumn),
-    /// The path.
+    /// The picture's path.
     Path,
 }
 
 impl ComparisonOperator {
-    /// Each with its sign.
+    /// Every operator with its symbol.
     const SIGNS: [(Self, &str); 6] = [
         (Self::Less, "<"),
         (Self::AtMost, "<="),
@@ -117,7 +117,7 @@ impl ComparisonOperator {
 }
 
 impl Query {
-    /// The same of those pictures alone that are also this: what a click adds.
+    /// Restricts the query by a further filter.
     pub fn and(mut self, also: Filter) -> Self {
         self.filter = Some(match self.filter.take() {
             None => also,
@@ -194,7 +194,7 @@ impl std::fmt::Display for Filter {
 }
 
 impl Filter {
-    /// Writes it as a part of another.
+    /// Writes a filter as operand of another, in parentheses where needed.
     fn inside(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::And(_) | Self::Or(_) => write!(f, "({self})"),
@@ -203,7 +203,7 @@ impl Filter {
     }
 }
 
-/// A name as it is written in a query: between quotes unless it is a plain word.
+/// A name in query syntax: in quotes unless it is a plain word.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let starts = name.starts_with(char::is_alphabetic);

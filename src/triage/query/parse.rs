@@ -1,4 +1,4 @@
-//! From text to tree, with the place of every mistake.
+//! Parser of the query language: tokens, recursive descent, error positions.
 
 use super::{
     ClassColumn, ClassValue, ComparisonOperator, Filter, Flag, NumberColumn, Query, Sort, SortBy,
@@ -6,35 +6,35 @@ use super::{
 use crate::attack::parse_number;
 use crate::triage::table::Table;
 
-/// Words that are no names unless they stand between quotes.
+/// Keywords, which are names only in quotes.
 pub(super) const RESERVED: [&str; 11] = [
     "and", "or", "not", "sort", "by", "asc", "desc", "true", "tag", "path", "fakeness",
 ];
 
-/// Parentheses inside one another, and “not” after “not”.
+/// Largest nesting depth of parentheses and “not”, to bound the recursion.
 const DEEPEST: usize = 64;
 
-/// What names a query can use.
+/// The names that a query can use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Vocabulary {
-    /// How many models there are.
+    /// Number of models, named `a`, `b`, …
     pub models: usize,
-    /// The classes.
+    /// Class names.
     pub classes: Vec<String>,
 }
 
-/// What is wrong with the text of a query.
+/// A syntax error in the text of a query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at character {}: {reason}", at + 1)]
 pub struct Mistake {
-    /// How many characters come before it.
+    /// Position: number of characters before the error.
     pub at: usize,
-    /// What is wrong there.
+    /// Description of the error.
     pub reason: String,
 }
 
 impl Table {
-    /// What names a query of this table can use.
+    /// The names that a query of this table can use.
     pub fn vocabulary(&self) -> Vocabulary {
         Vocabulary {
             models: self.subjects.len(),
@@ -44,10 +44,10 @@ impl Table {
 }
 
 impl Query {
-    /// Reads the text of a query; none selects all.
+    /// Parses the text of a query; empty text selects all.
     ///
     /// # Errors
-    /// Says what is wrong and where.
+    /// A [`Mistake`] with the position of the first error.
     pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Self, Mistake> {
         let mut parser = Parser {
             tokens: tokens(text)?,
@@ -69,12 +69,12 @@ impl Query {
 enum Token {
     Word(String),
     Text(String),
-    /// With its text, which may be a name.
+    /// A number with its text, which may also be a name.
     Number(f32, String),
     Sign(&'static str),
 }
 
-/// Longer signs first, as shorter ones begin them.
+/// Operator symbols, longer ones first, as shorter ones are their prefixes.
 const SIGNS: [(&str, &str); 13] = [
     ("<=", "<="),
     (">=", ">="),
@@ -91,7 +91,7 @@ const SIGNS: [(&str, &str); 13] = [
     (")", ")"),
 ];
 
-/// The tokens, each with the number of characters before it.
+/// Splits text into tokens, each with its character position.
 fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Mistake> {
     let mut tokens = Vec::new();
     let (mut rest, mut at) = (text, 0);
@@ -171,7 +171,7 @@ impl Parser<'_> {
         self.word() == Some(word)
     }
 
-    /// Passes the word if it is next.
+    /// Consumes a keyword if it is next.
     fn take(&mut self, word: &str) -> bool {
         let found = self.is_word(word);
         self.next += usize::from(found);
@@ -184,7 +184,7 @@ impl Parser<'_> {
         found
     }
 
-    /// A mistake at the next token.
+    /// An error at the next token.
     fn wrong(&self, reason: impl Into<String>) -> Mistake {
         let at = self.tokens.get(self.next).map_or(self.end, |(at, _)| *at);
         Mistake {
@@ -266,7 +266,7 @@ impl Parser<'_> {
         )))
     }
 
-    /// The columns by name, those of the first model for all models.
+    /// Column names for error messages, those of the first model standing for all.
     fn columns(&self) -> String {
         fn names<T: ToString>(columns: Vec<T>) -> impl Iterator<Item = String> {
             columns.into_iter().map(|column| column.to_string())
@@ -287,7 +287,7 @@ impl Parser<'_> {
         self.name()
     }
 
-    /// A name, between quotes or not.
+    /// Parses a name, in quotes or not.
     fn name(&mut self) -> Result<String, Mistake> {
         let name = match self.peek() {
             Some(Token::Text(text)) => text.clone(),
@@ -362,7 +362,7 @@ impl Parser<'_> {
     }
 }
 
-/// The column of that name.
+/// The column with that name.
 fn named<T: Copy + ToString>(columns: Vec<T>, name: &str) -> Option<T> {
     columns
         .into_iter()

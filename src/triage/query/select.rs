@@ -1,22 +1,22 @@
-//! What a query selects.
+//! Evaluation of queries: selects and sorts the records of a table.
 
 use std::cmp::Ordering;
 
 use super::{ClassValue, ComparisonOperator, Filter, Query, Sort, SortBy};
 use crate::triage::table::{Record, Table};
 
-/// A filter made ready for the records of a table.
-type Test<'a> = Box<dyn Fn(&Record) -> bool + 'a>;
+/// A filter compiled for the records of a table.
+type Predicate<'a> = Box<dyn Fn(&Record) -> bool + 'a>;
 
 impl Query {
-    /// The numbers of the selected records of a table, in the query's order; a class of another table
-    /// is none of this one's.
+    /// Indices of the selected records of a table, in the query's order. A class name that the table does
+    /// not have equals none of its classes.
     pub fn select(&self, table: &Table) -> Vec<usize> {
         let all = 0..table.records.len();
         let mut selected: Vec<usize> = match &self.filter {
             None => all.collect(),
             Some(filter) => {
-                let test = filter.ready(table);
+                let test = filter.compile(table);
                 all.filter(|&index| test(&table.records[index])).collect()
             }
         };
@@ -28,9 +28,9 @@ impl Query {
 }
 
 impl Filter {
-    fn ready<'a>(&'a self, table: &Table) -> Test<'a> {
-        let each = |parts: &'a [Self]| -> Vec<Test<'a>> {
-            parts.iter().map(|part| part.ready(table)).collect()
+    fn compile<'a>(&'a self, table: &Table) -> Predicate<'a> {
+        let each = |parts: &'a [Self]| -> Vec<Predicate<'a>> {
+            parts.iter().map(|part| part.compile(table)).collect()
         };
         match self {
             Self::And(parts) => {
@@ -42,7 +42,7 @@ impl Filter {
                 Box::new(move |record| parts.iter().any(|part| part(record)))
             }
             Self::Not(part) => {
-                let part = part.ready(table);
+                let part = part.compile(table);
                 Box::new(move |record| !part(record))
             }
             Self::Flag(flag) => Box::new(|record| flag.holds(record)),
@@ -108,7 +108,7 @@ impl Sort {
         }
     }
 
-    /// What is not known comes last either way.
+    /// Compares two values; missing ones come last in either direction.
     fn order<T>(self, values: [Option<T>; 2], compare: impl Fn(&T, &T) -> Ordering) -> Ordering {
         match values {
             [Some(one), Some(other)] if self.descending => compare(&other, &one),

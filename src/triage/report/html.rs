@@ -1,4 +1,4 @@
-//! One page about a selection that needs nothing but itself.
+//! HTML report of a selection: one self-contained page with matrices and the worst errors.
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -9,20 +9,20 @@ use base64::engine::general_purpose::STANDARD;
 use image::ImageFormat;
 use image::imageops::FilterType;
 
-use crate::data::Entry;
+use crate::data::PictureLocation;
 use crate::error::Result;
 use crate::files::{escaped, write_atomically};
 use crate::triage::matrix::{Axis, ConfusionMatrix};
 use crate::triage::query::Query;
 use crate::triage::table::{Record, Side, Table};
 
-/// How many of the worst pictures are shown.
+/// Number of worst errors shown.
 const WORST: usize = 20;
 
-/// Longest side of a picture on the page, in pixels.
+/// Longest side of a thumbnail on the page, in pixels.
 const SHOWN: u32 = 128;
 
-/// More classes than this make no table that anybody reads.
+/// Confusion matrices of more classes are left out as unreadable.
 const MOST_CLASSES: usize = 30;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:90em;margin:2em auto;\
@@ -112,9 +112,9 @@ fn counts(page: &mut String, matrix: &ConfusionMatrix) {
     page.push_str("</table>");
 }
 
-/// How wrong models are about a picture: the confidence of their wrong answers, with one more where
-/// the picture was not even attacked.
-fn badness(record: &Record) -> f32 {
+/// Score of an error: the largest confidence of a wrong prediction, plus 1 where the picture was not
+/// attacked; 0 without one.
+fn error_score(record: &Record) -> f32 {
     let of = |side: &Side| {
         let clean = (side.right == Some(false)).then_some(1.0 + side.confidence);
         let attacked = side.attacked.filter(|hit| hit.right == Some(false));
@@ -124,15 +124,15 @@ fn badness(record: &Record) -> f32 {
 }
 
 fn worst(page: &mut String, table: &Table) {
-    let mut bad: Vec<(f32, usize)> = table.records.iter().map(badness).zip(0..).collect();
-    bad.retain(|(badness, _)| *badness > 0.0);
-    bad.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    bad.truncate(WORST);
-    if bad.is_empty() {
+    let mut errors: Vec<(f32, usize)> = table.records.iter().map(error_score).zip(0..).collect();
+    errors.retain(|(error_score, _)| *error_score > 0.0);
+    errors.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    errors.truncate(WORST);
+    if errors.is_empty() {
         return;
     }
     page.push_str("<h2>The worst</h2>");
-    for (_, index) in bad {
+    for (_, index) in errors {
         let record = &table.records[index];
         let picture = thumbnail(Path::new(&record.path)).unwrap_or_else(|error| {
             let reason = escaped(&error.to_string());
@@ -164,7 +164,7 @@ fn worst(page: &mut String, table: &Table) {
 }
 
 fn thumbnail(path: &Path) -> Result<String> {
-    let entry = Entry::at(path.into());
+    let entry = PictureLocation::at(path.into());
     let picture = entry.decode(&entry.bytes()?)?;
     let (width, height) = picture.pixels.dimensions();
     let scale = (SHOWN as f32 / width.max(height) as f32).min(1.0);

@@ -1,4 +1,4 @@
-//! A selection, taken elsewhere: as a table, as pictures, as a page.
+//! Exports of a selection: CSV table, copies of the pictures, HTML report.
 
 mod html;
 mod pictures;
@@ -13,11 +13,11 @@ use crate::files::write_atomically;
 pub use html::html;
 pub use pictures::copy;
 
-/// One column of the table.
+/// Name of a CSV column, and its text for a record.
 type Column = (String, Box<dyn Fn(&Record) -> String>);
 
-/// Writes the records `selected` as comma-separated values, one line each under a line of names, which
-/// are those of queries.
+/// Writes the records `selected` as CSV, one row each, with the column names of the query language as
+/// header.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be written.
@@ -65,29 +65,39 @@ fn columns(table: &Table) -> Vec<Column> {
                 move |record: &Record| record.sides[side].as_ref().map_or(String::new(), cell);
             columns.push((format!("{model_label}.{what}"), Box::new(text)));
         };
-        add("right", |side| said(side.right));
-        add("confidence", |side| said(Some(side.confidence)));
-        add("fakeness", |side| said(side.fakeness));
-        add("attacked.right", |side| of(side, |hit| said(hit.right)));
+        add("right", |side| optional_text(side.right));
+        add("confidence", |side| optional_text(Some(side.confidence)));
+        add("fakeness", |side| optional_text(side.fakeness));
+        add("attacked.right", |side| {
+            attack_text(side, |hit| optional_text(hit.right))
+        });
         add("attacked.success", |side| {
-            of(side, |hit| said(Some(hit.success)))
+            attack_text(side, |hit| optional_text(Some(hit.success)))
         });
         add("attacked.confidence", |side| {
-            of(side, |hit| said(Some(hit.confidence)))
+            attack_text(side, |hit| optional_text(Some(hit.confidence)))
         });
-        add("linf", |side| of(side, |hit| said(Some(hit.linf))));
-        add("l2", |side| of(side, |hit| said(Some(hit.l2))));
-        add("flip.low", |side| said(side.flip.map(|flip| flip.low)));
-        add("flip", |side| said(side.flip.and_then(|flip| flip.high)));
+        add("linf", |side| {
+            attack_text(side, |hit| optional_text(Some(hit.linf)))
+        });
+        add("l2", |side| {
+            attack_text(side, |hit| optional_text(Some(hit.l2)))
+        });
+        add("flip.low", |side| {
+            optional_text(side.flip.map(|flip| flip.low))
+        });
+        add("flip", |side| {
+            optional_text(side.flip.and_then(|flip| flip.high))
+        });
     }
     columns.push(("tags".into(), Box::new(|record| record.tags.join(" "))));
     columns
 }
 
-fn said<T: ToString>(value: Option<T>) -> String {
+fn optional_text<T: ToString>(value: Option<T>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-fn of(side: &Side, cell: impl Fn(ScanAttackResult) -> String) -> String {
+fn attack_text(side: &Side, cell: impl Fn(ScanAttackResult) -> String) -> String {
     side.attacked.map_or(String::new(), cell)
 }

@@ -1,4 +1,4 @@
-//! Pictures of a selection, copied to a folder.
+//! Export of the selected pictures: copies in a folder.
 
 use std::fs::OpenOptions;
 use std::io::{Cursor, ErrorKind, Write};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use image::ImageFormat;
 
-use crate::data::Entry;
+use crate::data::PictureLocation;
 use crate::error::{Error, Result};
 use crate::triage::table::Table;
 
-/// Copies the files of the records `selected` to `folder` under their own names, with a number where
-/// one is taken; nothing there is overwritten. Records of larger files become PNGs. Returns the paths
-/// of the copies.
+/// Copies the files of the records `selected` to `folder` under their own names, with a number appended
+/// where a name exists; nothing is overwritten. Records inside larger files become PNGs. Returns the
+/// paths of the copies.
 ///
 /// # Errors
 /// [`Error::Io`] for the first that cannot be read or written.
@@ -20,7 +20,7 @@ pub fn copy(table: &Table, selected: &[usize], folder: &Path) -> Result<Vec<Path
     std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "write", error))?;
     let one = |&index: &usize| {
         let path = Path::new(&table.records[index].path);
-        let entry = Entry::at(path.into());
+        let entry = PictureLocation::at(path.into());
         let bytes = entry.bytes()?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         if !entry.is_record() {
@@ -36,7 +36,7 @@ pub fn copy(table: &Table, selected: &[usize], folder: &Path) -> Result<Vec<Path
     selected.iter().map(one).collect()
 }
 
-/// Writes a new file under the first name that is free.
+/// Writes a new file under the first name that does not exist.
 fn place(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf> {
     for number in 1.. {
         let name = match (number, extension) {

@@ -1,4 +1,5 @@
-//! `epsiloscope report counterfactual`: what reviewers of paper B asked.
+//! `epsiloscope report counterfactual`: quality of counterfactuals, segmentation, robustness and
+//! uncertainty over several seeds.
 
 mod generator_quality;
 mod segmentation;
@@ -14,49 +15,49 @@ use serde::Serialize;
 
 use super::write_json;
 use crate::compute::{Backend, Compute};
-use crate::data::mask::TrueMask;
+use crate::data::mask::GroundTruthMask;
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
 use crate::model::{ModelRef, UNetConfig};
-use crate::train::counterfactual::sheet;
-use crate::train::segmentation::{Masked, SegmentationConfig, cross_validated};
+use crate::train::counterfactual::example_sheet;
+use crate::train::segmentation::{SegmentationConfig, SegmentationData, cross_validated};
 use table::{ReportTable, markdown};
-use test_set::Scene;
+use test_set::TestSet;
 
-/// Where among the tables accuracy under attack is.
+/// Index of the table of robust accuracy.
 const RESILIENCE: usize = 1;
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct CounterfactualReport<'a> {
     models: &'a [ModelRef],
     ordinary: &'a [ModelRef],
     robust: &'a [ModelRef],
-    /// Pictures attacked.
+    /// Number of attacked pictures.
     attacked: usize,
     seeds: &'a [Vec<ReportTable>],
 }
 
-/// Scores counterfactuals, masks, resilience and doubt on the test pictures, over several seeds.
+/// Evaluate counterfactuals, masks, robustness and uncertainty on the test pictures, over several seeds.
 #[derive(Debug, Args)]
 pub struct CounterfactualReportArguments {
     /// Folder of the data set: train/CLASS/FILE, test/CLASS/FILE, and masks of damaged test pictures
-    /// under the same names in a folder whose name holds “mask”.
+    /// under the same names in a folder whose name contains “mask”.
     #[arg(long)]
     data: PathBuf,
-    /// Models of counterfactuals, one a seed: ids of bundled ones or paths of files.
+    /// Counterfactual models, one for each seed: ids of bundled ones or paths of files.
     #[arg(long, value_delimiter = ',', required = true)]
     models: Vec<ModelRef>,
-    /// Ordinary classifiers of the same pictures, one a seed.
+    /// Ordinary classifiers for the same pictures, one for each seed.
     #[arg(long, value_delimiter = ',')]
     ordinary: Vec<ModelRef>,
-    /// Adversarially trained classifiers, one a seed.
+    /// Adversarially trained classifiers, one for each seed.
     #[arg(long, value_delimiter = ',')]
     robust: Vec<ModelRef>,
-    /// Attack this many test pictures.
+    /// Number of test pictures to attack.
     #[arg(long, default_value_t = 200)]
     attacked: usize,
-    /// Explain this many damaged test pictures.
+    /// Number of damaged test pictures to explain.
     #[arg(long, default_value_t = 100_000)]
     explained: usize,
     /// Epochs of the U-Net trained on masks; 0 leaves it out.
@@ -71,27 +72,27 @@ pub struct CounterfactualReportArguments {
 }
 
 impl CounterfactualReportArguments {
-    /// Measures, prints and writes.
+    /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let scenes = self.scenes(&device)?;
         let mut seeds: Vec<Vec<ReportTable>> = Vec::new();
-        for (seed, scene) in scenes.iter().enumerate() {
+        for (seed, test_set) in scenes.iter().enumerate() {
             if let (0, Some(folder)) = (seed, &self.out) {
                 std::fs::create_dir_all(folder)
                     .map_err(|error| Error::io(folder, "create", error))?;
                 let path = folder.join("report-counterfactual.png");
-                sheet::write(
+                example_sheet::write(
                     &path,
-                    &scene.model.discriminator,
-                    &scene.model.generator,
-                    &scene.data,
+                    &test_set.model.discriminator,
+                    &test_set.model.generator,
+                    &test_set.data,
                 )?;
             }
             tracing::info!("{}", self.models[seed]);
-            let ceiling = self.ceiling(scene, seed as u64, &device);
-            seeds.push(self.tables(scene, ceiling.as_deref())?);
-            // What is known so far survives whatever happens to the next seed.
+            let ceiling = self.ceiling(test_set, seed as u64, &device);
+            seeds.push(self.tables(test_set, ceiling.as_deref())?);
+            // Intermediate results are written, in case a later seed fails.
             self.write(&seeds)?;
         }
         println!("{}", self.report(&seeds));
@@ -103,7 +104,7 @@ impl CounterfactualReportArguments {
             let text = self.report(seeds);
             write_atomically(&folder.join("report-counterfactual.md"), text.as_bytes())?;
         }
-        let report = Report {
+        let report = CounterfactualReport {
             models: &self.models,
             ordinary: &self.ordinary,
             robust: &self.robust,
@@ -113,48 +114,48 @@ impl CounterfactualReportArguments {
         write_json(self.out.as_deref(), "report-counterfactual.json", &report)
     }
 
-    /// All models and pictures: whatever is wrong with them shows before anything is measured.
-    fn scenes(&self, device: &Device) -> Result<Vec<Scene>> {
+    /// Opens all models and pictures first, so that errors in them are reported before computing.
+    fn scenes(&self, device: &Device) -> Result<Vec<TestSet>> {
         for (flag, models) in [("--ordinary", &self.ordinary), ("--robust", &self.robust)] {
             if !models.is_empty() && models.len() != self.models.len() {
                 let reason = format!("{flag} needs as many models as --models, or none");
                 return Err(Error::Config(reason));
             }
         }
-        let scene = |(seed, model): (usize, &ModelRef)| {
+        let test_set = |(seed, model): (usize, &ModelRef)| {
             let (ordinary, robust) = (self.ordinary.get(seed), self.robust.get(seed));
-            Scene::open(model, ordinary, robust, &self.data, device)
+            TestSet::open(model, ordinary, robust, &self.data, device)
         };
-        let scenes: Vec<Scene> = self
+        let scenes: Vec<TestSet> = self
             .models
             .iter()
             .enumerate()
-            .map(scene)
+            .map(test_set)
             .collect::<Result<_>>()?;
         if scenes
             .iter()
-            .any(|scene| scene.data.size != scenes[0].data.size)
+            .any(|test_set| test_set.data.size != scenes[0].data.size)
         {
-            let reason = "the models of the seeds see pictures of different sizes".into();
+            let reason = "the models of the seeds have different input sizes".into();
             return Err(Error::Config(reason));
         }
         Ok(scenes)
     }
 
-    fn tables(&self, scene: &Scene, ceiling: Option<&[Vec<f32>]>) -> Result<Vec<ReportTable>> {
-        let [accuracy, f1] = uncertainty::resilience(scene, self.attacked);
+    fn tables(&self, test_set: &TestSet, ceiling: Option<&[Vec<f32>]>) -> Result<Vec<ReportTable>> {
+        let [accuracy, f1] = uncertainty::resilience(test_set, self.attacked);
         let mut tables = vec![
-            generator_quality::classification(scene),
+            generator_quality::classification(test_set),
             accuracy,
             f1,
-            generator_quality::counterfactuals(scene),
-            generator_quality::faithfulness(scene),
+            generator_quality::counterfactuals(test_set),
+            generator_quality::faithfulness(test_set),
         ];
-        if scene.masks.iter().any(Option::is_some) {
-            let table = segmentation::segmentation(scene, &self.data, self.explained, ceiling)?;
+        if test_set.masks.iter().any(Option::is_some) {
+            let table = segmentation::segmentation(test_set, &self.data, self.explained, ceiling)?;
             tables.push(table);
         }
-        tables.extend(uncertainty::uncertainty(scene, self.attacked));
+        tables.extend(uncertainty::uncertainty(test_set, self.attacked));
         Ok(tables)
     }
 
@@ -176,14 +177,14 @@ impl CounterfactualReportArguments {
         )
     }
 
-    /// Maps of a network trained on true masks, of pictures it was not trained on.
-    fn ceiling(&self, scene: &Scene, seed: u64, device: &Device) -> Option<Vec<Vec<f32>>> {
-        let pictures = segmentation::masked(scene, self.explained);
+    /// Cross-validated maps of a U-Net trained on ground-truth masks.
+    fn ceiling(&self, test_set: &TestSet, seed: u64, device: &Device) -> Option<Vec<Vec<f32>>> {
+        let pictures = segmentation::masked(test_set, self.explained);
         if self.ceiling_epochs == 0 || pictures.is_empty() {
             return None;
         }
-        let size = scene.data.size;
-        let mask = |truth: &TrueMask| {
+        let size = test_set.data.size;
+        let mask = |truth: &GroundTruthMask| {
             let values: Vec<f32> = truth
                 .inside
                 .iter()
@@ -195,15 +196,15 @@ impl CounterfactualReportArguments {
                 .map(|&value| f32::from(u8::from(value >= 0.5)))
                 .collect()
         };
-        let masked = Masked {
+        let masked = SegmentationData {
             pictures: pictures
                 .iter()
-                .map(|(at, _)| scene.data.unit_planes(*at))
+                .map(|(at, _)| test_set.data.unit_planes(*at))
                 .collect(),
             masks: pictures.iter().map(|(_, truth)| mask(truth)).collect(),
             groups: pictures
                 .iter()
-                .map(|(at, _)| photograph(&scene.data.names[*at]))
+                .map(|(at, _)| photograph(&test_set.data.names[*at]))
                 .collect(),
             size,
         };
@@ -228,7 +229,7 @@ impl CounterfactualReportArguments {
     }
 }
 
-/// The photograph that a patch was cut from: its name without the last two numbers.
+/// Name of the photograph from which a patch was cut: the patch's name without the last two numbers.
 fn photograph(path: &Path) -> String {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut parts: Vec<&str> = name.split('_').collect();

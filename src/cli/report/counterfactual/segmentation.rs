@@ -1,22 +1,22 @@
-//! Masks from class labels alone: the change of the counterfactual against attributions, and a network
-//! trained on masks.
+//! Weakly supervised segmentation: change maps of counterfactuals against attributions and a supervised
+//! U-Net.
 
 use std::sync::Arc;
 
 use super::table::ReportTable;
-use super::test_set::Scene;
+use super::test_set::TestSet;
 use crate::attribution::{
     Baseline, ExpectedGradients, Fill, Input, IntegratedGradients, Method, Occlusion, Score,
     Target, explain,
 };
 use crate::counterfactual::Overlap;
-use crate::data::mask::TrueMask;
+use crate::data::mask::GroundTruthMask;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::evaluate::masks::score;
+use crate::evaluate::masks::mask_overlap;
 use crate::model::Classifier;
 
-/// Training pictures that expected gradients compare with.
+/// Size of the background set of expected gradients, from the training pictures.
 const BACKGROUND: usize = 64;
 
 const COLUMNS: [&str; 6] = [
@@ -28,9 +28,9 @@ const COLUMNS: [&str; 6] = [
     "pictures",
 ];
 
-/// Test pictures with a true mask that is not empty, at most `limit`, spread evenly.
-pub fn masked(scene: &Scene, limit: usize) -> Vec<(usize, TrueMask)> {
-    let masks = scene.masks.iter().cloned().enumerate();
+/// Test pictures with a non-empty ground-truth mask, at most `limit`, evenly spaced.
+pub fn masked(test_set: &TestSet, limit: usize) -> Vec<(usize, GroundTruthMask)> {
+    let masks = test_set.masks.iter().cloned().enumerate();
     let masks = masks.filter_map(|(index, mask)| Some((index, mask?)));
     let all: Vec<_> = masks
         .filter(|(_, mask)| mask.inside.contains(&true))
@@ -41,44 +41,50 @@ pub fn masked(scene: &Scene, limit: usize) -> Vec<(usize, TrueMask)> {
         .collect()
 }
 
-/// The table; `ceiling` holds the maps of a network trained on masks, as [`masked`] orders pictures.
+/// The table; `ceiling` has the maps of a supervised U-Net, in the order of [`masked`].
 pub fn segmentation(
-    scene: &Scene,
+    test_set: &TestSet,
     data: &std::path::Path,
     limit: usize,
     ceiling: Option<&[Vec<f32>]>,
 ) -> Result<ReportTable> {
     let note = "Masks at the true masks' own resolution; every threshold by Otsu's method on the map itself, none chosen on true masks. Attributions: what speaks for the true class and against the next one (difference of the logits), positive part, sum of the channels.";
     let mut table = ReportTable::new("Segmentation of damaged test pictures", note, &COLUMNS);
-    let pictures = masked(scene, limit);
+    let pictures = masked(test_set, limit);
     let changes = pictures
         .iter()
-        .map(|(index, _)| scene.changes[*index].clone());
+        .map(|(index, _)| test_set.changes[*index].clone());
     add(
         &mut table,
         "|x − G(x)|",
-        scene,
+        test_set,
         &pictures,
         &changes.collect::<Vec<_>>(),
     );
-    let background = background(scene, data)?;
-    for (owner, model) in scene.classifiers() {
+    let background = background(test_set, data)?;
+    for (owner, model) in test_set.classifiers() {
         if owner == "generator's head" {
             continue;
         }
-        for (name, method) in methods(scene.data.size[0]) {
-            let maps = maps(scene, model, &method, &pictures, &background)?;
+        for (name, method) in methods(test_set.data.size[0]) {
+            let maps = maps(test_set, model, &method, &pictures, &background)?;
             add(
                 &mut table,
                 &format!("{name} of the {owner}"),
-                scene,
+                test_set,
                 &pictures,
                 &maps,
             );
         }
     }
     if let Some(maps) = ceiling {
-        add(&mut table, "U-Net trained on masks", scene, &pictures, maps);
+        add(
+            &mut table,
+            "U-Net trained on masks",
+            test_set,
+            &pictures,
+            maps,
+        );
     }
     Ok(table)
 }
@@ -86,13 +92,13 @@ pub fn segmentation(
 fn add(
     table: &mut ReportTable,
     name: &str,
-    scene: &Scene,
-    pictures: &[(usize, TrueMask)],
+    test_set: &TestSet,
+    pictures: &[(usize, GroundTruthMask)],
     maps: &[Vec<f32>],
 ) {
     let pairs = maps.iter().zip(pictures);
     let scores: Vec<Overlap> = pairs
-        .map(|(map, (_, truth))| score(map, scene.data.size, truth))
+        .map(|(map, (_, truth))| mask_overlap(map, test_set.data.size, truth))
         .collect();
     let count = scores.len() as f64;
     let mean = |value: &dyn Fn(&Overlap) -> f32| {
@@ -134,9 +140,9 @@ fn methods(side: usize) -> [(&'static str, Method); 4] {
     ]
 }
 
-fn background(scene: &Scene, data: &std::path::Path) -> Result<Arc<Vec<Vec<f32>>>> {
-    let mut training = Dataset::open(data, Split::Train, scene.data.size)?;
-    training.thin(BACKGROUND);
+fn background(test_set: &TestSet, data: &std::path::Path) -> Result<Arc<Vec<Vec<f32>>>> {
+    let mut training = Dataset::open(data, Split::Train, test_set.data.size)?;
+    training.subsample(BACKGROUND);
     Ok(Arc::new(
         (0..training.len())
             .map(|index| training.unit_planes(index))
@@ -145,23 +151,23 @@ fn background(scene: &Scene, data: &std::path::Path) -> Result<Arc<Vec<Vec<f32>>
 }
 
 fn maps(
-    scene: &Scene,
+    test_set: &TestSet,
     model: &Classifier,
     method: &Method,
-    pictures: &[(usize, TrueMask)],
+    pictures: &[(usize, GroundTruthMask)],
     background: &Arc<Vec<Vec<f32>>>,
 ) -> Result<Vec<Vec<f32>>> {
-    let map = |(index, _): &(usize, TrueMask)| {
+    let map = |(index, _): &(usize, GroundTruthMask)| {
         let input = Input {
-            pixels: scene.data.unit_planes(*index),
-            size: scene.data.size,
+            pixels: test_set.data.unit_planes(*index),
+            size: test_set.data.size,
             reference: None,
             background: background.clone(),
         };
         let target = Target {
             score: Score::Logit,
-            class: scene.data.labels[*index],
-            against: Some(scene.target(*index)),
+            class: test_set.data.labels[*index],
+            against: Some(test_set.target(*index)),
         };
         Ok(explain(model, method, target, &input)?.pixels())
     };

@@ -1,24 +1,24 @@
-//! Tables of numbers, one for each seed, brought together.
+//! Tables of several seeds, combined as Markdown with means and standard deviations.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
-/// Named rows of named numbers; nothing where a number makes no sense.
+/// A table of numbers; `None` where a value is not defined.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReportTable {
-    /// What it is about.
+    /// Title.
     pub title: String,
-    /// What is to be known to read it.
+    /// Explanation below the title.
     pub note: String,
-    /// Names of the numbers.
+    /// Column names.
     pub columns: Vec<String>,
-    /// Name and numbers.
+    /// Name and values of each row.
     pub rows: Vec<(String, Vec<Option<f64>>)>,
 }
 
 impl ReportTable {
-    /// Without rows yet.
+    /// An empty table.
     pub fn new(title: &str, note: &str, columns: &[&str]) -> Self {
         Self {
             title: title.into(),

@@ -1,43 +1,43 @@
-//! One seed's models before the test pictures, with what they all say of them.
+//! The models of one seed, the test pictures, and their counterfactuals and change maps.
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::counterfactual::{Counterfactual, change};
-use crate::data::mask::TrueMask;
+use crate::counterfactual::{Counterfactual, change_map};
+use crate::data::mask::GroundTruthMask;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{masks, probabilities};
 use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 
-/// Pictures looked at together.
+/// Batch size.
 pub const BATCH: usize = 64;
 
 /// The models of one seed and the pictures.
-pub struct Scene {
+pub struct TestSet {
     /// Discriminator with “fake”, and generator.
     pub model: Counterfactual,
-    /// The discriminator without “fake”.
+    /// The discriminator without its output “fake”.
     pub discriminator: Classifier,
-    /// The generator's head.
+    /// The generator's classification head.
     pub head: Classifier,
-    /// An ordinary classifier of the same pictures.
+    /// An ordinary classifier for the same pictures.
     pub ordinary: Option<Classifier>,
-    /// One trained on attacked pictures.
+    /// An adversarially trained classifier.
     pub robust: Option<Classifier>,
     /// The test pictures.
     pub data: Dataset,
-    /// Their true masks, where there are any.
-    pub masks: Vec<Option<TrueMask>>,
-    /// Their counterfactuals, planes in [0, 1].
+    /// Their ground-truth masks, where there are any.
+    pub masks: Vec<Option<GroundTruthMask>>,
+    /// Their counterfactuals, `[3, h, w]` in [0, 1].
     pub made: Vec<Vec<f32>>,
-    /// |x − G(x)| of each.
+    /// Change map |x − G(x)| of each.
     pub changes: Vec<Vec<f32>>,
 }
 
-impl Scene {
-    /// Opens the models of one seed and turns all test pictures into the next class.
+impl TestSet {
+    /// Opens the models of one seed and computes the counterfactuals of all test pictures for the next class.
     pub fn open(
         name: &ModelRef,
         ordinary: Option<&ModelRef>,
@@ -54,18 +54,21 @@ impl Scene {
         for other in [&ordinary, &robust].into_iter().flatten() {
             let other = other.manifest();
             if other.labels != classes || other.input != manifest.input {
-                let reason = format!("{} sees other classes or sizes than {name}", other.name);
+                let reason = format!(
+                    "{} has other classes or another input size than {name}",
+                    other.name
+                );
                 return Err(Error::Config(reason));
             }
         }
         let mut data = Dataset::open(data, Split::Test, manifest.input)?;
-        data.require_sound()?;
+        data.require_uniform()?;
         let relabelled = data.relabel(classes);
         relabelled.map_err(|reason| Error::Config(format!("{name}: {reason}")))?;
-        let mut scene = Self {
+        let mut test_set = Self {
             discriminator: Counterfactual::classes_only(&weights, path, device)?,
             head: model.generator.head(manifest),
-            masks: masks::beside(&data)?,
+            masks: masks::masks_of(&data)?,
             model,
             ordinary,
             robust,
@@ -73,23 +76,27 @@ impl Scene {
             made: Vec::new(),
             changes: Vec::new(),
         };
-        let length = 3 * scene.data.size.iter().product::<usize>();
-        for chunk in scene.chunks() {
-            let x = scene.data.tensor(&chunk, device);
-            let targets: Vec<usize> = chunk.iter().map(|&index| scene.target(index)).collect();
-            let made = scene.model.generator.translate(x.clone(), &targets).picture;
-            let changes = tensor_values(change(x, made.clone()));
+        let length = 3 * test_set.data.size.iter().product::<usize>();
+        for chunk in test_set.chunks() {
+            let x = test_set.data.tensor(&chunk, device);
+            let targets: Vec<usize> = chunk.iter().map(|&index| test_set.target(index)).collect();
+            let made = test_set
+                .model
+                .generator
+                .translate(x.clone(), &targets)
+                .picture;
+            let changes = tensor_values(change_map(x, made.clone()));
             let each = changes.chunks_exact(length / 3);
-            scene.changes.extend(each.map(<[f32]>::to_vec));
+            test_set.changes.extend(each.map(<[f32]>::to_vec));
             let made = tensor_values(made);
-            scene
+            test_set
                 .made
                 .extend(made.chunks_exact(length).map(<[f32]>::to_vec));
         }
-        Ok(scene)
+        Ok(test_set)
     }
 
-    /// The class that a test picture is turned into: the next one.
+    /// Target class of a test picture: the next class.
     pub fn target(&self, index: usize) -> usize {
         (self.data.labels[index] + 1) % self.model.classes()
     }
@@ -108,7 +115,7 @@ impl Scene {
         Tensor::from_data(data, self.model.discriminator.device())
     }
 
-    /// Every classifier there is with what to call it.
+    /// All classifiers with their names in the tables.
     pub fn classifiers(&self) -> Vec<(&'static str, &Classifier)> {
         let mut all = vec![
             ("discriminator D", &self.discriminator),
@@ -127,7 +134,7 @@ impl Scene {
         all
     }
 
-    /// What `model` says of pictures: probabilities of every output.
+    /// Predicted probabilities of every output of `model`.
     pub fn probabilities(&self, model: &Classifier, pictures: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let batch = |chunk: &[Vec<f32>]| probabilities(model, self.tensor(chunk));
         pictures.chunks(BATCH).flat_map(batch).collect()

@@ -1,7 +1,8 @@
-//! Attacks on all classifiers, and whether the discriminator's “fake” output tells when to doubt.
+//! Robust accuracy of all classifiers, and the discriminator's “fake” output as uncertainty score: AUROC,
+//! rejection, calibration.
 
 use super::table::ReportTable;
-use super::test_set::{BATCH, Scene};
+use super::test_set::{BATCH, TestSet};
 use crate::attack::{Attack, Norm};
 use crate::evaluate::classes::Confusion;
 use crate::evaluate::top;
@@ -25,34 +26,34 @@ fn attacks() -> Vec<(String, Attack)> {
     linf.into_iter().chain(l2).collect()
 }
 
-/// Accuracy and macro F1 under PGD of all classifiers, on `limit` pictures.
-pub fn resilience(scene: &Scene, limit: usize) -> [ReportTable; 2] {
+/// Robust accuracy and macro F1 of all classifiers under PGD, on `limit` pictures.
+pub fn resilience(test_set: &TestSet, limit: usize) -> [ReportTable; 2] {
     let attacks = attacks();
     let names: Vec<&str> = ["clean"]
         .into_iter()
         .chain(attacks.iter().map(|(name, _)| name.as_str()))
         .collect();
-    let note = "PGD, 20 steps of 2.5·ε/20, random start, per-picture best; every classifier is attacked itself. The discriminator is attacked and judged without its “fake” output.";
+    let note = "PGD, 20 steps of 2.5·ε/20, random start, per-picture best; every classifier is attacked itself. The discriminator is attacked and evaluated without its “fake” output.";
     let mut accuracy = ReportTable::new("Accuracy under attack", note, &names);
     let mut f1 = ReportTable::new("Macro F1 under attack", note, &names);
-    let chosen = some(scene, limit);
+    let chosen = some(test_set, limit);
     let labels: Vec<usize> = chosen
         .iter()
-        .map(|&index| scene.data.labels[index])
+        .map(|&index| test_set.data.labels[index])
         .collect();
     let pictures: Vec<Vec<f32>> = chosen
         .iter()
-        .map(|&at| scene.data.unit_planes(at))
+        .map(|&at| test_set.data.unit_planes(at))
         .collect();
-    for (name, model) in scene.classifiers() {
+    for (name, model) in test_set.classifiers() {
         let judge = |pictures: &[Vec<f32>]| {
-            let seen = scene.probabilities(model, pictures);
+            let seen = test_set.probabilities(model, pictures);
             let found: Vec<usize> = seen.iter().map(|seen| top(seen)).collect();
-            Confusion::of(&labels, &found, scene.model.classes())
+            Confusion::of(&labels, &found, test_set.model.classes())
         };
         let mut results = vec![judge(&pictures)];
         for (_, attack) in &attacks {
-            results.push(judge(&attacked(scene, model, attack, &chosen)));
+            results.push(judge(&attacked(test_set, model, attack, &chosen)));
         }
         accuracy.push(name, results.iter().map(|result| Some(result.accuracy())));
         f1.push(name, results.iter().map(|result| Some(result.macro_f1())));
@@ -60,7 +61,7 @@ pub fn resilience(scene: &Scene, limit: usize) -> [ReportTable; 2] {
     [accuracy, f1]
 }
 
-/// Whether the discriminator resists better than the ordinary classifier, in a sentence.
+/// A sentence on whether the discriminator is more robust than the ordinary classifier.
 pub fn verdict(accuracy: &[ReportTable]) -> String {
     let mean = |name: &str, column: usize| {
         let value = |table: &ReportTable| {
@@ -96,19 +97,24 @@ pub fn verdict(accuracy: &[ReportTable]) -> String {
     }
 }
 
-/// Pictures spread evenly over the set.
-fn some(scene: &Scene, limit: usize) -> Vec<usize> {
-    let (all, count) = (scene.data.len(), limit.min(scene.data.len()));
+/// Evenly spaced indices of the set.
+fn some(test_set: &TestSet, limit: usize) -> Vec<usize> {
+    let (all, count) = (test_set.data.len(), limit.min(test_set.data.len()));
     (0..count).map(|index| index * all / count).collect()
 }
 
-fn attacked(scene: &Scene, model: &Classifier, attack: &Attack, chosen: &[usize]) -> Vec<Vec<f32>> {
+fn attacked(
+    test_set: &TestSet,
+    model: &Classifier,
+    attack: &Attack,
+    chosen: &[usize],
+) -> Vec<Vec<f32>> {
     let mut pictures = Vec::new();
     for chunk in chosen.chunks(BATCH) {
-        let x = scene.data.tensor(chunk, model.device());
+        let x = test_set.data.tensor(chunk, model.device());
         let labels: Vec<usize> = chunk
             .iter()
-            .map(|&index| scene.data.labels[index])
+            .map(|&index| test_set.data.labels[index])
             .collect();
         let numbers: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
         let values = tensor_values(attack.run(model, &x, &labels, &numbers));
@@ -118,19 +124,19 @@ fn attacked(scene: &Scene, model: &Classifier, attack: &Attack, chosen: &[usize]
     pictures
 }
 
-/// A classifier's answers with two scores of doubt.
+/// Predictions of a classifier with two uncertainty scores.
 struct Answers {
     right: Vec<bool>,
     fakeness: Vec<f32>,
-    /// 1 − the largest probability among the classes, as the sum of the others.
+    /// 1 − max-softmax, computed as the sum of the other probabilities.
     unsure: Vec<f32>,
 }
 
-fn answers(scene: &Scene, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
-    let fake = scene.model.classes();
-    let seen = scene.probabilities(&scene.model.discriminator, pictures);
-    let classes = scene.probabilities(&scene.discriminator, pictures);
-    // 1 − p has no room for small numbers.
+fn answers(test_set: &TestSet, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
+    let fake = test_set.model.classes();
+    let seen = test_set.probabilities(&test_set.model.discriminator, pictures);
+    let classes = test_set.probabilities(&test_set.discriminator, pictures);
+    // 1 − p would lose small values to cancellation in single precision.
     let others = |seen: &Vec<f32>| {
         let largest = top(seen);
         let others = seen
@@ -150,16 +156,16 @@ fn answers(scene: &Scene, pictures: &[Vec<f32>], labels: &[usize]) -> Answers {
     }
 }
 
-/// The share of pictures set aside in each column of the rejection table.
+/// Share of rejected pictures in each column of the rejection table.
 const REJECTED: [f64; 6] = [0.0, 0.05, 0.1, 0.2, 0.3, 0.5];
 
-/// Fakeness as uncertainty, beside the usual 1 − max-softmax.
-pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<ReportTable> {
-    let clean = answers(scene, &scene.pictures(), &scene.data.labels);
-    let fewer = some(scene, limit);
+/// Tables of fakeness as uncertainty score, compared with 1 − max-softmax.
+pub fn uncertainty(test_set: &TestSet, limit: usize) -> Vec<ReportTable> {
+    let clean = answers(test_set, &test_set.pictures(), &test_set.data.labels);
+    let fewer = some(test_set, limit);
     let labels: Vec<usize> = fewer
         .iter()
-        .map(|&index| scene.data.labels[index])
+        .map(|&index| test_set.data.labels[index])
         .collect();
     let threats = [
         (
@@ -173,8 +179,8 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<ReportTable> {
         ("attacked, L2 0.5", Attack::pgd(Norm::L2, 0.5, STEPS)),
     ];
     let attacked = threats.map(|(name, attack)| {
-        let pictures = attacked(scene, &scene.discriminator, &attack, &fewer);
-        (name, answers(scene, &pictures, &labels))
+        let pictures = attacked(test_set, &test_set.discriminator, &attack, &fewer);
+        (name, answers(test_set, &pictures, &labels))
     });
     let errors = clean.right.iter().filter(|right| !**right).count();
     tracing::info!("{errors} errors on clean pictures");
@@ -182,9 +188,9 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<ReportTable> {
         .into_iter()
         .chain(attacked.iter().map(|(name, _)| *name))
         .collect();
-    let note = "AUROC: how often an error (an attacked picture) gets a higher score than a right answer (a clean picture). The attacker does not know of the score.";
+    let note = "AUROC: how often an error (an attacked picture) gets a higher score than a correct prediction (a clean picture). The attack does not take the score into account.";
     let mut detection = ReportTable::new("Detecting errors and attacks", note, &columns);
-    let note = "Accuracy of the discriminator on clean test pictures after the share with the highest score is set aside.";
+    let note = "Accuracy of the discriminator on clean test pictures after the share with the highest score is rejected.";
     let shares: Vec<String> = REJECTED
         .iter()
         .map(|share| format!("{:.0} %", share * 100.0))
@@ -213,11 +219,11 @@ pub fn uncertainty(scene: &Scene, limit: usize) -> Vec<ReportTable> {
             .map(|share| Some(accuracy_after_rejection(score(&clean), &clean.right, share)));
         rejection.push(name, accuracies);
     }
-    vec![detection, rejection, calibration(scene)]
+    vec![detection, rejection, calibration(test_set)]
 }
 
-/// A reliability diagram in numbers.
-fn calibration(scene: &Scene) -> ReportTable {
+/// A reliability diagram as a table.
+fn calibration(test_set: &TestSet) -> ReportTable {
     const BINS: usize = 10;
     let bins: Vec<String> = (0..BINS)
         .map(|bin| {
@@ -235,14 +241,14 @@ fn calibration(scene: &Scene) -> ReportTable {
     let note =
         "Accuracy by confidence (the largest probability): a reliability diagram in numbers.";
     let mut table = ReportTable::new("Reliability", note, &columns);
-    let pictures = scene.pictures();
-    for (name, model) in scene.classifiers() {
-        let seen = scene.probabilities(model, &pictures);
+    let pictures = test_set.pictures();
+    for (name, model) in test_set.classifiers() {
+        let seen = test_set.probabilities(model, &pictures);
         let confidences: Vec<f32> = seen
             .iter()
             .map(|seen| seen.iter().copied().fold(0.0, f32::max))
             .collect();
-        let right = seen.iter().zip(&scene.data.labels);
+        let right = seen.iter().zip(&test_set.data.labels);
         let right: Vec<bool> = right.map(|(seen, &label)| top(seen) == label).collect();
         let bins = reliability(&confidences, &right, BINS);
         let accuracies = bins

@@ -1,22 +1,22 @@
-//! Steps that favour what is large in a picture over its grain.
+//! Spectral preconditioning of gradients: low spatial frequencies before high ones.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Weighs the frequencies of a gradient by f^−α: descent on the coefficients of a picture in a
-/// decorrelated (cosine) basis instead of on its pixels, as Olah et al. 2017 precondition theirs.
-/// The picture keeps all its freedom; only the way through it changes.
-pub(super) struct Spectrum {
-    /// Orthonormal cosines `[1, 1, h, h]` and `[1, 1, w, w]`, one frequency a row.
+/// Weights the frequencies of a gradient by f^−α: gradient descent on the coefficients of a picture in a
+/// decorrelated (cosine) basis instead of on its pixels, the preconditioning of Olah et al. 2017. The set
+/// of reachable pictures stays the same; only the path changes.
+pub(super) struct SpectralPreconditioner {
+    /// Discrete cosine transforms `[1, 1, h, h]` and `[1, 1, w, w]`, one frequency a row.
     rows: Tensor<4>,
     columns: Tensor<4>,
-    /// `[1, 1, h, w]`.
+    /// f^−α, `[1, 1, h, w]`.
     weights: Tensor<4>,
 }
 
-impl Spectrum {
-    /// For pictures of height and width `size`.
+impl SpectralPreconditioner {
+    /// The preconditioner of exponent α for pictures of this height and width.
     pub(super) fn new(exponent: f32, [h, w]: [usize; 2], device: &Device) -> Self {
-        // In cycles of the longer side, from one half on.
+        // In cycles along the longer side, at least one half.
         let longer = h.max(w) as f32;
         let frequency = |k: usize, side: usize| 0.5 * k as f32 * longer / side as f32;
         let weight = |at: usize| {
@@ -31,7 +31,7 @@ impl Spectrum {
         }
     }
 
-    /// The weighed gradient.
+    /// The preconditioned gradient.
     pub(super) fn apply(&self, gradient: Tensor<4>) -> Tensor<4> {
         let (rows, columns) = (self.rows.clone(), self.columns.clone());
         let spectrum = rows

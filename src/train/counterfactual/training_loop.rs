@@ -1,4 +1,4 @@
-//! From a folder of pictures to a model file, epoch after epoch.
+//! The training loop of counterfactual models: epochs, evaluation, example sheets, checkpoints.
 
 #![expect(
     clippy::print_stdout,
@@ -14,29 +14,29 @@ use indicatif::ProgressBar;
 
 use super::checkpoint::{self, CounterfactualCheckpoint, CounterfactualPosition};
 use super::config::CounterfactualConfig;
-use super::metrics::{CounterfactualMetrics, judge};
-use super::sheet;
+use super::example_sheet;
+use super::metrics::{CounterfactualMetrics, evaluate_pair};
 use super::step::CounterfactualTraining;
 use crate::data::{Batches, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::Precision;
-use crate::train::progress::{Metrics, bar};
-use crate::train::session::{CHECKPOINT, Interrupt, Outcome, monitored};
+use crate::train::progress::{Metrics, progress_bar};
+use crate::train::training_loop::{CHECKPOINT, Interrupt, TrainingOutcome, monitored};
 
-struct Session<'a> {
+struct TrainingLoop<'a> {
     training: CounterfactualTraining,
     position: CounterfactualPosition,
     data: &'a Dataset,
-    bar: ProgressBar,
+    progress_bar: ProgressBar,
 }
 
-impl Session<'_> {
-    /// Steps of an epoch.
+impl TrainingLoop<'_> {
+    /// Number of steps of an epoch.
     fn steps(&self) -> usize {
         self.data.len() / self.training.config.batch.min(self.data.len())
     }
 
-    /// Runs the epoch under way from where it stands to its end, or to an interruption (`false`).
+    /// Runs the current epoch to its end (`true`) or to an interruption (`false`).
     fn epoch(&mut self, interrupt: &Interrupt) -> Result<bool> {
         let CounterfactualPosition {
             epoch, step: first, ..
@@ -73,9 +73,9 @@ impl Session<'_> {
             let seconds = started.elapsed().as_secs_f64();
             self.position.seconds += seconds;
             self.position.epoch_seconds += seconds;
-            self.bar.inc(1);
+            self.progress_bar.inc(1);
             let throughput = batch.classes.len() as f64 / seconds;
-            self.bar.set_message(format!(
+            self.progress_bar.set_message(format!(
                 "epoch {}, discriminator {:.3}, fool {:.3}, {throughput:.0} pictures/s",
                 epoch + 1,
                 terms.discriminator_real,
@@ -85,8 +85,12 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Closes the epoch, sums it up and writes its sheet.
-    fn close_epoch(&mut self, test: Option<&Dataset>, out: &Path) -> Result<CounterfactualMetrics> {
+    /// Finishes the epoch: evaluates both networks, writes the example sheet and resets the sums.
+    fn finish_epoch(
+        &mut self,
+        test: Option<&Dataset>,
+        out: &Path,
+    ) -> Result<CounterfactualMetrics> {
         let (steps, position) = (self.steps(), std::mem::take(&mut self.position));
         let epoch = position.epoch + 1;
         if !self.training.is_finite() {
@@ -108,11 +112,11 @@ impl Session<'_> {
         let (discriminator, generator) =
             (self.training.classifier(), self.training.frozen_generator());
         if let Some(test) = test {
-            row = row.judged(&judge(&discriminator, &generator, test));
+            row = row.with_evaluation(&evaluate_pair(&discriminator, &generator, test));
         }
         if epoch > config.warm_up {
             let path = out.join(format!("sheet-{epoch:03}.png"));
-            sheet::write(&path, &discriminator, &generator, test.unwrap_or(self.data))?;
+            example_sheet::write(&path, &discriminator, &generator, test.unwrap_or(self.data))?;
         }
         Ok(row)
     }
@@ -121,18 +125,18 @@ impl Session<'_> {
 /// Trains into the folder `out`: `checkpoint.safetensors`, `metrics.csv`, a `sheet-….png` after every
 /// epoch, and at the end `model.safetensors`.
 ///
-/// With `resume`, goes on from the folder's checkpoint, whose own config then counts.
+/// With `resume`, continues from the folder's checkpoint with the checkpoint's own config.
 ///
 /// # Errors
-/// [`Error::Data`] before anything starts, also for a picture that cannot be read or is of another size
-/// than the first; [`Error::Diverged`] leaves the last good checkpoint.
+/// [`Error::Data`] before the first step, also for a picture that cannot be read or has another size than
+/// the first; [`Error::Diverged`], which leaves the last checkpoint in place.
 pub fn train_counterfactual(
     config: &CounterfactualConfig,
     out: &Path,
     resume: bool,
     device: &Device,
     interrupt: &Interrupt,
-) -> Result<Outcome> {
+) -> Result<TrainingOutcome> {
     let path = out.join(CHECKPOINT);
     let checkpoint = resume
         .then(|| CounterfactualCheckpoint::read(&path))
@@ -143,9 +147,9 @@ pub fn train_counterfactual(
         .clone();
     config.validate()?;
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
-    data.require_sound()?;
+    data.require_uniform()?;
     let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
-    test.as_ref().map_or(Ok(()), Dataset::require_sound)?;
+    test.as_ref().map_or(Ok(()), Dataset::require_uniform)?;
     let (training, position) = match checkpoint {
         Some(checkpoint) => checkpoint.restore(&path, &data.classes, device)?,
         None => {
@@ -156,28 +160,33 @@ pub fn train_counterfactual(
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create", error))?;
     let mut metrics = Metrics::open(&out.join("metrics.csv"), position.epoch)?;
     let steps = data.len() / config.batch.min(data.len());
-    let mut session = Session {
+    let mut training_loop = TrainingLoop {
         training,
-        bar: bar(
+        progress_bar: progress_bar(
             config.epochs * steps,
             position.epoch * steps + position.step,
         ),
         position,
         data: &data,
     };
-    while session.position.epoch < config.epochs {
-        if !session.epoch(interrupt)? {
-            checkpoint::save(&path, &mut session.training, &session.position)?;
-            return Ok(Outcome::Interrupted(path));
+    while training_loop.position.epoch < config.epochs {
+        if !training_loop.epoch(interrupt)? {
+            checkpoint::save(&path, &mut training_loop.training, &training_loop.position)?;
+            return Ok(TrainingOutcome::Interrupted(path));
         }
-        let row = session.close_epoch(test.as_ref(), out)?;
-        session.bar.suspend(|| println!("{}", describe(&row)));
+        let row = training_loop.finish_epoch(test.as_ref(), out)?;
+        training_loop
+            .progress_bar
+            .suspend(|| println!("{}", describe(&row)));
         metrics.push(row)?;
-        checkpoint::save(&path, &mut session.training, &session.position)?;
+        checkpoint::save(&path, &mut training_loop.training, &training_loop.position)?;
     }
     let model = out.join("model.safetensors");
-    session.training.weights().write(&model, Precision::Half)?;
-    Ok(Outcome::Finished(model))
+    training_loop
+        .training
+        .weights()
+        .write(&model, Precision::Half)?;
+    Ok(TrainingOutcome::Finished(model))
 }
 
 fn describe(row: &CounterfactualMetrics) -> String {

@@ -1,24 +1,24 @@
-//! Questions to a model, in batches of plain numbers.
+//! The explained score and its input gradients, evaluated on batches of plain vectors.
 
 use burn::tensor::{Tensor, TensorData};
 
 use super::Target;
 use crate::model::{Classifier, tensor_values};
 
-/// What is asked, of pictures of which size.
+/// The scalar score of a [`Target`] as a function of pictures of one size.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Probe {
+pub(super) struct TargetScore {
     pub(super) target: Target,
     pub(super) size: [usize; 2],
 }
 
-impl Probe {
-    /// Values of one picture.
+impl TargetScore {
+    /// Number of values of one picture.
     pub(super) fn length(&self) -> usize {
         3 * self.size[0] * self.size[1]
     }
 
-    /// Pictures `[n, 3, h, w]` as a tensor where the model is.
+    /// Pictures `[n, 3, h, w]` as a tensor on the model's device.
     pub(super) fn tensor(&self, model: &Classifier, pictures: Vec<f32>) -> Tensor<4> {
         let [h, w] = self.size;
         let count = pictures.len() / self.length();

@@ -1,4 +1,5 @@
-//! The training loop.
+//! The training loop of classifiers: adversarial SGD steps, epochs, validation, early stopping,
+//! checkpoints.
 
 #![expect(
     clippy::print_stdout,
@@ -13,37 +14,40 @@ use std::time::Instant;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::checkpoint::{self, Checkpoint, Networks, Position};
+use super::checkpoint::{self, Checkpoint, Networks, TrainingPosition};
 use super::config::{EpsilonSchedule, TrainConfig};
-use super::gradients::{Average, collect, track};
+use super::gradients::{WeightAverage, require_gradients, take_gradients};
 use super::init;
-use super::progress::{EpochMetrics, Metrics, bar};
+use super::progress::{EpochMetrics, Metrics, progress_bar};
+use super::running_statistics::update_running_statistics;
 use super::sgd::Sgd;
-use super::statistics::absorb;
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::model::{Classifier, Manifest, Precision, ResNet, Weights};
 
-/// Set from outside (Ctrl-C) to stop after the step under way.
+/// Flag that stops a training after the current step; set by Ctrl-C.
 pub type Interrupt = Arc<AtomicBool>;
 
-/// The checkpoint's name in the output folder.
+/// File name of the checkpoint in the output folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// A network, its optimiser and where they are.
+/// The state of a training: networks, optimiser and position.
 pub struct Training {
     config: TrainConfig,
     manifest: Manifest,
     networks: Networks,
     sgd: Sgd,
-    position: Position,
+    position: TrainingPosition,
     device: Device,
 }
 
 impl Training {
-    /// Starts afresh, from random weights or those of `config.init`.
+    /// Starts a training from random weights or those of `config.init`.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::validate`] and, for initial weights, as those of opening a model.
     pub fn new(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
         let mut training = Self::assemble(config, classes, device)?;
         let architecture = config.architecture.with_classes(classes.len());
@@ -56,7 +60,10 @@ impl Training {
         Ok(training)
     }
 
-    /// Goes on from a checkpoint.
+    /// Resumes a training from a checkpoint.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`] and [`Checkpoint::restore`].
     pub fn resume(path: &Path, classes: &[String], device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
         let mut training = Self::assemble(&checkpoint.config, classes, device)?;
@@ -65,7 +72,7 @@ impl Training {
         Ok(training)
     }
 
-    /// All but the weights.
+    /// The initial state with weights of zero.
     fn assemble(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
         config.validate()?;
         let architecture = config.architecture.with_classes(classes.len());
@@ -88,12 +95,15 @@ impl Training {
                 notes: Vec::new(),
             },
             sgd: Sgd::new(config.momentum, config.weight_decay),
-            position: Position::default(),
+            position: TrainingPosition::default(),
             device: device.clone(),
         })
     }
 
     /// Writes a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
     pub fn save(&mut self, path: &Path) -> Result<()> {
         checkpoint::save(
             path,
@@ -104,19 +114,22 @@ impl Training {
         )
     }
 
-    /// The model as it is now, frozen; its weights averaged, if they are.
+    /// A frozen copy of the current model: the moving average of the weights where there is one.
     pub fn classifier(&self) -> Classifier {
         self.frozen(self.networks.average.as_ref())
     }
 
-    /// `network`, or the one in training, frozen.
+    /// A frozen copy of `network`, or else of the trained one.
     fn frozen(&self, network: Option<&ResNet>) -> Classifier {
         let network = network.unwrap_or(&self.networks.trained);
-        Classifier::freeze(network.clone(), self.manifest.clone(), &self.device)
+        Classifier::from_trained(network.clone(), self.manifest.clone(), &self.device)
     }
 
-    /// Writes the model for use: the best weights where pictures are set aside to know them by, else
-    /// those of [`Training::classifier`], in half precision, manifest inside.
+    /// Writes the model file: the weights of the best epoch where there is a validation set, else those of
+    /// [`Training::classifier`], in half precision, with the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
     pub fn export(&mut self, path: &Path) -> Result<()> {
         let Networks {
             trained,
@@ -129,11 +142,11 @@ impl Training {
         weights.write(path, Precision::Half)
     }
 
-    /// One step on a batch: ε at the share `epsilon` of the attack's own. Returns the mean loss and
-    /// how many pictures were classified right.
+    /// One optimiser step on a batch with the learning rate `rate` and ε scaled by `epsilon`, in [0, 1].
+    /// Returns the mean loss and the number of correctly classified pictures.
     pub fn step(&mut self, batch: Batch, rate: f64, epsilon: f64) -> (f32, usize) {
-        let pictures = self.attacked(&batch, epsilon as f32);
-        let mut tracked = track(&self.networks.trained);
+        let pictures = self.training_pictures(&batch, epsilon as f32);
+        let mut tracked = require_gradients(&self.networks.trained);
         let mut statistics = Vec::new();
         let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
         let logits = tracked.train_forward(pixels, &mut statistics);
@@ -142,16 +155,16 @@ impl Training {
             batch.labels.clone(),
             self.config.smoothing,
         );
-        let gradients = collect(&mut tracked, &mut loss.backward());
+        let gradients = take_gradients(&mut tracked, &mut loss.backward());
         let network = &mut self.networks.trained;
         self.sgd.step(network, gradients, rate);
-        absorb(network, statistics);
+        update_running_statistics(network, statistics);
         self.position.steps += 1;
         if let (Some(kept), Some(average)) = (self.config.average, &mut self.networks.average) {
-            // A young average forgets faster, so that where it began does not weigh for long.
+            // Less memory in the first steps, so that the initial weights have little influence.
             let steps = self.position.steps as f64;
             let kept = kept.min((1.0 + steps) / (10.0 + steps));
-            Average::of(network, 1.0 - kept).blend_into(average);
+            WeightAverage::of(network, 1.0 - kept).blend_into(average);
         }
         let right = logits.inner().argmax(1).equal(batch.labels).int().sum();
         (
@@ -160,9 +173,9 @@ impl Training {
         )
     }
 
-    /// The pictures to train on: adversarial ones, made for the network as it is at inference, so that
-    /// the attack leaves the running statistics alone (as MadryLab's robustness library does).
-    fn attacked(&self, batch: &Batch, epsilon: f32) -> Tensor<4> {
+    /// The adversarial pictures to train on, attacked with the network in inference mode, so that the
+    /// attack does not change the running statistics (as in MadryLab's robustness library).
+    fn training_pictures(&self, batch: &Batch, epsilon: f32) -> Tensor<4> {
         let pictures = &batch.pictures;
         let attack = match &self.config.attack {
             Some(attack) if epsilon > 0.0 => attack,
@@ -175,36 +188,36 @@ impl Training {
             ..attack.clone()
         };
         let model = self.frozen(None);
-        let (classes, numbers) = (&batch.classes, &batch.numbers);
+        let (classes, noise_ids) = (&batch.classes, &batch.indices);
         match self.config.noise {
-            Some(noise) => attack.run_n_fgsm(noise, &model, pictures, classes, numbers),
-            None => attack.run_to_last(&model, pictures, classes, numbers),
+            Some(noise) => attack.run_n_fgsm(noise, &model, pictures, classes, noise_ids),
+            None => attack.run_to_last(&model, pictures, classes, noise_ids),
         }
     }
 
-    /// The share of ε at the step under way.
+    /// Scale of ε at the current step, in [0, 1].
     fn epsilon_share(&self, steps_per_epoch: usize) -> f64 {
-        let Position { epoch, step, .. } = self.position;
+        let TrainingPosition { epoch, step, .. } = self.position;
         let done = epoch as f64 + step as f64 / steps_per_epoch as f64;
         let share = |schedule: EpsilonSchedule| schedule.share(done / self.config.epochs as f64);
         self.config.epsilon_schedule.map_or(1.0, share)
     }
 
-    /// A new seed for every epoch, so that no picture meets the same noise twice.
+    /// Seed of the random starts of attacks: another one every epoch.
     fn noise_seed(&self) -> u64 {
         self.config
             .seed
             .wrapping_add(1 + self.position.epoch as u64)
     }
 
-    /// Runs the epoch under way from where it stands to its end, or to an interruption (`false`).
+    /// Runs the current epoch to its end (`true`) or to an interruption (`false`).
     fn epoch(
         &mut self,
         data: &Dataset,
         interrupt: &Interrupt,
-        bar: &indicatif::ProgressBar,
+        progress_bar: &indicatif::ProgressBar,
     ) -> Result<bool> {
-        let Position {
+        let TrainingPosition {
             epoch, step: first, ..
         } = self.position;
         let config = &self.config;
@@ -233,8 +246,8 @@ impl Training {
             self.position.seconds += seconds;
             self.position.epoch_seconds += seconds;
             let throughput = count as f64 / seconds;
-            bar.inc(1);
-            bar.set_message(format!(
+            progress_bar.inc(1);
+            progress_bar.set_message(format!(
                 "epoch {}, loss {loss:.3}, {throughput:.0} pictures/s",
                 epoch + 1
             ));
@@ -242,12 +255,16 @@ impl Training {
         Ok(true)
     }
 
-    /// Closes the epoch and sums it up.
+    /// Finishes the epoch: evaluates the model and resets the sums.
     ///
     /// # Errors
-    /// [`Error::Diverged`] when the last step left a weight that is no number.
-    fn close_epoch(&mut self, data: &Dataset, watched: &Watched) -> Result<EpochMetrics> {
-        let Position {
+    /// [`Error::Diverged`] when a weight is not finite.
+    fn finish_epoch(
+        &mut self,
+        data: &Dataset,
+        monitoring: &MonitoringSets,
+    ) -> Result<EpochMetrics> {
+        let TrainingPosition {
             epoch,
             loss_sum,
             right,
@@ -266,7 +283,7 @@ impl Training {
         }
         let pictures = (batches * self.config.batch.min(data.len())) as f64;
         let model = self.classifier();
-        let attack = self.config.watched_attack();
+        let attack = self.config.monitoring_attack();
         let accuracy = |data: &Option<Dataset>, attack: Option<&Attack>| {
             data.as_ref()
                 .map(|data| evaluate::accuracy(&model, data, attack))
@@ -276,27 +293,27 @@ impl Training {
             rate: self.config.schedule.rate(epoch, batches - 1, batches),
             train_loss: loss_sum / batches as f64,
             train_accuracy: right as f64 / pictures,
-            test_accuracy: accuracy(&watched.test, None),
-            test_robust_accuracy: accuracy(&watched.test, Some(&attack)),
-            validation_accuracy: accuracy(&watched.validation, None),
-            validation_robust_accuracy: accuracy(&watched.validation, Some(&attack)),
+            test_accuracy: accuracy(&monitoring.test, None),
+            test_robust_accuracy: accuracy(&monitoring.test, Some(&attack)),
+            validation_accuracy: accuracy(&monitoring.validation, None),
+            validation_robust_accuracy: accuracy(&monitoring.validation, Some(&attack)),
             throughput: pictures / epoch_seconds.max(1e-9),
             seconds,
         };
-        self.position = Position {
+        self.position = TrainingPosition {
             epoch: epoch + 1,
             seconds,
             steps,
             best,
-            ..Position::default()
+            ..TrainingPosition::default()
         };
-        self.keep_if_best(&metrics);
+        self.update_best(&metrics);
         Ok(metrics)
     }
 
-    /// Remembers the weights of the best epoch: by robust accuracy on the pictures set aside, for
-    /// standard training by accuracy. Epochs before ε is whole do not count.
-    fn keep_if_best(&mut self, metrics: &EpochMetrics) {
+    /// Saves the weights of the best epoch by validation accuracy, for adversarial training by robust
+    /// accuracy. Epochs before ε reaches its full value do not count.
+    fn update_best(&mut self, metrics: &EpochMetrics) {
         let score = match &self.config.attack {
             Some(_) => metrics.validation_robust_accuracy,
             None => metrics.validation_accuracy,
@@ -316,17 +333,17 @@ impl Training {
         }
     }
 
-    /// Whether all epochs are done, or too many have passed without a better one.
-    fn is_over(&self) -> bool {
-        let Position { epoch, best, .. } = self.position;
+    /// Whether all epochs are done, or early stopping applies.
+    fn is_finished(&self) -> bool {
+        let TrainingPosition { epoch, best, .. } = self.position;
         let patience = self.config.patience;
         let waited = best.map_or(0, |(best, _)| epoch - best);
         epoch >= self.config.epochs || (patience > 0 && waited >= patience)
     }
 }
 
-/// Cross-entropy of log-probabilities `[n, k]` to labels `[n, 1]` of which the share `smoothing` is
-/// spread evenly over all classes.
+/// Cross-entropy with label smoothing of log-probabilities `[n, k]` and labels `[n, 1]`, mean over the
+/// batch.
 fn smoothed_cross_entropy(
     log_probabilities: Tensor<2>,
     labels: Tensor<2, Int>,
@@ -340,30 +357,33 @@ fn smoothed_cross_entropy(
     (likelihood * (1.0 - smoothing) + uniform * smoothing).neg()
 }
 
-/// The pictures that a training is watched by.
-struct Watched {
-    /// Test pictures: only reported.
+/// Data sets that a training is evaluated on after every epoch.
+struct MonitoringSets {
+    /// Test pictures, whose metrics are only reported.
     test: Option<Dataset>,
-    /// Training pictures set aside: they choose the best epoch.
+    /// Validation pictures, split off the training set, which select the best epoch.
     validation: Option<Dataset>,
 }
 
-/// How a training ended.
+/// Outcome of a training run.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All epochs are done; the model is in this file.
+pub enum TrainingOutcome {
+    /// All epochs are done; path of the model file.
     Finished(PathBuf),
-    /// It was interrupted; this checkpoint goes on with `--resume`.
+    /// It was interrupted; path of the checkpoint, to be resumed with `--resume`.
     Interrupted(PathBuf),
 }
 
-impl Outcome {
-    /// Says so.
+impl TrainingOutcome {
+    /// Prints the outcome.
     pub fn announce(&self) {
         match self {
             Self::Finished(path) => println!("the model is in {}", path.display()),
             Self::Interrupted(path) => {
-                println!("stopped; {} goes on with --resume", path.display());
+                println!(
+                    "interrupted; continue from {} with --resume",
+                    path.display()
+                );
             }
         }
     }
@@ -372,38 +392,39 @@ impl Outcome {
 /// Trains into the folder `out`: `checkpoint.safetensors`, `metrics.csv`, and at the end
 /// `model.safetensors`.
 ///
-/// With `resume`, goes on from the folder's checkpoint, whose own config then counts.
+/// With `resume`, continues from the folder's checkpoint with the checkpoint's own config.
 ///
 /// # Errors
-/// [`Error::Data`] before anything starts; [`Error::Diverged`] leaves the last good checkpoint.
+/// [`Error::Config`] and [`Error::Data`] before the first step; [`Error::Diverged`], which leaves the
+/// last checkpoint in place; [`Error::Io`] where an output cannot be written.
 pub fn train(
     config: &TrainConfig,
     out: &Path,
     resume: bool,
     device: &Device,
     interrupt: &Interrupt,
-) -> Result<Outcome> {
+) -> Result<TrainingOutcome> {
     let path = out.join(CHECKPOINT);
     let config = if resume {
         &Checkpoint::read(&path)?.config
     } else {
         config
     };
-    let kept = config.augmentation.kept(config.input);
+    let kept = config.augmentation.stored_size(config.input);
     let mut data = Dataset::open(&config.data, Split::Train, kept)?;
-    data.report_skipped();
+    data.log_skipped();
     if config.validation * 2 > data.len() {
         let reason = format!(
-            "{} pictures cannot be set aside of {}; at most half",
+            "a validation set of {} pictures cannot be split off {}; at most half of them can",
             config.validation,
             data.len()
         );
         return Err(Error::data(&config.data, reason));
     }
-    let watched = Watched {
+    let monitoring = MonitoringSets {
         test: monitored(&config.data, config.input, config.monitor, &data.classes)?,
         validation: (config.validation > 0)
-            .then(|| data.set_aside(config.validation).resized(config.input)),
+            .then(|| data.split_off(config.validation).resized(config.input)),
     };
     let mut training = if resume {
         Training::resume(&path, &data.classes, device)?
@@ -413,26 +434,26 @@ pub fn train(
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create", error))?;
     let mut metrics = Metrics::open(&out.join("metrics.csv"), training.position.epoch)?;
     let batches = data.len() / config.batch.min(data.len());
-    let bar = bar(
+    let progress_bar = progress_bar(
         config.epochs * batches,
         training.position.epoch * batches + training.position.step,
     );
-    while !training.is_over() {
-        if !training.epoch(&data, interrupt, &bar)? {
+    while !training.is_finished() {
+        if !training.epoch(&data, interrupt, &progress_bar)? {
             training.save(&path)?;
-            return Ok(Outcome::Interrupted(path));
+            return Ok(TrainingOutcome::Interrupted(path));
         }
-        let row = training.close_epoch(&data, &watched)?;
-        bar.suspend(|| println!("{}", describe(&row, &config.watched_attack())));
+        let row = training.finish_epoch(&data, &monitoring)?;
+        progress_bar.suspend(|| println!("{}", describe(&row, &config.monitoring_attack())));
         metrics.push(row)?;
         training.save(&path)?;
     }
     let model = out.join("model.safetensors");
     training.export(&model)?;
-    Ok(Outcome::Finished(model))
+    Ok(TrainingOutcome::Finished(model))
 }
 
-/// `count` test pictures to watch a training by, if the data set has a test split.
+/// A subset of `count` test pictures to monitor a training, if the data set has a test split.
 pub(super) fn monitored(
     data: &Path,
     input: [usize; 2],
@@ -443,7 +464,7 @@ pub(super) fn monitored(
         return Ok(None);
     }
     let mut test = Dataset::open(data, Split::Test, input)?;
-    test.thin(count);
+    test.subsample(count);
     test.relabel(classes)
         .map_err(|reason| Error::data(data, reason))?;
     Ok(Some(test))
@@ -453,7 +474,7 @@ fn describe(row: &EpochMetrics, attack: &Attack) -> String {
     let percent =
         |value: Option<f64>| value.map_or("–".into(), |value| format!("{:.2} %", value * 100.0));
     format!(
-        "epoch {}: loss {:.4}, training accuracy {}, test accuracy {}, under {attack} {}, set aside {}, under attack {}, {:.0} pictures/s",
+        "epoch {}: loss {:.4}, training accuracy {}, test accuracy {}, under {attack} {}, validation accuracy {}, under attack {}, {:.0} pictures/s",
         row.epoch,
         row.train_loss,
         percent(Some(row.train_accuracy)),
@@ -479,7 +500,7 @@ mod tests {
         let labels = Tensor::<2, Int>::from_data([[2], [0]], &device);
         let log = log_softmax(logits, 1);
         let values = crate::model::tensor_values(log.clone());
-        // Of each picture 0.7 of the label's own and 0.1 of every class.
+        // Smoothed targets: 0.7 for the label and 0.1 for every class.
         let cross_entropy =
             |row: &[f32], label: usize| -(0.7 * row[label] + 0.1 * row.iter().sum::<f32>());
         let expected = (cross_entropy(&values[..3], 2) + cross_entropy(&values[3..], 0)) / 2.0;

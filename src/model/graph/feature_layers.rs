@@ -1,20 +1,25 @@
-//! Where a graph can be cut: at values that everything after them depends on alone.
+//! Feature layers of a graph: values on which all later operations depend exclusively.
 
 use super::{Node, Op};
 
-/// Places of values.
+/// Indices of the values that serve as feature layers and representation.
 #[derive(Clone, Debug)]
-pub(super) struct Cuts {
-    /// Feature maps `[n, c, h, w]`, one a resolution: the last at it; from the stem to the last map.
+pub(super) struct FeatureLayers {
+    /// Feature maps `[n, c, h, w]`, from the stem on: the last one of each resolution.
     pub(super) stages: Vec<usize>,
     /// The representation `[n, d]` that the last linear layer reads, else the logits themselves.
     pub(super) embedding: usize,
 }
 
-impl Cuts {
+impl FeatureLayers {
     pub(super) fn find(nodes: &[Node], shapes: &[Vec<usize>]) -> Result<Self, String> {
-        let narrow = narrow_places(nodes);
-        let vectors = || narrow.iter().copied().filter(|&at| shapes[at].len() == 2);
+        let separating = separating_values(nodes);
+        let vectors = || {
+            separating
+                .iter()
+                .copied()
+                .filter(|&at| shapes[at].len() == 2)
+        };
         let reads = |at: usize| -> Option<usize> {
             let node = nodes.get(at.checked_sub(1)?)?;
             let linear = matches!(node.op, Op::Linear { .. });
@@ -24,12 +29,12 @@ impl Cuts {
         let before = reads(output).filter(|at| vectors().any(|other| other == *at));
         let embedding = before.unwrap_or(output);
         let mut stages: Vec<usize> = Vec::new();
-        for &at in narrow.iter().filter(|&&at| at > 0 && at < embedding) {
+        for &at in separating.iter().filter(|&&at| at > 0 && at < embedding) {
             let [_, _, h, w] = shapes[at][..] else {
                 continue;
             };
             let same = |&last: &usize| shapes[last][2..] == [h, w];
-            // A map of one pixel is a representation already, unless there is nothing larger.
+            // A map of one pixel is pooled already; it is a feature layer only if there is no larger map.
             if h * w == 1 && !stages.is_empty() {
                 continue;
             }
@@ -45,9 +50,9 @@ impl Cuts {
     }
 }
 
-/// Values that no later node reaches past, in order.
-fn narrow_places(nodes: &[Node]) -> Vec<usize> {
-    // For each place, the earliest value that is read at or after it.
+/// Indices of the values that separate the graph: no later node reads an earlier value.
+fn separating_values(nodes: &[Node]) -> Vec<usize> {
+    // For each index, the earliest value that is read at or after it.
     let mut earliest = vec![usize::MAX; nodes.len() + 2];
     for (index, node) in nodes.iter().enumerate().rev() {
         let read = node.reads().min().unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! What stands in place of a pixel that is not there.
+//! Fills: the constant, blurred or given pictures that serve as baseline or cover pixels.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::Input;
 use crate::error::{Error, Result};
 use crate::model::Classifier;
 
-/// A picture that shows nothing, in one of its senses.
+/// An uninformative picture that serves as baseline or covers pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fill {
@@ -16,19 +16,19 @@ pub enum Fill {
     White,
     /// ½ everywhere.
     Grey,
-    /// The colour that the model's normaliser takes off: the mean of its training set.
+    /// The channel means of the model's normaliser: the mean colour of its training set.
     DatasetMean,
     /// The picture itself, blurred by a box of this many pixels.
     Blurred(usize),
-    /// Another picture.
+    /// A picture that a person chose.
     Picture,
 }
 
 impl Fill {
-    /// The picture `[3, h, w]` that it stands for; `mean` is the normaliser's.
+    /// The fill as a picture `[3, h, w]`; `mean` is that of the model's normaliser.
     ///
     /// # Errors
-    /// [`Error::Config`] for [`Fill::Picture`] when there is none.
+    /// [`Error::Config`] for [`Fill::Picture`] when no reference was chosen.
     pub fn picture(self, input: &Input, mean: [f32; 3]) -> Result<Vec<f32>> {
         let flat = |color: [f32; 3]| {
             let area = input.size[0] * input.size[1];
@@ -48,7 +48,7 @@ impl Fill {
         })
     }
 
-    /// As [`Fill::picture`], with the mean of `model`.
+    /// As [`Fill::picture`], with the mean of `model`'s normaliser.
     ///
     /// # Errors
     /// As [`Fill::picture`].
@@ -70,8 +70,8 @@ impl std::fmt::Display for Fill {
     }
 }
 
-/// Each plane's running mean over a box of `side`×`side` pixels, mirrored at the border without
-/// repeating it (OpenCV's `blur`).
+/// Box blur of each plane by `side`×`side` pixels, with reflected borders that do not repeat the edge
+/// (OpenCV's `blur`).
 pub fn box_blur(planes: &[f32], [h, w]: [usize; 2], side: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(planes.len());
     for plane in planes.chunks_exact(h * w) {

@@ -1,17 +1,17 @@
-//! A page of examples: how far the generator is.
+//! Example sheets of a counterfactual training: pictures, counterfactuals, changes and masks as one image.
 
 use std::path::Path;
 
-use crate::counterfactual::{Generator, change, otsu};
+use crate::counterfactual::{Generator, change_map, otsu};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values};
 
-/// Examples of each class.
+/// Number of examples of each class.
 const EXAMPLES: usize = 8;
 
-/// Writes a picture with a column for each example: the picture, its counterfactual (of the next
-/// class), the change (white: the largest), the mask by Otsu's threshold, and the way back.
+/// Writes an image with a column for each example: the picture, its counterfactual (of the next class),
+/// the change map (white at its maximum), the mask by Otsu's threshold, and the translation back.
 pub fn write(
     path: &Path,
     discriminator: &Classifier,
@@ -25,7 +25,7 @@ pub fn write(
     let x = data.tensor(&chosen, discriminator.device());
     let made = generator.translate(x.clone(), &targets).picture;
     let back = generator.translate(made.clone(), &labels).picture;
-    let changes = tensor_values(change(x.clone(), made.clone()));
+    let changes = tensor_values(change_map(x.clone(), made.clone()));
     let [h, w] = data.size;
     let grey = |values: Vec<f32>| [values.clone(), values.clone(), values].concat();
     let (mut heats, mut masks) = (Vec::new(), Vec::new());
@@ -59,7 +59,7 @@ pub fn write(
     page.save(path).map_err(writing)
 }
 
-/// Pictures spread over the set, of every class equally many where there are enough.
+/// Indices of examples, evenly spaced over the set, equally many of every class where possible.
 fn examples(data: &Dataset) -> Vec<usize> {
     let mut chosen = Vec::new();
     for class in 0..data.classes.len() {

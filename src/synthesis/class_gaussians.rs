@@ -1,5 +1,5 @@
-//! Starts for class-specific generation: Gaussians over small pictures of each class (paper A,
-//! section 3.3; Santurkar et al. 2019).
+//! Class Gaussians, the starts of class-specific generation: normal distributions over downsampled
+//! pictures of each class (paper A, section 3.3; Santurkar et al. 2019).
 
 use std::path::Path;
 
@@ -10,39 +10,39 @@ use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 use crate::model::{Array, Precision, Weights};
 
-/// By how much the pictures are shrunk on each side before a Gaussian is fitted.
-const SHRINK: usize = 4;
-/// The variance that the paper adds to every pixel.
+/// Downsampling factor of each side before a Gaussian is fitted.
+const DOWNSAMPLING: usize = 4;
+/// Variance that the paper adds to every pixel.
 const RIDGE: f64 = 1e-4;
-/// Directions that vary less than this drown in it.
-const LEAST: f64 = 1e-5;
-/// With more numbers than this a picture's covariance is not worth its memory; the pictures
-/// themselves then span the Gaussian.
-const WIDEST: usize = 768;
+/// Principal directions of smaller variance are dropped: they are negligible beside [`RIDGE`].
+const MIN_VARIANCE: f64 = 1e-5;
+/// For more values a picture, the covariance is represented by the centred pictures instead of being
+/// decomposed, to save memory.
+const MAX_COVARIANCE_WIDTH: usize = 768;
 
-/// A Gaussian over small pictures of one class.
+/// A normal distribution over the downsampled pictures of one class, as a low-rank factorisation.
 #[derive(Clone, Debug, PartialEq)]
 struct ClassGaussian {
-    /// `[d]`.
+    /// Mean, `[d]`.
     mean: Vec<f32>,
-    /// Directions `[m, d]`: the sum of their outer products is the covariance.
+    /// `[m, d]`; the sum of their outer products is the covariance.
     directions: Vec<Vec<f32>>,
 }
 
-/// A Gaussian for each class of a label set.
+/// A Gaussian over downsampled pictures for each class of a label set.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seeds {
-    /// Class names.
+pub struct ClassGaussians {
+    /// Class names, in the order of `classes`.
     labels: Vec<String>,
-    /// Height and width of the small pictures.
+    /// Height and width of the downsampled pictures.
     grid: [usize; 2],
-    /// One for each label; none where there were no pictures.
+    /// One for each label; `None` for classes with fewer than two pictures.
     classes: Vec<Option<ClassGaussian>>,
 }
 
-impl Seeds {
-    /// Fits the classes of `labels` to pictures `[3, h, w]` of height and width `size`, each with
-    /// the index of its label.
+impl ClassGaussians {
+    /// Fits a Gaussian for each class of `labels` to pictures `[3, h, w]` of height and width `size`, each
+    /// with the index of its label.
     pub fn fit(
         labels: &[String],
         size: [usize; 2],
@@ -50,11 +50,11 @@ impl Seeds {
     ) -> Self {
         let mut small = vec![Vec::new(); labels.len()];
         for (class, picture) in pictures {
-            small[class].push(shrink(&picture, size));
+            small[class].push(downsample(&picture, size));
         }
         Self {
             labels: labels.to_vec(),
-            grid: size.map(|side| side.div_ceil(SHRINK)),
+            grid: size.map(|side| side.div_ceil(DOWNSAMPLING)),
             classes: small
                 .iter()
                 .map(|small| ClassGaussian::fit(small))
@@ -62,16 +62,16 @@ impl Seeds {
         }
     }
 
-    /// Whether there is something for pictures of this size.
+    /// Whether the Gaussians apply to pictures of this height and width.
     pub fn fits(&self, size: [usize; 2]) -> bool {
-        self.grid == size.map(|side| side.div_ceil(SHRINK))
+        self.grid == size.map(|side| side.div_ceil(DOWNSAMPLING))
     }
 
-    /// A picture `[3, h, w]` of height and width `size`: draw `number` of `seed`, clamped to
-    /// [0, 1], each of its pixels repeated.
+    /// Samples a picture `[3, h, w]` of height and width `size`: random stream `number` of `seed`, clamped
+    /// to [0, 1] and upsampled by repeating pixels.
     ///
     /// # Errors
-    /// Says that there were no pictures of the class.
+    /// [`Error::Config`] where the class has no Gaussian.
     pub fn draw(&self, class: &str, size: [usize; 2], seed: u64, number: u64) -> Result<Vec<f32>> {
         let index = self.labels.iter().position(|label| label == class);
         let gaussian = index.and_then(|index| self.classes[index].as_ref());
@@ -80,10 +80,10 @@ impl Seeds {
                 "there is no Gaussian for the class {class}: it needs at least two pictures of it"
             ))
         })?;
-        Ok(enlarge(&gaussian.draw(seed, number), self.grid, size))
+        Ok(upsample(&gaussian.draw(seed, number), self.grid, size))
     }
 
-    /// A class that has a Gaussian, by the number of a draw.
+    /// A class with a Gaussian, selected by `number`.
     pub fn any_class(&self, number: u64) -> Option<&str> {
         let known: Vec<&String> = self
             .labels
@@ -95,10 +95,10 @@ impl Seeds {
         known.get(at as usize).map(|label| label.as_str())
     }
 
-    /// Writes them as safetensors, in half precision.
+    /// Writes the Gaussians as safetensors, in half precision.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] where the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut file = Weights::default();
         for (label, class) in self.labels.iter().zip(&self.classes) {
@@ -121,10 +121,10 @@ impl Seeds {
         file.write(path, Precision::Half)
     }
 
-    /// Reads what [`Seeds::write`] wrote.
+    /// Reads what [`ClassGaussians::write`] wrote.
     ///
     /// # Errors
-    /// Says what is missing or contradictory.
+    /// A message that names what is missing or contradictory.
     pub fn of(file: &Weights) -> Result<Self, String> {
         let text = file
             .metadata
@@ -154,7 +154,7 @@ impl Seeds {
         })
     }
 
-    /// Those of the bundled data, CIFAR-10; their card is beside the models'.
+    /// The bundled Gaussians of CIFAR-10; their card is in the folder of the models.
     pub fn bundled() -> Result<Self> {
         let bytes = include_bytes!("../../assets/models/cifar10-seeds.safetensors");
         let path = Path::new("cifar10-seeds");
@@ -164,13 +164,13 @@ impl Seeds {
     }
 }
 
-/// Where the labels stand in the file.
+/// Metadata key of labels and grid.
 const KEY: &str = "epsiloscope-seeds";
 
 impl ClassGaussian {
     fn fit(small: &[Vec<f32>]) -> Option<Self> {
         let width = small.first()?.len();
-        if width <= WIDEST {
+        if width <= MAX_COVARIANCE_WIDTH {
             let gaussian = Gaussian::fit(small.iter().map(Vec::as_slice))?;
             let single = |values: &nalgebra::DVector<f64>| {
                 values
@@ -180,7 +180,11 @@ impl ClassGaussian {
             };
             return Some(Self {
                 mean: single(&gaussian.mean),
-                directions: gaussian.principal(LEAST).iter().map(single).collect(),
+                directions: gaussian
+                    .principal(MIN_VARIANCE)
+                    .iter()
+                    .map(single)
+                    .collect(),
             });
         }
         let count = small.len() as f32;
@@ -214,15 +218,15 @@ impl ClassGaussian {
     }
 }
 
-/// Means over squares of [`SHRINK`] pixels; those at the edge may be smaller.
-fn shrink(picture: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
-    let [rows, columns] = [h, w].map(|side| side.div_ceil(SHRINK));
+/// Downsampling by means over squares of [`DOWNSAMPLING`] pixels; those at the edge may be smaller.
+fn downsample(picture: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
+    let [rows, columns] = [h, w].map(|side| side.div_ceil(DOWNSAMPLING));
     let mut small = Vec::with_capacity(3 * rows * columns);
     for plane in picture.chunks_exact(h * w) {
         for row in 0..rows {
             for column in 0..columns {
-                let lines = row * SHRINK..((row + 1) * SHRINK).min(h);
-                let line = column * SHRINK..((column + 1) * SHRINK).min(w);
+                let lines = row * DOWNSAMPLING..((row + 1) * DOWNSAMPLING).min(h);
+                let line = column * DOWNSAMPLING..((column + 1) * DOWNSAMPLING).min(w);
                 let count = (lines.len() * line.len()) as f32;
                 let sum: f32 = lines
                     .flat_map(|y| &plane[y * w + line.start..y * w + line.end])
@@ -234,12 +238,12 @@ fn shrink(picture: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
     small
 }
 
-/// Every value repeated over the square that it is the mean of.
-fn enlarge(small: &[f32], [rows, columns]: [usize; 2], [h, w]: [usize; 2]) -> Vec<f32> {
+/// Upsampling by repeating every value over the square that it is the mean of.
+fn upsample(small: &[f32], [rows, columns]: [usize; 2], [h, w]: [usize; 2]) -> Vec<f32> {
     let mut picture = Vec::with_capacity(3 * h * w);
     for plane in small.chunks_exact(rows * columns) {
         for y in 0..h {
-            picture.extend((0..w).map(|x| plane[(y / SHRINK) * columns + x / SHRINK]));
+            picture.extend((0..w).map(|x| plane[(y / DOWNSAMPLING) * columns + x / DOWNSAMPLING]));
         }
     }
     picture

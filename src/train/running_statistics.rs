@@ -1,4 +1,4 @@
-//! Running statistics of BatchNorm.
+//! Running statistics (mean and variance) of BatchNorm layers.
 
 use burn::tensor::Tensor;
 
@@ -7,15 +7,15 @@ use crate::model::{Parameters, Role, Visitor};
 /// PyTorch's default momentum of running statistics.
 const MOMENTUM: f64 = 0.1;
 
-/// Moves the running statistics of `network` toward those of a batch, in the order of
+/// Updates the running statistics of `network` with those of a batch, given in the order of
 /// [`Parameters::visit`].
-pub fn absorb(network: &mut impl Parameters, batch: Vec<Tensor<1>>) {
-    network.visit(&mut Absorb(batch.into_iter()));
+pub fn update_running_statistics(network: &mut impl Parameters, batch: Vec<Tensor<1>>) {
+    network.visit(&mut UpdateRunningStatistics(batch.into_iter()));
 }
 
-struct Absorb(std::vec::IntoIter<Tensor<1>>);
+struct UpdateRunningStatistics(std::vec::IntoIter<Tensor<1>>);
 
-impl Visitor for Absorb {
+impl Visitor for UpdateRunningStatistics {
     fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
         if role.is_parameter() {
             return;

@@ -1,4 +1,4 @@
-//! Graphs made from graphs: BatchNorms folded away, weights replaced by noise.
+//! Graph transformations: BatchNorm folding and replacement of weights.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -6,11 +6,11 @@ use super::op::{Convolution, Op};
 use super::{Graph, Node, Source};
 use crate::model::tensor_values;
 
-/// Nodes and shapes of a graph, and the place of its output.
+/// Nodes and value shapes of a graph, and the index of its output.
 pub(super) type Parts = (Vec<Node>, Vec<Vec<usize>>, usize);
 
-/// Folds every BatchNorm that follows a convolution, and alone reads it, into that convolution: at
-/// inference both are one linear map.
+/// Folds every BatchNorm into the convolution before it, where it is the only reader of that
+/// convolution: at inference, both are one linear map.
 pub(super) fn fold((nodes, shapes, output): Parts) -> Parts {
     let mut readers = vec![0; nodes.len() + 1];
     readers[output] += 1;
@@ -18,7 +18,7 @@ pub(super) fn fold((nodes, shapes, output): Parts) -> Parts {
         readers[place] += 1;
     }
     let mut folded = (Vec::with_capacity(nodes.len()), vec![shapes[0].clone()]);
-    // Where each value is now.
+    // New index of each value.
     let mut places = vec![0];
     for (node, shape) in nodes.into_iter().zip(&shapes[1..]) {
         let before = node.reads().next().filter(|&at| at > 0 && readers[at] == 1);
@@ -43,7 +43,7 @@ pub(super) fn fold((nodes, shapes, output): Parts) -> Parts {
     (folded.0, folded.1, places[output])
 }
 
-/// Puts `op` into the operation before it, if that can be. Whether it could.
+/// Folds `op` into the operation before it, if possible. Whether it was.
 fn merge(op: &Op, before: &mut Op) -> bool {
     let (Op::Affine { scale, shift }, Op::Conv(convolution)) = (op, before) else {
         return false;
@@ -58,13 +58,13 @@ fn merge(op: &Op, before: &mut Op) -> bool {
 }
 
 impl Graph {
-    /// The same graph with kernels changed by `change`, which is given a number for each and its
-    /// values: `stage` 0 means those after the representation, 1 also those of the last stage, 2 all.
+    /// The same graph with weights changed by `change`, which gets an id and the values of each weight:
+    /// for `stage` 0 the weights after the representation, for 1 also those of the last stage, for 2 all.
     pub fn reweighted(&self, stage: usize, change: impl Fn(u64, &mut [f32])) -> Self {
-        let stages = &self.cuts.stages;
+        let stages = &self.feature_layers.stages;
         let from = match stage {
-            0 if self.cuts.embedding == self.nodes.len() => self.last_weight(),
-            0 => self.cuts.embedding,
+            0 if self.feature_layers.embedding == self.nodes.len() => self.last_weight(),
+            0 => self.feature_layers.embedding,
             1 => stages.len().checked_sub(2).map_or(0, |last| stages[last]),
             _ => 0,
         };
@@ -80,7 +80,7 @@ impl Graph {
         graph
     }
 
-    /// The last operation with a kernel.
+    /// Index of the last node with weights.
     fn last_weight(&self) -> usize {
         let weighted = |node: &Node| matches!(node.op, Op::Conv(_) | Op::Linear { .. });
         self.nodes.iter().rposition(weighted).unwrap_or(0)
