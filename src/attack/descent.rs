@@ -5,7 +5,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Distribution, Gamma, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::data::random::noise_rng;
@@ -19,6 +19,11 @@ pub enum Norm {
     Linf,
     /// L2: the Euclidean length of the change over all pixels and channels.
     L2,
+    /// L1.5: (Σ|δ|^1.5)^(2/3) over all pixels and channels; changes are sparser than under L2 (Boreiko et al.
+    /// 2022).
+    #[serde(rename = "l1.5")]
+    #[value(name = "l1.5")]
+    L1p5,
 }
 
 impl std::fmt::Display for Norm {
@@ -26,6 +31,7 @@ impl std::fmt::Display for Norm {
         f.write_str(match self {
             Self::Linf => "L∞",
             Self::L2 => "L2",
+            Self::L1p5 => "L1.5",
         })
     }
 }
@@ -39,28 +45,60 @@ impl Norm {
         match self {
             Self::Linf => delta.abs().flatten::<2>(1, 3).max_dim(1).squeeze_dim(1),
             Self::L2 => l2(delta).reshape([-1]),
+            Self::L1p5 => l1p5(delta).reshape([-1]),
+        }
+    }
+
+    /// Norm of one perturbation, given by its values.
+    pub fn length_of(self, delta: impl Iterator<Item = f32>) -> f32 {
+        match self {
+            Self::Linf => delta.fold(0.0, |largest: f32, v| largest.max(v.abs())),
+            Self::L2 => delta.map(|v| v * v).sum::<f32>().sqrt(),
+            Self::L1p5 => delta
+                .map(|v| v.abs().powf(1.5))
+                .sum::<f32>()
+                .powf(2.0 / 3.0),
         }
     }
 
     /// The steepest ascent direction of unit norm: the gradient's sign for L∞, its normalised direction
-    /// for L2; zero where the gradient is zero.
+    /// for L2, sign(g)·g² / ‖g‖₃² for L1.5 (the case of equality in Hölder's inequality); zero where the
+    /// gradient is zero.
     pub fn steepest(self, gradient: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Linf => gradient.sign(),
             Self::L2 => {
-                // Scaling first: squares of the small gradients of a confident model would underflow.
-                let largest = gradient.clone().abs().flatten::<2>(1, 3).max_dim(1);
-                let scaled = gradient / largest.reshape([-1, 1, 1, 1]).clamp_min(f32::MIN_POSITIVE);
+                let scaled = to_unit_maximum(gradient);
                 let length = l2(scaled.clone()).clamp_min(MIN_LENGTH);
                 scaled / length
+            }
+            Self::L1p5 => {
+                let scaled = to_unit_maximum(gradient);
+                let direction = scaled.clone().sign() * scaled.square();
+                let length = l1p5(direction.clone()).clamp_min(MIN_LENGTH);
+                direction / length
             }
         }
     }
 }
 
+/// The same direction with 1 as each picture's largest absolute value: squares of the small gradients of a
+/// confident model would underflow.
+fn to_unit_maximum(gradient: Tensor<4>) -> Tensor<4> {
+    let largest = gradient.clone().abs().flatten::<2>(1, 3).max_dim(1);
+    gradient / largest.reshape([-1, 1, 1, 1]).clamp_min(f32::MIN_POSITIVE)
+}
+
 /// L2 norm of each picture, `[n, 1, 1, 1]`.
 fn l2(x: Tensor<4>) -> Tensor<4> {
     x.square().sum_dims(&[1, 2, 3]).sqrt()
+}
+
+/// L1.5 norm of each picture, `[n, 1, 1, 1]`.
+fn l1p5(x: Tensor<4>) -> Tensor<4> {
+    let size = x.abs();
+    let sum = (size.clone() * size.sqrt()).sum_dims(&[1, 2, 3]);
+    sum.powf_scalar(2.0 / 3.0)
 }
 
 /// The feasible set of a perturbation: pictures in [0, 1] within a radius ε of a centre; one radius
@@ -85,7 +123,10 @@ impl Ball {
 
     /// Projects `x` first onto the ball around `centre`, then onto the box [0, 1].
     ///
-    /// As `centre` lies in the box, clamping cannot leave the ball.
+    /// For L∞ and L2 the projection onto the ball is the nearest point. For L1.5 it is the point in the same
+    /// direction from the centre, so that descents by [`Norm::steepest`] come to rest where the loss is
+    /// lowest: there the change is itself a multiple of the steepest direction (the optimality condition of
+    /// Frank and Wolfe 1956). As `centre` lies in the box, clamping cannot leave the ball.
     pub fn project(&self, centre: &Tensor<4>, x: Tensor<4>) -> Tensor<4> {
         let delta = x - centre.clone();
         let delta = match self.norm {
@@ -93,12 +134,16 @@ impl Ball {
                 let radius = self.radius.clone().expand(delta.dims());
                 delta.min_pair(radius.clone()).max_pair(-radius)
             }
-            Norm::L2 => {
-                let length = l2(delta.clone()).clamp_min(MIN_LENGTH);
-                delta * (self.radius.clone() / length).clamp_max(1.0)
-            }
+            Norm::L2 => self.shortened(delta, l2),
+            Norm::L1p5 => self.shortened(delta, l1p5),
         };
         (centre.clone() + delta).clamp(0.0, 1.0)
+    }
+
+    /// Scales perturbations that are too long by `norm` down to the radius.
+    fn shortened(&self, delta: Tensor<4>, norm: fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+        let length = norm(delta.clone()).clamp_min(MIN_LENGTH);
+        delta * (self.radius.clone() / length).clamp_max(1.0)
     }
 
     /// A uniformly distributed point of the ball around each picture, clamped to [0, 1].
@@ -137,18 +182,30 @@ impl Norm {
                 let from = values.len();
                 values.extend((0..size).map(|_| -> f32 { StandardNormal.sample(rng) }));
                 let point = &mut values[from..];
-                let length = point
-                    .iter()
-                    .map(|v| v * v)
-                    .sum::<f32>()
-                    .sqrt()
-                    .max(MIN_LENGTH);
-                // The volume within radius r grows as r^size, so r is distributed as u^(1/size).
-                let reach = rng.random::<f32>().powf(1.0 / size as f32);
-                let scale = radius * reach / length;
-                point.iter_mut().for_each(|value| *value *= scale);
+                self.scale_into_ball(point, radius, rng);
+            }
+            Self::L1p5 => {
+                let from = values.len();
+                // Uniform points of Lp balls come from densities exp(−|v|^p) (Barthe et al. 2005), of which
+                // |v|^p is gamma distributed.
+                let gamma = Gamma::new(2.0_f32 / 3.0, 1.0).expect("the shape is positive");
+                values.extend((0..size).map(|_| {
+                    let magnitude = gamma.sample(rng).powf(2.0 / 3.0);
+                    if rng.random() { magnitude } else { -magnitude }
+                }));
+                let point = &mut values[from..];
+                self.scale_into_ball(point, radius, rng);
             }
         }
+    }
+
+    /// Scales a point in a uniformly distributed direction to a uniformly distributed point of the ball.
+    fn scale_into_ball(self, point: &mut [f32], radius: f32, rng: &mut ChaCha8Rng) {
+        let length = self.length_of(point.iter().copied()).max(MIN_LENGTH);
+        // The volume within radius r grows as r^size, so r is distributed as u^(1/size).
+        let reach = rng.random::<f32>().powf(1.0 / point.len() as f32);
+        let scale = radius * reach / length;
+        point.iter_mut().for_each(|value| *value *= scale);
     }
 }
 

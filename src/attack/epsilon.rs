@@ -33,16 +33,16 @@ pub fn short_number(value: f32) -> String {
 }
 
 impl Norm {
-    /// How many of the units in which ε is written make 1: 255 grey levels for L∞, 1 for L2.
+    /// How many of the units in which ε is written make 1: 255 grey levels for L∞, 1 for the others.
     pub fn units(self) -> f32 {
         match self {
             Self::Linf => 255.0,
-            Self::L2 => 1.0,
+            Self::L2 | Self::L1p5 => 1.0,
         }
     }
 
     /// ε in the unit that is usual for the norm: 255ths of the pixel range for L∞ (`8/255`), pixels in
-    /// [0, 1] for L2 (`0.5`); up to three decimals, and a power of ten where these would be zeros.
+    /// [0, 1] for the others (`0.5`); up to three decimals, and a power of ten where these would be zeros.
     /// [`parse_epsilon`] reads both.
     pub fn format(self, epsilon: f32) -> String {
         let value = epsilon * self.units();
@@ -52,7 +52,7 @@ impl Norm {
         };
         match self {
             Self::Linf => format!("{number}/255"),
-            Self::L2 => number,
+            Self::L2 | Self::L1p5 => number,
         }
     }
 
@@ -99,7 +99,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_is_read_again(epsilon in 0.0_f32..50.0) {
-            for (norm, digit) in [(Norm::Linf, 0.001 / 255.0), (Norm::L2, 0.001)] {
+            for (norm, digit) in [
+                (Norm::Linf, 0.001 / 255.0),
+                (Norm::L2, 0.001),
+                (Norm::L1p5, 0.001),
+            ] {
                 let read = parse_epsilon(&norm.format(epsilon)).expect("its own writing");
                 prop_assert!((read - epsilon).abs() <= 0.51 * digit + epsilon * 1e-6);
                 prop_assert_eq!(parse_epsilon(&norm.format_exactly(epsilon)), Ok(epsilon));

@@ -255,6 +255,7 @@ impl Objective for CrossEntropy<'_> {
 }
 
 /// A running attack, one gradient step at a time.
+#[derive(Clone)]
 pub struct AttackRun {
     attack: Attack,
     noise_ids: Vec<u64>,
@@ -324,6 +325,11 @@ impl AttackRun {
         self.steps_done += 1;
         let objective = objective(&self.attack, model, self.classes.clone());
         Some(self.descent.step(&objective))
+    }
+
+    /// The current iterates, `[n, 3, h, w]`.
+    pub fn current(&self) -> &Tensor<4> {
+        self.descent.current()
     }
 
     /// Evaluates the final iterates and returns each picture's best iterate.

@@ -1,36 +1,55 @@
-//! `epsiloscope counterfactual`: the counterfactual of one picture, its change map and mask, as files.
+//! `epsiloscope counterfactual`: counterfactuals of one picture, their change maps and masks, as files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::attack::save_png;
-use super::class_number;
+use super::{class_number, default_models, file_stems};
+use crate::attack::Norm;
 use crate::compute::{
-    Backend, Compute, CounterfactualRequest, CounterfactualResult, GpuImage, HeatStyle, PLACES,
-    counterfactual,
+    Backend, Compute, CounterfactualMethod, CounterfactualRequest, CounterfactualResult, GpuImage,
+    HeatStyle, by_descent, by_generator,
 };
-use crate::counterfactual::{Counterfactual, Overlap, overlap};
+use crate::counterfactual::{Counterfactual, DescentSettings, Generator, Overlap, overlap};
 use crate::data::Picture;
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
 use crate::error::Result;
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
-use crate::model::{ModelRef, zoo};
+use crate::model::import::ModelSource;
+use crate::model::{Classifier, ModelRef, zoo};
 
-/// Compute the counterfactual of a picture: what it would look like as another class.
+/// Compute counterfactuals of a picture: what it would look like as another class, for each model.
+///
+/// Writes MODEL-counterfactual.png, MODEL-back.png, MODEL-change.png, MODEL-mask.png and
+/// counterfactual.json.
 #[derive(Debug, Args)]
 pub struct CounterfactualArguments {
-    /// The picture to translate.
+    /// The picture to change.
     picture: PathBuf,
-    /// A model with a generator.
-    #[arg(long, default_value = "cracks-counterfactual")]
-    model: ModelRef,
+    /// Models: ids of bundled ones or paths of files, with commas between.
+    #[arg(long, alias = "model", value_delimiter = ',', default_values_t = default_models())]
+    models: Vec<ModelRef>,
+    /// How; by default the generator of models that have one, descent for others.
+    #[arg(long, value_enum)]
+    method: Option<MethodName>,
     /// The target class; by default the likeliest class other than the predicted one.
     #[arg(long)]
     target: Option<String>,
+    /// Norm of the ball around the picture within which a descent changes it.
+    #[arg(long, value_enum, default_value_t = Norm::L2)]
+    norm: Norm,
+    /// Its radius, in units of pixels in [0, 1]; by default L2 6, L1.5 16 or L∞ 24/255 at 64×64 pixels, and as
+    /// much for each value at other sizes.
+    #[arg(long, value_parser = crate::attack::parse_epsilon)]
+    radius: Option<f32>,
+    /// Gradient steps of a descent.
+    #[arg(long, default_value_t = DescentSettings::default().steps)]
+    steps: usize,
     /// Threshold of the change above which a pixel belongs to the mask; by default Otsu's.
     #[arg(long)]
     threshold: Option<f32>,
@@ -38,7 +57,7 @@ pub struct CounterfactualArguments {
     /// contains “mask”.
     #[arg(long)]
     mask: Option<PathBuf>,
-    /// Folder for counterfactual.png, back.png, change.png, mask.png and counterfactual.json.
+    /// Folder for the results.
     #[arg(long, default_value = ".")]
     out: PathBuf,
     /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
@@ -46,89 +65,174 @@ pub struct CounterfactualArguments {
     backend: Backend,
 }
 
+/// How counterfactuals are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// By the generator that a model was trained with.
+    Generator,
+    /// By descent on pixels.
+    Descent,
+}
+
+/// Results for one model in `counterfactual.json`.
 #[derive(Serialize)]
 struct Facts {
     model: String,
+    method: &'static str,
     labels: Vec<String>,
     source: String,
     target: String,
-    /// Probabilities of the discriminator, in the order of `labels`, for the picture, its counterfactual, and
-    /// the translation back.
+    /// Probabilities in the order of `labels`, for the picture, its counterfactual, and the translation back.
     seen: [Vec<f32>; 3],
     /// Probabilities of the generator's classification head for the picture.
-    head: Vec<f32>,
+    head: Option<Vec<f32>>,
+    /// Norm in which the next three are measured, in units of pixels in [0, 1].
+    norm: Norm,
+    length: f32,
+    /// Length of the change where the prediction flips on the straight way to the counterfactual.
+    flips_at: Option<f32>,
+    /// The same where the target class first has a probability of 0.9.
+    sure_at: Option<f32>,
+    /// Mean absolute change.
     change: f32,
-    perceptual: f32,
+    perceptual: Option<f32>,
     threshold: f32,
     masked: f64,
     overlap: Option<Overlap>,
 }
 
+/// A model, opened, with its generator where that is to be used.
+enum Opened {
+    WithGenerator(Counterfactual),
+    Classifier(Arc<Classifier>),
+}
+
+impl Opened {
+    fn classifier(&self) -> &Classifier {
+        match self {
+            Self::WithGenerator(pair) => &pair.discriminator,
+            Self::Classifier(classifier) => classifier,
+        }
+    }
+}
+
 impl CounterfactualArguments {
-    /// Computes the counterfactual and writes all files.
+    /// Computes the counterfactuals and writes all files.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let weights = zoo::weights(&self.model, &device)?;
-        let model = Counterfactual::new(&weights, self.model.origin(), &device)?;
-        let manifest = model.discriminator.manifest().clone();
         let picture = Picture::open(&self.picture)?;
-        let cut = picture.cropped_whole(manifest.input);
-        let target = self.target.as_ref();
-        let asked = CounterfactualRequest {
-            model: self.model.clone(),
-            picture: GpuImage::from_planes(unit_planes(&cut), manifest.input),
-            epsilon: 0.0,
-            target: target
-                .map(|name| class_number(&model.discriminator, name))
-                .transpose()?,
-        };
-        let answer = counterfactual(&model, asked)?;
-        let facts = self.write(&answer, &manifest.labels, manifest.name)?;
-        let percent = |seen: &[f32]| {
-            let words = facts.labels.iter().zip(seen);
-            let words = words.map(|(label, value)| format!("{label} {:.1} %", value * 100.0));
-            words.collect::<Vec<_>>().join(", ")
-        };
-        for (name, seen) in ["picture", "counterfactual", "translated back"]
+        let models = self.models.iter().map(|model| self.open(model, &device));
+        let models = models.collect::<Result<Vec<Opened>>>()?;
+        let names = models
             .iter()
-            .zip(&facts.seen)
-        {
-            println!("{name}: {}", percent(seen));
+            .map(|model| &*model.classifier().manifest().name);
+        let stems = file_stems(names);
+        let mut all = Vec::new();
+        for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
+            let answer = self.answer(reference, model, &picture)?;
+            let facts = self.facts(&answer, model.classifier())?;
+            self.write(&answer, &facts, stem)?;
+            print(&facts);
+            all.push(facts);
         }
-        println!(
-            "{} to {}, mean change {:.4}, mask {:.1} % of the pixels above {:.3}",
-            facts.source,
-            facts.target,
-            facts.change,
-            facts.masked * 100.0,
-            facts.threshold
-        );
-        if let Some(Overlap {
-            iou,
-            dice,
-            precision,
-            recall,
-        }) = facts.overlap
-        {
-            println!("IoU {iou:.3}, Dice {dice:.3}, precision {precision:.3}, recall {recall:.3}");
-        }
-        Ok(())
+        let json = serde_json::to_string_pretty(&all).expect("plain data");
+        write_atomically(&self.out.join("counterfactual.json"), json.as_bytes())
     }
 
-    fn write(
+    fn open(&self, model: &ModelRef, device: &burn::tensor::Device) -> Result<Opened> {
+        let source = zoo::source(model, device)?;
+        let with_generator = match (&source, self.method) {
+            (ModelSource::Weights(weights), None) => Generator::is_in(weights),
+            (_, method) => method == Some(MethodName::Generator),
+        };
+        Ok(if with_generator {
+            let weights = zoo::weights(model, device)?;
+            Opened::WithGenerator(Counterfactual::new(&weights, model.origin(), device)?)
+        } else {
+            let classifier = zoo::classifier(&source, model.origin(), device)?;
+            Opened::Classifier(Arc::new(classifier))
+        })
+    }
+
+    fn answer(
         &self,
-        answer: &CounterfactualResult,
-        labels: &[String],
-        model: String,
-    ) -> Result<Facts> {
-        let size = answer.picture.size();
+        reference: &ModelRef,
+        model: &Opened,
+        picture: &Picture,
+    ) -> Result<CounterfactualResult> {
+        let classifier = model.classifier();
+        let input = classifier.manifest().input;
+        let cut = picture.cropped_whole(input);
+        let target = self.target.as_ref();
+        let target = target.map(|name| class_number(classifier, name));
+        let settings = DescentSettings {
+            norm: self.norm,
+            radius: self.radius,
+            steps: self.steps,
+        };
+        let request = |method| -> Result<CounterfactualRequest> {
+            Ok(CounterfactualRequest {
+                model: reference.clone(),
+                picture: GpuImage::from_planes(unit_planes(&cut), input),
+                epsilon: 0.0,
+                target: target.transpose()?,
+                method,
+                attempt: 0,
+            })
+        };
+        match model {
+            Opened::WithGenerator(pair) => {
+                by_generator(pair, request(CounterfactualMethod::Generator)?)
+            }
+            Opened::Classifier(classifier) => {
+                let request = request(CounterfactualMethod::Descent(settings))?;
+                by_descent(classifier, request, settings)
+            }
+        }
+    }
+
+    fn facts(&self, answer: &CounterfactualResult, model: &Classifier) -> Result<Facts> {
+        let labels = &model.manifest().labels;
         let threshold = self.threshold.unwrap_or(answer.otsu);
         let change = answer.heat.values();
-        let inside: Vec<bool> = change.iter().map(|&value| value > threshold).collect();
-        let white: Vec<f32> = inside
+        let masked = change.iter().filter(|value| **value > threshold).count();
+        let length = answer.length();
+        let back = answer.back.as_ref();
+        let back = back.map_or_else(Vec::new, |back| back.probabilities.clone());
+        Ok(Facts {
+            model: model.manifest().name.clone(),
+            method: match answer.request.method {
+                CounterfactualMethod::Generator => "generator",
+                CounterfactualMethod::Descent(_) => "descent",
+            },
+            labels: labels.clone(),
+            source: labels[answer.source].clone(),
+            target: labels[answer.target].clone(),
+            seen: [answer.seen(0.0), answer.seen(1.0), back],
+            head: answer.head.clone(),
+            norm: answer.norm(),
+            length,
+            flips_at: answer.flip().map(|share| share * length),
+            sure_at: answer.sure().map(|share| share * length),
+            change: answer.change(),
+            perceptual: answer
+                .distances
+                .as_ref()
+                .map(|distances| distances.perceptual),
+            threshold,
+            masked: masked as f64 / change.len().max(1) as f64,
+            overlap: self.overlap(answer, threshold)?,
+        })
+    }
+
+    /// Writes a model's pictures, whose names begin with `stem`.
+    fn write(&self, answer: &CounterfactualResult, facts: &Facts, stem: &str) -> Result<()> {
+        let size = answer.picture.size();
+        let change = answer.heat.values();
+        let white = change
             .iter()
-            .map(|&inside| f32::from(u8::from(inside)))
-            .collect();
+            .map(|&value| f32::from(u8::from(value > facts.threshold)));
+        let white: Vec<f32> = white.collect();
         let style = HeatStyle::default();
         let scale = answer.heat.scale(&style);
         let area = change.len();
@@ -139,31 +243,16 @@ impl CounterfactualArguments {
                 coloured[channel * area + at] = value;
             }
         }
-        let write = |name: &str, planes: &[f32]| save_png(&self.out.join(name), planes, size);
-        write("counterfactual.png", answer.picture.planes())?;
-        write("back.png", answer.back.planes())?;
-        write("change.png", &coloured)?;
-        write("mask.png", &[white.clone(), white.clone(), white].concat())?;
-        let facts = Facts {
-            model,
-            labels: labels.to_vec(),
-            source: labels[answer.source].clone(),
-            target: labels[answer.target].clone(),
-            seen: [
-                answer.way[0].clone(),
-                answer.way[PLACES - 1].clone(),
-                answer.seen_back.clone(),
-            ],
-            head: answer.head.clone(),
-            change: answer.change(),
-            perceptual: answer.distances.perceptual,
-            threshold,
-            masked: inside.iter().filter(|inside| **inside).count() as f64 / area as f64,
-            overlap: self.overlap(answer, threshold)?,
+        let write = |name: &str, planes: &[f32]| {
+            let path: &Path = &self.out.join(format!("{stem}-{name}.png"));
+            save_png(path, planes, size)
         };
-        let json = serde_json::to_string_pretty(&facts).expect("plain data");
-        write_atomically(&self.out.join("counterfactual.json"), json.as_bytes())?;
-        Ok(facts)
+        write("counterfactual", answer.picture.planes())?;
+        if let Some(back) = &answer.back {
+            write("back", back.picture.planes())?;
+        }
+        write("change", &coloured)?;
+        write("mask", &[white.clone(), white.clone(), white].concat())
     }
 
     /// Overlap with the ground-truth mask, at its own resolution, if there is one.
@@ -181,3 +270,45 @@ impl CounterfactualArguments {
         )))
     }
 }
+
+fn print(facts: &Facts) {
+    println!("{}, by {}:", facts.model, facts.method);
+    let percent = |seen: &[f32]| {
+        let mut sorted: Vec<(&String, &f32)> = facts.labels.iter().zip(seen).collect();
+        sorted.sort_by(|a, b| b.1.total_cmp(a.1));
+        let words = sorted.into_iter().take(MOST_CLASSES);
+        let words = words.map(|(label, value)| format!("{label} {:.1} %", value * 100.0));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let names = ["picture", "counterfactual", "translated back"];
+    for (name, seen) in names.iter().zip(&facts.seen) {
+        println!("  {name}: {}", percent(seen));
+    }
+    let norm = facts.norm;
+    let lengths = [("flips at", facts.flips_at), ("sure at", facts.sure_at)];
+    let lengths = lengths.into_iter().filter_map(|(what, length)| {
+        length.map(|length| format!(", {what} {}", norm.format(length)))
+    });
+    println!(
+        "  {} to {}, {norm} {}{}, mean change {:.4}, mask {:.1} % of the pixels above {:.3}",
+        facts.source,
+        facts.target,
+        norm.format(facts.length),
+        lengths.collect::<String>(),
+        facts.change,
+        facts.masked * 100.0,
+        facts.threshold
+    );
+    if let Some(Overlap {
+        iou,
+        dice,
+        precision,
+        recall,
+    }) = facts.overlap
+    {
+        println!("  IoU {iou:.3}, Dice {dice:.3}, precision {precision:.3}, recall {recall:.3}");
+    }
+}
+
+/// Classes that are printed of each prediction.
+const MOST_CLASSES: usize = 5;

@@ -143,6 +143,19 @@ fn class_number(model: &Classifier, name: &str) -> Result<usize> {
     found.ok_or_else(unknown)
 }
 
+/// Models' names as stems of file names; a name that several models have gets a number.
+fn file_stems<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut stems: Vec<String> = Vec::new();
+    for name in names {
+        let stem = file_stem(name);
+        let taken = |stem: &String| stems.contains(stem);
+        let numbered = (2..).map(|number| format!("{stem}-{number}"));
+        let free = std::iter::once(stem.clone()).chain(numbered);
+        stems.extend(free.into_iter().find(|stem| !taken(stem)));
+    }
+    stems
+}
+
 /// A model's name as the stem of file names.
 fn file_stem(name: &str) -> String {
     name.to_lowercase()

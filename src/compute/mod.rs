@@ -21,7 +21,10 @@ mod unit_activations;
 mod worker;
 
 pub use background_cache::{BACKGROUND_MOST, Pictures, background, thinned};
-pub use counterfactual::{CounterfactualRequest, CounterfactualResult, PLACES, counterfactual};
+pub use counterfactual::{
+    CounterfactualMethod, CounterfactualRequest, CounterfactualResult, SURE, WayBack, by_descent,
+    by_generator,
+};
 pub use device::{Backend, Compute};
 pub use failure::DeviceFailure;
 pub use gpu_image::GpuImage;

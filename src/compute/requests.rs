@@ -11,6 +11,7 @@ use crate::compute::{
     CounterfactualRequest, CounterfactualResult, NormalizerPreview, ScanRequest, SynthesisRequest,
     SynthesisResult, UnitActivations, UnitActivationsRequest,
 };
+use crate::counterfactual::real_classes;
 use crate::data::{Crop, Picture};
 use crate::evaluate::top;
 use crate::model::{BatchSize, Manifest, ModelRef};
@@ -325,6 +326,12 @@ impl PredictionResult {
     /// The name of a class.
     pub fn name(&self, class: usize) -> &str {
         self.manifest.labels.get(class).map_or("?", String::as_str)
+    }
+
+    /// Whether the model's last output is “fake” instead of a class.
+    pub fn knows_fake(&self) -> bool {
+        let labels = &self.manifest.labels;
+        real_classes(labels) < labels.len()
     }
 
     /// The likeliest class and its probability, in words.

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::background_cache::BackgroundCache;
 use super::batch::AttackBatch;
+use super::counterfactual::{CounterfactualMethod, DescentJob, DescentRuns, by_generator};
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::model_cache::ModelCache;
 use super::preview::preview;
@@ -60,6 +61,7 @@ pub struct ComputeWorker {
     explained: VecDeque<Arc<AttributionResult>>,
     counterfactual: VecDeque<Arc<CounterfactualResult>>,
     backgrounds: BackgroundCache,
+    descents: DescentRuns,
     synthesis: SynthesisRuns,
 }
 
@@ -77,6 +79,8 @@ pub enum Job {
     Curves(Box<CurvesJob>),
     /// The randomisation check of one map.
     Sanity(Box<SanityJob>),
+    /// A counterfactual by descent.
+    Counterfactual(DescentJob),
     /// One picture being made.
     Synthesis(SynthesisJob),
     /// A look at the library.
@@ -96,6 +100,7 @@ impl ComputeWorker {
             explained: VecDeque::new(),
             counterfactual: VecDeque::new(),
             backgrounds: BackgroundCache::default(),
+            descents: DescentRuns::default(),
             synthesis: SynthesisRuns::default(),
         }
     }
@@ -104,21 +109,37 @@ impl ComputeWorker {
         Ok(self.models.get(model, &self.device)?.classifier)
     }
 
-    fn counterfactual(
+    fn prepare_counterfactual(
         &mut self,
         request: CounterfactualRequest,
-    ) -> Result<Arc<CounterfactualResult>> {
-        let known = self
-            .counterfactual
-            .iter()
-            .find(|known| known.request == request);
-        if let Some(known) = known {
-            return Ok(known.clone());
+    ) -> Result<(Option<ComputeMessage>, Option<Job>)> {
+        let mut known = self.counterfactual.iter();
+        if let Some(known) = known.find(|known| known.request == request) {
+            let known = ComputeMessage::Counterfactual(known.clone());
+            return Ok((Some(known), None));
         }
-        let model = self.models.get(&request.model, &self.device)?.pair()?;
-        let counterfactual = Arc::new(super::counterfactual::counterfactual(&model, request)?);
-        remember(&mut self.counterfactual, counterfactual.clone(), REMEMBERED);
-        Ok(counterfactual)
+        match request.method {
+            CounterfactualMethod::Generator => {
+                let model = self.models.get(&request.model, &self.device)?.pair()?;
+                let answer = Arc::new(by_generator(&model, request)?);
+                remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
+                Ok((Some(ComputeMessage::Counterfactual(answer)), None))
+            }
+            CounterfactualMethod::Descent(settings) => {
+                let model = self.model(&request.model)?;
+                let job = self.descents.job(&model, request, settings)?;
+                Ok((None, Some(Job::Counterfactual(job))))
+            }
+        }
+    }
+
+    fn counterfactual_step(&mut self, job: &mut DescentJob) -> Result<Step<ComputeMessage>> {
+        let step = job.step()?;
+        if let (true, Some(ComputeMessage::Counterfactual(answer))) = (step.done, &step.news) {
+            remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
+            self.descents.remove(job);
+        }
+        Ok(step)
     }
 
     /// The picture as its model sees it, `[1, 3, h, w]`.
@@ -262,10 +283,7 @@ impl ComputeWorker {
                 self.synthesis = synthesis;
                 (None, Some(Job::Synthesis(job?)))
             }
-            Request::Counterfactual(request) => {
-                let counterfactual = self.counterfactual(request)?;
-                (Some(ComputeMessage::Counterfactual(counterfactual)), None)
-            }
+            Request::Counterfactual(request) => self.prepare_counterfactual(request)?,
             Request::PreviewNormalizers(subject) => {
                 let model = self.model(&subject.model)?;
                 let x = self.pixels(&model, &subject);
@@ -401,6 +419,9 @@ impl Worker for ComputeWorker {
                 .unwrap_or_else(|error| failure(&error)),
             Job::Curves(job) => job.step(),
             Job::Sanity(job) => job.step().unwrap_or_else(|error| failure(&error)),
+            Job::Counterfactual(job) => self
+                .counterfactual_step(job)
+                .unwrap_or_else(|error| failure(&error)),
             Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::Survey(job) => job.step(),
             Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),

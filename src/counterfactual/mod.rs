@@ -5,9 +5,11 @@
 //! The discriminator is an ordinary [`Classifier`], so that attacks and attributions apply to it as to any
 //! other; its last label is [`FAKE`]. Discriminator and [`Generator`] share a file.
 
+mod descent;
 mod generator;
 mod saliency;
 
+pub use descent::DescentSettings;
 pub use generator::{Generator, Translated, one_hot, translate};
 pub use saliency::{Overlap, change_map, otsu, overlap};
 
@@ -21,6 +23,12 @@ use crate::model::{Classifier, DISCRIMINATOR, Manifest, Weights};
 
 /// The discriminator's label of generated pictures, its last class.
 pub const FAKE: &str = "fake";
+
+/// How many of a model's outputs are classes: all but “fake”, which is the last one where there is one.
+pub fn real_classes(labels: &[String]) -> usize {
+    let has_fake = labels.last().is_some_and(|label| label == FAKE);
+    labels.len() - usize::from(has_fake)
+}
 
 /// A discriminator–generator pair.
 #[derive(Clone)]

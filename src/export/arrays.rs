@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::figure::Shot;
 use crate::attack::Attack;
-use crate::compute::{AttackResult, GpuImage, PLACES, PictureSource, PredictionResult, flips};
+use crate::compute::{AttackResult, GpuImage, PictureSource, PredictionResult, flips};
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::files::write_atomically;
@@ -140,7 +140,7 @@ pub fn way_csv(state: &State, rows: &[Row]) -> String {
             for (class, confidence) in seen.iter().enumerate() {
                 table.line(vec![
                     prediction.manifest.name.clone(),
-                    (place as f32 / (PLACES - 1) as f32).to_string(),
+                    result.share(place as f32).to_string(),
                     prediction.name(class).into(),
                     confidence.to_string(),
                 ]);
@@ -230,7 +230,8 @@ fn arrays(row: &Row) -> Vec<Array<'_>> {
     found.extend(synthesis.map(|synthesis| planes("synthesis", &synthesis.picture)));
     if let Some(result) = &row.counterfactual {
         found.push(planes("counterfactual", &result.picture));
-        found.push(planes("way-back", &result.back));
+        let back = result.back.iter();
+        found.extend(back.map(|back| planes("way-back", &back.picture)));
         found.push(planes("change", result.heat.frame()));
     }
     for which in PictureSource::ALL {

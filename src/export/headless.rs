@@ -55,6 +55,7 @@ impl Headless {
             .resize_with(state.document.models.len(), Row::default);
         // Nothing is drawn meanwhile.
         state.settings.synthesis.speed = None;
+        state.progress.counterfactual.paused = false;
         state.progress.synthesis.running &= state.settings.display.draws(Column::Synthesis);
         loop {
             let idle = self.engine.is_idle();

@@ -6,11 +6,12 @@ use super::results::Row;
 use super::state::State;
 use super::{Bottom, Column};
 use crate::compute::{
-    Blend, Channels, CounterfactualRequest, CounterfactualResult, HeatStyle, Palette,
-    PictureSource, Sign,
+    Blend, Channels, CounterfactualMethod, CounterfactualRequest, CounterfactualResult, HeatStyle,
+    Palette, PictureSource, Sign,
 };
-use crate::counterfactual::{Overlap, overlap};
+use crate::counterfactual::{DescentSettings, Overlap, overlap, real_classes};
 use crate::data::mask;
+use crate::evaluate::top;
 
 /// How a change is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +23,47 @@ pub enum ChangeView {
     Mask,
 }
 
+/// How counterfactuals are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MethodChoice {
+    /// By a model's generator where it has one, by descent elsewhere.
+    #[default]
+    GeneratorWherePossible,
+    /// By descent in every row.
+    Descent,
+}
+
+/// The class that a picture is to be turned into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CounterfactualTarget {
+    /// This one.
+    Class(usize),
+    /// The one that another row sees in its picture.
+    OfRow(OtherRow),
+}
+
+/// Which other row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OtherRow {
+    /// The second for the first row, the first for all others.
+    #[serde(rename = "other-row")]
+    Other,
+}
+
 /// Everything about counterfactuals that a person can change.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CounterfactualSettings {
     /// Which of a row's pictures is turned into another class.
     pub attacked: bool,
     /// The class; without one, the likeliest that the picture is not.
-    pub target: Option<usize>,
+    pub target: Option<CounterfactualTarget>,
+    /// How it is made.
+    pub method: MethodChoice,
+    /// Norm, radius and steps of descents.
+    pub descent: DescentSettings,
     /// How far on the way to the counterfactual the picture on the screen is, in [0, 1].
     pub along: f32,
     /// Where the mask begins, in units of pixels in [0, 1]; without one, by Otsu's method.
@@ -37,11 +72,22 @@ pub struct CounterfactualSettings {
     pub showing: ChangeView,
 }
 
+/// How far counterfactuals are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterfactualProgress {
+    /// Whether descents pause.
+    pub paused: bool,
+    /// Counts the times that descents were begun again.
+    pub attempt: u32,
+}
+
 impl Default for CounterfactualSettings {
     fn default() -> Self {
         Self {
             attacked: false,
             target: None,
+            method: MethodChoice::default(),
+            descent: DescentSettings::default(),
             along: 1.0,
             threshold: None,
             showing: ChangeView::default(),
@@ -65,41 +111,71 @@ impl CounterfactualSettings {
     }
 }
 
-/// What a row's model is to be asked, if anything of it is on the screen and it has a generator.
+/// What a row's model is to be asked, if anything of it is on the screen.
 pub fn counterfactual_request(
     state: &State,
+    rows: &[Row],
     index: usize,
-    row: &Row,
 ) -> Option<CounterfactualRequest> {
     const SHOWING: [Column; 3] = [Column::Counterfactual, Column::Change, Column::Return];
     let columns = state.settings.display.columns();
     let drawn = SHOWING.iter().any(|column| columns.contains(column));
-    let prediction = row
-        .prediction
-        .as_ref()
-        .filter(|prediction| prediction.has_generator)?;
     if !drawn && state.settings.display.bottom != Bottom::Counterfactual {
         return None;
     }
-    let (picture, epsilon) = match state.settings.counterfactual.which() {
+    let settings = &state.settings.counterfactual;
+    let row = rows.get(index)?;
+    let prediction = row.prediction.as_ref()?;
+    let (picture, epsilon) = match settings.which() {
         PictureSource::Input => (&prediction.input, 0.0),
         PictureSource::Attacked => {
             let attacked = row.nearest(state.settings.attack.epsilon)?.attacked;
             (&attacked.picture, attacked.epsilon)
         }
     };
-    // The last label of such a model is “fake”.
-    let classes = prediction.manifest.labels.len() - 1;
+    let labels = &prediction.manifest.labels;
+    let target = match settings.target {
+        None => None,
+        Some(CounterfactualTarget::Class(class)) => Some(class),
+        Some(CounterfactualTarget::OfRow(OtherRow::Other)) => {
+            class_of_other_row(state, rows, index, labels)
+        }
+    };
+    let by_generator =
+        prediction.has_generator && settings.method == MethodChoice::GeneratorWherePossible;
+    let method = match by_generator {
+        true => CounterfactualMethod::Generator,
+        false => CounterfactualMethod::Descent(settings.descent),
+    };
     Some(CounterfactualRequest {
         model: state.document.models.get(index)?.clone(),
         picture: picture.clone(),
         epsilon,
-        target: state
-            .settings
-            .counterfactual
-            .target
-            .filter(|&target| target < classes),
+        target: target.filter(|&target| target < real_classes(labels)),
+        method,
+        attempt: state.progress.counterfactual.attempt,
     })
+}
+
+/// The class, by its place in `labels`, that the other row sees in its picture: the first row's other is the
+/// second, every other one's is the first. Nothing where that class is none of these labels.
+fn class_of_other_row(
+    state: &State,
+    rows: &[Row],
+    index: usize,
+    labels: &[String],
+) -> Option<usize> {
+    let other = rows.get(usize::from(index == 0))?;
+    let prediction = other.prediction.as_ref()?;
+    let probabilities = match state.settings.counterfactual.which() {
+        PictureSource::Input => &prediction.probabilities,
+        PictureSource::Attacked => {
+            let attacked = other.nearest(state.settings.attack.epsilon)?.attacked;
+            &attacked.probabilities
+        }
+    };
+    let name = prediction.name(top(probabilities));
+    labels.iter().position(|label| label == name)
 }
 
 /// The true mask of the open picture as the model of `result` would see it.

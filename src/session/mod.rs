@@ -21,8 +21,8 @@ mod undo;
 pub use autosave::{DataFolder, Rescue};
 pub use bookmarks::{Bookmark, PresentationState};
 pub use counterfactual::{
-    ChangeView, CounterfactualSettings, MASK, counterfactual_request, mask_values, masked, score,
-    truth,
+    ChangeView, CounterfactualProgress, CounterfactualSettings, CounterfactualTarget, MASK,
+    MethodChoice, OtherRow, counterfactual_request, mask_values, masked, score, truth,
 };
 pub use display::{Bottom, Column, Display};
 pub use exports::{Exports, Figure, Film, Motion, Size, Spread};

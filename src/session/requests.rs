@@ -64,7 +64,8 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         for which in state.settings.display.maps() {
             add_map_requests(state, index, row, which, &mut requests);
         }
-        if let Some(request) = counterfactual_request(state, index, row) {
+        let request = counterfactual_request(state, rows, index);
+        if let Some(request) = request.filter(|_| !state.progress.counterfactual.paused) {
             let request = Request::Counterfactual(request);
             requests.insert(Lane::Counterfactual(place), request);
         }
@@ -151,9 +152,10 @@ pub fn complete(state: &State, rows: &[Row]) -> bool {
     };
     let maps = state.settings.display.maps();
     let answered = |index: usize, row: &Row| {
-        let asked = counterfactual_request(state, index, row);
-        let answer = row.counterfactual.as_ref().map(|answer| &answer.request);
-        asked.is_none() || asked.as_ref() == answer
+        let asked = counterfactual_request(state, rows, index);
+        let answer = row.counterfactual.as_ref();
+        let answer = answer.filter(|answer| answer.finished());
+        asked.is_none() || asked.as_ref() == answer.map(|answer| &answer.request)
     };
     shown(state, rows).all(|(index, row)| {
         let mapped = maps.iter().all(|&which| has(index, row, which));

@@ -204,7 +204,7 @@ impl Row {
         if !self
             .prediction
             .as_ref()
-            .is_some_and(|prediction| prediction.has_generator)
+            .is_some_and(|prediction| prediction.knows_fake())
         {
             return Vec::new();
         }

@@ -3,6 +3,7 @@
 use super::{Display, Navigation, Playhead, Session, Settings};
 use crate::attack::Attack;
 use crate::compute::MOST_ROWS;
+use crate::counterfactual::DescentSettings;
 
 /// Ends of the ε timelines, in units of pixels in [0, 1].
 const RANGE: [f32; 2] = [1e-4, 1e3];
@@ -42,6 +43,10 @@ impl Settings {
             within(end, RANGE[0], RANGE[1], usual);
         }
         within(&mut self.counterfactual.along, 0.0, 1.0, 1.0);
+        let descent = &mut self.counterfactual.descent;
+        if descent.toward(0, [1, 1]).is_err() {
+            *descent = DescentSettings::default();
+        }
         if let Some(threshold) = &mut self.counterfactual.threshold {
             within(threshold, 0.0, 1.0, 0.5);
         }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bookmark, Bottom, Column, CounterfactualSettings, Display, Exports, Library, LibraryEntry,
-    Page, Playhead, PresentationState, SynthesisProgress, SynthesisSettings, Triage,
+    Bookmark, Bottom, Column, CounterfactualProgress, CounterfactualSettings, Display, Exports,
+    Library, LibraryEntry, Page, Playhead, PresentationState, SynthesisProgress, SynthesisSettings,
+    Triage,
 };
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, Question};
@@ -53,10 +54,24 @@ pub struct Settings {
     pub synthesis: SynthesisSettings,
     /// Counterfactuals.
     pub counterfactual: CounterfactualSettings,
-    /// Right end of the ε timeline for L∞ and L2, in units of pixels in [0, 1].
-    pub range: [f32; 2],
+    /// Right end of the ε timeline for L∞, L2 and L1.5, in units of pixels in [0, 1].
+    #[serde(deserialize_with = "ranges")]
+    pub range: [f32; 3],
     /// Columns, zoom, colours.
     pub display: Display,
+}
+
+/// [`Settings::range`] to begin with.
+const RANGES: [f32; 3] = [16.0 / 255.0, 2.0, 12.0];
+
+/// Ranges as older sessions have them too, which knew fewer norms.
+fn ranges<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<[f32; 3], D::Error> {
+    let stored = Vec::<f32>::deserialize(deserializer)?;
+    let mut all = RANGES;
+    for (range, stored) in all.iter_mut().zip(stored) {
+        *range = stored;
+    }
+    Ok(all)
 }
 
 impl Default for Settings {
@@ -67,7 +82,7 @@ impl Default for Settings {
             checks: Checks::default(),
             synthesis: SynthesisSettings::default(),
             counterfactual: CounterfactualSettings::default(),
-            range: [16.0 / 255.0, 2.0],
+            range: RANGES,
             display: Display::default(),
         }
     }
@@ -105,6 +120,8 @@ pub struct Transient {
 pub struct Progress {
     /// Inversion, class generation or unit visualisation.
     pub synthesis: SynthesisProgress,
+    /// Counterfactuals by descent.
+    pub counterfactual: CounterfactualProgress,
     /// The scan of a data set.
     pub scan: ScanProgress,
 }
@@ -257,10 +274,10 @@ impl State {
             *shown = matches!(
                 column,
                 Column::Input
-                    | Column::Attacked
                     | Column::Attribution
                     | Column::Counterfactual
                     | Column::Change
+                    | Column::Return
             );
         }
         self.settings.display.bottom = Bottom::Counterfactual;
@@ -286,5 +303,6 @@ fn norm_index(norm: Norm) -> usize {
     match norm {
         Norm::Linf => 0,
         Norm::L2 => 1,
+        Norm::L1p5 => 2,
     }
 }

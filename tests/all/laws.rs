@@ -1,13 +1,13 @@
 //! Laws of norms, balls and descents, on analytic objectives.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::attack::{Ball, Descent, Norm, Objective, lower_loss, per_picture};
 use proptest::prelude::*;
 
 use crate::common::{bits, cases, check_inside, largest_difference, random_pictures, values};
 
 fn norms() -> impl Strategy<Value = Norm> {
-    prop_oneof![Just(Norm::Linf), Just(Norm::L2)]
+    prop_oneof![Just(Norm::Linf), Just(Norm::L2), Just(Norm::L1p5)]
 }
 
 /// The squared distance of each picture to its target.
@@ -80,12 +80,33 @@ proptest! {
         for (sign, slope) in signs.iter().zip(values(gradient.clone())) {
             prop_assert_eq!(*sign, if slope == 0.0 { 0.0 } else { slope.signum() });
         }
-        let unit = Norm::L2.steepest(gradient.clone());
-        let lengths = values(Norm::L2.length(unit.clone()));
-        prop_assert!(largest_difference(&lengths, &[1.0, 1.0, 0.0]) <= 1e-4, "{lengths:?}");
-        for (step, slope) in values(unit).iter().zip(values(gradient)) {
-            prop_assert!(*step == 0.0 || step.signum() == slope.signum());
+        for norm in [Norm::L2, Norm::L1p5] {
+            let unit = norm.steepest(gradient.clone());
+            let lengths = values(norm.length(unit.clone()));
+            prop_assert!(largest_difference(&lengths, &[1.0, 1.0, 0.0]) <= 1e-4, "{lengths:?}");
+            for (step, slope) in values(unit).iter().zip(values(gradient.clone())) {
+                prop_assert!(*step == 0.0 || step.signum() == slope.signum());
+            }
         }
+    }
+
+    #[test]
+    fn no_step_of_the_same_length_is_steeper(norm in norms(), seed in any::<u64>()) {
+        let gradient = random_pictures(1, 3, seed) - 0.5;
+        let along = |step: Tensor<4>| values((step * gradient.clone()).sum())[0];
+        let best = along(norm.steepest(gradient.clone()));
+        for other in 1..8 {
+            let other = random_pictures(1, 3, seed ^ other) - 0.5;
+            let length = norm.length(other.clone()).reshape([1, 1, 1, 1]);
+            prop_assert!(along(other / length) <= best * 1.0001);
+        }
+    }
+
+    #[test]
+    fn lengths_of_tensors_and_of_values_are_the_same(norm in norms(), seed in any::<u64>()) {
+        let delta = random_pictures(1, 4, seed) - 0.5;
+        let length = norm.length_of(values(delta.clone()).into_iter());
+        prop_assert!(largest_difference(&values(norm.length(delta)), &[length]) <= 1e-5 * length);
     }
 
     #[test]
@@ -106,6 +127,33 @@ proptest! {
     }
 }
 
+/// The nearest points of L1.5 balls: |δ| + λ·1.5·√|δ| = |d| with the λ at which δ is as long as the radius.
+fn nearest_of_l1p5_balls(centre: &Tensor<4>, target: &Tensor<4>, radii: &[f32]) -> Tensor<4> {
+    let shape = centre.dims();
+    let size = shape[1] * shape[2] * shape[3];
+    let distance = values(target.clone() - centre.clone());
+    let mut nearest = Vec::new();
+    for (far, &radius) in distance.chunks(size).zip(radii) {
+        let shrunk = |multiplier: f32| -> Vec<f32> {
+            let one = |&d: &f32| {
+                let half = 0.75 * multiplier;
+                let root = (half * half + d.abs()).sqrt() - half;
+                d.signum() * root * root
+            };
+            far.iter().map(one).collect()
+        };
+        let (mut low, mut high) = (0.0, 100.0);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            let length = Norm::L1p5.length_of(shrunk(middle).into_iter());
+            *(if length > radius { &mut low } else { &mut high }) = middle;
+        }
+        nearest.extend(shrunk(high));
+    }
+    let delta = TensorData::new(nearest, shape);
+    (centre.clone() + Tensor::from_data(delta, &centre.device())).clamp(0.0, 1.0)
+}
+
 #[test]
 fn descents_on_a_quadratic_find_the_projected_optimum() {
     let device = Device::flex();
@@ -114,7 +162,7 @@ fn descents_on_a_quadratic_find_the_projected_optimum() {
         random_pictures(8, 2, 2),
     );
     let radii: Vec<f32> = (0..8).map(|index| 0.05 + 0.06 * index as f32).collect();
-    for norm in [Norm::Linf, Norm::L2] {
+    for norm in [Norm::Linf, Norm::L2, Norm::L1p5] {
         let ball = Ball::new(norm, &radii, &device);
         let objective = Quadratic(target.clone());
         let start = ball.random_start(&centre, 3, &[0, 1, 2, 3, 4, 5, 6, 7]);
@@ -128,7 +176,12 @@ fn descents_on_a_quadratic_find_the_projected_optimum() {
             descent.step(&objective);
         }
         let found = values(descent.finish(&objective).0);
-        let optimum = values(objective.loss(ball.project(&centre, target.clone())));
+        let nearest = match norm {
+            // Steps come to rest at the nearest point, though projections are not to it.
+            Norm::L1p5 => nearest_of_l1p5_balls(&centre, &target, &radii),
+            _ => ball.project(&centre, target.clone()),
+        };
+        let optimum = values(objective.loss(nearest));
         for (found, optimum) in found.iter().zip(&optimum) {
             // Steps of 0.01 end up to 0.01 off in each of the 12 numbers.
             assert!(
@@ -142,7 +195,7 @@ fn descents_on_a_quadratic_find_the_projected_optimum() {
 #[test]
 fn a_loss_without_gradient_moves_nothing() {
     let (x, device) = (random_pictures(2, 2, 1), Device::flex());
-    for norm in [Norm::Linf, Norm::L2] {
+    for norm in [Norm::Linf, Norm::L2, Norm::L1p5] {
         let ball = Ball::new(norm, &[0.5], &device);
         let mut descent = Descent::new(ball, per_picture(&[0.1], &device), x.clone(), x.clone());
         assert_eq!(values(descent.step(&Constant)), [3.0, 3.0]);

@@ -24,6 +24,7 @@ mod laws; // laws of norms, balls and descents
 mod parity; // PyTorch's values, on the CPU
 mod parity_checks; // the same checks, shared with the tests on wgpu
 
+mod counterfactual_descent; // of any classifier, by steps on the pixels
 mod counterfactual_parts; // loss terms, masks, files
 mod counterfactual_report; // the whole report on two seeds
 mod counterfactual_training; // on made-up walls: worth, refusals, resumption

@@ -10,8 +10,8 @@ use epsiloscope::counterfactual::Counterfactual;
 use epsiloscope::data::{Crop, Origin};
 use epsiloscope::model::{Classifier, ModelRef, Weights};
 use epsiloscope::session::{
-    self, Against, Bottom, ChangeView, Column, Motion, Page, SeedSource, Size, Spread, State,
-    TriageTab,
+    self, Against, Bottom, ChangeView, Column, CounterfactualTarget, MethodChoice, Motion, Page,
+    SeedSource, Size, Spread, State, TriageTab,
 };
 use epsiloscope::synthesis::{ClassObjective, Start, Task};
 use epsiloscope::train::checkpoint::Checkpoint;
@@ -60,11 +60,12 @@ fn check_settings(state: &State) {
     assert_eq!(question.class, ClassChoice::Class(3));
     assert_eq!(question.against, Some(ClassChoice::Second));
     assert!(state.settings.checks.curves && state.settings.checks.sanity);
-    assert_eq!(state.settings.range, [0.125, 4.0]);
+    assert_eq!(state.settings.range[..2], [0.125, 4.0]);
     check_synthesis(state);
     let counterfactual = &state.settings.counterfactual;
     assert!(counterfactual.attacked);
-    assert_eq!(counterfactual.target, Some(3));
+    assert_eq!(counterfactual.target, Some(CounterfactualTarget::Class(3)));
+    assert_eq!(counterfactual.method, MethodChoice::default());
     assert_eq!(
         (counterfactual.along, counterfactual.threshold),
         (0.5, Some(0.25))

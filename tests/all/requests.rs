@@ -7,13 +7,15 @@ use epsiloscope::attribution::{
     Attribution, Background, ExpectedGradients, Explanation, Fill, IntegratedGradients, Method,
 };
 use epsiloscope::compute::{
-    AttackResult, AttributionResult, ComputeMessage, GpuImage, HeatMap, Lane, Palette,
-    PictureSource, Place, PredictionResult, Request, Sign, SynthesisResult,
+    AttackResult, AttributionResult, ComputeMessage, CounterfactualMethod, GpuImage, HeatMap, Lane,
+    Palette, PictureSource, Place, PredictionResult, Request, Sign, SynthesisResult,
 };
+use epsiloscope::counterfactual::DescentSettings;
 use epsiloscope::data::Picture;
 use epsiloscope::model::BatchSize;
 use epsiloscope::session::{
-    Bottom, Column, Row, State, TaskKind, advance, attribution_request, complete, requests,
+    Bottom, Column, CounterfactualTarget, MethodChoice, Row, State, TaskKind, advance,
+    attribution_request, complete, requests,
 };
 use epsiloscope::synthesis::{SharedHistory, Task, Unit};
 
@@ -365,7 +367,7 @@ fn only_what_a_picture_is_made_of_starts_it_anew() {
 }
 
 #[test]
-fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show() {
+fn counterfactuals_are_asked_of_every_model_and_only_while_they_show() {
     let (mut state, mut row) = (state(), row());
     let asked = |state: &State, row: &Row| {
         let mut requests = requests(state, std::slice::from_ref(row));
@@ -375,12 +377,23 @@ fn counterfactuals_are_asked_of_models_with_a_generator_and_only_while_they_show
         }
     };
     state.settings.display.bottom = Bottom::Counterfactual;
-    assert!(asked(&state, &row).is_none(), "no generator");
+    let request = asked(&state, &row).expect("a question");
+    let descent = CounterfactualMethod::Descent(DescentSettings::default());
+    assert_eq!(request.method, descent, "there is no generator");
     row.prediction.as_mut().expect("a look").has_generator = true;
     let request = asked(&state, &row).expect("a question");
+    assert_eq!(request.method, CounterfactualMethod::Generator);
     assert_eq!((request.epsilon, request.target), (0.0, None));
-    // Two labels: one class and “fake”, which nothing can be turned into.
-    state.settings.counterfactual.target = Some(1);
+    state.settings.counterfactual.method = MethodChoice::Descent;
+    assert_eq!(asked(&state, &row).expect("a question").method, descent);
+    state.progress.counterfactual.paused = true;
+    assert!(asked(&state, &row).is_none(), "paused");
+    state.progress.counterfactual.paused = false;
+    // What is none of the classes is no target.
+    let class = CounterfactualTarget::Class;
+    state.settings.counterfactual.target = Some(class(1));
+    assert_eq!(asked(&state, &row).expect("a question").target, Some(1));
+    state.settings.counterfactual.target = Some(class(9));
     assert_eq!(asked(&state, &row).expect("a question").target, None);
     state.settings.counterfactual.attacked = true;
     state.settings.attack.epsilon = 0.9;

@@ -53,6 +53,10 @@ const TESTS: [(&str, Check); 16] = [
     ),
     ("the_window_exports_figures", window::exports_figures),
     ("the_window_presents", window::presents),
+    (
+        "the_window_shows_counterfactuals_of_every_model",
+        window::shows_counterfactuals_of_every_model,
+    ),
     ("tab_reaches_every_control", keyboard::reaches_every_control),
     ("a_lost_device_is_told", lost::is_told),
 ];

@@ -81,6 +81,22 @@ pub fn explores_a_photograph(gpu: &Compute) {
     );
 }
 
+/// One click shows both models' counterfactuals; they are finished, flip, and lead back.
+pub fn shows_counterfactuals_of_every_model(gpu: &Compute) {
+    let models = ["cifar10-standard", "cifar10-robust"].map(ModelRef::from);
+    let mut harness = window(gpu, models.to_vec());
+    harness.get_by_label("Counterfactuals").click();
+    until(&mut harness, "both changes, finished", |harness| {
+        harness.query_all_by_label_contains("flips at").count() == 2
+            && harness.query_all_by_label_contains("perceptual").count() == 2
+    });
+    assert!(harness.query_by_label_contains("generating").is_none());
+    harness.get_by_label("Attacks").click();
+    until(&mut harness, "the attacks again", |harness| {
+        harness.query_all_by_label_contains("re-evaluated").count() == 2
+    });
+}
+
 /// A PyTorch checkpoint beside an ONNX graph: looks, attacks and maps of both, what was recognised, and
 /// another normaliser.
 pub fn opens_other_programs_models(gpu: &Compute) {

@@ -5,12 +5,15 @@ use std::ops::RangeInclusive;
 use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
-use super::{Action, colors, explain, synthesis};
+use super::{Action, colors, counterfactual, explain, synthesis};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::model::ModelRef;
 use crate::session::{Column, Display, State};
+
+/// What L1.5 is, for tooltips.
+pub(super) const SPARSE: &str = "(Σ|δ|^1.5)^(2/3): sparser changes than L2 (Boreiko et al. 2022)";
 
 /// Draws the panel; `labels` are the classes, `input` the size and `stages` the
 /// number of stages of the first row's model; `labels_differ` if other rows have other classes.
@@ -34,6 +37,9 @@ pub fn show(
     });
     section(ui, "Synthesis", |ui| {
         synthesis::show(ui, state, labels, stages);
+    });
+    section(ui, "Counterfactual", |ui| {
+        counterfactual::settings(ui, state, labels, input);
     });
     section(ui, "Map colours", |ui| {
         colors::show(ui, &mut state.settings.display.heat);
@@ -85,6 +91,7 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
         for (norm, hint) in [
             (Norm::L2, "Euclidean length of the whole perturbation"),
             (Norm::Linf, "Largest change of any channel of any pixel"),
+            (Norm::L1p5, SPARSE),
         ] {
             if ui
                 .selectable_label(state.settings.attack.norm == norm, norm.to_string())
@@ -205,6 +212,7 @@ fn epsilon(ui: &mut Ui, state: &mut State) {
         let limits = match norm {
             Norm::Linf => 1.0 / 255.0..=1.0,
             Norm::L2 => 0.05..=50.0,
+            Norm::L1p5 => 0.5..=500.0,
         };
         let value = epsilon_field(norm, &mut most, limits, range / 200.0);
         if ui
@@ -285,7 +293,7 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[ModelRef]) {
         }
     });
     if models.len() > 1 {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             ui.label("Rows");
             for (row, model) in models.iter().enumerate() {
                 let mut shown = display.shows_row(row);

@@ -134,7 +134,7 @@ pub fn show(
 fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mut Sheet) -> Hover {
     let row = &sheet.rows[index];
     let shown = row.nearest(state.settings.attack.epsilon);
-    title(ui, state, index, row, column);
+    title(ui, state, sheet.rows, index, column);
     let prediction = row.prediction.as_ref()?;
     if let Some(which) = column.map() {
         return map_cell(ui, state, index, which, sheet);
@@ -185,7 +185,8 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     over
 }
 
-fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
+fn title(ui: &mut Ui, state: &State, rows: &[Row], index: usize, column: Column) {
+    let row = &rows[index];
     let layout = Layout::left_to_right(Align::Center);
     let norm = state.settings.attack.norm;
     let shown = row.nearest(state.settings.attack.epsilon);
@@ -209,7 +210,7 @@ fn title(ui: &mut Ui, state: &State, index: usize, row: &Row, column: Column) {
         ),
         Column::Counterfactual | Column::Change | Column::Return => (
             column.name().into(),
-            counterfactual::note(state, index, row, column),
+            counterfactual::note(state, rows, index, column),
         ),
     };
     ui.allocate_ui_with_layout(vec2(ui.available_width(), TITLE), layout, |ui| {

@@ -50,6 +50,10 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
             .on_hover_text(
                 Command::SwitchPage.tooltip(ui.ctx(), "A scanned data set, searched for failures"),
             );
+        if state.navigation.page == Page::Explorer {
+            ui.separator();
+            layouts(ui, state);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if status.busy > 0 {
                 ui.spinner();
@@ -61,6 +65,29 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
             ui.label(theme::weak(format!("models on {}", status.device)));
         });
     });
+}
+
+/// What the columns show: two usual choices.
+fn layouts(ui: &mut Ui, state: &mut State) {
+    let columns = &state.settings.display;
+    let counterfactual = columns.draws(Column::Counterfactual);
+    let attacks = !counterfactual && columns.draws(Column::Attacked);
+    if ui
+        .selectable_label(attacks, "Attacks")
+        .on_hover_text("The attacked picture, the perturbation and what the maps say of both")
+        .clicked()
+    {
+        state.show_attacks();
+    }
+    if ui
+        .selectable_label(counterfactual, "Counterfactuals")
+        .on_hover_text(
+            "What the picture would have to look like for each model to predict another class",
+        )
+        .clicked()
+    {
+        state.show_counterfactuals();
+    }
 }
 
 /// A button for a command.

@@ -4,7 +4,7 @@ use super::Shot;
 use crate::attack::{Attack, Goal, short_number};
 use crate::compute::{Channels, PredictionResult, Sign};
 use crate::data::Picture;
-use crate::session::{Column, Figure, State, TaskKind};
+use crate::session::{Column, CounterfactualTarget, Figure, State, TaskKind};
 
 /// One paragraph about the figure that shows `shots`, where attacks have these `epsilons`.
 pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
@@ -142,10 +142,11 @@ fn synthesis(state: &State, prediction: Option<&PredictionResult>) -> String {
 
 fn counterfactual(state: &State, prediction: Option<&PredictionResult>) -> String {
     let target = state.settings.counterfactual.target;
-    let target = target.map_or_else(
-        || "the runner-up class".into(),
-        |class| named(prediction, class),
-    );
+    let target = match target {
+        None => "the runner-up class".into(),
+        Some(CounterfactualTarget::Class(class)) => named(prediction, class),
+        Some(CounterfactualTarget::OfRow(_)) => "the class that the other row predicts".into(),
+    };
     let of = if state.settings.counterfactual.attacked {
         "attacked picture"
     } else {

@@ -106,24 +106,16 @@ pub fn cell(state: &State, row: &Row, column: Column, scale: Option<f32>) -> Cel
             counterfactual(state, row, prediction, column)
         }
     };
-    filled.map_or_else(
-        || Cell::Empty(missing(row, prediction, column)),
-        Cell::Filled,
-    )
+    filled.map_or_else(|| Cell::Empty(missing(row, column)), Cell::Filled)
 }
 
 /// Why there is nothing.
-fn missing(row: &Row, prediction: &PredictionResult, column: Column) -> String {
+fn missing(row: &Row, column: Column) -> String {
     let error = match column {
         Column::Attribution => row.map_error(PictureSource::Input),
         Column::AttackedAttribution => row.map_error(PictureSource::Attacked),
         Column::Synthesis => row.synthesis_error(),
-        Column::Counterfactual | Column::Change | Column::Return => {
-            if !prediction.has_generator {
-                return "no generator".into();
-            }
-            row.counterfactual_error()
-        }
+        Column::Counterfactual | Column::Change | Column::Return => row.counterfactual_error(),
         _ => row.error.as_ref(),
     };
     error.cloned().unwrap_or_else(|| "no result".into())
@@ -264,13 +256,13 @@ fn counterfactual(
     prediction: &PredictionResult,
     column: Column,
 ) -> Option<Filled> {
-    let result = row
-        .counterfactual
-        .as_ref()
-        .filter(|_| prediction.has_generator)?;
+    let result = row.counterfactual.as_ref()?;
     Some(match column {
         Column::Change => change(state, prediction, result),
-        Column::Return => seen_as(prediction, &result.back, &result.seen_back),
+        Column::Return => {
+            let back = result.back.as_ref()?;
+            seen_as(prediction, &back.picture, &back.probabilities)
+        }
         _ => {
             let along = state.settings.counterfactual.along;
             seen_as(prediction, &result.on_the_way(along), &result.seen(along))
@@ -296,7 +288,7 @@ fn change(state: &State, prediction: &PredictionResult, result: &CounterfactualR
         ChangeView::Heat => {
             let style = &state.settings.display.heat;
             let scale = result.heat.scale(style);
-            let line = Some(threshold).filter(|threshold| *threshold > 0.0);
+            let line = Some(threshold).filter(|threshold| *threshold > 0.0 && result.is_mask());
             painted(picture, &result.heat, style, scale, line)
         }
         ChangeView::Mask => {

@@ -75,7 +75,7 @@ pub fn epsilon_plot(shot: &Shot, models: &[usize]) -> Plot {
     Plot {
         across: match attack.norm {
             Norm::Linf => "L∞ ε in 1/255".into(),
-            Norm::L2 => "L2 ε".into(),
+            norm => format!("{norm} ε"),
         },
         up: match attack.goal {
             Goal::Untargeted => "confidence in the original class".into(),

@@ -101,7 +101,7 @@ impl Footage {
         if still {
             let reason = match film.motion {
                 Motion::Synthesis => "there is no synthesis",
-                _ => "no model on the screen has a generator of counterfactuals",
+                _ => "there is no counterfactual",
             };
             return Err(Error::Config(format!(
                 "nothing moves in the film: {reason}"

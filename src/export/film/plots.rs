@@ -1,6 +1,6 @@
 //! The curves of films.
 
-use crate::compute::{CounterfactualResult, PLACES, PredictionResult, row_color};
+use crate::compute::{CounterfactualResult, PredictionResult, row_color};
 use crate::export::figure::{Curve, Plot, Shot};
 use crate::session::Row;
 
@@ -72,7 +72,7 @@ pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
 fn along(result: &CounterfactualResult, class: usize) -> Vec<[f64; 2]> {
     let place = |(at, seen): (usize, &Vec<f32>)| {
         let value = seen.get(class).copied().unwrap_or(0.0);
-        [at as f64 / (PLACES - 1) as f64, f64::from(value)]
+        [f64::from(result.share(at as f32)), f64::from(value)]
     };
     result.way.iter().enumerate().map(place).collect()
 }

@@ -9,7 +9,7 @@ use crate::app::panels::tile::{self, Content, Hover};
 use crate::app::panels::top_classes;
 use crate::app::renderer::Mode;
 use crate::app::theme;
-use crate::compute::{CounterfactualResult, GpuImage};
+use crate::compute::{CounterfactualResult, GpuImage, SURE};
 use crate::data::Picture;
 use crate::session::{ChangeView, Column, MASK, Row, State, counterfactual_request, mask_values};
 
@@ -56,14 +56,18 @@ impl Frames {
 }
 
 /// What the title says besides the kind of picture.
-pub fn note(state: &State, index: usize, row: &Row, column: Column) -> String {
+pub fn note(state: &State, rows: &[Row], index: usize, column: Column) -> String {
+    let row = &rows[index];
     let (Some(result), Some(prediction)) = (&row.counterfactual, &row.prediction) else {
         return String::new();
     };
-    let old = if counterfactual_request(state, index, row).as_ref() == Some(&result.request) {
-        ""
+    let asked = counterfactual_request(state, rows, index);
+    let old = if asked.as_ref() != Some(&result.request) {
+        " (old)".into()
+    } else if !result.finished() {
+        format!(" · {:.0} %", result.progress * 100.0)
     } else {
-        " (old)"
+        String::new()
     };
     let name = |class: usize| {
         prediction
@@ -98,29 +102,30 @@ pub fn cell(
     frames: &mut Frames,
 ) -> Hover {
     let prediction = row.prediction.as_ref()?;
-    let result = row
+    let back = row
         .counterfactual
         .as_ref()
-        .filter(|_| prediction.has_generator);
-    let Some(result) = result else {
+        .and_then(|result| result.back.as_ref());
+    let result = row.counterfactual.as_ref();
+    let Some(result) = result.filter(|_| column != Column::Return || back.is_some()) else {
         ui.allocate_space(vec2(side, side));
-        match row.counterfactual_error() {
-            Some(error) => ui.label(theme::error(ui, error)),
-            None if prediction.has_generator => ui.label(theme::weak("generating…")),
-            None => ui
-                .label(theme::weak("This model has no generator"))
-                .on_hover_text(
-                    "Counterfactuals need a model trained with `epsiloscope train counterfactual`",
-                ),
+        let text = match row.counterfactual_error() {
+            Some(error) => theme::error(ui, error),
+            None => theme::weak("generating…"),
         };
+        ui.label(text);
         return None;
     };
     if column == Column::Change {
         return change(ui, state, result, id, side, hover, frames);
     }
     let along = state.settings.counterfactual.along;
-    let (frame, seen, class) = match column {
-        Column::Return => (result.back.clone(), result.seen_back.clone(), result.source),
+    let (frame, seen, class) = match (column, back) {
+        (Column::Return, Some(back)) => (
+            back.picture.clone(),
+            back.probabilities.clone(),
+            result.source,
+        ),
         _ => (
             frames.on_the_way(result, along),
             result.seen(along),
@@ -155,7 +160,7 @@ fn change(
         ChangeView::Heat => {
             let style = state.settings.display.heat;
             let scale = result.heat.scale(&style);
-            let contour = Some(threshold).filter(|threshold| *threshold > 0.0);
+            let contour = Some(threshold).filter(|threshold| *threshold > 0.0 && result.is_mask());
             let mode = Mode::Heat {
                 style,
                 scale,
@@ -194,24 +199,51 @@ fn facts(ui: &mut Ui, state: &State, result: &Arc<CounterfactualResult>, thresho
                 score.precision, score.recall
             ));
     }
-    let values = result.heat.values();
+    if result.is_mask() {
+        mask_facts(ui, state, result, threshold);
+    }
+    let norm = result.norm();
+    let length = result.length();
+    line(ui, format!("{norm} {}", norm.format(length))).on_hover_text("Length of the whole change");
+    let lengths = [("flips at", result.flip()), ("sure at", result.sure())];
+    let lengths = lengths
+        .into_iter()
+        .filter_map(|(what, share)| Some(format!("{what} {}", norm.format(share? * length))));
+    let lengths: Vec<String> = lengths.collect();
+    if !lengths.is_empty() {
+        line(ui, lengths.join(" · ")).on_hover_text(format!(
+            "{}: length of the change where the model first predicts the target class, and first with {:.0} %, on the straight way to the counterfactual",
+            lengths.join(" · "),
+            SURE * 100.0
+        ));
+    }
+    line(ui, format!("change {:.4}", result.change()))
+        .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]");
+    if let Some(distances) = &result.distances {
+        line(ui, format!("perceptual {:.2}", distances.perceptual)).on_hover_text(
+            "Distance in the model's own features (Zhang et al. 2018, with equal weights)",
+        );
+    }
+}
+
+fn mask_facts(ui: &mut Ui, state: &State, result: &CounterfactualResult, threshold: f32) {
     let inside = masked(&state.settings.counterfactual, result)
         .filter(|inside| *inside)
         .count();
-    let share = inside as f32 / values.len().max(1) as f32;
+    let share = inside as f32 / result.heat.values().len().max(1) as f32;
     let by = match state.settings.counterfactual.threshold {
         None => "Otsu",
         Some(_) => "chosen",
     };
-    ui.label(theme::weak(format!(
-        "mask {:.1} %, above {threshold:.3} ({by})",
-        share * 100.0
-    )))
+    let share = share * 100.0;
+    line(
+        ui,
+        format!("mask {share:.1} %, above {threshold:.3} ({by})"),
+    )
     .on_hover_text("Share of the pixels that changed more than the threshold");
-    ui.label(theme::weak(format!(
-        "change {:.4} · perceptual {:.2}",
-        result.change(),
-        result.distances.perceptual
-    )))
-    .on_hover_text("Mean |x − G(x)| in units of pixels in [0, 1]; distance in the discriminator's features (Zhang et al. 2018, with equal weights)");
+}
+
+/// A fact on one line.
+fn line(ui: &mut Ui, text: String) -> egui::Response {
+    ui.add(egui::Label::new(theme::weak(text)).truncate())
 }

@@ -1,14 +1,15 @@
-//! The tab of counterfactuals: settings, what the discriminators say, and the way there.
+//! The tab of counterfactuals: how changes are drawn, what the models say, and the way there.
 
 use std::sync::Arc;
 
-use egui::{ComboBox, Grid, Slider, Ui};
+use egui::{Grid, Slider, Ui};
 use egui_plot::{Line, LineStyle, PlotPoints, VLine};
 
 use super::score;
 use crate::app::panels::{Action, bottom_panel};
 use crate::app::theme;
-use crate::compute::{CounterfactualResult, PLACES, PredictionResult};
+use crate::compute::{CounterfactualResult, PredictionResult};
+use crate::counterfactual::real_classes;
 use crate::session::{ChangeView, Row, State};
 
 /// Width of the table and the scores, in points.
@@ -19,23 +20,16 @@ const CLASSES: usize = 3;
 /// Draws the tab; a press or drag on the plot goes to that place on the way.
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row], actions: &mut Vec<Action>) {
     let results = results(state, rows);
-    let mut predictions = rows.iter().filter_map(|row| row.prediction.as_ref());
-    let able = predictions.find(|prediction| prediction.has_generator);
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
-        if let Some(prediction) = able {
-            let otsu = results.first().map(|(_, _, result)| result.otsu);
-            settings(ui, state, &prediction.manifest.labels, otsu, actions);
-        }
+        let otsu = results.first().map(|(_, _, result)| result.otsu);
+        drawing(ui, state, otsu, actions);
     });
     if results.is_empty() {
         let error = rows.iter().find_map(Row::counterfactual_error);
-        ui.label(match (able, error) {
-            (None, _) => theme::weak(
-                "No model on the screen has a counterfactual generator. Models, Cracks in concrete opens one.",
-            ),
-            (Some(_), Some(error)) => theme::error(ui, error),
-            (Some(_), None) => theme::weak("generating…"),
+        ui.label(match error {
+            Some(error) => theme::error(ui, error),
+            None => theme::weak("generating…"),
         });
         // Or the panel would shrink to this line.
         ui.allocate_space(ui.available_size());
@@ -69,47 +63,19 @@ fn results<'a>(state: &State, rows: &'a [Row]) -> Vec<RowResult<'a>> {
     let shown = shown.filter(|(index, _)| state.settings.display.shows_row(*index));
     shown
         .filter_map(|(index, row)| {
-            let prediction = row
-                .prediction
-                .as_ref()
-                .filter(|prediction| prediction.has_generator)?;
-            Some((index, prediction, row.counterfactual.as_ref()?))
+            Some((
+                index,
+                row.prediction.as_ref()?,
+                row.counterfactual.as_ref()?,
+            ))
         })
         .collect()
 }
 
-/// `otsu` is the threshold of the first result, if there is one.
-fn settings(
-    ui: &mut Ui,
-    state: &mut State,
-    labels: &[String],
-    otsu: Option<f32>,
-    actions: &mut Vec<Action>,
-) {
+/// How changes are drawn; `otsu` is the threshold of the first result, if there is one.
+fn drawing(ui: &mut Ui, state: &mut State, otsu: Option<f32>, actions: &mut Vec<Action>) {
     let counterfactual = &mut state.settings.counterfactual;
-    ui.label("Of");
-    ui.selectable_value(&mut counterfactual.attacked, false, "input");
-    ui.selectable_value(&mut counterfactual.attacked, true, "attacked")
-        .on_hover_text("Of the attacked picture: mask and fakeness then follow ε");
-    ui.label("into");
-    let name = |target: Option<usize>| match target {
-        None => "runner-up",
-        Some(class) => labels.get(class).map_or("?", String::as_str),
-    };
-    ComboBox::from_id_salt("counterfactual class")
-        .width(90.0)
-        .selected_text(name(counterfactual.target))
-        .show_ui(ui, |ui| {
-            ui.selectable_value(&mut counterfactual.target, None, name(None));
-            for class in 0..labels.len() - 1 {
-                ui.selectable_value(&mut counterfactual.target, Some(class), name(Some(class)));
-            }
-        })
-        .response
-        .on_hover_text(
-            "Target class; for the class that the picture has, the generator should change nothing",
-        );
-    ui.separator();
+    ui.label("Change as");
     ui.selectable_value(&mut counterfactual.showing, ChangeView::Heat, "heat")
         .on_hover_text("|x − G(x)| in the colours of the maps, the mask outlined");
     ui.selectable_value(&mut counterfactual.showing, ChangeView::Mask, "mask")
@@ -150,7 +116,7 @@ fn settings(
 /// The discriminator's outputs on the way, its table.
 fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, result: &CounterfactualResult) {
     let labels = &prediction.manifest.labels;
-    let outputs = outputs(result, labels.len());
+    let outputs = outputs(result, labels);
     let percent =
         |value: Option<&f32>| value.map_or("–".into(), |value| format!("{:.1} %", value * 100.0));
     Grid::new(("counterfactual table", index))
@@ -158,17 +124,19 @@ fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, result: &Coun
         .spacing([14.0, 2.0])
         .striped(true)
         .show(ui, |ui| {
-            ui.label(theme::weak("discriminator confidence"));
+            ui.label(theme::weak("confidence"));
             for &output in &outputs {
                 ui.strong(&labels[output]);
             }
             ui.end_row();
+            let back = result.back.as_ref().map(|back| &back.probabilities);
             for (name, seen) in [
-                ("picture", &result.way[0]),
-                ("counterfactual", &result.way[PLACES - 1]),
-                ("cycle", &result.seen_back),
-                ("G's head, picture", &result.head),
+                ("picture", result.way.first()),
+                ("counterfactual", result.way.last()),
+                ("cycle", back),
+                ("G's head, picture", result.head.as_ref()),
             ] {
+                let Some(seen) = seen else { continue };
                 ui.label(name);
                 for &output in &outputs {
                     ui.label(percent(seen.get(output)));
@@ -178,10 +146,11 @@ fn table(ui: &mut Ui, index: usize, prediction: &PredictionResult, result: &Coun
         });
 }
 
-/// The classes worth a column: those of the question, some more, and “fake”.
-fn outputs(result: &CounterfactualResult, count: usize) -> Vec<usize> {
+/// The outputs worth a column: the classes of the question, some more, and “fake”.
+fn outputs(result: &CounterfactualResult, labels: &[String]) -> Vec<usize> {
+    let classes = real_classes(labels);
     let mut outputs = vec![result.source, result.target];
-    outputs.extend((0..count - 1).take(CLASSES));
+    outputs.extend((0..classes).take(CLASSES));
     let mut seen = Vec::new();
     for output in outputs {
         if !seen.contains(&output) && seen.len() < CLASSES {
@@ -189,7 +158,7 @@ fn outputs(result: &CounterfactualResult, count: usize) -> Vec<usize> {
         }
     }
     seen.sort_unstable();
-    seen.push(count - 1);
+    seen.extend(classes..labels.len());
     seen
 }
 
@@ -204,31 +173,41 @@ fn scores(ui: &mut Ui, state: &State, result: &Arc<CounterfactualResult>) {
     ui.label(text);
 }
 
+/// The outputs that a row's curves show: the target solid, the class left dashed, “fake” dotted.
+fn curves(result: &CounterfactualResult, labels: &[String]) -> Vec<(usize, LineStyle)> {
+    let mut curves = vec![
+        (result.target, LineStyle::Solid),
+        (result.source, LineStyle::dashed_loose()),
+    ];
+    let fake = real_classes(labels)..labels.len();
+    curves.extend(fake.map(|output| (output, LineStyle::dotted_loose())));
+    curves
+}
+
 fn way(ui: &mut Ui, state: &mut State, results: &[RowResult]) {
     let plot = bottom_panel::plot(ui, "way").x_axis_label("from the picture to its counterfactual");
     let along = f64::from(state.settings.counterfactual.along);
     let response = plot.show(ui, |plot| {
         plot.set_plot_bounds_x(0.0..=1.0);
         plot.set_plot_bounds_y(-0.02..=1.05);
-        for (number, (index, prediction, result)) in results.iter().enumerate() {
-            let labels = &prediction.manifest.labels;
-            for output in outputs(result, labels.len()) {
+        for (index, prediction, result) in results {
+            for (output, style) in curves(result, &prediction.manifest.labels) {
                 let places = result.way.iter().enumerate();
                 let point = |(place, seen): (usize, &Vec<f32>)| {
-                    [place as f64 / (PLACES - 1) as f64, f64::from(seen[output])]
+                    [
+                        f64::from(result.share(place as f32)),
+                        f64::from(seen[output]),
+                    ]
                 };
                 let points: Vec<[f64; 2]> = places.map(point).collect();
-                let style = if number == 0 {
-                    LineStyle::Solid
-                } else {
-                    LineStyle::dashed_loose()
-                };
-                let name = match results.len() {
-                    1 => labels[output].clone(),
-                    _ => format!("row {}: {}", index + 1, labels[output]),
-                };
+                let name = format!("row {}: {}", index + 1, prediction.name(output));
                 let line = Line::new(name, PlotPoints::from(points)).style(style);
-                plot.line(line.color(theme::row_color(output)).width(2.0));
+                plot.line(line.color(theme::row_color(*index)).width(2.0));
+            }
+            // Without a name, they stay out of the legend.
+            for share in result.flip().into_iter().chain(result.sure()) {
+                let line = VLine::new("", f64::from(share)).style(LineStyle::dotted_dense());
+                plot.add(line.color(theme::row_color(*index)).allow_hover(false));
             }
         }
         let color = plot.ctx().global_style().visuals.strong_text_color();

@@ -1,0 +1,132 @@
+//! Settings of counterfactuals: which question is asked, and how it is answered.
+
+use egui::{ComboBox, Slider, Ui};
+
+use crate::app::panels::controls::{SPARSE, epsilon_field};
+use crate::app::theme;
+use crate::attack::Norm;
+use crate::counterfactual::{DescentSettings, real_classes};
+use crate::session::{CounterfactualTarget, MethodChoice, OtherRow, State};
+
+/// Draws the settings; `labels` are the classes and `input` the size of the first row's model.
+pub fn settings(ui: &mut Ui, state: &mut State, labels: &[String], input: [usize; 2]) {
+    question(ui, state, labels);
+    method(ui, state);
+    ball(ui, &mut state.settings.counterfactual.descent, input);
+    ui.horizontal(|ui| {
+        let progress = &mut state.progress.counterfactual;
+        let name = if progress.paused { "Go on" } else { "Pause" };
+        if ui
+            .small_button(name)
+            .on_hover_text("Descents stop where they are, and go on from there")
+            .clicked()
+        {
+            progress.paused = !progress.paused;
+        }
+        if ui
+            .small_button("Restart")
+            .on_hover_text("Begin all descents again, from the picture")
+            .clicked()
+        {
+            progress.attempt = progress.attempt.wrapping_add(1);
+            progress.paused = false;
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Way");
+        let along = &mut state.settings.counterfactual.along;
+        ui.add(Slider::new(along, 0.0..=1.0).max_decimals(2))
+            .on_hover_text("How far all rows are on the straight way from the picture (0) to its counterfactual (1)");
+    });
+}
+
+fn question(ui: &mut Ui, state: &mut State, labels: &[String]) {
+    let counterfactual = &mut state.settings.counterfactual;
+    ui.horizontal(|ui| {
+        ui.label("Of");
+        ui.selectable_value(&mut counterfactual.attacked, false, "input");
+        ui.selectable_value(&mut counterfactual.attacked, true, "attacked")
+            .on_hover_text("Of the attacked picture: change and fakeness then follow ε");
+    });
+    ui.horizontal(|ui| {
+        ui.label("Into");
+        let as_other = CounterfactualTarget::OfRow(OtherRow::Other);
+        let name = |target: Option<CounterfactualTarget>| match target {
+            None => "runner-up",
+            Some(CounterfactualTarget::OfRow(_)) => "as the other row predicts",
+            Some(CounterfactualTarget::Class(class)) => labels.get(class).map_or("?", String::as_str),
+        };
+        let target = &mut counterfactual.target;
+        ComboBox::from_id_salt("counterfactual class")
+            .selected_text(name(*target))
+            .show_ui(ui, |ui| {
+                ui.selectable_value(target, None, name(None));
+                ui.selectable_value(target, Some(as_other), name(Some(as_other)));
+                for class in (0..real_classes(labels)).map(CounterfactualTarget::Class) {
+                    ui.selectable_value(target, Some(class), name(Some(class)));
+                }
+            })
+            .response
+            .on_hover_text("Target class. The runner-up is the likeliest class that the row's model does not predict");
+    });
+}
+
+fn method(ui: &mut Ui, state: &mut State) {
+    ui.horizontal(|ui| {
+        ui.label("By");
+        let method = &mut state.settings.counterfactual.method;
+        let generator = MethodChoice::GeneratorWherePossible;
+        ui.selectable_value(method, generator, "automatic")
+            .on_hover_text("By the generator that a model was trained with (arXiv 2310.00761); by descent where a model has none");
+        ui.selectable_value(method, MethodChoice::Descent, "descent")
+            .on_hover_text("Every model: steps on the pixels up the probability of the target class, within a ball around the picture (Boreiko et al. 2022)");
+    });
+}
+
+/// The ball within which descents change the picture.
+fn ball(ui: &mut Ui, descent: &mut DescentSettings, input: [usize; 2]) {
+    ui.horizontal(|ui| {
+        ui.label("Norm");
+        for (norm, hint) in [
+            (Norm::L2, "Euclidean length of the whole change"),
+            (Norm::L1p5, SPARSE),
+            (Norm::Linf, "Largest change of any channel of any pixel"),
+        ] {
+            let chosen = descent.norm == norm;
+            let label = ui.selectable_label(chosen, norm.to_string());
+            if label.on_hover_text(hint).clicked() {
+                descent.norm = norm;
+                // The same number means something else in another norm.
+                descent.radius = None;
+            }
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Radius");
+        let usual = DescentSettings::usual_radius(descent.norm, input);
+        let mut automatic = descent.radius.is_none();
+        if ui
+            .checkbox(&mut automatic, "usual")
+            .on_hover_text("L2 6, L1.5 16 or L∞ 24/255 at 64×64 pixels, and as much for each value at other sizes")
+            .changed()
+        {
+            descent.radius = (!automatic).then_some(usual);
+        }
+        match &mut descent.radius {
+            Some(radius) => {
+                let most = 20.0 * usual;
+                ui.add(epsilon_field(descent.norm, radius, usual / 100.0..=most, usual / 100.0))
+                    .on_hover_text("How far from the picture its counterfactual may be");
+            }
+            None => {
+                ui.label(theme::weak(descent.norm.format(usual)));
+            }
+        }
+    });
+    ui.horizontal(|ui| {
+        ui.label("Steps");
+        let steps = Slider::new(&mut descent.steps, 1..=400).logarithmic(true);
+        ui.add(steps)
+            .on_hover_text("Gradient steps, of 2.5 · radius / steps each");
+    });
+}
