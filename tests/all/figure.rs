@@ -152,7 +152,7 @@ fn what_is_missing_leaves_a_marked_cell() {
     };
     assert_eq!(empty(0, Column::Input), None);
     assert_eq!(empty(0, Column::Attacked).as_deref(), Some("no result"));
-    assert_eq!(empty(0, Column::Return).as_deref(), Some("no generator"));
+    assert_eq!(empty(0, Column::Return).as_deref(), Some("no result"));
     assert_eq!(
         empty(1, Column::Input).as_deref(),
         Some("the file is broken")
