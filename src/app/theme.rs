@@ -29,7 +29,7 @@ pub fn weak(text: impl Into<String>) -> RichText {
     RichText::new(text).weak().size(11.0)
 }
 
-/// A trouble in the colour for troubles.
+/// An error message in the colour for errors.
 pub fn error(ui: &Ui, text: impl Into<String>) -> RichText {
     RichText::new(text).color(ui.visuals().error_fg_color)
 }

@@ -51,6 +51,15 @@ pub struct CurvesRun {
 }
 
 impl CurvesRun {
+    /// Does all steps that are left.
+    pub fn finish(mut self, model: &Classifier) -> Curves {
+        loop {
+            if let Some(curves) = self.step(model) {
+                return curves;
+            }
+        }
+    }
+
     /// Prepares the curves of the probability of `target`'s class for a map of `input`.
     pub fn new(target: Target, input: &Input, map: &Attribution) -> Self {
         let pixels = map.pixels();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::{AttackOptions, class_number, default_models, file_stem};
+use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal, Norm};
 use crate::compute::{
     AttackResult, Backend, Compute, PredictionResult, attack_once, flipped_before, flips,
@@ -73,10 +73,12 @@ impl AttackArguments {
     /// Attacks the picture with every model.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
+        let models = self.models.iter().map(|model| zoo::open(model, &device));
+        let models = models.collect::<Result<Vec<_>>>()?;
+        let stems = file_stems(models.iter().map(|model| &*model.manifest().name));
         let mut all = Vec::new();
-        for name in &self.models {
-            let model = Arc::new(zoo::open(name, &device)?);
-            all.push(self.attack(&model)?);
+        for (model, stem) in models.into_iter().zip(stems) {
+            all.push(self.attack(&Arc::new(model), &stem)?);
         }
         for facts in &all {
             println!(
@@ -93,7 +95,8 @@ impl AttackArguments {
         write_atomically(&self.out.join("attack.json"), json.as_bytes())
     }
 
-    fn attack(&self, model: &Arc<Classifier>) -> Result<Facts> {
+    /// Attacks one model; the names of its pictures begin with `stem`.
+    fn attack(&self, model: &Arc<Classifier>, stem: &str) -> Result<Facts> {
         let class = |name: &String| class_number(model, name);
         self.truth.as_ref().map(class).transpose()?;
         let goal = match &self.target {
@@ -103,7 +106,6 @@ impl AttackArguments {
         let attack = self.options.attack(goal);
         let (prediction, attacked) =
             attack_once(model, &self.picture, self.truth.clone(), &attack)?;
-        let name = file_stem(&prediction.manifest.name);
         let size = attacked.picture.size();
         let perturbation: Vec<f32> = attacked
             .picture
@@ -113,12 +115,12 @@ impl AttackArguments {
             .map(|(after, before)| 0.5 + self.gain * (after - before))
             .collect();
         save_png(
-            &self.out.join(format!("{name}-attacked.png")),
+            &self.out.join(format!("{stem}-attacked.png")),
             attacked.picture.planes(),
             size,
         )?;
         save_png(
-            &self.out.join(format!("{name}-perturbation.png")),
+            &self.out.join(format!("{stem}-perturbation.png")),
             &perturbation,
             size,
         )?;

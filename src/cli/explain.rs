@@ -10,11 +10,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::attack::save_png;
-use super::{AttackOptions, class_number, default_models, file_stem};
+use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal};
-use crate::attribution::{
-    Attribution, Curves, CurvesRun, Explanation, Gap, Input, Target, explain, gini,
-};
+use crate::attribution::{Attribution, Curves, CurvesRun, Explanation, Gap, Target, explain, gini};
 use crate::compute::{
     Backend, Blend, Compute, HeatMap, HeatStyle, Palette, Sign, attack_once, predict_once,
 };
@@ -100,22 +98,17 @@ impl ExplainArguments {
     /// Explains the picture, or evaluates the maps of the data set.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let mut models = Vec::new();
-        for name in &self.models {
-            models.push(Arc::new(zoo::open(name, &device)?));
-        }
+        let models = self.models.iter().map(|model| zoo::open(model, &device));
+        let models: Vec<Arc<Classifier>> = models
+            .map(|model| model.map(Arc::new))
+            .collect::<Result<_>>()?;
         let Some(picture) = &self.picture else {
             return table::run(self, &models);
         };
         let mut all = Vec::new();
-        let mut stems: Vec<String> = Vec::new();
-        for model in &models {
-            let mut stem = file_stem(&model.manifest().name);
-            if stems.contains(&stem) {
-                stem += &format!("-{}", stems.len() + 1);
-            }
-            let facts = self.explain(model, picture, &stem)?;
-            stems.push(stem);
+        let stems = file_stems(models.iter().map(|model| &*model.manifest().name));
+        for (model, stem) in models.iter().zip(&stems) {
+            let facts = self.explain(model, picture, stem)?;
             println!(
                 "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {} of the score",
                 facts.model,
@@ -159,7 +152,7 @@ impl ExplainArguments {
         let target = explanation.question.target(likeliest, label);
         let map = explain(model, method, target, &input)?;
         self.write(stem, &map, frame.planes())?;
-        let curves = curves(model, target, &input, &map);
+        let curves = CurvesRun::new(target, &input, &map).finish(model);
         Ok(Facts {
             model: model.manifest().name.clone(),
             target,
@@ -206,14 +199,5 @@ impl ExplainArguments {
             }
         }
         save_png(&self.out.join(format!("{stem}.png")), &planes, enlarged)
-    }
-}
-
-fn curves(model: &Classifier, target: Target, input: &Input, map: &Attribution) -> Curves {
-    let mut run = CurvesRun::new(target, input, map);
-    loop {
-        if let Some(curves) = run.step(model) {
-            return curves;
-        }
     }
 }

@@ -47,6 +47,9 @@ impl InspectArguments {
         for note in &manifest.notes {
             println!("note        {note}");
         }
+        for assumption in &manifest.assumptions {
+            println!("assumed     {assumption}");
+        }
         Ok(())
     }
 }

@@ -206,3 +206,17 @@ impl WindowArguments {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::file_stems;
+
+    #[test]
+    fn results_of_models_of_one_name_do_not_overwrite_each_other() {
+        let names = ["A b", "a-b", "A b", "a b 2"];
+        assert_eq!(
+            file_stems(names.into_iter()),
+            ["a-b", "a-b-2", "a-b-3", "a-b-2-2"]
+        );
+    }
+}

@@ -8,7 +8,7 @@ use image::{Delay, RgbImage};
 use serde::Serialize;
 
 use super::attack::save_png;
-use super::{class_number, default_models, file_stem};
+use super::{class_number, default_models, file_stems};
 use crate::compute::{Backend, Compute};
 use crate::data::picture::{montage, unit_planes};
 use crate::data::{Crop, Picture};
@@ -238,13 +238,15 @@ impl Options {
         let open = |path: &Path| Picture::open(path);
         let picture = picture.map(open).transpose()?;
         let other = self.other.as_deref().map(open).transpose()?;
+        let models = self.models.iter().map(|model| zoo::open(model, &device));
+        let models = models.collect::<Result<Vec<Classifier>>>()?;
+        let stems = file_stems(models.iter().map(|model| &*model.manifest().name));
         let mut all = Vec::new();
-        for name in &self.models {
-            let model = zoo::open(name, &device)?;
+        for (model, stem) in models.iter().zip(&stems) {
             let size = model.manifest().input;
             let cut = |picture: &Picture| unit_planes(&picture.cropped(Crop::default(), size));
             let (current, other) = (picture.as_ref().map(cut), other.as_ref().map(cut));
-            let mut config = self.settings.synthesis(task(&model)?);
+            let mut config = self.settings.synthesis(task(model)?);
             config.count = self.count;
             let inverts = matches!(config.task, Task::Invert { .. });
             if current.is_some() && !inverts && self.settings.start.is_none() {
@@ -256,7 +258,8 @@ impl Options {
                 target: current.as_deref().filter(|_| inverts),
                 class_gaussians: Some(&seeds),
             };
-            let facts = self.make(command, &model, &config, &material, &feature_model)?;
+            let names = format!("{stem}-{command}");
+            let facts = self.make(&names, model, &config, &material, &feature_model)?;
             println!("{}: {config}: {}", facts.model, describe(&facts));
             all.push(facts);
         }
@@ -264,9 +267,10 @@ impl Options {
         write_atomically(&self.out.join(format!("{command}.json")), json.as_bytes())
     }
 
+    /// Makes the pictures of one model; the names of its files begin with `names`.
     fn make(
         &self,
-        command: &str,
+        names: &str,
         model: &Classifier,
         config: &Synthesis,
         material: &SynthesisInputs,
@@ -274,13 +278,10 @@ impl Options {
     ) -> Result<Facts> {
         let mut run = SynthesisRun::new(config, model, material)?;
         let started = std::time::Instant::now();
-        while !run.finished() {
-            run.step(model)?;
-        }
+        run.finish(model)?;
         let seconds = started.elapsed().as_secs_f64();
         let size = model.manifest().input;
-        let name = file_stem(&model.manifest().name);
-        let path = |kind: &str| self.out.join(format!("{name}-{command}.{kind}"));
+        let path = |kind: &str| self.out.join(format!("{names}.{kind}"));
         let pixels = tensor_values(run.current().clone());
         let (planes, whole) = montage(&pixels, config.count, size);
         let (planes, whole) = enlarged(&planes, whole, self.zoom);

@@ -50,7 +50,7 @@ impl AttackBatch {
     pub(super) fn step(&mut self, model: &Classifier) -> Option<Vec<AttackResult>> {
         let run = self.run.as_mut()?;
         if let Some(loss) = run.step(model) {
-            // Reading keeps the device from running ahead, so that a newer wish is heard in time.
+            // Reading back keeps the device's queue short, so that a newer request takes effect in time.
             tensor_values(loss);
             return None;
         }

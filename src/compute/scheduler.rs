@@ -1,8 +1,8 @@
-//! Work in the background, stated as wishes.
+//! Background computation, stated as requests.
 //!
-//! The window says once a frame what it wants in each lane. The worker thread starts what changed,
-//! drops what is no longer wanted, and steps the most urgent lanes in turn. So progress, cancellation and
-//! fairness are one mechanism, and a newer wish replaces a stale one within one step.
+//! Once a frame the window submits its current request for each lane. The worker thread starts requests that
+//! changed, cancels those that are gone, and steps the most urgent lanes in turn. So progress, cancellation
+//! and fairness are one mechanism, and a newer request replaces a stale one within one step.
 //!
 //! Nothing here knows of tensors or of the window; the tests run it on integers.
 
@@ -15,55 +15,55 @@ use std::thread::JoinHandle;
 
 use crate::tasks::catch_panic;
 
-/// What the engine's thread does; the thread builds it and owns it.
+/// The computations of the scheduler's thread, which builds and owns the worker.
 pub trait Worker {
-    /// Names the places where results go; lanes are stepped in their order.
+    /// Key of a request; lanes are stepped in their order.
     type Lane: Ord + Clone + Send + 'static;
-    /// What is wanted in a lane; an equal request is not started again.
+    /// What is to be computed in a lane; an equal request is not started again.
     type Request: PartialEq + Clone + Send + 'static;
-    /// What the window is told.
+    /// Progress and results, sent to the window.
     type Message: Send + 'static;
-    /// A request under way.
+    /// A running request.
     type Job;
 
-    /// Which work goes first: while that of a lower number is under way, that of higher ones waits.
+    /// Priority: while jobs of a lower number run, those of higher numbers wait.
     fn urgency(_lane: &Self::Lane, _job: &Self::Job) -> u8 {
         0
     }
 
-    /// Begins a request.
+    /// Starts a request.
     fn start(&mut self, lane: &Self::Lane, request: &Self::Request) -> Self::Job;
 
-    /// Does one short step.
+    /// Does one short step of a job.
     fn step(&mut self, job: &mut Self::Job) -> Step<Self::Message>;
 
-    /// What to tell when a step of `request` panicked, and what becomes of it.
+    /// The message for a step of `request` that panicked, and whether the request is started again.
     fn failed(&mut self, request: &Self::Request, message: String) -> Failure<Self::Message>;
 }
 
-/// The answer to a step that panicked.
+/// How a step that panicked is handled.
 pub struct Failure<N> {
-    /// What to tell.
+    /// The message for the window.
     pub news: N,
-    /// Whether the request begins anew; else its lane rests until it is wanted anew.
+    /// Whether the request is started again; else its lane stays idle until another request.
     pub again: bool,
 }
 
 /// The result of one step.
 pub struct Step<N> {
-    /// Something to show, if there is.
+    /// A message, if there is progress or a result to show.
     pub news: Option<N>,
-    /// Whether nothing is left to do.
+    /// Whether the job has finished.
     pub done: bool,
 }
 
-/// What happened in a lane.
+/// A message of a lane.
 struct Message<W: Worker> {
     lane: W::Lane,
-    /// The number of the wish it answers.
+    /// The number of the request that it answers.
     number: u64,
     news: Option<W::Message>,
-    /// Whether nothing is left to do.
+    /// Whether the job has finished.
     done: bool,
 }
 
@@ -72,16 +72,16 @@ struct Message<W: Worker> {
 struct Submission<R> {
     number: u64,
     request: R,
-    /// Whether nothing of it is left to do.
+    /// Whether its job has finished.
     done: bool,
 }
 
-/// All wishes by lane.
+/// All current requests by lane.
 type Submissions<W> = BTreeMap<<W as Worker>::Lane, Submission<<W as Worker>::Request>>;
-/// All wishes with the number of the sending.
+/// All current requests with the number of the batch.
 type Batch<W> = (u64, Submissions<W>);
 
-/// The window's end of the engine.
+/// The window's side of the scheduler.
 pub struct Scheduler<W: Worker> {
     submissions: Submissions<W>,
     next_number: u64,
@@ -94,7 +94,7 @@ pub struct Scheduler<W: Worker> {
 }
 
 impl<W: Worker + 'static> Scheduler<W> {
-    /// Starts the thread; `build` makes the worker there, and `wake` is called after news.
+    /// Starts the thread; `build` makes the worker there, and `wake` is called when there are messages.
     pub fn spawn(
         build: impl FnOnce() -> W + Send + 'static,
         wake: impl Fn() + Send + 'static,
@@ -126,13 +126,13 @@ impl<W: Worker + 'static> Scheduler<W> {
         }
     }
 
-    /// States all that is wanted from now on. Returns the lanes whose wish changed.
+    /// Submits all current requests. Returns the lanes whose request changed.
     pub fn submit(&mut self, requests: BTreeMap<W::Lane, W::Request>) -> Vec<W::Lane> {
         self.submit_except(requests, &BTreeSet::new())
     }
 
-    /// As [`Scheduler::submit`], but what is wanted in the lanes `known` is there already, for instance
-    /// from another lane: nothing is computed there.
+    /// As [`Scheduler::submit`], but the results of the lanes `known` exist already, for instance in
+    /// another lane: nothing is computed there.
     pub fn submit_except(
         &mut self,
         requests: BTreeMap<W::Lane, W::Request>,
@@ -167,14 +167,14 @@ impl<W: Worker + 'static> Scheduler<W> {
         changed
     }
 
-    /// Whether all that is wanted in a lane is done, and its news were read.
+    /// Whether the request of a lane has finished, and its messages were read.
     pub fn has_finished(&self, lane: &W::Lane) -> bool {
         self.submissions
             .get(lane)
             .is_some_and(|submission| submission.done)
     }
 
-    /// The news since the last call; what answers a stale wish is dropped.
+    /// The messages since the last call; those of stale requests are dropped.
     pub fn news(&mut self) -> Vec<(W::Lane, W::Message)> {
         let mut fresh = Vec::new();
         for message in self.inbox.try_iter() {
@@ -190,13 +190,13 @@ impl<W: Worker + 'static> Scheduler<W> {
         fresh
     }
 
-    /// How many lanes are at work.
+    /// Number of lanes with a running job.
     pub fn busy(&self) -> usize {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is under way and every wish was heard. The news of all that is done are then
-    /// ready to be read.
+    /// Whether no job is running and the thread has taken in every request. The messages of all finished jobs
+    /// can then be read.
     pub fn is_idle(&self) -> bool {
         self.read.load(Ordering::Acquire) == self.sent && self.busy.load(Ordering::Acquire) == 0
     }
@@ -204,7 +204,7 @@ impl<W: Worker + 'static> Scheduler<W> {
     fn send(&mut self) {
         if let Some(outbox) = &self.outbox {
             self.sent += 1;
-            // An engine whose thread is gone has nothing to say; the window goes on.
+            // A thread that has ended sends nothing any more; the window goes on.
             let _ = outbox.send((self.sent, self.submissions.clone()));
         }
     }
@@ -222,17 +222,17 @@ impl<W: Worker> Drop for Scheduler<W> {
 struct Outbox<W: Worker> {
     messages: Sender<Message<W>>,
     wake: Box<dyn Fn() + Send>,
-    /// Whether letters were sent since the window was last woken.
+    /// Whether messages were sent since the window was last woken.
     unread: Cell<bool>,
     busy: Arc<AtomicUsize>,
-    /// Number of the last mail that was read.
+    /// Number of the last batch that was taken in.
     read: Arc<AtomicU64>,
 }
 
 impl<W: Worker> Outbox<W> {
     fn send(&self, lane: &W::Lane, number: u64, news: Option<W::Message>, done: bool) {
         let lane = lane.clone();
-        // A window that is gone reads nothing; the engine ends soon.
+        // A window that is gone reads nothing; the thread ends soon.
         let _ = self.messages.send(Message {
             lane,
             number,
@@ -242,8 +242,7 @@ impl<W: Worker> Outbox<W> {
         self.unread.set(true);
     }
 
-    /// Wakes the window if there is something to read: once for what belongs together, as every
-    /// frame has its price.
+    /// Wakes the window if there are messages: once for all of them, as every frame costs time.
     fn deliver(&self) {
         if self.unread.take() {
             (self.wake)();
@@ -257,11 +256,11 @@ struct Running<W: Worker> {
     job: Option<W::Job>,
 }
 
-fn run<W: Worker>(mut worker: W, mail: &Receiver<Batch<W>>, outbox: &Outbox<W>) {
+fn run<W: Worker>(mut worker: W, batches: &Receiver<Batch<W>>, outbox: &Outbox<W>) {
     let mut lanes: BTreeMap<W::Lane, Running<W>> = BTreeMap::new();
     loop {
         let active = report_busy(&lanes, outbox);
-        let Some(submissions) = latest(mail, active == 0) else {
+        let Some(submissions) = latest(batches, active == 0) else {
             return;
         };
         if let Some(submissions) = submissions {
@@ -269,8 +268,8 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Batch<W>>, outbox: &Outbox<W>) 
         }
         for lane in most_urgent::<W>(&lanes) {
             step(&mut worker, &lane, &mut lanes, outbox);
-            // A wish that arrived meanwhile counts from the very next step on.
-            match latest(mail, false) {
+            // A request that arrived meanwhile takes effect with the very next step.
+            match latest(batches, false) {
                 None => return,
                 Some(Some(submissions)) => {
                     adopt(&mut worker, &mut lanes, submissions, outbox);
@@ -283,7 +282,7 @@ fn run<W: Worker>(mut worker: W, mail: &Receiver<Batch<W>>, outbox: &Outbox<W>) 
     }
 }
 
-/// Tells the window how many lanes are at work, and wakes it when that changed.
+/// Publishes the number of lanes with a running job, and wakes the window when that changed.
 fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, outbox: &Outbox<W>) -> usize {
     let active = lanes.values().filter(|lane| lane.job.is_some()).count();
     if outbox.busy.swap(active, Ordering::AcqRel) != active {
@@ -292,7 +291,7 @@ fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, outbox: &Outbox
     active
 }
 
-/// The lanes at work that no more urgent one keeps waiting.
+/// The lanes with running jobs of the highest priority.
 fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>) -> Vec<W::Lane> {
     let active = || {
         lanes.iter().filter_map(|(lane, running)| {
@@ -307,22 +306,27 @@ fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>) -> Vec<W::Lane>
         .collect()
 }
 
-/// The newest mail: outer `None` when the window is gone, inner `None` when there is no mail.
-fn latest<T>(mail: &Receiver<T>, wait: bool) -> Option<Option<T>> {
-    let mut newest = if wait { Some(mail.recv().ok()?) } else { None };
+/// The newest batch: outer `None` when the window is gone, inner `None` when there is none.
+fn latest<T>(batches: &Receiver<T>, wait: bool) -> Option<Option<T>> {
+    let mut newest = if wait {
+        Some(batches.recv().ok()?)
+    } else {
+        None
+    };
     loop {
-        match mail.try_recv() {
-            Ok(mail) => newest = Some(mail),
+        match batches.try_recv() {
+            Ok(batch) => newest = Some(batch),
             Err(TryRecvError::Empty) => return Some(newest),
             Err(TryRecvError::Disconnected) => return None,
         }
     }
 }
 
+/// Takes in a batch: cancels jobs whose request is gone or changed, and starts new requests.
 fn adopt<W: Worker>(
     worker: &mut W,
     lanes: &mut BTreeMap<W::Lane, Running<W>>,
-    (mail, submissions): Batch<W>,
+    (number, submissions): Batch<W>,
     outbox: &Outbox<W>,
 ) {
     lanes.retain(|lane, running| {
@@ -350,7 +354,7 @@ fn adopt<W: Worker>(
         lanes.insert(lane, running);
     }
     report_busy(lanes, outbox);
-    outbox.read.store(mail, Ordering::Release);
+    outbox.read.store(number, Ordering::Release);
 }
 
 fn step<W: Worker>(

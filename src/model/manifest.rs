@@ -20,10 +20,12 @@ pub struct Manifest {
     pub labels: Vec<String>,
     /// One line about the training.
     pub training: String,
-    /// What was recognised and what was assumed when a foreign file was opened; empty for this program's
-    /// own files.
+    /// What was recognised when a foreign file was opened; empty for this program's own files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What a foreign file does not say and was assumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumptions: Vec<String>,
 }
 
 /// Largest side of an input that is accepted, in pixels.

@@ -82,6 +82,17 @@ impl SynthesisRun {
         &self.history
     }
 
+    /// All steps that are left.
+    ///
+    /// # Errors
+    /// As [`SynthesisRun::step`].
+    pub fn finish(&mut self, model: &Classifier) -> Result<()> {
+        while !self.finished() {
+            self.step(model)?;
+        }
+        Ok(())
+    }
+
     /// Takes one step; does nothing once all are done.
     ///
     /// # Errors

@@ -93,6 +93,7 @@ impl Training {
                 labels: classes.to_vec(),
                 training: config.summary(),
                 notes: Vec::new(),
+                assumptions: Vec::new(),
             },
             sgd: Sgd::new(config.momentum, config.weight_decay),
             position: TrainingPosition::default(),

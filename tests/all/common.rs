@@ -116,6 +116,7 @@ pub(crate) fn tiny_manifest(classes: usize) -> Manifest {
         labels: (0..classes).map(|class| format!("class {class}")).collect(),
         training: "none".into(),
         notes: Vec::new(),
+        assumptions: Vec::new(),
     }
 }
 

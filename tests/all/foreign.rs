@@ -92,7 +92,10 @@ fn check(file: &str, description: Option<Description>, tolerance: f32) -> Classi
 }
 
 fn notes(model: &Classifier) -> String {
-    model.manifest().notes.join("; ")
+    let manifest = model.manifest();
+    [&*manifest.notes, &*manifest.assumptions]
+        .concat()
+        .join("; ")
 }
 
 #[test]

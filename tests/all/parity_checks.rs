@@ -117,6 +117,7 @@ pub fn classifier(name: &str, device: &Device) -> Classifier {
         labels: (0..classes).map(|class: usize| class.to_string()).collect(),
         training: "none".into(),
         notes: Vec::new(),
+        assumptions: Vec::new(),
     };
     manifest.attach(&mut weights);
     Classifier::from_weights(&weights, &path(name), device)

@@ -96,7 +96,7 @@ fn facts(
             ui.add(egui::Label::new(memory(&prediction.budget)).wrap())
                 .on_hover_text("Maps and attacks are computed some pictures at a time: as many as fit into one short step and half of the free memory");
             ui.end_row();
-            for note in &manifest.notes {
+            for note in manifest.notes.iter().chain(&manifest.assumptions) {
                 ui.label("");
                 ui.add(egui::Label::new(theme::weak(note)).wrap());
                 ui.end_row();

@@ -75,11 +75,12 @@ fn prediction_line(
             Some(index)
         };
     }
-    let mut notes = prediction.manifest.notes.iter();
-    if notes.any(|note| note.contains("assumed")) {
-        ui.label(theme::weak("(assumed …)")).on_hover_text(
-            "The file does not say its normaliser or labels; a click on the name shows what was assumed",
-        );
+    let assumptions = &prediction.manifest.assumptions;
+    if !assumptions.is_empty() {
+        ui.label(theme::weak("(assumed …)")).on_hover_text(format!(
+            "{}\nA click on the name offers others",
+            assumptions.join("\n")
+        ));
     }
     ui.label(format!(
         "predicts {}",

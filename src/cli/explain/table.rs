@@ -7,9 +7,9 @@ use std::sync::Arc;
 use burn::tensor::activation::softmax;
 use serde::Serialize;
 
-use super::{ExplainArguments, curves};
+use super::ExplainArguments;
 use crate::attack::Goal;
-use crate::attribution::{Input, explain, gini, spearman, ssim};
+use crate::attribution::{CurvesRun, Input, explain, gini, spearman, ssim};
 use crate::cli::evaluate::progress;
 use crate::cli::mean::Mean;
 use crate::data::{Dataset, Split};
@@ -151,7 +151,7 @@ fn line(
     let map = explain(model, &explanation.method, target, &clean)?;
     let after = input(tensor_values(attacked));
     let other = explain(model, &explanation.method, target, &after)?.pixels();
-    let curves = curves(model, target, &clean, &map);
+    let curves = CurvesRun::new(target, &clean, &map).finish(model);
     let pixels = map.pixels();
     Ok(MapMeasures {
         model: model.manifest().name.clone(),

@@ -59,7 +59,7 @@ impl DescentRun {
     /// One gradient step; the answer once all are done.
     fn step(&mut self) -> Result<Option<CounterfactualResult>> {
         if let Some(loss) = self.attack.step(&self.model) {
-            // Reading keeps the device from running ahead, so that a newer request is heard in time.
+            // Reading back keeps the device's queue short, so that a newer request takes effect in time.
             tensor_values(loss);
             return Ok(None);
         }

@@ -105,7 +105,7 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
             file => layout::recognise(&file, description, path, device)?,
         }
     };
-    let mut manifest = assumed(&found, description, path);
+    let mut manifest = manifest(&found, description, path);
     description.put_over(&mut manifest, path)?;
     Ok(match found.network {
         FoundNetwork::Tensors(mut weights) => {
@@ -125,21 +125,23 @@ fn own(mut weights: Weights, description: &Description, path: &Path) -> Result<M
     Ok(ModelSource::Weights(weights))
 }
 
-/// All that is known of a model, with notes of what is found in its file or assumed where nobody says
-/// it.
-fn assumed(found: &Found, description: &Description, path: &Path) -> Manifest {
-    let mut notes = found.notes.clone();
+/// All that is known of a model, with notes of what is found in its file and of what is assumed where nobody
+/// says it.
+fn manifest(found: &Found, description: &Description, path: &Path) -> Manifest {
+    let (mut notes, mut assumptions) = (found.notes.clone(), Vec::new());
     let classes = found.architecture.classes();
     let (name, usual) = description::usual_normalizer(classes);
     if description.normalizer.is_none() {
-        notes.push(match found.normalizer {
-            Some(_) => "its normaliser is in the file".into(),
-            None => format!("its normaliser is not in the file; {name} is assumed"),
-        });
+        match found.normalizer {
+            Some(_) => notes.push("its normaliser is in the file".into()),
+            None => assumptions.push(format!(
+                "its normaliser is not in the file; {name} is assumed"
+            )),
+        }
     }
     let (labels, name) = labels::usual(classes);
     if description.labels.is_none() {
-        notes.push(format!("its labels are not in the file; {name} is assumed"));
+        assumptions.push(format!("its labels are not in the file; {name} is assumed"));
     }
     let stem = path.file_stem().unwrap_or_default();
     Manifest {
@@ -150,5 +152,6 @@ fn assumed(found: &Found, description: &Description, path: &Path) -> Manifest {
         labels,
         training: "not known".into(),
         notes,
+        assumptions,
     }
 }

@@ -126,6 +126,7 @@ impl CounterfactualTraining {
                 labels,
                 training: config.summary(),
                 notes: Vec::new(),
+                assumptions: Vec::new(),
             },
             discriminator_adam: Adam::new(config.betas, config.weight_decay),
             generator_adam: Adam::new(config.betas, 0.0),

@@ -1,4 +1,4 @@
-//! The line above: database, scan, sights, query.
+//! The line above: database, scan, tabs, query.
 
 use egui::{ComboBox, TextEdit, Ui};
 
