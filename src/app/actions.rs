@@ -1,6 +1,6 @@
 //! What the panels ask for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use egui::ViewportCommand;
 
@@ -10,8 +10,9 @@ use super::panels::Action;
 use crate::compute::Place;
 use crate::data::samples;
 use crate::export::job::ExportJob;
+use crate::model::ModelRef;
 use crate::model::import::DescriptionEdit;
-use crate::model::{ModelRef, zoo};
+use crate::model::zoo::{self, Set};
 use crate::session::{Figure, Rescue, Row};
 
 impl App {
@@ -68,6 +69,8 @@ impl App {
                     .find_missing(self.sessions.missing.clone(), folder);
             }
             Action::ForgetMissing => self.sessions.missing.clear(),
+            Action::UseSuccessors => self.use_successors(),
+            Action::KeepReplaced => self.state.transient.keeps_replaced = true,
             Action::OpenExport(kind) => self.export.open(kind),
             Action::Export(work) => self.exporter.begin(*work, &self.state, &self.rows),
             Action::CopyFigure => {
@@ -168,20 +171,37 @@ impl App {
 
     /// Puts a model into each row, and shows what such models are for.
     fn use_models(&mut self, models: Vec<ModelRef>) {
-        let turns = |models: &[ModelRef]| {
-            let turning = zoo::SETS.iter().filter(|set| set.turns);
-            let mut ids = turning.flat_map(|set| set.models);
-            ids.any(|id| models.contains(&ModelRef::from(*id)))
-        };
-        let (before, now) = (turns(&self.state.document.models), turns(&models));
+        let had_generator =
+            Set::of(&self.state.document.models).is_some_and(|set| set.has_generator);
         for (row, model) in models.into_iter().enumerate() {
             self.use_model(row, model);
         }
-        if now && !before {
+        let Some(set) = Set::of(&self.state.document.models) else {
+            return;
+        };
+        self.state.begin_with(set);
+        self.add_samples(set.pictures);
+        if set.has_generator {
             self.add_synthetic_cracks();
-        } else if before && !now {
+        } else if had_generator {
             self.state.show_attacks();
-            self.state.navigation.selected = self.state.navigation.selected.map(|_| 0);
+        }
+    }
+
+    /// Puts the successors of models that came with earlier versions into their rows and views.
+    fn use_successors(&mut self) {
+        let models = self.state.document.models.clone();
+        for (row, model) in models.iter().enumerate() {
+            if let Some(successor) = zoo::successor(model) {
+                self.use_model(row, successor);
+            }
+        }
+        for bookmark in &mut self.state.document.bookmarks {
+            for model in &mut bookmark.models {
+                if let Some(successor) = zoo::successor(model) {
+                    *model = successor;
+                }
+            }
         }
     }
 
@@ -201,12 +221,20 @@ impl App {
         }
     }
 
-    /// Adds the photographs that come with the program.
-    pub(super) fn add_samples(&mut self) {
-        for (picture, truth) in samples::all() {
-            self.state.add(picture, truth);
+    /// Adds bundled photographs by their names, unless they are there, and selects the first.
+    pub(super) fn add_samples(&mut self, names: &[&str]) {
+        let place = |app: &Self, path: &Path| {
+            let mut entries = app.state.document.library.iter();
+            entries.position(|entry| entry.picture.path == path)
+        };
+        for (picture, truth) in samples::of(names) {
+            if place(self, &picture.path).is_none() {
+                self.state.add(picture, truth);
+            }
         }
-        self.state.navigation.selected = Some(0);
+        if let Some(first) = names.first() {
+            self.state.navigation.selected = place(self, Path::new(first));
+        }
     }
 
     /// Adds the synthetic cracks, unless they are there, selects the first and shows what is changed on

@@ -140,6 +140,7 @@ impl App {
         }
         panels::sessions::show(
             context,
+            &self.state,
             &self.sessions.rescues,
             &self.sessions.missing,
             actions,

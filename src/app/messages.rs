@@ -34,7 +34,7 @@ impl App {
     /// Receives what the engine computed.
     fn receive_results(&mut self, context: &egui::Context) {
         let mut synthesized = false;
-        for (lane, message) in self.engine.news() {
+        for (lane, message) in self.engine.messages() {
             match &message {
                 ComputeMessage::Predicted(_) => self.metrics.prediction(),
                 ComputeMessage::Synthesized(_) => synthesized = true,

@@ -28,6 +28,7 @@ use crate::compute::{Compute, ComputeWorker, Lane, Request};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
+use crate::model::zoo::{SETS, Set};
 use crate::model::{Manifest, ModelRef};
 use crate::session::{DataFolder, Row, State, advance, complete};
 use crate::triage::reader::DatabaseReader;
@@ -163,7 +164,13 @@ impl App {
             metrics: FrameMetrics::default(),
             screenshot: None,
         };
-        app.add_samples();
+        match Set::of(&app.state.document.models) {
+            Some(set) => {
+                app.state.begin_with(set);
+                app.add_samples(set.pictures);
+            }
+            None => app.add_samples(SETS[0].pictures),
+        }
         app.open_all(paths);
         app.sessions = SessionManager::new(&app.state);
         app

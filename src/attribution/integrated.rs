@@ -78,12 +78,13 @@ impl Default for IntegratedGradients {
 }
 
 impl IntegratedGradients {
-    /// A cheap variant for interactive use: 16 Gauss–Legendre nodes from a black baseline.
-    pub fn fast() -> Self {
+    /// A cheap variant for interactive use: 16 Gauss–Legendre nodes from the blurred picture, whose smaller
+    /// side has `side` pixels. (From black, dark pixels get nothing and a bright background gets most.)
+    pub fn fast(side: usize) -> Self {
         Self {
             steps: 16,
             rule: Rule::GaussLegendre,
-            baseline: Baseline::Fill(Fill::Black),
+            baseline: Baseline::Fill(Fill::Blurred((side / 2).max(1))),
             seed: 0,
         }
     }

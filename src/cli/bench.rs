@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use super::default_models;
 use crate::attack::{Attack, AttackRun, Norm};
-use crate::attribution::{Input, IntegratedGradients, Method, Score, Target, explain};
+use crate::attribution::{
+    Baseline, Fill, Input, IntegratedGradients, Method, Rule, Score, Target, explain,
+};
 use crate::compute::{Backend, Compute};
 use crate::data::Batch;
 use crate::data::random::noise_rng;
@@ -180,7 +182,9 @@ impl Bench<'_> {
     fn integrated_gradients(&mut self, model: &Classifier) {
         let method = Method::IntegratedGradients(IntegratedGradients {
             steps: 50,
-            ..IntegratedGradients::fast()
+            rule: Rule::GaussLegendre,
+            baseline: Baseline::Fill(Fill::Black),
+            seed: 0,
         });
         let target = Target {
             score: Score::Logit,

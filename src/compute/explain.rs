@@ -109,14 +109,14 @@ impl CurvesJob {
     pub(super) fn step(&mut self) -> Step<ComputeMessage> {
         let Some(curves) = self.run.step(&self.model) else {
             return Step {
-                news: None,
+                message: None,
                 done: false,
             };
         };
         // Whoever comes first stores the same curves.
         let _ = self.explained.curves.set(curves);
         Step {
-            news: Some(ComputeMessage::Checked),
+            message: Some(ComputeMessage::Checked),
             done: true,
         }
     }
@@ -175,7 +175,7 @@ impl SanityJob {
             let _ = self.explained.sanity.set(self.found.clone());
         }
         Ok(Step {
-            news: done.then_some(ComputeMessage::Checked),
+            message: done.then_some(ComputeMessage::Checked),
             done,
         })
     }

@@ -175,7 +175,7 @@ impl Default for HeatStyle {
             opacity: 0.9,
             palette: Palette::default(),
             blend: Blend::default(),
-            locked: true,
+            locked: false,
             contour: 0.0,
         }
     }

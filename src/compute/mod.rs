@@ -37,5 +37,5 @@ pub use requests::{
 pub use scan::ScanRequest;
 pub use sweep::flip_interval;
 pub use synthesis::{Examples, SynthesisRequest, SynthesisResult};
-pub use unit_activations::{SURVEYED_MOST, UnitActivations, UnitActivationsRequest};
+pub use unit_activations::{MOST_UNIT_PICTURES, UnitActivations, UnitActivationsRequest};
 pub use worker::{ComputeWorker, attack_once, predict_once};

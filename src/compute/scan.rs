@@ -42,7 +42,7 @@ impl ScanJob {
         let done = self.scan.step()? == triage::ScanStep::Finished;
         let told = done || self.pace.is_due();
         Ok(Step {
-            news: told.then(|| ComputeMessage::Scanned(self.scan.progress())),
+            message: told.then(|| ComputeMessage::Scanned(self.scan.progress())),
             done,
         })
     }

@@ -44,7 +44,7 @@ pub trait Worker {
 /// How a step that panicked is handled.
 pub struct Failure<N> {
     /// The message for the window.
-    pub news: N,
+    pub message: N,
     /// Whether the request is started again; else its lane stays idle until another request.
     pub again: bool,
 }
@@ -52,7 +52,7 @@ pub struct Failure<N> {
 /// The result of one step.
 pub struct Step<N> {
     /// A message, if there is progress or a result to show.
-    pub news: Option<N>,
+    pub message: Option<N>,
     /// Whether the job has finished.
     pub done: bool,
 }
@@ -62,7 +62,7 @@ struct Message<W: Worker> {
     lane: W::Lane,
     /// The number of the request that it answers.
     number: u64,
-    news: Option<W::Message>,
+    content: Option<W::Message>,
     /// Whether the job has finished.
     done: bool,
 }
@@ -175,7 +175,7 @@ impl<W: Worker + 'static> Scheduler<W> {
     }
 
     /// The messages since the last call; those of stale requests are dropped.
-    pub fn news(&mut self) -> Vec<(W::Lane, W::Message)> {
+    pub fn messages(&mut self) -> Vec<(W::Lane, W::Message)> {
         let mut fresh = Vec::new();
         for message in self.inbox.try_iter() {
             let submission = self.submissions.get_mut(&message.lane);
@@ -185,7 +185,7 @@ impl<W: Worker + 'static> Scheduler<W> {
                 continue;
             };
             submission.done |= message.done;
-            fresh.extend(message.news.map(|news| (message.lane, news)));
+            fresh.extend(message.content.map(|content| (message.lane, content)));
         }
         fresh
     }
@@ -230,13 +230,13 @@ struct Outbox<W: Worker> {
 }
 
 impl<W: Worker> Outbox<W> {
-    fn send(&self, lane: &W::Lane, number: u64, news: Option<W::Message>, done: bool) {
+    fn send(&self, lane: &W::Lane, number: u64, message: Option<W::Message>, done: bool) {
         let lane = lane.clone();
         // A window that is gone reads nothing; the thread ends soon.
         let _ = self.messages.send(Message {
             lane,
             number,
-            news,
+            content: message,
             done,
         });
         self.unread.set(true);
@@ -372,14 +372,14 @@ fn step<W: Worker>(
             if step.done {
                 running.job = None;
             }
-            if step.done || step.news.is_some() {
-                outbox.send(lane, running.number, step.news, step.done);
+            if step.done || step.message.is_some() {
+                outbox.send(lane, running.number, step.message, step.done);
             }
         }
         Err(message) => {
             running.job = None;
-            let Failure { news, again } = worker.failed(&running.request, message);
-            outbox.send(lane, running.number, Some(news), !again);
+            let Failure { message, again } = worker.failed(&running.request, message);
+            outbox.send(lane, running.number, Some(message), !again);
             if again {
                 begin(worker, lane, running, outbox);
             }
@@ -393,7 +393,7 @@ fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, ou
         Ok(job) => running.job = Some(job),
         Err(message) => {
             let failure = worker.failed(&running.request, message);
-            outbox.send(lane, running.number, Some(failure.news), true);
+            outbox.send(lane, running.number, Some(failure.message), true);
         }
     }
 }

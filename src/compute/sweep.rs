@@ -56,13 +56,13 @@ impl SweepJob {
     pub(super) fn step(&mut self) -> Step<ComputeMessage> {
         let Some(batch) = &mut self.batch else {
             return Step {
-                news: None,
+                message: None,
                 done: !self.next_batch(),
             };
         };
         let Some(attacked) = batch.step(&self.model) else {
             return Step {
-                news: None,
+                message: None,
                 done: false,
             };
         };
@@ -75,7 +75,7 @@ impl SweepJob {
                 .map(|attacked| (attacked.epsilon, flipped(attacked))),
         );
         Step {
-            news: Some(ComputeMessage::Swept(attacked)),
+            message: Some(ComputeMessage::Swept(attacked)),
             done: false,
         }
     }

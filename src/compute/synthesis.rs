@@ -243,7 +243,7 @@ impl SynthesisJob {
         }
         let due = done || live.pace.is_due();
         Ok(Step {
-            news: due.then(|| ComputeMessage::Synthesized(Box::new(live.made(resting)))),
+            message: due.then(|| ComputeMessage::Synthesized(Box::new(live.made(resting)))),
             done,
         })
     }

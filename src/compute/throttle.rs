@@ -8,7 +8,7 @@ pub(super) struct Throttle {
     every: Duration,
 }
 
-/// Time between two pieces of news of one job.
+/// Time between two pieces of message of one job.
 const PACE: Duration = Duration::from_millis(80);
 
 impl Default for Throttle {
@@ -24,7 +24,7 @@ impl Throttle {
         Self { told, every }
     }
 
-    /// Whether enough time has passed since the last news.
+    /// Whether enough time has passed since the last message.
     pub(super) fn is_due(&mut self) -> bool {
         let due = self.told.elapsed() >= self.every;
         if due {

@@ -9,7 +9,7 @@ use crate::data::{Crop, Picture};
 use crate::model::{Classifier, ModelRef};
 
 /// The most pictures of a survey.
-pub const SURVEYED_MOST: usize = 2000;
+pub const MOST_UNIT_PICTURES: usize = 2000;
 
 /// Which units of a model the pictures of the library excite.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,12 +68,12 @@ impl UnitActivationsJob {
             self.activations.extend(units);
         }
         let done = self.activations.len() >= self.unit_activations.pictures.len();
-        let news = done.then(|| {
+        let message = done.then(|| {
             ComputeMessage::UnitActivations(Arc::new(UnitActivations {
                 unit_activations: self.unit_activations.clone(),
                 activations: std::mem::take(&mut self.activations),
             }))
         });
-        Step { news, done }
+        Step { message, done }
     }
 }

@@ -84,7 +84,7 @@ pub enum Job {
     /// One picture being made.
     Synthesis(SynthesisJob),
     /// A look at the library.
-    Survey(UnitActivationsJob),
+    UnitActivations(UnitActivationsJob),
     /// A scan of a set of pictures.
     Scan(Box<ScanJob>),
 }
@@ -135,7 +135,7 @@ impl ComputeWorker {
 
     fn counterfactual_step(&mut self, job: &mut DescentJob) -> Result<Step<ComputeMessage>> {
         let step = job.step()?;
-        if let (true, Some(ComputeMessage::Counterfactual(answer))) = (step.done, &step.news) {
+        if let (true, Some(ComputeMessage::Counterfactual(answer))) = (step.done, &step.message) {
             remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
             self.descents.remove(job);
         }
@@ -309,7 +309,7 @@ impl ComputeWorker {
                 let model = self.model(&unit_activations.model)?;
                 (
                     None,
-                    Some(Job::Survey(UnitActivationsJob::new(
+                    Some(Job::UnitActivations(UnitActivationsJob::new(
                         unit_activations,
                         model,
                     ))),
@@ -339,7 +339,7 @@ impl ComputeWorker {
     fn explain_step(&mut self, job: &mut ExplainJob) -> Result<Step<ComputeMessage>> {
         let Some(explained) = job.step()?.map(Arc::new) else {
             return Ok(Step {
-                news: None,
+                message: None,
                 done: false,
             });
         };
@@ -352,7 +352,7 @@ impl ComputeWorker {
             }
         }
         Ok(Step {
-            news: Some(ComputeMessage::Explained(explained)),
+            message: Some(ComputeMessage::Explained(explained)),
             done,
         })
     }
@@ -360,14 +360,17 @@ impl ComputeWorker {
     fn attack_step(&mut self, job: &mut AttackJob) -> Step<ComputeMessage> {
         let Some(mut attacked) = job.batch.step(&job.model) else {
             let progress = || ComputeMessage::Progress(job.batch.progress());
-            let news = job.pace.is_due().then(progress);
-            return Step { news, done: false };
+            let message = job.pace.is_due().then(progress);
+            return Step {
+                message,
+                done: false,
+            };
         };
         let attacked = attacked.remove(0);
         let finished = (job.subject.clone(), job.attack.clone(), attacked.clone());
         remember(&mut self.remembered, finished, REMEMBERED);
         Step {
-            news: Some(ComputeMessage::Attacked(attacked)),
+            message: Some(ComputeMessage::Attacked(attacked)),
             done: true,
         }
     }
@@ -405,11 +408,17 @@ impl Worker for ComputeWorker {
     fn step(&mut self, job: &mut Job) -> Step<ComputeMessage> {
         match job {
             Job::Prepare(request) => match self.prepare((**request).clone()) {
-                Ok((news, Some(next))) => {
+                Ok((message, Some(next))) => {
                     *job = next;
-                    Step { news, done: false }
+                    Step {
+                        message,
+                        done: false,
+                    }
                 }
-                Ok((news, None)) => Step { news, done: true },
+                Ok((message, None)) => Step {
+                    message,
+                    done: true,
+                },
                 Err(error) => failure(&error),
             },
             Job::Attack(attack) => self.attack_step(attack),
@@ -423,13 +432,16 @@ impl Worker for ComputeWorker {
                 .counterfactual_step(job)
                 .unwrap_or_else(|error| failure(&error)),
             Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
-            Job::Survey(job) => job.step(),
+            Job::UnitActivations(job) => job.step(),
             Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),
         }
     }
 
     fn failed(&mut self, request: &Request, message: String) -> Failure<ComputeMessage> {
-        let told = |news| Failure { news, again: false };
+        let told = |message| Failure {
+            message,
+            again: false,
+        };
         match DeviceFailure::of(&message) {
             DeviceFailure::Memory
                 if request
@@ -437,7 +449,7 @@ impl Worker for ComputeWorker {
                     .is_some_and(|model| self.models.halve(model)) =>
             {
                 Failure {
-                    news: ComputeMessage::OutOfMemory,
+                    message: ComputeMessage::OutOfMemory,
                     again: true,
                 }
             }
@@ -457,7 +469,7 @@ impl Worker for ComputeWorker {
 
 fn failure(error: &Error) -> Step<ComputeMessage> {
     Step {
-        news: Some(ComputeMessage::Failed(error.to_string())),
+        message: Some(ComputeMessage::Failed(error.to_string())),
         done: true,
     }
 }

@@ -84,12 +84,12 @@ impl Headless {
     }
 
     fn hear(&mut self) -> Result<()> {
-        for (lane, news) in self.engine.news() {
-            if let ComputeMessage::DeviceLost(reason) = news {
+        for (lane, message) in self.engine.messages() {
+            if let ComputeMessage::DeviceLost(reason) = message {
                 return Err(Error::Device(reason));
             }
             if let Some(row) = self.row_mut(lane) {
-                row.take(lane, news);
+                row.take(lane, message);
             }
         }
         Ok(())

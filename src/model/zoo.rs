@@ -16,7 +16,7 @@ pub struct Bundled {
     bytes: &'static [u8],
 }
 
-/// Models that are compared with each other, one a row.
+/// Models that are compared with each other, one a row, and what to look at with them.
 pub struct Set {
     /// What the menu calls it.
     pub name: &'static str,
@@ -24,8 +24,13 @@ pub struct Set {
     pub about: &'static str,
     /// Ids of [`BUNDLED`].
     pub models: &'static [&'static str],
-    /// Whether one of them turns pictures into another class.
-    pub turns: bool,
+    /// Names of the bundled pictures that show its classes, the one to begin with first; see
+    /// [`crate::data::samples`].
+    pub pictures: &'static [&'static str],
+    /// Side of the models' input, in pixels.
+    pub side: usize,
+    /// Whether one of them has a generator of counterfactuals.
+    pub has_generator: bool,
 }
 
 impl Set {
@@ -33,57 +38,102 @@ impl Set {
     pub fn references(&self) -> Vec<ModelRef> {
         self.models.iter().map(|id| ModelRef::from(*id)).collect()
     }
+
+    /// The set of these models, if they are one.
+    pub fn of(models: &[ModelRef]) -> Option<&'static Self> {
+        SETS.iter().find(|set| set.references() == models)
+    }
 }
 
 /// The sets that the window offers; it opens with the first.
 pub const SETS: [Set; 3] = [
     Set {
-        name: "CIFAR-10: standard and robust",
-        about: "One network trained as usual, one on adversarial pictures",
-        models: &["cifar10-standard", "cifar10-robust"],
-        turns: false,
+        name: "Photographs: standard and robust",
+        about: "One network trained as usual, one on adversarial pictures: 128×128 pixels, ten classes of ImageNet and five of flowers",
+        models: &["photographs-standard", "photographs-robust"],
+        pictures: &[
+            "church-vienna.jpg",
+            "church-berlin.jpg",
+            "daisy-african.jpg",
+            "garbage_truck-white.jpg",
+            "parachute-paratrooper.jpg",
+            "dandelion-seeds.jpg",
+            "rose-wild.jpg",
+            "other-yellow_flower.jpg",
+            "other-windmill.jpg",
+        ],
+        side: 128,
+        has_generator: false,
     },
     Set {
-        name: "Imagenette: standard and robust",
-        about: "The same two kinds for photographs of 64×64 pixels, in ten classes of ImageNet",
-        models: &["imagenette-standard", "imagenette-robust"],
-        turns: false,
+        name: "CIFAR-10: standard and robust",
+        about: "The same two kinds for pictures of 32×32 pixels, in the ten classes of CIFAR-10",
+        models: &["cifar10-standard", "cifar10-robust"],
+        pictures: &[
+            "bird-kingfisher.jpg",
+            "ship-yacht.jpg",
+            "dog-shepherd.jpg",
+            "automobile-beetle.jpg",
+            "cat-chelsea.jpg",
+            "airplane-airliner.jpg",
+            "automobile-mini.jpg",
+            "bird-macaw.jpg",
+            "cat-kitten.jpg",
+            "deer-moose.jpg",
+            "frog-common.jpg",
+            "horse-zaniskari.jpg",
+            "other-astronaut.jpg",
+            "other-coffee.jpg",
+            "other-panda.jpg",
+            "ship-schooner.jpg",
+            "truck-fire.jpg",
+        ],
+        side: 32,
+        has_generator: false,
     },
     Set {
         name: "Cracks in concrete: ordinary and counterfactual",
         about: "A classifier of cracked and clean walls, and a discriminator whose generator mends the walls",
         models: &["cracks-ordinary", "cracks-counterfactual"],
-        turns: true,
+        pictures: &[],
+        side: 64,
+        has_generator: true,
     },
 ];
 
 /// All of them; their model cards are in `assets/models/`.
 pub static BUNDLED: [Bundled; 6] = [
-    Bundled {
-        id: "cifar10-standard",
-        bytes: include_bytes!("../../assets/models/cifar10-standard.safetensors"),
-    },
-    Bundled {
-        id: "cifar10-robust",
-        bytes: include_bytes!("../../assets/models/cifar10-robust.safetensors"),
-    },
-    Bundled {
-        id: "imagenette-standard",
-        bytes: include_bytes!("../../assets/models/imagenette-standard.safetensors"),
-    },
-    Bundled {
-        id: "imagenette-robust",
-        bytes: include_bytes!("../../assets/models/imagenette-robust.safetensors"),
-    },
-    Bundled {
-        id: "cracks-ordinary",
-        bytes: include_bytes!("../../assets/models/cracks-ordinary.safetensors"),
-    },
-    Bundled {
-        id: "cracks-counterfactual",
-        bytes: include_bytes!("../../assets/models/cracks-counterfactual.safetensors"),
-    },
+    bundled!("photographs-standard"),
+    bundled!("photographs-robust"),
+    bundled!("cifar10-standard"),
+    bundled!("cifar10-robust"),
+    bundled!("cracks-ordinary"),
+    bundled!("cracks-counterfactual"),
 ];
+
+macro_rules! bundled {
+    ($id:literal) => {
+        Bundled {
+            id: $id,
+            bytes: include_bytes!(concat!("../../assets/models/", $id, ".safetensors")),
+        }
+    };
+}
+use bundled;
+
+/// Ids of models that came with earlier versions, each with that of the model that took its place.
+const SUCCESSORS: [(&str, &str); 2] = [
+    ("imagenette-standard", "photographs-standard"),
+    ("imagenette-robust", "photographs-robust"),
+];
+
+/// The model that took the place of one that came with an earlier version.
+pub fn successor(model: &ModelRef) -> Option<ModelRef> {
+    let path = model.path().filter(|path| !path.exists())?;
+    let mut known = SUCCESSORS.iter();
+    let (_, successor) = known.find(|(id, _)| path == Path::new(id))?;
+    Some(ModelRef::from(*successor))
+}
 
 /// The id of one of [`BUNDLED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +172,12 @@ pub fn source(model: &ModelRef, device: &Device) -> Result<ModelSource> {
         ModelRef::File { path, overrides } => (path, overrides),
     };
     if !path.exists() {
+        if let Some(successor) = successor(model) {
+            let reason = format!(
+                "this model came with an earlier version of the program; {successor} took its place"
+            );
+            return Err(Error::model(path, reason));
+        }
         let ids = BUNDLED.each_ref().map(|bundled| bundled.id).join(", ");
         return Err(Error::model(
             path,
@@ -171,5 +227,47 @@ pub fn classifier(source: &ModelSource, path: &Path, device: &Device) -> Result<
             let network = Box::new((**graph).clone());
             Ok(Classifier::from_network(network, manifest.clone(), device))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::samples;
+
+    #[test]
+    fn replaced_models_are_refused_with_their_successor() {
+        let old = ModelRef::from("imagenette-robust");
+        let new = successor(&old).expect("a successor");
+        assert_eq!(new, ModelRef::from("photographs-robust"));
+        let error = open(&old, &Device::flex())
+            .err()
+            .expect("it is no longer there");
+        assert!(error.to_string().contains("photographs-robust"), "{error}");
+        for model in ["cifar10-robust", "missing.pt", "photographs-robust"] {
+            assert_eq!(successor(&model.into()), None, "{model}");
+        }
+        for (_, successor) in SUCCESSORS {
+            assert!(BundledId::find(successor).is_some());
+        }
+    }
+
+    #[test]
+    fn sets_bring_pictures_of_their_classes() {
+        for set in &SETS {
+            assert_eq!(samples::of(set.pictures).len(), set.pictures.len());
+            for model in set.references() {
+                let model = open(&model, &Device::flex()).expect("a bundled model");
+                let manifest = model.manifest();
+                assert_eq!(manifest.input, [set.side; 2]);
+                let classes = samples::of(set.pictures).into_iter();
+                for class in classes.filter_map(|(_, class)| class) {
+                    assert!(manifest.labels.contains(&class), "{class}");
+                }
+            }
+        }
+        let shown = samples::of(SETS[0].pictures).into_iter();
+        let shown: std::collections::BTreeSet<_> = shown.filter_map(|(_, class)| class).collect();
+        assert!(shown.len() >= 6, "{shown:?}");
     }
 }

@@ -86,8 +86,8 @@ impl Row {
     }
 
     /// Takes in a message from a lane.
-    pub fn take(&mut self, lane: Lane, news: ComputeMessage) {
-        match news {
+    pub fn take(&mut self, lane: Lane, message: ComputeMessage) {
+        match message {
             ComputeMessage::Explained(map) => {
                 if let Lane::Attribution(which, _) = lane {
                     self.attributions[which as usize] = Some(map);

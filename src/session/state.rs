@@ -8,10 +8,11 @@ use super::{
     Triage,
 };
 use crate::attack::{Attack, Goal, Norm};
-use crate::attribution::{Explanation, Question};
+use crate::attribution::{Explanation, IntegratedGradients, Method, Question};
 use crate::compute::ScanRequest;
 use crate::data::{Crop, Picture};
 use crate::model::ModelRef;
+use crate::model::zoo::Set;
 
 /// Checks of maps that cost a while, so they are made on demand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,8 @@ pub struct Transient {
     pub presenting: Option<PresentationState>,
     /// Whether ε is animated along the timeline.
     pub playing: bool,
+    /// Whether models that came with earlier versions stay in their rows, though they do not open.
+    pub keeps_replaced: bool,
     /// Counts the sessions opened so far; 0 before any.
     pub session_number: u64,
 }
@@ -252,6 +255,21 @@ impl State {
             mask,
         });
         self.navigation.selected = Some(self.document.library.len() - 1);
+    }
+
+    /// What the window begins with for bundled models: an attack that shows how they differ, and maps that
+    /// cost less than a second.
+    pub fn begin_with(&mut self, set: &Set) {
+        // As many grey levels a pixel for any size, by default and at the end of the timeline.
+        let scale = set.side as f32 / 32.0;
+        let usual = Attack::default();
+        self.settings.attack = Attack {
+            epsilon: usual.epsilon * scale,
+            ..usual
+        };
+        self.settings.range[norm_index(Norm::L2)] = RANGES[norm_index(Norm::L2)] * scale;
+        let method = IntegratedGradients::fast(set.side);
+        self.settings.explanation.method = Method::IntegratedGradients(method);
     }
 
     /// Puts a model into a row and forgets what was asked about the classes of the one before.

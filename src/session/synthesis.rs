@@ -8,8 +8,8 @@ use super::results::Row;
 use super::state::State;
 use super::{Bottom, Column};
 use crate::compute::{
-    Lane, PictureSource, Place, Request, SURVEYED_MOST, SynthesisRequest, UnitActivationsRequest,
-    thinned,
+    Lane, MOST_UNIT_PICTURES, PictureSource, Place, Request, SynthesisRequest,
+    UnitActivationsRequest, thinned,
 };
 use crate::synthesis::{Start, Synthesis, Task, Unit};
 
@@ -336,7 +336,7 @@ pub(super) fn add_requests(
         requests.insert(Lane::Synthesis(Place::on_screen(index)), request);
     }
     if state.settings.display.bottom == Bottom::Units && row.prediction.is_some() {
-        let library = thinned(&state.document.library, SURVEYED_MOST).into_iter();
+        let library = thinned(&state.document.library, MOST_UNIT_PICTURES).into_iter();
         let unit_activations = UnitActivationsRequest {
             model: state.document.models[index].clone(),
             stage: state.settings.synthesis.stage(),

@@ -182,7 +182,7 @@ fn a_pause_costs_no_step_and_a_finished_answer_is_kept() {
     let last = loop {
         let step = worker.step(&mut job);
         if step.done {
-            break step.news;
+            break step.message;
         }
         steps += 1;
     };
@@ -193,7 +193,7 @@ fn a_pause_costs_no_step_and_a_finished_answer_is_kept() {
     };
     let mut job = worker.start(&lane, &asked);
     let again = worker.step(&mut job);
-    let Some(ComputeMessage::Counterfactual(kept)) = again.news else {
+    let Some(ComputeMessage::Counterfactual(kept)) = again.message else {
         panic!("an answer");
     };
     assert!(again.done && Arc::ptr_eq(&answer, &kept));

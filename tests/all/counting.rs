@@ -75,7 +75,7 @@ impl Worker for Counter {
         assert!(job.request > 0, "bad step {}", job.request);
         job.left -= 1;
         Step {
-            news: Some(Message::Left(job.request, job.left)),
+            message: Some(Message::Left(job.request, job.left)),
             done: job.left == 0,
         }
     }
@@ -84,7 +84,7 @@ impl Worker for Counter {
         let again = request == SECOND_CHANCE && self.chances > 0;
         self.chances -= u32::from(again);
         Failure {
-            news: Message::Failed(message),
+            message: Message::Failed(message),
             again,
         }
     }
@@ -169,15 +169,15 @@ impl Bench {
         self.events.try_iter().collect()
     }
 
-    /// Collects news until there are `count`.
+    /// Collects message until there are `count`.
     #[track_caller]
-    pub(crate) fn news(&mut self, count: usize) -> Vec<(u32, Message)> {
-        let mut news = Vec::new();
+    pub(crate) fn messages(&mut self, count: usize) -> Vec<(u32, Message)> {
+        let mut message = Vec::new();
         wait_until(|| {
-            news.extend(self.engine.news());
-            news.len() >= count
+            message.extend(self.engine.messages());
+            message.len() >= count
         });
-        news
+        message
     }
 }
 

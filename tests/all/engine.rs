@@ -17,13 +17,13 @@ fn a_newer_wish_replaces_a_stale_one_within_one_step() {
     bench.submit(&[(0, 200)]);
     assert_eq!(bench.submit(&[(0, 7)]), [0]);
     bench.then([Started(0, 7), Stepping(0, 7)]);
-    // The stale wish's last news are in the box by now, and are dropped.
-    assert!(bench.engine.news().is_empty());
+    // The stale wish's last message are in the box by now, and are dropped.
+    assert!(bench.engine.messages().is_empty());
     bench.then([Stepping(0, 7)]);
-    assert_eq!(bench.engine.news(), [(0, Message::Left(7, 6))]);
+    assert_eq!(bench.engine.messages(), [(0, Message::Left(7, 6))]);
     assert!(
         bench.woken.load(Ordering::SeqCst) > 0,
-        "the window is told of news"
+        "the window is told of message"
     );
 }
 
@@ -49,11 +49,11 @@ fn unchanged_wishes_go_on_and_finished_ones_rest() {
         (0, Message::Left(3, 0)),
         (1, Message::Left(1, 0)),
     ];
-    assert_eq!(bench.news(4), done);
+    assert_eq!(bench.messages(4), done);
     // What is done is not done again for being wanted still.
     assert_eq!(bench.submit(&[(0, 3), (1, 1), (2, 1)]), [2]);
     bench.expect([Started(2, 1), Stepping(2, 1)]);
-    assert_eq!(bench.news(1), [(2, Message::Left(1, 0))]);
+    assert_eq!(bench.messages(1), [(2, Message::Left(1, 0))]);
     assert!(bench.settle().is_empty());
 }
 
@@ -76,7 +76,7 @@ fn lanes_no_longer_wanted_stop() {
     bench.submit(&[]);
     bench.let_go();
     assert!(bench.settle().is_empty());
-    assert!(bench.engine.news().is_empty(), "nothing is wanted");
+    assert!(bench.engine.messages().is_empty(), "nothing is wanted");
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn news_of_an_earlier_wish_are_dropped_though_it_is_wanted_again() {
     bench.submit(&[]);
     assert_eq!(bench.submit(&[(0, 5)]), [0]);
     bench.then([Started(0, 5), Stepping(0, 5)]);
-    assert!(bench.engine.news().is_empty());
+    assert!(bench.engine.messages().is_empty());
     bench.then([Stepping(0, 5)]);
-    assert_eq!(bench.engine.news(), [(0, Message::Left(5, 4))]);
+    assert_eq!(bench.engine.messages(), [(0, Message::Left(5, 4))]);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn lanes_of_one_urgency_are_stepped_in_turn() {
     bench.expect([Stepping(0, 3), Stepping(1, 2), Stepping(2, 3)]);
     bench.expect([Stepping(0, 3), Stepping(1, 2), Stepping(2, 3)]);
     bench.expect([Stepping(0, 3), Stepping(2, 3)]);
-    assert_eq!(bench.news(8).len(), 8);
+    assert_eq!(bench.messages(8).len(), 8);
     assert!(bench.settle().is_empty());
 }
 
@@ -135,11 +135,12 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     let mut bench = Bench::new();
     bench.let_go();
     bench.submit(&[(0, BAD_START), (1, -3), (2, 2)]);
-    let news = bench.news(4);
+    let message = bench.messages(4);
     let of = |lane: u32| {
-        news.iter()
+        message
+            .iter()
             .filter(|(of, _)| *of == lane)
-            .map(|(_, news)| news)
+            .map(|(_, message)| message)
             .collect::<Vec<_>>()
     };
     for (lane, text) in [(0, "bad start"), (1, "bad step -3")] {
@@ -153,9 +154,9 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     bench.settle();
     // A failed wish rests while it stays the same; another one in its place is tried.
     assert_eq!(bench.submit(&[(0, BAD_START), (1, 1), (2, 2)]), [1]);
-    assert_eq!(bench.news(1), [(1, Message::Left(1, 0))]);
+    assert_eq!(bench.messages(1), [(1, Message::Left(1, 0))]);
     assert_eq!(bench.submit(&[(0, 1), (1, 1), (2, 2)]), [0]);
-    assert_eq!(bench.news(1), [(0, Message::Left(1, 0))]);
+    assert_eq!(bench.messages(1), [(0, Message::Left(1, 0))]);
     assert_eq!(
         bench.settle(),
         [Started(1, 1), Stepping(1, 1), Started(0, 1), Stepping(0, 1)]
@@ -167,10 +168,11 @@ fn a_failed_request_begins_anew_if_the_worker_says_so() {
     let mut bench = Bench::new();
     bench.let_go();
     bench.submit(&[(0, SECOND_CHANCE)]);
-    let news = bench.news(3);
+    let message = bench.messages(3);
     assert!(
-        news.iter()
-            .all(|(_, news)| matches!(news, Message::Failed(_)))
+        message
+            .iter()
+            .all(|(_, message)| matches!(message, Message::Failed(_)))
     );
     let once = || [Started(0, SECOND_CHANCE), Stepping(0, SECOND_CHANCE)];
     let events = bench.settle();
@@ -181,7 +183,7 @@ fn a_failed_request_begins_anew_if_the_worker_says_so() {
             .flatten()
             .collect::<Vec<_>>()
     );
-    assert_eq!(news.len(), 3, "then it rests");
+    assert_eq!(message.len(), 3, "then it rests");
 }
 
 #[test]
@@ -215,9 +217,9 @@ fn what_is_known_from_elsewhere_is_not_computed() {
     bench.let_go();
     bench.submit(&[(10, 2)]);
     assert!(!bench.engine.has_finished(&10));
-    assert_eq!(bench.news(2).len(), 2);
+    assert_eq!(bench.messages(2).len(), 2);
     wait_until(|| {
-        bench.engine.news();
+        bench.engine.messages();
         bench.engine.has_finished(&10)
     });
     bench.settle();
@@ -226,10 +228,10 @@ fn what_is_known_from_elsewhere_is_not_computed() {
     let changed = bench.engine.submit_except(requests, &BTreeSet::from([0]));
     assert_eq!(changed, [0, 1]);
     assert!(bench.engine.has_finished(&0));
-    assert_eq!(bench.news(1), [(1, Message::Left(1, 0))]);
+    assert_eq!(bench.messages(1), [(1, Message::Left(1, 0))]);
     assert_eq!(bench.settle(), [Started(1, 1), Stepping(1, 1)]);
     assert!(bench.submit(&[(0, 2), (1, 1)]).is_empty(), "it stays known");
     assert!(bench.settle().is_empty());
     assert_eq!(bench.submit(&[(0, 3)]), [0], "another request is computed");
-    assert_eq!(bench.news(3).len(), 3);
+    assert_eq!(bench.messages(3).len(), 3);
 }

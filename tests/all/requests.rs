@@ -235,7 +235,7 @@ fn settings_survive_being_written_down() {
     let fill = epsiloscope::attribution::Baseline::Fill(Fill::Blurred(3));
     let fast = IntegratedGradients {
         baseline: fill,
-        ..IntegratedGradients::fast()
+        ..IntegratedGradients::fast(8)
     };
     let text = serde_json::to_string(&fast).expect("plain data");
     assert_eq!(
@@ -279,8 +279,8 @@ fn a_picture_is_made_only_where_it_shows_and_only_as_far_as_it_is_let() {
     state.settings.synthesis.speed = None;
     state.toggle_synthesis();
     let tell = |state: &mut State, row: &mut Row, steps: usize| {
-        let news = made(state, row, steps);
-        row.take(Lane::Synthesis(Place::on_screen(0)), news);
+        let message = made(state, row, steps);
+        row.take(Lane::Synthesis(Place::on_screen(0)), message);
         advance(state, std::slice::from_ref(row));
     };
     tell(&mut state, &mut row, 3);

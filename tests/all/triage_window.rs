@@ -39,11 +39,11 @@ fn a_scan_goes_on_in_the_background_until_it_pauses() {
     engine.submit(BTreeMap::from([(Lane::Scan, Request::Scan(order.clone()))]));
     let mut last = None;
     wait_until(|| {
-        for (_, news) in engine.news() {
-            match news {
+        for (_, message) in engine.messages() {
+            match message {
                 ComputeMessage::Scanned(progress) => last = Some(progress),
                 ComputeMessage::Failed(message) => panic!("{message}"),
-                _ => panic!("other news"),
+                _ => panic!("other message"),
             }
         }
         engine.has_finished(&Lane::Scan)

@@ -27,7 +27,7 @@ pub fn is_told(_: &Compute) {
     }
 }
 
-/// The news of a look at the bundled picture `number`.
+/// The message of a look at the bundled picture `number`.
 fn prediction(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMessage {
     let (picture, truth) = samples::all().swap_remove(number);
     let subject = ModelInput {
@@ -42,10 +42,10 @@ fn prediction(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMe
     )]));
     let started = Instant::now();
     loop {
-        if let Some((_, news)) = engine.news().pop() {
-            return news;
+        if let Some((_, message)) = engine.messages().pop() {
+            return message;
         }
-        assert!(started.elapsed() < PATIENCE, "no news");
+        assert!(started.elapsed() < PATIENCE, "no message");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 17] = [
+const TESTS: [(&str, Check); 18] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -53,6 +53,10 @@ const TESTS: [(&str, Check); 17] = [
     ),
     ("the_window_exports_figures", window::exports_figures),
     ("the_window_presents", window::presents),
+    (
+        "the_window_offers_successors_of_replaced_models",
+        window::offers_successors_of_replaced_models,
+    ),
     (
         "the_window_shows_counterfactuals_of_every_model",
         window::shows_counterfactuals_of_every_model,

@@ -50,7 +50,7 @@ fn window_opening(gpu: &Compute, models: Vec<ModelRef>, files: &[&str]) -> Harne
 
 /// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.
 pub fn explores_a_photograph(gpu: &Compute) {
-    let mut harness = window(gpu, zoo::SETS[0].references());
+    let mut harness = window(gpu, zoo::SETS[1].references());
     until(&mut harness, "both attacks, re-evaluated", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
@@ -95,6 +95,22 @@ pub fn shows_counterfactuals_of_every_model(gpu: &Compute) {
     until(&mut harness, "the attacks again", |harness| {
         harness.query_all_by_label_contains("re-evaluated").count() == 2
     });
+}
+
+/// Rows whose models came with an earlier version say so and offer the ones that took their place.
+pub fn offers_successors_of_replaced_models(gpu: &Compute) {
+    let models = ["imagenette-standard", "imagenette-robust"].map(ModelRef::from);
+    let mut harness = window(gpu, models.to_vec());
+    until(&mut harness, "the choice", |harness| {
+        harness.query_by_label("Use the new models").is_some()
+    });
+    harness.get_by_label_contains("Row 2: imagenette-robust, now photographs-robust");
+    harness.get_by_label("Use the new models").click();
+    until(&mut harness, "both new models", |harness| {
+        harness.query_by_label("Photographs robust").is_some()
+            && harness.query_all_by_label_contains("predicts ").count() == 2
+    });
+    assert!(harness.query_by_label("Use the new models").is_none());
 }
 
 /// A PyTorch checkpoint beside an ONNX graph: looks, attacks and maps of both, what was recognised, and

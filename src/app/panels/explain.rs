@@ -174,10 +174,10 @@ fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> boo
         }
         if ui
             .small_button("Fast")
-            .on_hover_text("16 Gauss–Legendre steps from black")
+            .on_hover_text("16 Gauss–Legendre steps from the blurred picture")
             .clicked()
         {
-            *config = IntegratedGradients::fast();
+            *config = IntegratedGradients::fast(side);
         }
     });
     match &mut config.baseline {

@@ -137,6 +137,10 @@ pub enum Action {
     },
     /// Go on without the missing pictures.
     ForgetMissing,
+    /// Replace models that came with earlier versions by their successors.
+    UseSuccessors,
+    /// Leave rows with such models as they are.
+    KeepReplaced,
     /// Open the window for figures or films.
     OpenExport(export::ExportKind),
     /// Make a figure or film of what is on the screen.

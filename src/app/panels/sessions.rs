@@ -1,18 +1,28 @@
-//! What was left behind by a crash, and pictures that a session misses.
+//! What was left behind by a crash, pictures that a session misses, and models that a newer version replaced.
 
 use egui::{Align2, Context, ScrollArea, Window};
 
 use super::Action;
 use crate::app::theme;
-use crate::session::{Missing, Rescue};
+use crate::model::{ModelRef, zoo};
+use crate::session::{Missing, Rescue, State};
 
-/// Shows both, if there are any.
-pub fn show(ctx: &Context, rescues: &[Rescue], missing: &[Missing], actions: &mut Vec<Action>) {
+/// Shows all of them that there are.
+pub fn show(
+    ctx: &Context,
+    state: &State,
+    rescues: &[Rescue],
+    missing: &[Missing],
+    actions: &mut Vec<Action>,
+) {
     if let Some(rescue) = rescues.first() {
         recovery(ctx, rescue, actions);
     }
     if !missing.is_empty() {
         relinking(ctx, missing, actions);
+    }
+    if !state.transient.keeps_replaced {
+        replaced(ctx, &state.document.models, actions);
     }
 }
 
@@ -60,6 +70,46 @@ fn relinking(ctx: &Context, missing: &[Missing], actions: &mut Vec<Action>) {
                 }
                 if ui.button("Continue without them").clicked() {
                     actions.push(Action::ForgetMissing);
+                }
+            });
+        });
+}
+
+fn replaced(ctx: &Context, models: &[ModelRef], actions: &mut Vec<Action>) {
+    let successors = models.iter().enumerate();
+    let successors =
+        successors.filter_map(|(row, model)| Some((row, model, zoo::successor(model)?)));
+    let successors: Vec<(usize, &ModelRef, ModelRef)> = successors.collect();
+    if successors.is_empty() {
+        return;
+    }
+    Window::new("Replaced models")
+        .anchor(Align2::CENTER_TOP, [0.0, 48.0])
+        .collapsible(false)
+        .resizable(false)
+        .show(ctx, |ui| {
+            ui.label("These models came with an earlier version of the program. Others took their place: they see larger pictures and know more classes, so results differ.");
+            for (row, model, successor) in &successors {
+                ui.label(format!("Row {}: {model}, now {successor}", row + 1));
+            }
+            ui.horizontal(|ui| {
+                if ui.button("Use the new models").clicked() {
+                    actions.push(Action::UseSuccessors);
+                }
+                let (row, ..) = successors[0];
+                if ui
+                    .button("Open a file…")
+                    .on_hover_text(format!("Choose the weights of row {}", row + 1))
+                    .clicked()
+                {
+                    actions.push(Action::OpenModel(row));
+                }
+                if ui
+                    .button("Leave them")
+                    .on_hover_text("The session keeps their names; the rows stay empty")
+                    .clicked()
+                {
+                    actions.push(Action::KeepReplaced);
                 }
             });
         });

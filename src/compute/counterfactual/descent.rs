@@ -178,7 +178,7 @@ impl DescentJob {
         let answer = answer.or_else(|| due.then(|| run.so_far()));
         let message = |answer| ComputeMessage::Counterfactual(Arc::new(answer));
         Ok(Step {
-            news: answer.map(message),
+            message: answer.map(message),
             done,
         })
     }

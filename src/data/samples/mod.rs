@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::picture::{Crop, Origin, Picture};
 
-/// File name and encoded bytes of each photograph; the window starts with the first.
-const FILES: [(&str, &[u8]); 21] = [
+/// File name and encoded bytes of each photograph. The first ones are the background set ([`background`]).
+const FILES: [(&str, &[u8]); 26] = [
     sample!("bird-kingfisher.jpg"),
     sample!("ship-yacht.jpg"),
     sample!("dog-shepherd.jpg"),
@@ -30,15 +30,35 @@ const FILES: [(&str, &[u8]); 21] = [
     sample!("church-berlin.jpg"),
     sample!("church-vienna.jpg"),
     sample!("garbage_truck-white.jpg"),
+    sample!("daisy-african.jpg"),
+    sample!("dandelion-seeds.jpg"),
+    sample!("parachute-paratrooper.jpg"),
+    sample!("rose-wild.jpg"),
+    sample!("other-yellow_flower.jpg"),
 ];
 
-/// Every bundled photograph with its class name, the prefix of its file name; `other` means no class.
+/// Every bundled photograph with its class name.
 pub fn all() -> Vec<(Picture, Option<String>)> {
-    let with_class = |(name, bytes): &(&str, &[u8])| {
-        let class = name.split('-').next().filter(|class| *class != "other");
-        Some((open(name, bytes)?, class.map(str::to_owned)))
-    };
     FILES.iter().filter_map(with_class).collect()
+}
+
+/// The bundled photographs of these file names, with their class names.
+pub fn of(names: &[&str]) -> Vec<(Picture, Option<String>)> {
+    let find = |name: &&str| FILES.iter().find(|(known, _)| known == name);
+    names
+        .iter()
+        .filter_map(find)
+        .filter_map(with_class)
+        .collect()
+}
+
+/// A photograph with its class name: the prefix of its file name, with spaces for `_`; `other` means no class.
+fn with_class((name, bytes): &(&str, &[u8])) -> Option<(Picture, Option<String>)> {
+    let class = name.split('-').next().filter(|class| *class != "other");
+    Some((
+        open(name, bytes)?,
+        class.map(|class| class.replace('_', " ")),
+    ))
 }
 
 fn open(name: &str, bytes: &[u8]) -> Option<Picture> {
