@@ -105,6 +105,11 @@ impl SweepJob {
         self.model.budget().at_once().min(SWEEP_BATCH)
     }
 
+    /// Whether the coarse grid is done.
+    pub(super) fn refines(&self) -> bool {
+        self.round > 1
+    }
+
     fn radii_of_round(&self) -> Vec<f32> {
         let step = self.most / COARSE as f32;
         match self.round {

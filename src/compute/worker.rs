@@ -392,8 +392,9 @@ impl Worker for ComputeWorker {
             + match (lane, job) {
                 (Lane::Prediction(_), _) => 0,
                 (Lane::Attack(_), _) => 1,
-                // Something to see of everything first, then the whole timeline, then better maps.
-                (Lane::Attribution(..), Job::Explain(job)) if job.has_begun() => 3,
+                // A first map of everything, then whole maps beside a coarse timeline, then a finer one.
+                (Lane::Attribution(..), Job::Explain(job)) if job.has_begun() => 2,
+                (Lane::Sweep(_), Job::Sweep(job)) if job.refines() => 3,
                 // While ε is dragged, this is of the nearest finished attack.
                 (Lane::Attribution(PictureSource::Attacked, _), _) => 1,
                 (Lane::Sweep(_) | Lane::Attribution(..), _) => 2,
