@@ -1,61 +1,88 @@
-//! Integration tests that need no graphics adapter, in one binary.
+//! Integration tests that need no graphics adapter, in one binary; a folder for each room of `src`.
 
-mod common; // tiny networks, tiny data, readers of tensors
+#[path = "../support/mod.rs"]
+mod support; // tiny networks, tiny data, an engine that counts, made-up results
 
 mod boundaries; // which room may use what, and how long a file may be
-mod counting; // an engine worker that counts
-mod engine; // wishes, urgency, panics, on integers
 mod tasks; // background threads: names, order, cancellation, panics; thumbnails and exports on them
 
-mod bad_pictures; // hostile picture files
-mod crops; // the part of a picture that a model sees
-mod huge_pictures; // claims of size
+mod attack {
+    mod laws; // laws of norms, balls and descents
+    mod pgd; // laws of attacks; models are inert
+}
 
-mod bad_checkpoints; // hostile PyTorch and ONNX files, mutated files of every kind
-mod bad_models; // hostile model files
-mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
-mod sound_models; // round trips
+mod attribution {
+    mod laws; // completeness, linearity, symmetry, dummy, additivity; likeness
+    mod methods; // the same on the CPU; refusals
+}
 
-mod attacks; // laws of attacks; models are inert
-mod attribution_checks; // captum's and shap's values, shared with the tests on wgpu
-mod attribution_laws; // completeness, linearity, symmetry, dummy, additivity; likeness
-mod attributions; // the same on the CPU; refusals
-mod laws; // laws of norms, balls and descents
-mod parity; // PyTorch's values, on the CPU
-mod parity_checks; // the same checks, shared with the tests on wgpu
+mod compute {
+    mod engine; // requests, urgency, panics, on integers
+}
 
-mod counterfactual_descent; // of any classifier, by steps on the pixels
-mod counterfactual_parts; // loss terms, masks, files
-mod counterfactual_report; // the whole report on two seeds
-mod counterfactual_training; // on made-up walls: worth, refusals, resumption
-mod masks; // where true masks lie, and what of them a model sees
+mod data {
+    pub(crate) mod bad_pictures; // hostile picture files
+    mod batches; // shuffling and augmentation
+    mod crops; // the part of a picture that a model sees
+    mod huge_pictures; // claims of size
+    mod masks; // where true masks lie, and what of them a model sees
+    mod sets; // ImageFolder and CIFAR-10 binary
+}
 
-mod synthesis; // pictures that a model makes
-mod synthesis_parts; // their cuts, Gaussians, kept iterates, distances
+mod model {
+    mod bad_checkpoints; // hostile PyTorch and ONNX files, mutated files of every kind
+    mod bad_models; // hostile model files
+    mod budget; // how many pictures at once
+    mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
+    mod parity; // PyTorch's values, on the CPU
+    pub(crate) mod sound_models; // round trips
+}
 
-mod budget; // how many pictures at once
-mod diagnostics; // the log file and the reports of panics
-mod history; // undo and redo
-mod older_files; // what version 0.1.0 wrote
-mod sessions; // what was on the screen comes back; hostile session files
-mod triage_compare; // two scans in one table, histograms
-mod triage_database; // strangers' databases
-mod triage_map; // components, neighbourhoods, arrows
-mod triage_query; // laws of the query language
-mod triage_report; // tables, pictures, pages, matrices
-mod triage_scan; // counts, resumption, brackets, lists
-mod triage_window; // scans that the window orders
+mod counterfactual {
+    mod descent; // of any classifier, by steps on the pixels
+    mod parts; // loss terms, masks, files
+}
 
-mod requests; // what the window asks of the engine
+mod synthesis {
+    mod parts; // their cuts, Gaussians, kept iterates, distances
+    mod runs; // pictures that a model makes
+}
 
-mod interface; // keys in README, glyphs
+mod train {
+    pub(crate) mod counterfactual; // on made-up walls: worth, refusals, resumption
+    mod resuming; // interruption and resumption
+    pub(crate) mod training; // results and refusals
+}
 
-mod export; // tables and arrays, read back
-mod figure; // layout, SVG, PNG, what is computed without a window
-mod film; // frames, GIF, PNG files, MP4
-mod screens; // made-up results for them
+mod session {
+    mod history; // undo and redo
+    mod older_files; // what version 0.1.0 wrote
+    pub(crate) mod requests; // what the window asks of the engine
+    mod sessions; // what was on the screen comes back; hostile session files
+}
 
-mod batches; // shuffling and augmentation
-mod data; // ImageFolder and CIFAR-10 binary
-mod resuming; // interruption and resumption
-mod training; // results and refusals
+mod triage {
+    mod compare; // two scans in one table, histograms
+    mod database; // strangers' databases
+    mod map; // components, neighbourhoods, arrows
+    mod query; // laws of the query language
+    mod report; // tables, pictures, pages, matrices
+    mod scan; // counts, resumption, brackets, lists
+    mod window; // scans that the window orders
+}
+
+mod export {
+    mod arrays; // tables and arrays, read back
+    mod figure; // layout, SVG, PNG, what is computed without a window
+    mod film; // frames, GIF, PNG files, MP4
+}
+
+mod app {
+    mod diagnostics; // the log file and the reports of panics
+    mod interface; // keys in README, glyphs
+}
+
+mod cli {
+    mod commands; // every subcommand from end to end
+    mod report_counterfactual; // the whole report on two seeds
+}

@@ -3,19 +3,19 @@
 //! Without any adapter the tests report themselves ignored; with `EPSILOSCOPE_REQUIRE_VULKAN` set
 //! that is a failure. A harness of its own, because `#[ignore]` cannot be decided at run time.
 
-#[path = "../all/attribution_checks.rs"]
-mod attribution_checks;
 mod keyboard;
 mod lost;
-#[path = "../all/parity_checks.rs"]
-mod parity_checks;
 mod shader;
+#[path = "../support/device_checks.rs"]
+mod support;
 mod synthesis;
 mod window;
 
 use epsiloscope::attack::Norm;
 use epsiloscope::compute::{Backend, Compute};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+use support::{attribution_checks, parity_checks};
 
 /// A test on the device that all of them share.
 type Check = fn(&Compute);

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use epsiloscope::compute::Compute;
 use epsiloscope::synthesis::{Synthesis, SynthesisInputs, SynthesisRun, Task};
 
-use crate::parity_checks::classifier;
+use crate::support::parity_checks::classifier;
 
 /// The same seed, the same picture.
 pub fn agrees_with_the_cpu(gpu: &Compute) {

@@ -1,0 +1,222 @@
+//! Models that other programs wrote, against what those programs say of a picture
+//! (`tests/fixtures/make_foreign.py`).
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use epsiloscope::model::import::{Description, ModelSource, NormalizerSource, open_as};
+use epsiloscope::model::{Classifier, Normalizer, gradient, zoo};
+
+use crate::support::parity_checks::Values;
+
+/// As in the script.
+const STRIDE: usize = 37;
+
+fn path(file: &str) -> PathBuf {
+    Path::new("tests/fixtures/foreign").join(file)
+}
+
+/// The script's picture.
+fn picture([h, w]: [usize; 2]) -> Tensor<4> {
+    let values: Vec<f32> = (0..3 * h * w)
+        .map(|at| (at * 7919 % 1009) as f32 / 1009.0)
+        .collect();
+    Tensor::from_data(TensorData::new(values, [1, 3, h, w]), &Device::flex())
+}
+
+fn opened(file: &str, description: &Description) -> Classifier {
+    let (path, device) = (path(file), Device::flex());
+    let source = open_as(&path, description, &device).unwrap_or_else(|error| panic!("{error}"));
+    zoo::classifier(&source, &path, &device).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Without a normaliser, for pictures of the script's size.
+fn plain(values: &Values) -> Description {
+    Description {
+        normalizer: Some(NormalizerSource::Given(Normalizer::NONE)),
+        input: Some(size(values)),
+        ..Description::default()
+    }
+}
+
+fn size(values: &Values) -> [usize; 2] {
+    let sides = values.labels("size");
+    [sides[0], sides[1]]
+}
+
+fn check_near(what: &str, found: &[f32], wanted: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (at, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        assert!(
+            (found - wanted).abs() <= tolerance * (1.0 + wanted.abs()),
+            "{what} {at}: {found}, and PyTorch says {wanted}"
+        );
+    }
+}
+
+/// Logits and the gradient of the second one, both ways there are to compute it.
+fn check(file: &str, description: Option<Description>, tolerance: f32) -> Classifier {
+    let stem = file.split('.').next().unwrap_or(file);
+    let values = Values::read(&format!("foreign/{stem}_io"));
+    let description = description.unwrap_or_else(|| plain(&values));
+    let model = opened(file, &description);
+    let x = picture(size(&values));
+    let floats = |tensor: Tensor<1>| tensor.into_data().try_into_vec::<f32>().expect("floats");
+    let logits = floats(model.logits(x.clone()).flatten(0, 1));
+    check_near(
+        &format!("{file}, logit"),
+        &logits,
+        values.values("logits"),
+        tolerance,
+    );
+    let second = |logits: Tensor<2>| logits.narrow(1, 1, 1).flatten(0, 1);
+    let at_features = model
+        .gradient(&x, &|features| second(model.logits_of(features)))
+        .1;
+    let at_pixels = gradient(&x, |x| second(model.logits(x))).1;
+    let wanted = values.values("gradient");
+    let scale = wanted
+        .iter()
+        .fold(1e-6_f32, |most, value| most.max(value.abs()));
+    let wanted: Vec<f32> = wanted.iter().map(|value| value / scale).collect();
+    for gradient in [at_features, at_pixels] {
+        let all = floats(gradient.flatten(0, 3));
+        let some: Vec<f32> = all
+            .iter()
+            .step_by(STRIDE)
+            .map(|value| value / scale)
+            .collect();
+        check_near(&format!("{file}, gradient"), &some, &wanted, 1e-3);
+    }
+    model
+}
+
+fn notes(model: &Classifier) -> String {
+    let manifest = model.manifest();
+    [&*manifest.notes, &*manifest.assumptions]
+        .concat()
+        .join("; ")
+}
+
+#[test]
+fn torchvision_s_files_agree_with_pytorch() {
+    for (file, title) in [
+        ("resnet18.pth", "as ResNet-18"),
+        ("resnet34.pth", "as ResNet-34"),
+        ("resnet50.pth", "as ResNet-50"),
+        ("resnet101.pth", "as ResNet-101"),
+        ("resnet152.pth", "as ResNet-152"),
+        ("wide_resnet50_2.pth", "as WideResNet-50"),
+    ] {
+        let model = check(file, None, 1e-4);
+        assert!(notes(&model).contains(title), "{}", notes(&model));
+        assert_eq!(model.classes(), 7);
+    }
+}
+
+#[test]
+fn a_dictionary_of_training_state_is_searched_for_the_network() {
+    let model = check("paper.pt", None, 1e-4);
+    assert!(
+        notes(&model).contains("under “model_state_dict”"),
+        "{}",
+        notes(&model)
+    );
+    assert!(notes(&model).contains("passed over"), "{}", notes(&model));
+}
+
+#[test]
+fn the_robustness_library_s_normaliser_and_twin_are_understood() {
+    let described = Description {
+        input: Some([32, 32]),
+        ..Description::default()
+    };
+    let model = check("madry.pt", Some(described), 1e-4);
+    assert_eq!(model.manifest().normalizer.mean, [0.4914, 0.4822, 0.4465]);
+    assert!(
+        notes(&model).contains("normaliser is in the file"),
+        "{}",
+        notes(&model)
+    );
+}
+
+#[test]
+fn networks_that_normalise_first_agree_with_pytorch() {
+    let model = check("wide.pt", None, 1e-4);
+    assert!(
+        notes(&model).contains("WideResNet-10-1"),
+        "{}",
+        notes(&model)
+    );
+    let inside = Description {
+        input: Some([32, 32]),
+        ..Description::default()
+    };
+    check("deepmind.pt", Some(inside), 1e-4);
+    let model = check("preact.pt", None, 1e-4);
+    assert!(
+        notes(&model).contains("PreActResNet-18"),
+        "{}",
+        notes(&model)
+    );
+    let raw = Description {
+        raw_shortcut: true,
+        ..plain(&Values::read("foreign/preact_raw_io"))
+    };
+    check("preact_raw.pt", Some(raw), 1e-4);
+}
+
+#[test]
+fn shortcuts_without_weights_agree_with_pytorch() {
+    let model = check("option_a.th", None, 1e-4);
+    assert!(notes(&model).contains("ResNet-20"), "{}", notes(&model));
+    assert!(notes(&model).contains("option A"), "{}", notes(&model));
+}
+
+#[test]
+fn hugging_face_s_and_timm_s_files_agree_with_pytorch() {
+    check("hugging_face.safetensors", None, 1e-4);
+    check("timm.safetensors", None, 1e-4);
+}
+
+#[test]
+fn onnx_graphs_agree_with_pytorch_and_onnxruntime() {
+    for name in [
+        "resnet",
+        "vgg",
+        "mobilenet",
+        "efficientnet",
+        "squeezenet",
+        "densenet",
+        "dynamo",
+    ] {
+        let file = format!("onnx_{name}.onnx");
+        let values = Values::read(&format!("foreign/onnx_{name}_io"));
+        let model = check(&file, None, 1e-3);
+        let x = picture(size(&values));
+        let logits = model.logits(x).flatten::<1>(0, 1);
+        let logits = logits.into_data().try_into_vec::<f32>().expect("floats");
+        check_near(&file, &logits, values.values("ort"), 1e-3);
+    }
+}
+
+#[test]
+fn what_is_not_said_is_assumed_and_said_to_be() {
+    let model = opened("wide.pt", &Description::default());
+    let manifest = model.manifest();
+    assert_eq!(manifest.normalizer, Normalizer::CIFAR10);
+    assert_eq!(manifest.labels[3], "cat");
+    assert_eq!(manifest.input, [32, 32]);
+    assert!(
+        notes(&model).contains("cifar10 is assumed"),
+        "{}",
+        notes(&model)
+    );
+    let Ok(ModelSource::Weights(_)) = open_as(
+        &path("resnet18.pth"),
+        &Description::default(),
+        &Device::flex(),
+    ) else {
+        panic!("a residual network takes the fast way");
+    };
+}
