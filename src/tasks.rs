@@ -79,7 +79,7 @@ impl<T: Send + 'static> Inbox<T> {
         name: &str,
         failed: fn(Error) -> T,
         work: impl FnOnce(&Outbox<T>, &mut TaskProgress) + Send + 'static,
-    ) -> Task {
+    ) -> BackgroundTask {
         let (cancel, share) = (CancelToken::default(), Arc::<Share>::default());
         let run = {
             let (name, outbox) = (name.to_owned(), self.outbox.clone());
@@ -106,7 +106,7 @@ impl<T: Send + 'static> Inbox<T> {
         let thread = thread.map_err(|error| {
             self.outbox.send(failed(Error::task(name, error)));
         });
-        Task {
+        BackgroundTask {
             cancel,
             share,
             thread: thread.ok(),
@@ -144,14 +144,14 @@ impl<T: Send + 'static> Inbox<T> {
 
 /// A task under way. Dropping it cancels the task without waiting for its end.
 #[must_use = "a dropped task is cancelled"]
-pub struct Task {
+pub struct BackgroundTask {
     cancel: CancelToken,
     share: Arc<Share>,
     /// Nothing once it is waited for, or where no thread could be started.
     thread: Option<JoinHandle<()>>,
 }
 
-impl Task {
+impl BackgroundTask {
     /// The share of the work that is done, in [0, 1], as last reported.
     pub fn progress(&self) -> f32 {
         self.share.get()
@@ -177,7 +177,7 @@ impl Task {
     }
 }
 
-impl Drop for Task {
+impl Drop for BackgroundTask {
     fn drop(&mut self) {
         self.cancel.cancel();
     }
@@ -187,7 +187,7 @@ impl Drop for Task {
 #[must_use = "a dropped service ends"]
 pub struct Service<C> {
     commands: Sender<C>,
-    task: Task,
+    task: BackgroundTask,
 }
 
 impl<C> Service<C> {

@@ -7,7 +7,7 @@ use super::panels::{self, SelectionExport};
 use super::{App, waker};
 use crate::error::{Error, Result};
 use crate::session::{Page, Triage};
-use crate::triage::Progress;
+use crate::triage::ScanCounts;
 use crate::triage::reader::{DatabaseReader, Mapped, ReaderMessage};
 
 impl App {
@@ -96,7 +96,7 @@ impl App {
     }
 
     /// Takes over the progress of the scan, which may be its end.
-    pub(super) fn scanned(&mut self, progress: Progress) {
+    pub(super) fn scanned(&mut self, progress: ScanCounts) {
         self.triage.progress = Some(progress);
         if progress.done == progress.total {
             self.state.progress.scan.request = None;

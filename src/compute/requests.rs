@@ -15,7 +15,7 @@ use crate::counterfactual::real_classes;
 use crate::data::{Crop, Picture};
 use crate::evaluate::top;
 use crate::model::{BatchSize, Manifest, ModelRef};
-use crate::triage::Progress;
+use crate::triage::ScanCounts;
 
 /// Models side by side, at most.
 pub const MOST_ROWS: usize = 16;
@@ -294,7 +294,7 @@ pub enum ComputeMessage {
     /// It did not work; the message is for people.
     Failed(String),
     /// How far the scan is.
-    Scanned(Progress),
+    Scanned(ScanCounts),
     /// It did not fit into memory, and begins anew with fewer pictures at once.
     OutOfMemory,
     /// The device is gone, and this is what it said.

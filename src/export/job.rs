@@ -11,7 +11,7 @@ use super::film::{self, Footage};
 use super::headless::Headless;
 use crate::error::{Error, Result};
 use crate::session::{Figure, Film, Row, State};
-use crate::tasks::{Inbox, Outbox, Task, TaskProgress};
+use crate::tasks::{BackgroundTask, Inbox, Outbox, TaskProgress};
 
 /// What is exported.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +41,7 @@ pub struct Exporter {
     /// Where models run.
     device: Device,
     inbox: Inbox<Result<Done>>,
-    running: Option<Task>,
+    running: Option<BackgroundTask>,
 }
 
 impl Exporter {
@@ -61,7 +61,7 @@ impl Exporter {
 
     /// Share of the running export that is done, in [0, 1]; `None` while none runs.
     pub fn progress(&self) -> Option<f32> {
-        self.running.as_ref().map(Task::progress)
+        self.running.as_ref().map(BackgroundTask::progress)
     }
 
     /// Cancels the running export, if there is one, at its next report of progress.

@@ -31,5 +31,5 @@ pub use histogram::Histogram;
 pub use matrix::{Axis, ConfusionMatrix};
 pub use plan::{Bracket, FlipSearch, Plan};
 pub use query::Query;
-pub use scan::{Progress, Scan, ScanStep};
+pub use scan::{Scan, ScanCounts, ScanStep};
 pub use table::{Record, ScanAttackResult, ScannedModel, Side, Table};

@@ -23,9 +23,9 @@ pub enum ScanStep {
     Finished,
 }
 
-/// Progress of a scan, in pictures.
+/// Counts of a scan, in pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Progress {
+pub struct ScanCounts {
     /// Finished pictures, failed ones included.
     pub done: usize,
     /// All pictures of the source.
@@ -38,7 +38,7 @@ pub struct Progress {
     pub worked: Duration,
 }
 
-impl Progress {
+impl ScanCounts {
     /// Throughput of pictures that needed computing, per second; `None` before the first.
     pub fn per_second(&self) -> Option<f64> {
         let worked = self.done.checked_sub(self.broken + self.known)?;
@@ -68,7 +68,7 @@ pub struct Scan {
     number: u64,
     gathered: Option<Gathered>,
     batch: Option<ScanBatch>,
-    progress: Progress,
+    progress: ScanCounts,
 }
 
 /// Time limit for reading pictures in one step, so that more urgent work is not delayed.
@@ -104,9 +104,9 @@ impl Scan {
             number: 0,
             gathered: None,
             batch: None,
-            progress: Progress {
+            progress: ScanCounts {
                 total,
-                ..Progress::default()
+                ..ScanCounts::default()
             },
         })
     }
@@ -127,7 +127,7 @@ impl Scan {
     }
 
     /// The progress so far.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ScanCounts {
         self.progress
     }
 

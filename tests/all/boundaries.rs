@@ -325,3 +325,25 @@ fn the_rules_name_files_that_are_there() {
         );
     }
 }
+
+/// One name, one public type: a reader who searches for it finds one definition.
+#[test]
+fn no_public_type_is_named_twice() {
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    for (file, text) in sources() {
+        for line in text.lines() {
+            let mut words = code(line).split_whitespace();
+            let is_type = words.next() == Some("pub")
+                && matches!(words.next(), Some("struct" | "enum" | "trait" | "type"));
+            let Some(name) = words.next().filter(|_| is_type) else {
+                continue;
+            };
+            let end = name
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(name.len());
+            let other = known.insert(name[..end].to_owned(), file.clone());
+            assert_eq!(other, None, "{} is also in {file}", &name[..end]);
+        }
+    }
+    assert!(known.len() > 100, "{} types", known.len());
+}

@@ -21,7 +21,7 @@ use crate::session::{State, Triage, TriageTab};
 use crate::triage::map::Point;
 use crate::triage::query::{Mistake, NumberColumn};
 use crate::triage::reader::{Contents, Mapped};
-use crate::triage::{ConfusionMatrix, Histogram, Progress, Query, Table};
+use crate::triage::{ConfusionMatrix, Histogram, Query, ScanCounts, Table};
 
 pub use order::order;
 
@@ -59,7 +59,7 @@ pub struct TriageState {
     /// Whether the selection is to be computed again.
     stale: bool,
     /// How far the scan under way is.
-    pub progress: Option<Progress>,
+    pub progress: Option<ScanCounts>,
     /// Words being written.
     tag: String,
     view: String,
