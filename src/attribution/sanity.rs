@@ -4,7 +4,7 @@
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::data::random::noise_rng;
-use crate::model::import::ModelSource;
+use crate::model::import::{GraphSource, ModelSource};
 use crate::model::{DISCRIMINATOR, Weights};
 
 /// Cascading randomisation from the output down: the layers of each stage, which include those of the
@@ -18,9 +18,13 @@ pub fn randomised(source: &ModelSource, stage: usize) -> ModelSource {
         ModelSource::Weights(weights) => {
             ModelSource::Weights(randomised_weights(weights.clone(), stage))
         }
-        ModelSource::Graph(graph, manifest) => {
+        ModelSource::Graph(source) => {
             let noise = |number, values: &mut [f32]| replace_by_noise(values, number);
-            ModelSource::Graph(Box::new(graph.reweighted(stage, noise)), manifest.clone())
+            ModelSource::Graph(Box::new(GraphSource {
+                graph: source.graph.reweighted(stage, noise),
+                manifest: source.manifest.clone(),
+                files_beside: source.files_beside.clone(),
+            }))
         }
     }
 }

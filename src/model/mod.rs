@@ -28,7 +28,6 @@ pub use budget::BatchSize;
 pub use classifier::{Classifier, DISCRIMINATOR};
 pub use config::{Block, ResNetConfig, Stem};
 pub use graph::Graph;
-pub(crate) use import::onnx::beside as numbers_beside;
 pub use layers::{Parameters, Pass, Role, Visitor};
 pub use manifest::Manifest;
 pub use network::{FeatureLayer, Network, gradient};

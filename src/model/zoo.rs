@@ -198,10 +198,10 @@ pub fn source(model: &ModelRef, device: &Device) -> Result<ModelSource> {
 pub fn weights(model: &ModelRef, device: &Device) -> Result<Weights> {
     match source(model, device)? {
         ModelSource::Weights(weights) => Ok(weights),
-        ModelSource::Graph(_, manifest) => {
+        ModelSource::Graph(source) => {
             let reason = format!(
                 "{} is no plain residual network, whose tensors are needed here",
-                manifest.architecture
+                source.manifest.architecture
             );
             Err(Error::model(model.origin(), reason))
         }
@@ -223,9 +223,10 @@ pub fn open(model: &ModelRef, device: &Device) -> Result<Classifier> {
 pub fn classifier(source: &ModelSource, path: &Path, device: &Device) -> Result<Classifier> {
     match source {
         ModelSource::Weights(weights) => Classifier::from_weights(weights, path, device),
-        ModelSource::Graph(graph, manifest) => {
-            let network = Box::new((**graph).clone());
-            Ok(Classifier::from_network(network, manifest.clone(), device))
+        ModelSource::Graph(source) => {
+            let network = Box::new(source.graph.clone());
+            let manifest = source.manifest.clone();
+            Ok(Classifier::from_network(network, manifest, device))
         }
     }
 }

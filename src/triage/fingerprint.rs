@@ -8,7 +8,7 @@ use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 use crate::model::import::ModelSource;
-use crate::model::{Classifier, Manifest, ModelRef, Weights, numbers_beside, zoo};
+use crate::model::{Classifier, Manifest, ModelRef, Weights, zoo};
 
 /// A BLAKE3 hash of 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,13 +35,13 @@ impl Fingerprint {
                 hash_manifest(&mut hasher, &manifest);
                 hash_weights(&mut hasher, weights);
             }
-            ModelSource::Graph(_, manifest) => {
-                hash_manifest(&mut hasher, manifest);
+            ModelSource::Graph(source) => {
+                hash_manifest(&mut hasher, &source.manifest);
                 let described = model.description().and_then(|said| said.file);
                 let file = described.unwrap_or_else(|| path.into());
                 hash_file(&mut hasher, &file)?;
-                for beside in numbers_beside(&file) {
-                    hash_file(&mut hasher, &beside)?;
+                for beside in &source.files_beside {
+                    hash_file(&mut hasher, beside)?;
                 }
             }
         }

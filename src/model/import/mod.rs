@@ -12,7 +12,7 @@ mod pytorch;
 mod resnet;
 mod tensors;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
@@ -46,8 +46,18 @@ pub const EXTENSIONS: [&str; 10] = [
 pub enum ModelSource {
     /// A residual network; the manifest is attached.
     Weights(Weights),
-    /// Anything else.
-    Graph(Box<Graph>, Manifest),
+    /// Any other network.
+    Graph(Box<GraphSource>),
+}
+
+/// A network as a graph.
+pub struct GraphSource {
+    /// The operations with their numbers.
+    pub graph: Graph,
+    /// What is known of it.
+    pub manifest: Manifest,
+    /// The files beside its own that hold numbers of it.
+    pub files_beside: Vec<PathBuf>,
 }
 
 /// What was found out about a file: the network, and what its makers left beside it.
@@ -60,10 +70,10 @@ pub(super) struct Found {
     pub(super) notes: Vec<String>,
 }
 
-/// Tensors under torchvision's names, or a graph.
+/// Tensors under torchvision's names, or a graph with the files beside its own that hold numbers of it.
 pub(super) enum FoundNetwork {
     Tensors(Weights),
-    Graph(Box<Graph>),
+    Graph(Box<Graph>, Vec<PathBuf>),
 }
 
 /// Whether a file name looks like a model's.
@@ -112,7 +122,11 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
             manifest.attach(&mut weights);
             ModelSource::Weights(weights)
         }
-        FoundNetwork::Graph(graph) => ModelSource::Graph(graph, manifest),
+        FoundNetwork::Graph(graph, files_beside) => ModelSource::Graph(Box::new(GraphSource {
+            graph: *graph,
+            manifest,
+            files_beside,
+        })),
     })
 }
 

@@ -115,7 +115,7 @@ pub(super) fn build(
     let (graph, summary) = finished.map_err(|reason| Error::model(path, reason))?;
     Ok(Found {
         architecture: crate::model::Architecture::Graph(summary),
-        network: FoundNetwork::Graph(Box::new(graph)),
+        network: FoundNetwork::Graph(Box::new(graph), Vec::new()),
         input,
         normalizer: None,
         notes: vec![note],

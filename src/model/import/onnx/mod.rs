@@ -65,6 +65,7 @@ pub(super) fn open(
         .ok_or_else(|| refuse("it holds no graph".into()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let producer = model.producer_name;
+    let beside = files_beside(&graph.initializer, folder);
     let imported = import::import(graph, opset, size, folder, device);
     let (graph, summary, input) = imported.map_err(refuse)?;
     let by = if producer.is_empty() {
@@ -74,7 +75,7 @@ pub(super) fn open(
     };
     Ok(Found {
         architecture: Architecture::Graph(summary),
-        network: FoundNetwork::Graph(Box::new(graph)),
+        network: FoundNetwork::Graph(Box::new(graph), beside),
         input,
         normalizer: None,
         notes: vec![format!("an ONNX graph, opset {opset}, written{by}")],
@@ -104,16 +105,12 @@ fn require_model(path: &Path, start: &[u8]) -> Result<()> {
     size_limits::require_outline(&mut file, length).map_err(|reason| Error::model(path, reason))
 }
 
-/// The files beside an ONNX file that hold numbers of it, as far as it can be read.
-pub(crate) fn beside(path: &Path) -> Vec<PathBuf> {
-    let model = super::start(path).and_then(|start| read(path, &start));
-    let graph = model.ok().and_then(|model| model.graph);
-    let tensors = graph.into_iter().flat_map(|graph| graph.initializer);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let location = |tensor: TensorProto| {
+/// The files in `folder`, where the ONNX file is, that hold numbers of its tensors.
+fn files_beside(tensors: &[TensorProto], folder: &Path) -> Vec<PathBuf> {
+    let location = |tensor: &TensorProto| {
         let place = tensor.elsewhere()?;
         Some(folder.join(place.get("location")?))
     };
-    let files: BTreeSet<PathBuf> = tensors.filter_map(location).collect();
+    let files: BTreeSet<PathBuf> = tensors.iter().filter_map(location).collect();
     files.into_iter().collect()
 }
