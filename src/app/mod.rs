@@ -184,6 +184,11 @@ impl App {
         self
     }
 
+    /// Whether there is a change that can be undone.
+    pub fn can_undo(&self) -> bool {
+        self.sessions.history.can_undo()
+    }
+
     /// How many pictures the triage page shows.
     pub fn selected_pictures(&self) -> usize {
         self.triage.selection.len()

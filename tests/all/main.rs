@@ -58,7 +58,7 @@ mod session {
     mod history; // undo and redo
     mod older_files; // what version 0.1.0 wrote
     pub(crate) mod requests; // what the window asks of the engine
-    mod sessions; // what was on the screen comes back; hostile session files
+    pub(crate) mod sessions; // what was on the screen comes back; hostile session files
 }
 
 mod triage {
@@ -80,6 +80,7 @@ mod export {
 mod app {
     mod diagnostics; // the log file and the reports of panics
     mod interface; // keys in README, glyphs
+    mod window; // keys, drops and clicks, without a graphics adapter
 }
 
 mod cli {

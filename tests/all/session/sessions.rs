@@ -15,7 +15,7 @@ use tempfile::tempdir;
 use crate::support::{message, write_two_colours};
 
 /// A state with a picture of each origin: a file, one that comes with the program, a pasted one.
-fn state(folder: &Path) -> State {
+pub(crate) fn state(folder: &Path) -> State {
     write_two_colours(folder, 1, 0);
     let mut state = State::new(vec!["cifar10-standard".into(), "cifar10-robust".into()]);
     let file = fs::read_dir(folder.join("train/blue"))
@@ -47,7 +47,7 @@ fn state(folder: &Path) -> State {
     state
 }
 
-fn snapshot(state: &State) -> Snapshot {
+pub(crate) fn snapshot(state: &State) -> Snapshot {
     Snapshot {
         state: state.clone(),
         hashes: vec![Some("ab".into()), None],

@@ -1,0 +1,172 @@
+//! The window without a graphics adapter: what a person reads in it, and what keys, drops and clicks do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use epsiloscope::app::App;
+use epsiloscope::compute::{Backend, Compute};
+use epsiloscope::model::{ModelRef, Precision, Weights};
+use epsiloscope::session::{self, DataFolder, Session};
+use tempfile::tempdir;
+
+use crate::session::sessions::{snapshot, state};
+use crate::support::{tiny_manifest, tiny_network, write_two_colours};
+
+/// Runs frames until `done`; a hanging window fails with `what` after a minute.
+fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, App>) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !done(harness) {
+        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+}
+
+/// The window in a run of frames, on `models`, opening `files`, with its own files in `home`.
+fn window(models: Vec<ModelRef>, files: Vec<PathBuf>, home: &Path) -> Harness<'static, App> {
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
+    let context = egui::Context::default();
+    let app = App::new(&context, cpu, models, files);
+    let app = app.at_home(&context, DataFolder::at(home.into()));
+    Harness::builder()
+        .with_size([1280.0, 720.0])
+        .build_ui_state(
+            |ui, app: &mut App| {
+                app.logic(&ui.ctx().clone());
+                app.ui(ui);
+            },
+            app,
+        )
+}
+
+/// A tiny model in a file of this name.
+fn model(folder: &Path, name: &str) -> PathBuf {
+    let mut weights = Weights::of(&mut tiny_network(2, 5));
+    tiny_manifest(2).attach(&mut weights);
+    let path = folder.join(name);
+    weights.write(&path, Precision::Single).expect("a model");
+    path
+}
+
+fn predicts(harness: &Harness<'_, App>, rows: usize) -> bool {
+    harness.query_all_by_label_contains("predicts ").count() == rows
+}
+
+#[test]
+fn a_change_by_key_is_undone_by_key() {
+    let folder = tempdir().expect("a folder");
+    let models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let mut harness = window(models, Vec::new(), folder.path());
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    harness.get_by_label("ε 0.5");
+    harness.key_press(Key::CloseBracket);
+    until(&mut harness, "a larger ε", |harness| {
+        harness.query_by_label("ε 0.531").is_some()
+    });
+    // A change is kept for undoing once it rests.
+    until(&mut harness, "undoing to be possible", |harness| {
+        harness.state().can_undo()
+    });
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    until(&mut harness, "ε as before", |harness| {
+        harness.query_by_label("ε 0.5").is_some()
+    });
+    harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    until(&mut harness, "the larger ε again", |harness| {
+        harness.query_by_label("ε 0.531").is_some()
+    });
+}
+
+/// A file as the system hands it over.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_dropped_model_asks_for_its_row() {
+    let folder = tempdir().expect("a folder");
+    let first = model(folder.path(), "first.safetensors");
+    let second = model(folder.path(), "second.safetensors");
+    let mut harness = window(vec![ModelRef::file(first)], Vec::new(), folder.path());
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    let dropped = std::sync::Arc::new(Dropped(second));
+    harness.input_mut().dropped_files.push(dropped);
+    until(&mut harness, "the question", |harness| {
+        harness.query_by_label("Open second.safetensors").is_some()
+    });
+    harness.get_by_label_contains("Row 1:").click();
+    until(&mut harness, "the other model", |harness| {
+        harness.query_by_label("Open second.safetensors").is_none() && predicts(harness, 1)
+    });
+}
+
+#[test]
+fn what_a_crash_left_behind_is_recovered() {
+    let folder = tempdir().expect("a folder");
+    let home = folder.path().join("home");
+    let mut before = state(folder.path());
+    before.document.models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let mut crashed = DataFolder::at(home.clone());
+    let autosave = crashed.autosave().expect("an autosave");
+    session::write(&Session::of(&snapshot(&before)), &autosave).expect("a session");
+    drop(crashed);
+    let mut harness = window(before.document.models.clone(), Vec::new(), &home);
+    until(&mut harness, "the offer", |harness| {
+        harness.query_by_label("Recover").is_some()
+    });
+    harness.get_by_label("Recover").click();
+    until(&mut harness, "the library of then", |harness| {
+        harness.query_by_label("3 pictures").is_some()
+    });
+    assert!(harness.query_by_label("Recover").is_none());
+}
+
+#[test]
+fn a_picture_of_a_scan_is_explored_and_left_again() {
+    let folder = tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    write_two_colours(&data, 1, 2);
+    let tiny = model(folder.path(), "tiny.safetensors");
+    let database = folder.path().join("scan.db");
+    let scan = Command::new(env!("CARGO_BIN_EXE_epsiloscope"))
+        .arg("scan")
+        .arg(&data)
+        .arg("--models")
+        .arg(&tiny)
+        .arg("--db")
+        .arg(&database)
+        .args(["--steps", "1", "--backend", "cpu"])
+        .output()
+        .expect("the program starts");
+    assert!(scan.status.success(), "{scan:?}");
+    assert!(fs::metadata(&database).is_ok());
+    let mut harness = window(vec![ModelRef::file(tiny)], vec![database], folder.path());
+    until(&mut harness, "the selection", |harness| {
+        harness.state().selected_pictures() == 4
+    });
+    harness.key_press(Key::ArrowRight);
+    harness.step();
+    harness.key_press(Key::Enter);
+    until(&mut harness, "the picture in the explorer", |harness| {
+        predicts(harness, 1)
+    });
+    harness.get_by_label("Triage").click();
+    until(&mut harness, "the selection again", |harness| {
+        predicts(harness, 0)
+    });
+    assert_eq!(harness.state().selected_pictures(), 4);
+}
