@@ -1,18 +1,18 @@
 //! `epsiloscope attack`: adversarial attacks on one picture, written as files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::pictures::save_png;
 use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal, Norm};
 use crate::compute::{
     AttackResult, Backend, Compute, PredictionResult, attack_once, flipped_before, flips,
 };
-use crate::data::picture::to_rgb;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::top;
 use crate::files::write_atomically;
 use crate::model::{Classifier, ModelRef, zoo};
@@ -162,13 +162,4 @@ fn facts(prediction: &PredictionResult, attacked: &AttackResult, attack: Attack)
         inside_box: attacked.inside_box,
         attack,
     }
-}
-
-/// Writes planes `[3, h, w]` in [0, 1] as a PNG file.
-pub(super) fn save_png(path: &Path, planes: &[f32], size: [usize; 2]) -> Result<()> {
-    let mut png = std::io::Cursor::new(Vec::new());
-    to_rgb(planes, size)
-        .write_to(&mut png, image::ImageFormat::Png)
-        .map_err(|error| Error::io(path, "write", error))?;
-    write_atomically(path, png.get_ref())
 }

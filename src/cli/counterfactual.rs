@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::attack::save_png;
+use super::pictures::save_png;
 use super::{class_number, default_models, file_stems};
 use crate::attack::Norm;
 use crate::compute::{
@@ -235,14 +235,7 @@ impl CounterfactualArguments {
         let white: Vec<f32> = white.collect();
         let style = HeatStyle::default();
         let scale = answer.heat.scale(&style);
-        let area = change.len();
-        let mut coloured = vec![0.0; 3 * area];
-        for (at, &value) in change.iter().enumerate() {
-            let rgb = [0, 1, 2].map(|channel| answer.request.picture.planes()[channel * area + at]);
-            for (channel, value) in style.color(rgb, value, scale).into_iter().enumerate() {
-                coloured[channel * area + at] = value;
-            }
-        }
+        let coloured = style.paint(answer.request.picture.planes(), &answer.heat, scale);
         let write = |name: &str, planes: &[f32]| {
             let path: &Path = &self.out.join(format!("{stem}-{name}.png"));
             save_png(path, planes, size)

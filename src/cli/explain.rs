@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::attack::save_png;
+use super::pictures::{enlarged, save_png};
 use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal};
 use crate::attribution::{Attribution, Curves, CurvesRun, Explanation, Gap, Target, explain, gini};
@@ -71,9 +71,6 @@ pub struct ExplainArguments {
     #[arg(long, default_value_t)]
     backend: Backend,
 }
-
-/// Longest side of a written overlay, in pixels, but for larger maps.
-const LARGEST_OVERLAY: usize = 4096;
 
 /// Results for one picture and model in explain.json.
 #[derive(Serialize)]
@@ -185,19 +182,8 @@ impl ExplainArguments {
         };
         let heat = HeatMap::new(map.pixels(), map.size);
         let scale = heat.scale(&style);
-        let side = (self.zoom as usize).min(LARGEST_OVERLAY / h.max(w)).max(1);
-        let enlarged = [h * side, w * side];
-        let mut planes = vec![0.0; 3 * enlarged[0] * enlarged[1]];
-        for y in 0..enlarged[0] {
-            for x in 0..enlarged[1] {
-                let at = y / side * w + x / side;
-                let rgb = std::array::from_fn(|c| picture[c * h * w + at]);
-                let color = style.color(rgb, heat.values()[at], scale);
-                for (c, value) in color.into_iter().enumerate() {
-                    planes[(c * enlarged[0] + y) * enlarged[1] + x] = value;
-                }
-            }
-        }
-        save_png(&self.out.join(format!("{stem}.png")), &planes, enlarged)
+        let painted = style.paint(picture, &heat, scale);
+        let (planes, whole) = enlarged(&painted, [h, w], self.zoom);
+        save_png(&self.out.join(format!("{stem}.png")), &planes, whole)
     }
 }

@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod inspect;
 mod mean;
+mod pictures;
 mod render;
 mod report;
 mod scan;

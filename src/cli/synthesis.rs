@@ -7,7 +7,7 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, RgbImage};
 use serde::Serialize;
 
-use super::attack::save_png;
+use super::pictures::{enlarged, save_png};
 use super::{class_number, default_models, file_stems};
 use crate::compute::{Backend, Compute};
 use crate::data::picture::{montage, unit_planes};
@@ -363,21 +363,3 @@ fn describe(facts: &Facts) -> String {
     let rate = facts.iterations_per_second;
     format!("{result}{alike}, {rate:.0} iterations/s")
 }
-
-/// Planes `[3, h, w]` with every pixel repeated `zoom` times each way, unless that is beyond any
-/// screen.
-fn enlarged(planes: &[f32], [h, w]: [usize; 2], zoom: u32) -> (Vec<f32>, [usize; 2]) {
-    let most = (LARGEST / h.max(w)).max(1);
-    let zoom = (zoom as usize).min(most);
-    let (rows, columns) = (h * zoom, w * zoom);
-    let mut values = Vec::with_capacity(3 * rows * columns);
-    for plane in planes.chunks_exact(h * w) {
-        for y in 0..rows {
-            values.extend((0..columns).map(|x| plane[y / zoom * w + x / zoom]));
-        }
-    }
-    (values, [rows, columns])
-}
-
-/// Longest side of an enlarged picture, in pixels.
-const LARGEST: usize = 4096;

@@ -206,7 +206,21 @@ impl HeatStyle {
         }
     }
 
-    /// The colour of a pixel: what the shader draws, for files. `rgb` is the picture's own colour,
+    /// A map in its colours over a picture, `[3, h, w]` like the picture's `planes`: what the shader draws, for
+    /// files. `scale` is where the colours end.
+    pub fn paint(&self, planes: &[f32], heat: &HeatMap, scale: f32) -> Vec<f32> {
+        let area = heat.values().len();
+        let mut painted = vec![0.0; 3 * area];
+        for (at, &value) in heat.values().iter().enumerate() {
+            let rgb = [0, 1, 2].map(|channel| planes[channel * area + at]);
+            for (channel, part) in self.color(rgb, value, scale).into_iter().enumerate() {
+                painted[channel * area + at] = part;
+            }
+        }
+        painted
+    }
+
+    /// The same for a pixel. `rgb` is the picture's own colour,
     /// `value` the map's, `scale` where the colours end.
     pub fn color(&self, rgb: [f32; 3], value: f32, scale: f32) -> [f32; 3] {
         let size = (self.sign.magnitude(value) / scale.max(f32::MIN_POSITIVE)).min(1.0);

@@ -195,15 +195,7 @@ fn painted(
     line: Option<f32>,
 ) -> Filled {
     let size = picture.size();
-    let area = size[0] * size[1];
-    let mut planes = vec![0.0; 3 * area];
-    for (at, &value) in heat.values().iter().enumerate() {
-        let rgb = picture.pixel(at % size[1], at / size[1]);
-        let color = style.color(rgb, value, scale);
-        for (channel, part) in color.into_iter().enumerate() {
-            planes[channel * area + at] = part;
-        }
-    }
+    let planes = style.paint(picture.planes(), heat, scale);
     let inside = |line: f32| {
         let values = heat.values().iter();
         let inside: Vec<bool> = values
