@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::dialogs::DialogOutcome;
 use super::{App, panels, start_engine};
 use crate::attribution::{Background, Method};
-use crate::compute::{ComputeMessage, Lane};
+use crate::compute::{ComputeMessage, Lane, Models};
 use crate::data::Picture;
 use crate::error::Result;
 use crate::export::job::Done;
@@ -189,9 +189,10 @@ impl App {
 
     /// Computes everything anew on the CPU after the GPU was lost.
     pub(super) fn compute_on_cpu(&mut self, context: &egui::Context, reason: &str) {
-        self.engine = start_engine(context, Device::flex());
+        let models = Models::from(Device::flex());
+        self.engine = start_engine(context, models.clone());
         self.rows.fill(Row::default());
-        self.exporter.compute_on(Device::flex());
+        self.exporter.compute_with(models);
         self.device = "CPU (the GPU was lost)".into();
         self.messages.push(format!(
             "The GPU was lost; everything is recomputed on the CPU. Reason: {reason}"

@@ -20,11 +20,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use egui::ViewportCommand;
 
 use crate::compute::scheduler::Scheduler;
-use crate::compute::{Compute, ComputeWorker, Lane, Request};
+use crate::compute::{Compute, ComputeWorker, Lane, Models, Request};
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
@@ -117,8 +116,8 @@ pub fn open_window(
 }
 
 /// Starts the thread that computes on `device`.
-fn start_engine(context: &egui::Context, device: Device) -> Scheduler<ComputeWorker> {
-    Scheduler::spawn(move || ComputeWorker::new(device), waker(context))
+fn start_engine(context: &egui::Context, models: Models) -> Scheduler<ComputeWorker> {
+    Scheduler::spawn(move || ComputeWorker::new(models), waker(context))
 }
 
 /// Wakes the window, from any thread, so that it receives what is new.
@@ -137,19 +136,20 @@ impl App {
     ) -> Self {
         let models: Vec<ModelRef> = models.into_iter().map(ModelRef::absolute).collect();
         let rows = vec![Row::default(); models.len()];
+        let engine_models = Models::from(compute.device.clone());
         let state = State::new(models);
         let mut app = Self {
             sessions: SessionManager::new(&state),
             state,
             rows,
-            engine: start_engine(context, compute.device.clone()),
+            engine: start_engine(context, engine_models.clone()),
             device: compute.label,
             loader: Loader::new(waker(context)),
             dialogs: Dialogs::new(waker(context)),
             messages: Vec::new(),
             help: false,
             log: false,
-            exporter: Exporter::new(compute.device.clone(), waker(context)),
+            exporter: Exporter::new(engine_models, waker(context)),
             export: panels::export::ExportSettings::default(),
             views: false,
             presentation: None,

@@ -1,8 +1,9 @@
-//! The models in use: opened once, dropped when others need the memory, opened again when their files change.
+//! The models in use: opened once for all who compute with them, dropped when others need the memory, opened
+//! again when their files change.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use burn::tensor::Device;
@@ -20,10 +21,58 @@ const MOST_COPIES: usize = 2;
 /// Bytes of a model in memory for each number of its file: weights, and the same packed twice.
 const BYTES_A_NUMBER: u64 = 12;
 
+/// The models that run on a device. Clones share them: the window, its exports, and every command that
+/// settles a state.
+#[derive(Clone)]
+pub struct Models {
+    device: Device,
+    cache: Arc<Mutex<ModelCache>>,
+}
+
+impl From<Device> for Models {
+    /// None yet.
+    fn from(device: Device) -> Self {
+        Self {
+            device,
+            cache: Arc::default(),
+        }
+    }
+}
+
+impl Models {
+    /// Where they run.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The model, opened the first time. Who asks for a model meanwhile waits.
+    ///
+    /// # Errors
+    /// As [`zoo::open`].
+    pub(super) fn get(&self, wanted: &ModelRef) -> Result<CachedModel> {
+        self.lock().get(wanted, &self.device)
+    }
+
+    /// Forgets the model if its file has changed since it was opened. Whether it has.
+    pub(super) fn forget_if_changed(&self, model: &ModelRef) -> bool {
+        self.lock().forget_if_changed(model)
+    }
+
+    /// Has a model take half as many pictures at once. Whether it can.
+    pub(super) fn halve(&self, model: &ModelRef) -> bool {
+        self.lock().halve(model)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ModelCache> {
+        // A panic while a model was opened leaves the others as they were.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Models, each opened once while its file stays as it is; see [`MOST_BYTES`] and
 /// [`MOST_COPIES`] for how many.
 #[derive(Default)]
-pub(super) struct ModelCache {
+struct ModelCache {
     entries: HashMap<ModelRef, Entry>,
     /// Counts the uses of all models.
     uses: u64,
@@ -75,7 +124,7 @@ impl ModelCache {
     ///
     /// # Errors
     /// As [`zoo::open`].
-    pub(super) fn get(&mut self, wanted: &ModelRef, device: &Device) -> Result<CachedModel> {
+    fn get(&mut self, wanted: &ModelRef, device: &Device) -> Result<CachedModel> {
         self.uses += 1;
         if let Some(entry) = self.entries.get_mut(wanted) {
             entry.used = self.uses;
@@ -111,7 +160,7 @@ impl ModelCache {
     }
 
     /// Forgets the model if its file has changed since it was opened. Whether it has.
-    pub(super) fn forget_if_changed(&mut self, model: &ModelRef) -> bool {
+    fn forget_if_changed(&mut self, model: &ModelRef) -> bool {
         let known = self
             .entries
             .get(model)
@@ -153,7 +202,7 @@ impl ModelCache {
     }
 
     /// Has a model take half as many pictures at once. Whether it can.
-    pub(super) fn halve(&self, model: &ModelRef) -> bool {
+    fn halve(&self, model: &ModelRef) -> bool {
         let entry = self.entries.get(model);
         entry.is_some_and(|entry| entry.model.classifier.budget().halve())
     }
@@ -195,6 +244,16 @@ mod tests {
         let path = folder.join("model.safetensors");
         weights.write(&path, Precision::Half).expect("a file");
         path
+    }
+
+    #[test]
+    fn the_window_and_its_exports_open_a_model_once() {
+        let window = Models::from(Device::flex());
+        let exporter = window.clone();
+        let model = ModelRef::from("cifar10-standard");
+        let opened = window.get(&model).expect("bundled");
+        let again = exporter.get(&model).expect("bundled");
+        assert!(Arc::ptr_eq(&opened.classifier, &again.classifier));
     }
 
     #[test]

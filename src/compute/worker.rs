@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::background_cache::BackgroundCache;
 use super::batch::AttackBatch;
 use super::counterfactual::{CounterfactualMethod, DescentJob, DescentRuns, by_generator};
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
-use super::model_cache::ModelCache;
+use super::model_cache::Models;
 use super::preview::preview;
 use super::requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, ModelInput,
@@ -54,8 +54,7 @@ struct KnownPrediction {
 
 /// What the scheduler's thread owns: models, and finished results that may be asked for again.
 pub struct ComputeWorker {
-    device: Device,
-    models: ModelCache,
+    models: Models,
     predictions: VecDeque<KnownPrediction>,
     remembered: VecDeque<(ModelInput, Attack, AttackResult)>,
     explained: VecDeque<Arc<AttributionResult>>,
@@ -90,11 +89,10 @@ pub enum Job {
 }
 
 impl ComputeWorker {
-    /// Computes on `device`.
-    pub fn new(device: Device) -> Self {
+    /// Computes with these models, on their device; a device alone stands for none yet.
+    pub fn new(models: impl Into<Models>) -> Self {
         Self {
-            device,
-            models: ModelCache::default(),
+            models: models.into(),
             predictions: VecDeque::new(),
             remembered: VecDeque::new(),
             explained: VecDeque::new(),
@@ -106,7 +104,7 @@ impl ComputeWorker {
     }
 
     fn model(&mut self, model: &ModelRef) -> Result<Arc<Classifier>> {
-        Ok(self.models.get(model, &self.device)?.classifier)
+        Ok(self.models.get(model)?.classifier)
     }
 
     fn prepare_counterfactual(
@@ -120,7 +118,7 @@ impl ComputeWorker {
         }
         match request.method {
             CounterfactualMethod::Generator => {
-                let model = self.models.get(&request.model, &self.device)?.pair()?;
+                let model = self.models.get(&request.model)?.pair()?;
                 let answer = Arc::new(by_generator(&model, request)?);
                 remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
                 Ok((Some(ComputeMessage::Counterfactual(answer)), None))
@@ -148,7 +146,7 @@ impl ComputeWorker {
         let pixels = subject.picture.cropped(subject.crop, size);
         let values = crate::data::picture::unit_planes(&pixels);
         let data = TensorData::new(values, [1, 3, size[0], size[1]]);
-        Tensor::from_data(data, &self.device)
+        Tensor::from_data(data, self.models.device())
     }
 
     /// The same, with what the model predicts for it and the class that an attack leaves. Attacks,
@@ -219,7 +217,7 @@ impl ComputeWorker {
         }
         Ok(match request {
             Request::Predict(subject) => {
-                let opened = self.models.get(&subject.model, &self.device)?;
+                let opened = self.models.get(&subject.model)?;
                 let has_generator = opened.generator.is_some();
                 let hash = Some(opened.fingerprint.to_string());
                 let model = opened.classifier.clone();
@@ -268,7 +266,7 @@ impl ComputeWorker {
             }
             Request::Sanity(explained) => {
                 let model = self.model(&explained.request.model)?;
-                let source = zoo::source(&explained.request.model, &self.device)?;
+                let source = zoo::source(&explained.request.model, self.models.device())?;
                 let input = self.input(&explained.request)?;
                 let job = SanityJob::new(explained, source, model, input);
                 (None, Some(Job::Sanity(Box::new(job))))
@@ -295,7 +293,7 @@ impl ComputeWorker {
             Request::Scan(order) => {
                 let names = order.plan.models.iter();
                 let models = names.map(|name| {
-                    let opened = self.models.get(name, &self.device)?;
+                    let opened = self.models.get(name)?;
                     Ok(Examined {
                         fingerprint: opened.fingerprint,
                         classifier: opened.classifier,

@@ -6,10 +6,8 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use burn::tensor::Device;
-
 use crate::compute::scheduler::Scheduler;
-use crate::compute::{ComputeMessage, ComputeWorker, Lane};
+use crate::compute::{ComputeMessage, ComputeWorker, Lane, Models};
 use crate::error::{Error, Result};
 use crate::session::{self, Column, Row, State};
 use crate::tasks::TaskProgress;
@@ -25,15 +23,16 @@ pub struct Headless {
 }
 
 impl Headless {
-    /// Starts a thread that computes on `device`.
-    pub fn new(device: Device) -> Self {
+    /// Starts a thread that computes with these models; a device alone stands for none yet.
+    pub fn new(models: impl Into<Models>) -> Self {
+        let models = models.into();
         let (ring, bell) = channel();
         let wake = move || {
             // Nobody listens any more while it ends.
             let _ = ring.send(());
         };
         Self {
-            engine: Scheduler::spawn(move || ComputeWorker::new(device), wake),
+            engine: Scheduler::spawn(move || ComputeWorker::new(models), wake),
             bell,
             rows: Vec::new(),
         }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use image::RgbImage;
 
 use super::arrays;
 use super::figure::{self, Sheet, Shot, on_screen, page, raster, shots};
 use super::film::{self, Footage};
 use super::headless::Headless;
+use crate::compute::Models;
 use crate::error::{Error, Result};
 use crate::session::{Figure, Film, Row, State};
 use crate::tasks::{BackgroundTask, Inbox, Outbox, TaskProgress};
@@ -38,25 +38,25 @@ pub enum Done {
 
 /// Runs one export at a time.
 pub struct Exporter {
-    /// Where models run.
-    device: Device,
+    /// What computes: the window's own models.
+    models: Models,
     inbox: Inbox<Result<Done>>,
     running: Option<BackgroundTask>,
 }
 
 impl Exporter {
-    /// Computes on `device`; `wake` is called when the progress changes and at the end.
-    pub fn new(device: Device, wake: impl Fn() + Send + Sync + 'static) -> Self {
+    /// Computes with `models`; `wake` is called when the progress changes and at the end.
+    pub fn new(models: impl Into<Models>, wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self {
-            device,
+            models: models.into(),
             inbox: Inbox::new(wake),
             running: None,
         }
     }
 
-    /// Computes on another device from the next export on.
-    pub fn compute_on(&mut self, device: Device) {
-        self.device = device;
+    /// Computes with other models from the next export on.
+    pub fn compute_with(&mut self, models: Models) {
+        self.models = models;
     }
 
     /// Share of the running export that is done, in [0, 1]; `None` while none runs.
@@ -77,9 +77,9 @@ impl Exporter {
         if self.running.is_some() {
             return;
         }
-        let (state, rows, device) = (state.clone(), rows.to_vec(), self.device.clone());
+        let (state, rows, models) = (state.clone(), rows.to_vec(), self.models.clone());
         let work = move |outbox: &Outbox<_>, progress: &mut TaskProgress| {
-            outbox.send(match finish(job, &state, &rows, device, progress) {
+            outbox.send(match finish(job, &state, &rows, models, progress) {
                 Err(Error::Cancelled) => Ok(Done::Cancelled),
                 done => done,
             });
@@ -100,7 +100,7 @@ fn finish(
     job: ExportJob,
     state: &State,
     rows: &[Row],
-    device: Device,
+    models: Models,
     progress: &mut TaskProgress,
 ) -> Result<Done> {
     let chosen = match &job {
@@ -112,7 +112,7 @@ fn finish(
     };
     match job {
         ExportJob::Film(film) => {
-            let mut engine = Headless::new(device);
+            let mut engine = Headless::new(models);
             // Computing takes longer than drawing where models are large, and the other way round.
             let footage = progress.part([0.0, 0.5], |progress| {
                 Footage::compute(&film, state, &mut engine, progress)
@@ -123,11 +123,11 @@ fn finish(
         }
         ExportJob::Figure(figure) => {
             figure.require_cells(state)?;
-            let shots = results(&figure, state, rows, device, progress)?;
+            let shots = results(&figure, state, rows, models, progress)?;
             figure::write(&figure, &shots, &path)?;
         }
         ExportJob::Copy(figure) => {
-            let shots = results(&figure, state, rows, device, progress)?;
+            let shots = results(&figure, state, rows, models, progress)?;
             let page = page(&figure, &Sheet::new(&figure, &shots)?);
             return Ok(Done::Copied(raster(&page)?));
         }
@@ -137,7 +137,7 @@ fn finish(
                 curves: true,
                 ..figure
             };
-            let mut engine = Headless::new(device);
+            let mut engine = Headless::new(models);
             let shots = shots(&figure, state, &mut engine, progress)?;
             arrays::write(&path, &shots)?;
         }
@@ -150,14 +150,14 @@ fn results(
     figure: &Figure,
     state: &State,
     rows: &[Row],
-    device: Device,
+    models: Models,
     progress: &mut TaskProgress,
 ) -> Result<Vec<Shot>> {
     // The screen does not tell whether the sweep over ε is complete.
     let known = on_screen(figure, state, rows).filter(|_| !figure.curves);
     match known {
         Some(shots) => Ok(shots),
-        None => shots(figure, state, &mut Headless::new(device), progress),
+        None => shots(figure, state, &mut Headless::new(models), progress),
     }
 }
 
