@@ -1,4 +1,4 @@
-//! Presentations: every prepared view is computed in advance, so that nobody waits.
+//! Presentations: every prepared view is computed in advance.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Attacks under way, and their judgement by a fresh look.
+//! Running attacks, and the predictions of new forward passes on their results.
 
 use burn::tensor::Tensor;
 
@@ -46,7 +46,7 @@ impl AttackBatch {
         self.run.as_ref().map_or(1.0, AttackRun::progress)
     }
 
-    /// One gradient step; once all are done, the judged results.
+    /// One gradient step; the results once all are done.
     pub(super) fn step(&mut self, model: &Classifier) -> Option<Vec<AttackResult>> {
         let run = self.run.as_mut()?;
         if let Some(loss) = run.step(model) {

@@ -1,4 +1,4 @@
-//! Maps under way, and the on-demand checks of finished ones.
+//! Running attributions, and the on-demand checks of finished ones.
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,7 +34,7 @@ impl AttributionRequest {
     }
 }
 
-/// One map, refined chunk by chunk.
+/// An attribution, computed chunk by chunk.
 pub struct ExplainJob {
     request: AttributionRequest,
     model: Arc<Classifier>,
@@ -58,13 +58,13 @@ impl ExplainJob {
         })
     }
 
-    /// Whether there is something to see of it.
+    /// Whether a first chunk is done.
     pub(super) fn has_begun(&self) -> bool {
         self.explainer.progress() > 0.0
     }
 
-    /// One chunk, and the map as far as it then is, if that is worth a frame: the first time, the
-    /// last time, and at times in between.
+    /// Computes one chunk. Returns the attribution so far after the first and the last chunk, and now and
+    /// then in between.
     pub(super) fn step(&mut self) -> Result<Option<AttributionResult>> {
         let first = !self.has_begun();
         self.explainer.step(&self.model);
@@ -113,7 +113,7 @@ impl CurvesJob {
                 done: false,
             };
         };
-        // Whoever comes first stores the same curves.
+        // Another job may have stored the same curves first.
         let _ = self.explained.curves.set(curves);
         Step {
             message: Some(ComputeMessage::Checked),
@@ -122,13 +122,13 @@ impl CurvesJob {
     }
 }
 
-/// The same map of ever more randomised models.
+/// The same attribution of models with more and more randomised stages.
 pub struct SanityJob {
     explained: Arc<AttributionResult>,
     source: ModelSource,
     input: Input,
     model: Arc<Classifier>,
-    /// The stage under way: the randomised model, and its map.
+    /// The current stage: the randomised model and its attribution.
     stage: Option<(Classifier, Box<dyn Explainer>)>,
     found: Vec<f32>,
 }
@@ -171,7 +171,7 @@ impl SanityJob {
         }
         let done = self.found.len() == RANDOMISED.len();
         if done {
-            // Whoever comes first stores the same numbers.
+            // Another job may have stored the same numbers first.
             let _ = self.explained.sanity.set(self.found.clone());
         }
         Ok(Step {

@@ -1,4 +1,4 @@
-//! What a model would say of a picture with other normalisers before it.
+//! Predictions of a model with other normalisers.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -7,7 +7,7 @@ use crate::evaluate::top;
 use crate::model::import::NORMALIZERS;
 use crate::model::{Classifier, Normalizer, tensor_values};
 
-/// One normaliser's answer.
+/// The prediction with one normaliser.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormalizerPreview {
     /// The normaliser.
@@ -20,7 +20,7 @@ pub struct NormalizerPreview {
     pub confidence: f32,
 }
 
-/// The answers for all of [`NORMALIZERS`] on a picture `[1, 3, h, w]`.
+/// The predictions for all of [`NORMALIZERS`] on a picture `[1, 3, h, w]`.
 pub(super) fn preview(model: &Classifier, x: &Tensor<4>) -> Vec<NormalizerPreview> {
     let own = model.manifest().normalizer;
     // The model's own normaliser undoes what is put before it.

@@ -1,4 +1,4 @@
-//! What the window can ask of the engine, and how each request is computed.
+//! Requests of the window to the scheduler, and the results that come back.
 
 use std::sync::{Arc, OnceLock};
 
@@ -42,34 +42,34 @@ impl Place {
     }
 }
 
-/// Where results go: one lane a model row and kind of work. Earlier kinds are more urgent.
+/// Key of a request: a model row and a kind of computation. Earlier kinds are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
-    /// What a model says of the picture itself.
+    /// The prediction for the clean picture.
     Prediction(Place),
     /// The attack at the chosen ε.
     Attack(Place),
     /// Attacks over a grid of ε.
     Sweep(Place),
-    /// The map of one of a row's pictures.
+    /// The attribution of one of a row's pictures.
     Attribution(PictureSource, Place),
-    /// Deletion and insertion curves of that map.
+    /// Deletion and insertion curves of that attribution.
     Curves(PictureSource, Place),
-    /// The randomisation check of that map.
+    /// The randomisation check of that attribution.
     Sanity(PictureSource, Place),
     /// The counterfactual of one of a row's pictures.
     Counterfactual(Place),
-    /// The picture that a row makes.
+    /// The row's inversion, generation or unit visualisation.
     Synthesis(Place),
-    /// Which pictures of the library excite which units.
+    /// Activations of all units for the pictures of the library.
     UnitActivations(Place),
-    /// What a row's model would say with other normalisers.
+    /// Predictions of a row's model with other normalisers.
     NormalizerPreview(Place),
-    /// What models make of a whole set of pictures.
+    /// A scan of a data set.
     Scan,
 }
 
-/// One of the two pictures of a row. The attacked one changes under the finger, so it goes first.
+/// One of the two pictures of a row. The attacked one changes while ε is dragged, so it is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PictureSource {
     /// The adversarial picture.
@@ -119,42 +119,42 @@ impl Lane {
     }
 }
 
-/// A picture before a model.
+/// The input of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelInput {
-    /// The model that looks at it.
+    /// The model.
     pub model: ModelRef,
-    /// What it looks at.
+    /// The picture.
     pub picture: Picture,
-    /// Which part of it.
+    /// The part of it that the model gets.
     pub crop: Crop,
     /// The true class, by name, where it is known.
     pub truth: Option<String>,
 }
 
-/// A picture as a model saw it, to be explained.
+/// A request for an attribution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttributionRequest {
-    /// The model that looks at it.
+    /// The model.
     pub model: ModelRef,
-    /// The very picture that is on the screen.
+    /// The model's input: the picture that is on the screen.
     pub picture: GpuImage,
-    /// The two classes that the model finds likeliest in it.
+    /// The two classes with the largest probabilities.
     pub likeliest: [usize; 2],
     /// The class that an untargeted attack leaves: the true one, else the one predicted before.
     pub label: usize,
     /// ε of the attack behind it; 0 for the picture itself.
     pub epsilon: f32,
-    /// The method and its question.
+    /// The method and the class that it explains.
     pub explanation: Explanation,
     /// The picture that [`crate::attribution::Fill::Picture`] means.
     pub reference: Option<Picture>,
-    /// The library's pictures, where the method compares with them.
+    /// The library's pictures, where they are the method's background set.
     pub background: Vec<Picture>,
 }
 
 impl AttributionRequest {
-    /// The question that its map answers, in words.
+    /// What the attribution explains, in words.
     pub fn asks(&self, prediction: &PredictionResult) -> String {
         let target = self.target();
         match target.against {
@@ -168,31 +168,31 @@ impl AttributionRequest {
     }
 }
 
-/// A map of a case, finished or not.
+/// An attribution, finished or not.
 pub struct AttributionResult {
-    /// What was asked.
+    /// The request.
     pub request: AttributionRequest,
-    /// The values and what is known of their quality.
+    /// The values with their errors.
     pub attribution: Attribution,
-    /// The same, ready to be drawn.
+    /// The heat map that is drawn.
     pub heat: HeatMap,
-    /// Share of the work done; 1 for a finished map.
+    /// Share of the computation done; 1 when finished.
     pub progress: f32,
-    /// Deletion and insertion curves, once they were asked for.
+    /// Deletion and insertion curves, once requested.
     pub curves: OnceLock<Curves>,
     /// Rank correlation with the maps of ever more randomised models
-    /// ([`crate::attribution::RANDOMISED`]), once it was asked for.
+    /// ([`crate::attribution::RANDOMISED`]), once requested.
     pub sanity: OnceLock<Vec<f32>>,
 }
 
 impl AttributionResult {
-    /// Whether nothing is left to refine.
+    /// Whether the computation is finished.
     pub fn finished(&self) -> bool {
         self.progress >= 1.0
     }
 }
 
-/// Maps are the same if they are one in memory.
+/// Equal if they share their memory.
 impl PartialEq for AttributionResult {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
@@ -209,42 +209,42 @@ impl std::fmt::Debug for AttributionResult {
     }
 }
 
-/// What is wanted in a lane.
+/// What is to be computed in a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Look at the picture.
+    /// Predict the picture.
     Predict(ModelInput),
     /// Attack it.
     Attack(ModelInput, Attack),
     /// Attack it at a grid of ε up to this one; the attack's own ε does not count.
     Sweep(ModelInput, Attack, f32),
-    /// Explain it.
+    /// Compute an attribution.
     Explain(AttributionRequest),
-    /// Find out how faithful this finished map is.
+    /// Compute deletion and insertion curves of a finished attribution.
     Curves(Arc<AttributionResult>),
-    /// Compare this finished map with those of randomised models.
+    /// Compare a finished attribution with those of randomised models.
     Sanity(Arc<AttributionResult>),
-    /// Make it.
+    /// Synthesise a picture.
     Synthesize {
-        /// What and how.
+        /// The settings.
         request: SynthesisRequest,
-        /// Steps that may be done by now.
+        /// Steps to do.
         until: usize,
-        /// Whether it stays there, so that the picture is worth a closer look.
+        /// Whether it pauses there, so that distances are worth computing.
         rests: bool,
     },
-    /// Turn it into another class.
+    /// Compute a counterfactual.
     Counterfactual(CounterfactualRequest),
-    /// Look at these pictures.
+    /// Compute the activations of all units for these pictures.
     UnitActivations(UnitActivationsRequest),
-    /// Look at the picture after every usual normaliser.
+    /// Predict the picture after every usual normaliser.
     PreviewNormalizers(ModelInput),
     /// Scan a set of pictures.
     Scan(ScanRequest),
 }
 
 impl Request {
-    /// All models that are asked.
+    /// All models of the request.
     pub fn models(&self) -> &[ModelRef] {
         match self {
             Self::Scan(order) => &order.plan.models,
@@ -252,7 +252,7 @@ impl Request {
         }
     }
 
-    /// The model that is asked; the first of a scan, whose plan may be empty.
+    /// The model of the request; the first of a scan, whose plan may be empty.
     pub fn model(&self) -> Option<&ModelRef> {
         Some(match self {
             Self::Predict(subject)
@@ -269,44 +269,44 @@ impl Request {
     }
 }
 
-/// What the window is told.
+/// Progress and results for the window.
 pub enum ComputeMessage {
-    /// A model has looked at the picture.
+    /// The prediction.
     Predicted(PredictionResult),
-    /// A share of the attack is done, in [0, 1].
+    /// Share of the attack done, in [0, 1].
     Progress(f32),
-    /// The attack at the chosen ε is done.
+    /// The finished attack at the chosen ε.
     Attacked(AttackResult),
-    /// Some attacks of the sweep are done.
+    /// Finished attacks of the sweep.
     Swept(Vec<AttackResult>),
-    /// A map, as far as it is.
+    /// An attribution, finished or not.
     Explained(Arc<AttributionResult>),
-    /// A check that was asked for is now part of its map.
+    /// A requested check is now part of its attribution.
     Checked,
-    /// What a picture would be were it of another class.
+    /// A counterfactual, finished or not.
     Counterfactual(Arc<CounterfactualResult>),
-    /// The picture being made, as far as it is.
+    /// A synthesised picture, finished or not.
     Synthesized(Box<SynthesisResult>),
-    /// The library's pictures were looked at.
+    /// Activations of all units for the library's pictures.
     UnitActivations(Arc<UnitActivations>),
-    /// What the model says after every usual normaliser.
+    /// Predictions after every usual normaliser.
     NormalizersPreviewed(Vec<NormalizerPreview>),
-    /// It did not work; the message is for people.
+    /// The request failed; the message is for people.
     Failed(String),
-    /// How far the scan is.
+    /// Counts of the scan.
     Scanned(ScanCounts),
-    /// It did not fit into memory, and begins anew with fewer pictures at once.
+    /// Out of memory; the request starts again with smaller batches.
     OutOfMemory,
-    /// The device is gone, and this is what it said.
+    /// The device is lost, with the driver's message.
     DeviceLost(String),
 }
 
-/// What a model says of a picture.
+/// A prediction.
 #[derive(Clone)]
 pub struct PredictionResult {
-    /// The model that looked.
+    /// The model's manifest.
     pub manifest: Arc<Manifest>,
-    /// The picture as the model sees it.
+    /// The model's input.
     pub input: GpuImage,
     /// Softmax over the classes.
     pub probabilities: Vec<f32>,
@@ -314,7 +314,7 @@ pub struct PredictionResult {
     pub representation: Vec<f32>,
     /// The class an untargeted attack leaves: the true one, else the predicted one.
     pub label: usize,
-    /// Whether the model can turn pictures into other classes; its last label is then “fake”.
+    /// Whether the model has a generator of counterfactuals.
     pub has_generator: bool,
     /// How many pictures the model takes at once.
     pub budget: BatchSize,
@@ -342,10 +342,10 @@ impl PredictionResult {
     }
 }
 
-/// What an attack did to a picture, judged by a fresh look.
+/// The result of an attack, with the prediction of a new forward pass.
 #[derive(Clone)]
 pub struct AttackResult {
-    /// The ε it was allowed.
+    /// Radius ε of the attack.
     pub epsilon: f32,
     /// The adversarial picture.
     pub picture: GpuImage,
@@ -360,7 +360,7 @@ pub struct AttackResult {
 }
 
 impl AttackResult {
-    /// How long the perturbation is in both norms, such as `L∞ 7.9/255 · L2 0.5`.
+    /// Norms of the perturbation, such as `L∞ 7.9/255 · L2 0.5`.
     pub fn lengths(&self) -> String {
         let [linf, l2] = [(Norm::Linf, self.linf), (Norm::L2, self.l2)]
             .map(|(norm, length)| format!("{norm} {}", norm.format(length)));
@@ -368,13 +368,12 @@ impl AttackResult {
     }
 }
 
-/// Whether the attack had nothing to do: the picture was never seen as the class to leave, or is
-/// seen as the target already.
+/// Whether the clean prediction satisfies the attack's goal already.
 pub fn flipped_before(attack: &Attack, prediction: &PredictionResult) -> bool {
     flips(attack, prediction.label, &prediction.probabilities)
 }
 
-/// Whether these probabilities are what an attack wants.
+/// Whether these probabilities satisfy the attack's goal.
 pub fn flips(attack: &Attack, label: usize, probabilities: &[f32]) -> bool {
     attack.goal.is_reached(label, top(probabilities))
 }

@@ -1,4 +1,4 @@
-//! A scan in the background: it goes on whenever nothing on the screen is waited for.
+//! A scan in the background, of the lowest priority.
 
 use std::path::PathBuf;
 
@@ -11,20 +11,20 @@ use crate::triage::{self, Database, Examined, Plan, Scan};
 /// What is to be scanned into which database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanRequest {
-    /// What is to be found out.
+    /// The plan.
     pub plan: Plan,
-    /// Where it is kept.
+    /// The database.
     pub database: PathBuf,
 }
 
-/// A scan under way.
+/// A running scan.
 pub struct ScanJob {
     scan: Scan,
     pace: Throttle,
 }
 
 impl ScanJob {
-    /// Begins the scan, or takes it up where it was left. So few pictures go through the models together
+    /// Starts or resumes the scan. So few pictures go through the models together
     /// that a step is short.
     pub(super) fn new(order: &ScanRequest, models: Vec<Examined>) -> Result<Self> {
         let database = Database::open(&order.database)?;

@@ -1,4 +1,4 @@
-//! Pictures being made, row by row, and what they are made after.
+//! Running syntheses, one for each row, with their inputs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,14 +25,14 @@ use crate::synthesis::{
 /// people see.
 const JUDGE: &str = "cifar10-robust";
 
-/// What a row is to make.
+/// A request for a synthesis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SynthesisRequest {
     /// The row that shows it; a new request replaces the one that the row had before.
     pub place: Place,
-    /// The model that is asked.
+    /// The model.
     pub model: ModelRef,
-    /// How.
+    /// The settings.
     pub config: Synthesis,
     /// The picture to invert or to begin at, where one is needed.
     pub subject: Option<GpuImage>,
@@ -40,14 +40,14 @@ pub struct SynthesisRequest {
     pub other: Option<Picture>,
     /// The pictures of each class to which the Gaussians are fitted, if not the bundled ones.
     pub library: Option<Examples>,
-    /// A new number begins anew.
+    /// A new number restarts it.
     pub attempt: u32,
 }
 
-/// How far a picture is.
+/// A synthesised picture, finished or not.
 #[derive(Clone)]
 pub struct SynthesisResult {
-    /// What was asked for.
+    /// The request.
     pub request: SynthesisRequest,
     /// Steps done.
     pub steps: usize,
@@ -55,9 +55,9 @@ pub struct SynthesisResult {
     pub picture: GpuImage,
     /// Height and width of one of them.
     pub size: [usize; 2],
-    /// What the model sees in the first one: softmax over the classes.
+    /// Softmax over the classes for the first picture.
     pub probabilities: Vec<f32>,
-    /// Steps a second lately, over all that the engine does.
+    /// Steps per second lately, while other jobs run too.
     pub rate: f32,
     /// All iterates that are kept.
     pub history: SharedHistory,
@@ -84,7 +84,7 @@ impl SynthesisResult {
     }
 }
 
-/// A picture in the making; it outlives the job, so that a pause costs nothing.
+/// A synthesis; it outlives the job, so that a pause loses no steps.
 struct Live {
     request: SynthesisRequest,
     run: SynthesisRun,
@@ -96,7 +96,7 @@ struct Live {
     rate: f32,
 }
 
-/// What each row makes.
+/// The syntheses of all rows.
 #[derive(Default)]
 pub(super) struct SynthesisRuns {
     rows: BTreeMap<Place, Rc<RefCell<Live>>>,
@@ -122,7 +122,7 @@ pub struct SynthesisJob {
 }
 
 impl SynthesisRuns {
-    /// Goes on with what the row makes, or begins it. `open` finds models.
+    /// Continues the row's synthesis, or starts it. `open` opens models.
     pub(super) fn job(
         &mut self,
         request: SynthesisRequest,
@@ -155,7 +155,7 @@ impl SynthesisRuns {
         Ok(SynthesisJob { live, until, rests })
     }
 
-    /// Forgets what was made with a model.
+    /// Drops the syntheses of a model.
     pub(super) fn forget(&mut self, model: &ModelRef) {
         self.rows
             .retain(|_, live| live.borrow().request.model != *model);
@@ -227,7 +227,7 @@ impl SynthesisRuns {
 }
 
 impl SynthesisJob {
-    /// One step of the picture, and how it looks then if that is worth a frame.
+    /// One step. Returns the picture so far now and then.
     ///
     /// # Errors
     /// As [`SynthesisRun::step`].
@@ -250,7 +250,7 @@ impl SynthesisJob {
 }
 
 impl Live {
-    /// Goes on; a long rest does not count into the rate.
+    /// Continues after a pause, which does not count into the rate.
     fn wake(&mut self) {
         if self.since.0.elapsed().as_secs_f32() > 2.0 * RATE_SECONDS {
             self.since = (Instant::now(), self.run.done());
@@ -294,7 +294,7 @@ impl Live {
     }
 }
 
-/// Time between two looks of a picture in the making: it should move.
+/// Time between two messages of a running synthesis: 25 frames per second.
 const UPDATE: Duration = Duration::from_millis(40);
 /// Over how long the rate is measured, in seconds.
 const RATE_SECONDS: f32 = 1.0;

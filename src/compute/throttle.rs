@@ -1,14 +1,14 @@
-//! How often a job tells of its progress.
+//! How often a job reports its progress.
 
 use std::time::{Duration, Instant};
 
-/// When to tell of progress: every frame costs time that the work itself could use.
+/// Limits reports: every frame of the window takes time from the computation.
 pub(super) struct Throttle {
     told: Instant,
     every: Duration,
 }
 
-/// Time between two pieces of message of one job.
+/// Time between two messages of one job.
 const PACE: Duration = Duration::from_millis(80);
 
 impl Default for Throttle {

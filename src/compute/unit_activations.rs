@@ -1,4 +1,4 @@
-//! Which pictures of the library excite which units.
+//! Activations of all units of a model for the pictures of the library.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use crate::data::picture::unit_planes;
 use crate::data::{Crop, Picture};
 use crate::model::{Classifier, ModelRef};
 
-/// The most pictures of a survey.
+/// The most pictures of a request.
 pub const MOST_UNIT_PICTURES: usize = 2000;
 
-/// Which units of a model the pictures of the library excite.
+/// A request for the activations of all units for the pictures of the library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitActivationsRequest {
-    /// Id of a bundled model or path of a file.
+    /// The model.
     pub model: ModelRef,
     /// The stage whose channels are the units; without one, the representation.
     pub stage: Option<usize>,
@@ -22,23 +22,23 @@ pub struct UnitActivationsRequest {
     pub pictures: Vec<(Picture, Crop)>,
 }
 
-/// What a survey found.
+/// Activations of all units.
 #[derive(Debug)]
 pub struct UnitActivations {
-    /// What was asked.
+    /// The request.
     pub unit_activations: UnitActivationsRequest,
     /// The units' activations for each picture.
     pub activations: Vec<Vec<f32>>,
 }
 
-/// A survey under way, some pictures at a time.
+/// A running request, some pictures at a time.
 pub struct UnitActivationsJob {
     unit_activations: UnitActivationsRequest,
     model: Arc<Classifier>,
     activations: Vec<Vec<f32>>,
 }
 
-/// Pictures of a survey looked at in one step.
+/// Pictures of one step.
 const AT_ONCE: usize = 16;
 
 impl UnitActivationsJob {

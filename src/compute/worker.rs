@@ -1,4 +1,4 @@
-//! The engine's worker: it owns the models and starts what is wanted.
+//! The scheduler's worker: it runs the requests on the models.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -31,20 +31,20 @@ use crate::evaluate::top;
 use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::triage::Examined;
 
-/// Finished attacks, and finished maps, kept for when they are wanted again.
+/// Number of finished attacks, attributions and counterfactuals that are cached.
 const REMEMBERED: usize = 64;
-/// Values of all remembered maps together: sixteen maps of 224×224 with their errors take 20 MB.
+/// Number of values of all cached attributions together: sixteen maps of 224×224 with their errors take 20 MB.
 const REMEMBERED_VALUES: usize = 1 << 22;
 
-/// How much less urgent is what is computed ahead.
+/// Added to the priority of requests of prepared views, which are computed ahead.
 const LATER: u8 = 16;
 
-/// Predictions kept: one for each of a few rows and pictures.
+/// Number of cached predictions: a few rows and pictures.
 const KEPT_PREDICTIONS: usize = 8;
 
-/// A prediction that attacks and sweeps begin from.
+/// A cached prediction, from which attacks and sweeps start.
 struct KnownPrediction {
-    /// Not kept alive from here: the model cache decides how long a model stays in memory.
+    /// Weak: the model cache decides how long a model stays in memory.
     model: Weak<Classifier>,
     subject: ModelInput,
     /// `[1, 3, h, w]`.
@@ -52,7 +52,7 @@ struct KnownPrediction {
     prediction: PredictionResult,
 }
 
-/// What the scheduler's thread owns: models, and finished results that may be asked for again.
+/// The worker: models, and a cache of finished results.
 pub struct ComputeWorker {
     models: Models,
     predictions: VecDeque<KnownPrediction>,
@@ -64,9 +64,9 @@ pub struct ComputeWorker {
     synthesis: SynthesisRuns,
 }
 
-/// A request under way.
+/// A running request.
 pub enum Job {
-    /// The model is loaded and warmed up in a step of its own, so that the window can say so.
+    /// Loading the model: a step of its own.
     Prepare(Box<Request>),
     /// One attack.
     Attack(Box<AttackJob>),
@@ -80,9 +80,9 @@ pub enum Job {
     Sanity(Box<SanityJob>),
     /// A counterfactual by descent.
     Counterfactual(DescentJob),
-    /// One picture being made.
+    /// A synthesis.
     Synthesis(SynthesisJob),
-    /// A look at the library.
+    /// Activations of all units for the library.
     UnitActivations(UnitActivationsJob),
     /// A scan of a set of pictures.
     Scan(Box<ScanJob>),
@@ -399,7 +399,7 @@ impl Worker for ComputeWorker {
                 (Lane::Counterfactual(_) | Lane::NormalizerPreview(_), _) => 1,
                 (Lane::UnitActivations(_), _) => 2,
                 (Lane::Scan, _) => LATER,
-                // What goes on for long shares the rest.
+                // Long computations share the rest.
                 (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
             }
     }
@@ -473,7 +473,7 @@ fn failure(error: &Error) -> Step<ComputeMessage> {
     }
 }
 
-/// Keeps a result, and no more than `most`.
+/// Adds a result to a cache of at most `most`.
 fn remember<T>(results: &mut VecDeque<T>, result: T, most: usize) {
     if results.len() == most {
         results.pop_front();

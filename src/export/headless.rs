@@ -1,4 +1,4 @@
-//! The window's computations without a window: everything that a [`State`] wants, to the end.
+//! The window's computations without a window: all requests of a [`State`], to the end.
 //!
 //! What is asked and who computes it are the window's own ([`session::requests`] and the engine's
 //! [`ComputeWorker`]), so a picture written here is the one on the screen.
@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 use crate::session::{self, Column, Row, State};
 use crate::tasks::TaskProgress;
 
-/// How often a cancellation is looked for while nothing happens.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How often cancellation is checked while no message arrives.
+const POLL: Duration = Duration::from_millis(50);
 
-/// An engine that somebody waits for.
+/// A scheduler whose results are waited for.
 pub struct Headless {
     engine: Scheduler<ComputeWorker>,
-    bell: Receiver<()>,
+    wake_ups: Receiver<()>,
     rows: Vec<Row>,
 }
 
@@ -26,14 +26,14 @@ impl Headless {
     /// Starts a thread that computes with these models; a device alone stands for none yet.
     pub fn new(models: impl Into<Models>) -> Self {
         let models = models.into();
-        let (ring, bell) = channel();
+        let (wake_up, wake_ups) = channel();
         let wake = move || {
             // Nobody listens any more while it ends.
-            let _ = ring.send(());
+            let _ = wake_up.send(());
         };
         Self {
             engine: Scheduler::spawn(move || ComputeWorker::new(models), wake),
-            bell,
+            wake_ups,
             rows: Vec::new(),
         }
     }
@@ -76,9 +76,9 @@ impl Headless {
                 return Ok(self.rows.clone());
             }
             watch.report(share(state, &self.rows))?;
-            // One ring is enough to look at everything.
-            let _ = self.bell.recv_timeout(PATIENCE);
-            while self.bell.try_recv().is_ok() {}
+            // One wake-up is enough for all messages.
+            let _ = self.wake_ups.recv_timeout(POLL);
+            while self.wake_ups.try_recv().is_ok() {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! Prepared views: the state of the window under a name, to be shown to a room.
+//! Bookmarks: the state of the window under a name, for presentations.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::state::State;
 use crate::model::ModelRef;
 use crate::session::{Playhead, Settings};
 
-/// The window as it was when a person liked it.
+/// A saved state of the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bookmark {
     /// What it is called; shown above it.

@@ -1,4 +1,4 @@
-//! What follows from the state: what the engine should compute. Pure functions.
+//! The requests that follow from the state. Pure functions.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::compute::{
 };
 use crate::evaluate::top_two;
 
-/// What the engine should compute for what is on the screen, given what it has found so far.
+/// The requests for what is on the screen, given the results so far.
 pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
     let mut requests = BTreeMap::new();
     if let Some(order) = state

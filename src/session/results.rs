@@ -1,4 +1,4 @@
-//! What the engine has told the window so far, row by row.
+//! The results so far, row by row.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::compute::{
 /// The results of one model row that still hold.
 #[derive(Clone, Default)]
 pub struct Row {
-    /// What the model says of the picture.
+    /// The prediction.
     pub prediction: Option<PredictionResult>,
     /// The newest attack at a chosen ε.
     pub attacked: Option<AttackResult>,
     /// Attacks over the grid of ε, by rising ε.
     pub sweep: Vec<AttackResult>,
-    /// Share of the attack under way that is done.
+    /// Share of the running attack that is done.
     pub progress: Option<f32>,
-    /// What went wrong.
+    /// The error of the prediction, attack or sweep.
     pub error: Option<String>,
     /// The newest map of each picture, by [`PictureSource`]; it stays until a newer one replaces it.
     pub attributions: [Option<Arc<AttributionResult>>; 2],
@@ -30,11 +30,11 @@ pub struct Row {
     pub synthesis: Option<Box<SynthesisResult>>,
     /// The newest counterfactual; it stays until a newer one replaces it.
     pub counterfactual: Option<Arc<CounterfactualResult>>,
-    /// What excites the model's units.
+    /// Activations of the model's units.
     pub unit_activations: Option<Arc<UnitActivations>>,
-    /// What the model says of the picture after every usual normaliser.
+    /// Predictions after every usual normaliser.
     pub preview: Option<Vec<NormalizerPreview>>,
-    /// What went wrong in the lanes beyond looks and attacks.
+    /// Errors of the other lanes.
     pub errors: BTreeMap<Lane, String>,
 }
 
@@ -47,7 +47,7 @@ pub struct Shown<'a> {
 }
 
 impl Row {
-    /// Forgets what a changed request makes stale.
+    /// Drops the results that a changed request makes stale.
     pub fn forget(&mut self, lane: Lane) {
         match lane {
             Lane::Prediction(_) => {
@@ -93,7 +93,7 @@ impl Row {
                     self.attributions[which as usize] = Some(map);
                 }
             }
-            // The window itself answers these.
+            // The window handles these.
             ComputeMessage::Checked
             | ComputeMessage::Scanned(_)
             | ComputeMessage::OutOfMemory
@@ -150,7 +150,7 @@ impl Row {
         map.is_some_and(|map| (map.request.epsilon - epsilon).abs() < 1e-6)
     }
 
-    /// The finished map of this very case, if it is there.
+    /// The finished attribution of this request, if it is there.
     pub fn finished_map(
         &self,
         which: PictureSource,

@@ -83,7 +83,7 @@ pub fn show(
         0.0
     };
     let below = if state.transient.presenting.is_some() {
-        // The first lines are all that a room can take in; the rest is cut off.
+        // From a distance only the first lines can be read; the rest is cut off.
         ON_STAGE
     } else {
         strip.max(top_classes::HEIGHT + 18.0).max(facts) + 3.0 * gap.y
