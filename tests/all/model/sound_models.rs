@@ -91,6 +91,32 @@ fn single_precision_is_exact_and_half_is_near() {
     assert_eq!(left.len(), 1, "writing leaves nothing beside the file");
 }
 
+/// A card's figures are of the weights beside it: new weights need new figures, and a new hash.
+#[test]
+fn cards_name_the_content_of_their_weights() {
+    let entries = fs::read_dir("assets/models").expect("the bundled models");
+    let mut cards = 0;
+    for path in entries.map(|entry| entry.expect("an entry").path()) {
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "safetensors")
+        {
+            continue;
+        }
+        let bytes = fs::read(&path).expect("weights");
+        let hash = blake3::hash(&bytes).to_hex();
+        let card = fs::read_to_string(path.with_extension("md")).expect("a card");
+        let row = format!("| content | BLAKE3 `{}`… |", &hash[..16]);
+        assert!(
+            card.contains(&row),
+            "{}: its card has no {row}",
+            path.display()
+        );
+        cards += 1;
+    }
+    assert_eq!(cards, 7);
+}
+
 /// Every bundled model opens, has a card, and is right about most of the bundled photographs of its classes.
 #[test]
 fn bundled_models_know_the_bundled_photographs() {
