@@ -84,7 +84,7 @@ impl IntegratedGradients {
         Self {
             steps: 16,
             rule: Rule::GaussLegendre,
-            baseline: Baseline::Fill(Fill::Blurred((side / 2).max(1))),
+            baseline: Baseline::Fill(Fill::Blurred((side / 4).max(1))),
             seed: 0,
         }
     }
