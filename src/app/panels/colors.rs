@@ -29,7 +29,9 @@ pub fn show(ui: &mut Ui, style: &mut HeatStyle) {
                 for palette in Palette::ALL {
                     ui.selectable_value(&mut style.palette, palette, format!("{palette:?}"));
                 }
-            });
+            })
+            .response
+            .on_hover_text("Palette of the maps; the diverging ones come first");
         ui.checkbox(&mut style.locked, "One scale")
             .on_hover_text("All maps share one scale, so that they can be compared");
     });

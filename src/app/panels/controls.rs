@@ -77,7 +77,9 @@ fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {
                 for label in labels {
                     ui.selectable_value(truth, Some(label.clone()), label);
                 }
-            });
+            })
+            .response
+            .on_hover_text("Ground truth of the open picture");
     })
     .response
     .on_hover_text(
@@ -273,7 +275,11 @@ fn goal(ui: &mut Ui, attack: &mut Attack, labels: &[String]) {
                         format!("targeted: {}", name(class)),
                     );
                 }
-            });
+            })
+            .response
+            .on_hover_text(
+                "What the attack is after: to leave the class of the picture, or to reach this one",
+            );
     });
 }
 

@@ -164,7 +164,9 @@ fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> boo
                         config.baseline = kind;
                     }
                 }
-            });
+            })
+            .response
+            .on_hover_text("Kind of the baseline from which the path starts");
         if ui
             .small_button("Paper")
             .on_hover_text("10 × 50 trapezoid steps from uniform noise (arXiv 2307.02500)")

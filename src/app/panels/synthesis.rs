@@ -162,7 +162,8 @@ fn steps(ui: &mut Ui, config: &mut Synthesis) {
             DragValue::new(&mut config.iterations)
                 .range(1..=100_000)
                 .speed(5.0),
-        );
+        )
+        .on_hover_text("Gradient steps");
         ui.label("of");
         ui.add(
             DragValue::new(&mut config.step)
