@@ -205,6 +205,7 @@ impl ComputeWorker {
                 .retain(|known| known.request.model != *model);
             self.predictions
                 .retain(|known| known.subject.model != *model);
+            self.descents.forget(model);
             self.synthesis.forget(model);
         }
     }

@@ -16,7 +16,7 @@ use crate::compute::throttle::Throttle;
 use crate::counterfactual::{DescentSettings, real_classes};
 use crate::error::Result;
 use crate::evaluate::probabilities;
-use crate::model::{Classifier, tensor_values};
+use crate::model::{Classifier, ModelRef, tensor_values};
 
 /// Time between two pictures of a counterfactual in the making: it should move.
 const UPDATE: Duration = Duration::from_millis(40);
@@ -151,6 +151,12 @@ impl DescentRuns {
             run,
             pace: Throttle::every(UPDATE),
         })
+    }
+
+    /// Drops the descents of a model.
+    pub(in crate::compute) fn forget(&mut self, model: &ModelRef) {
+        self.0
+            .retain(|run| run.borrow().question.request.model != *model);
     }
 
     /// Drops a descent that has ended.
