@@ -1,7 +1,6 @@
 //! `epsiloscope counterfactual`: counterfactuals of one picture, their change maps and masks, as files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -10,18 +9,17 @@ use super::pictures::save_png;
 use super::{class_number, default_models, file_stems};
 use crate::attack::Norm;
 use crate::compute::{
-    Backend, Compute, CounterfactualMethod, CounterfactualRequest, CounterfactualResult, GpuImage,
-    HeatStyle, by_descent, by_generator,
+    Backend, CachedModel, Compute, CounterfactualMethod, CounterfactualRequest,
+    CounterfactualResult, GpuImage, HeatStyle, Models, by_descent, by_generator,
 };
-use crate::counterfactual::{Counterfactual, DescentSettings, Generator, Overlap, overlap};
+use crate::counterfactual::{DescentSettings, Overlap, overlap};
 use crate::data::Picture;
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
 use crate::error::Result;
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
-use crate::model::import::ModelSource;
-use crate::model::{Classifier, ModelRef, zoo};
+use crate::model::{Classifier, ModelRef};
 
 /// Compute counterfactuals of a picture: what it would look like as another class, for each model.
 ///
@@ -101,36 +99,23 @@ struct Facts {
     overlap: Option<Overlap>,
 }
 
-/// A model, opened, with its generator where that is to be used.
-enum Opened {
-    WithGenerator(Counterfactual),
-    Classifier(Arc<Classifier>),
-}
-
-impl Opened {
-    fn classifier(&self) -> &Classifier {
-        match self {
-            Self::WithGenerator(pair) => &pair.discriminator,
-            Self::Classifier(classifier) => classifier,
-        }
-    }
-}
-
 impl CounterfactualArguments {
     /// Computes the counterfactuals and writes all files.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let picture = Picture::open(&self.picture)?;
-        let models = self.models.iter().map(|model| self.open(model, &device));
-        let models = models.collect::<Result<Vec<Opened>>>()?;
-        let names = models
+        let models = Models::from(device);
+        let opened = self.models.iter().map(|model| models.get(model));
+        let opened = opened.collect::<Result<Vec<CachedModel>>>()?;
+        let names = opened
             .iter()
-            .map(|model| &*model.classifier().manifest().name);
+            .map(|model| &*model.classifier.manifest().name);
         let stems = file_stems(names);
         let mut all = Vec::new();
-        for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
+        for ((reference, model), stem) in self.models.iter().zip(opened).zip(&stems) {
+            let classifier = model.classifier.clone();
             let answer = self.answer(reference, model, &picture)?;
-            let facts = self.facts(&answer, model.classifier())?;
+            let facts = self.facts(&answer, &classifier)?;
             self.write(&answer, &facts, stem)?;
             print(&facts);
             all.push(facts);
@@ -139,54 +124,40 @@ impl CounterfactualArguments {
         write_atomically(&self.out.join("counterfactual.json"), json.as_bytes())
     }
 
-    fn open(&self, model: &ModelRef, device: &burn::tensor::Device) -> Result<Opened> {
-        let source = zoo::source(model, device)?;
-        let with_generator = match (&source, self.method) {
-            (ModelSource::Weights(weights), None) => Generator::is_in(weights),
-            (_, method) => method == Some(MethodName::Generator),
-        };
-        Ok(if with_generator {
-            let weights = zoo::weights(model, device)?;
-            Opened::WithGenerator(Counterfactual::new(&weights, model.origin(), device)?)
-        } else {
-            let classifier = zoo::classifier(&source, model.origin(), device)?;
-            Opened::Classifier(Arc::new(classifier))
-        })
-    }
-
     fn answer(
         &self,
         reference: &ModelRef,
-        model: &Opened,
+        model: CachedModel,
         picture: &Picture,
     ) -> Result<CounterfactualResult> {
-        let classifier = model.classifier();
-        let input = classifier.manifest().input;
+        let input = model.classifier.manifest().input;
         let cut = picture.cropped_whole(input);
         let target = self.target.as_ref();
-        let target = target.map(|name| class_number(classifier, name));
-        let settings = DescentSettings {
-            norm: self.norm,
-            radius: self.radius,
-            steps: self.steps,
+        let target = target.map(|name| class_number(&model.classifier, name));
+        let usual = match model.generator {
+            Some(_) => MethodName::Generator,
+            None => MethodName::Descent,
         };
-        let request = |method| -> Result<CounterfactualRequest> {
-            Ok(CounterfactualRequest {
-                model: reference.clone(),
-                picture: GpuImage::from_planes(unit_planes(&cut), input),
-                epsilon: 0.0,
-                target: target.transpose()?,
-                method,
-                attempt: 0,
-            })
+        let method = match self.method.unwrap_or(usual) {
+            MethodName::Generator => CounterfactualMethod::Generator,
+            MethodName::Descent => CounterfactualMethod::Descent(DescentSettings {
+                norm: self.norm,
+                radius: self.radius,
+                steps: self.steps,
+            }),
         };
-        match model {
-            Opened::WithGenerator(pair) => {
-                by_generator(pair, request(CounterfactualMethod::Generator)?)
-            }
-            Opened::Classifier(classifier) => {
-                let request = request(CounterfactualMethod::Descent(settings))?;
-                by_descent(classifier, request, settings)
+        let request = CounterfactualRequest {
+            model: reference.clone(),
+            picture: GpuImage::from_planes(unit_planes(&cut), input),
+            epsilon: 0.0,
+            target: target.transpose()?,
+            method,
+            attempt: 0,
+        };
+        match method {
+            CounterfactualMethod::Generator => by_generator(&model.pair()?, request),
+            CounterfactualMethod::Descent(settings) => {
+                by_descent(&model.classifier, request, settings)
             }
         }
     }

@@ -29,7 +29,7 @@ pub use device::{Backend, Compute};
 pub use failure::DeviceFailure;
 pub use gpu_image::GpuImage;
 pub use heat_map::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign, row_color, short};
-pub use model_cache::Models;
+pub use model_cache::{CachedModel, Models};
 pub use preview::NormalizerPreview;
 pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,

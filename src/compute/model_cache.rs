@@ -49,7 +49,7 @@ impl Models {
     ///
     /// # Errors
     /// As [`zoo::open`].
-    pub(super) fn get(&self, wanted: &ModelRef) -> Result<CachedModel> {
+    pub fn get(&self, wanted: &ModelRef) -> Result<CachedModel> {
         self.lock().get(wanted, &self.device)
     }
 
@@ -113,10 +113,13 @@ impl FileState {
 
 /// A model, with its generator if it has one.
 #[derive(Clone)]
-pub(super) struct CachedModel {
-    pub(super) classifier: Arc<Classifier>,
-    pub(super) generator: Option<Arc<Generator>>,
-    pub(super) fingerprint: Fingerprint,
+pub struct CachedModel {
+    /// The classifier; a discriminator where there is a generator.
+    pub classifier: Arc<Classifier>,
+    /// The generator of counterfactuals that was trained with it, if there is one.
+    pub generator: Option<Arc<Generator>>,
+    /// Of all that decides its predictions.
+    pub fingerprint: Fingerprint,
 }
 
 impl ModelCache {
@@ -213,7 +216,7 @@ impl CachedModel {
     ///
     /// # Errors
     /// [`Error::Config`] without a generator.
-    pub(super) fn pair(self) -> Result<Counterfactual> {
+    pub fn pair(self) -> Result<Counterfactual> {
         let Self {
             classifier,
             generator,
