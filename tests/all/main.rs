@@ -55,6 +55,7 @@ mod train {
 }
 
 mod session {
+    mod counterfactual; // when models are asked for counterfactuals, and which
     mod history; // undo and redo
     mod older_files; // what version 0.1.0 wrote
     pub(crate) mod requests; // what the window asks of the engine
@@ -64,6 +65,7 @@ mod session {
 mod triage {
     mod compare; // two scans in one table, histograms
     mod database; // strangers' databases
+    mod fingerprint; // what the fingerprint of a model covers
     mod map; // components, neighbourhoods, arrows
     mod query; // laws of the query language
     mod report; // tables, pictures, pages, matrices

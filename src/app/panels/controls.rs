@@ -12,8 +12,49 @@ use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::model::ModelRef;
 use crate::session::{Column, Display, State};
 
-/// What L1.5 is, for tooltips.
-pub(super) const SPARSE: &str = "(Σ|δ|^1.5)^(2/3): sparser changes than L2 (Boreiko et al. 2022)";
+/// Draws the norms, of which one is chosen; returns the one that was clicked.
+pub(super) fn clicked_norm(ui: &mut Ui, chosen: Norm) -> Option<Norm> {
+    ui.label("Norm");
+    let mut clicked = None;
+    for (norm, hint) in [
+        (Norm::L2, "Euclidean length of the whole change"),
+        (Norm::Linf, "Largest change of any channel of any pixel"),
+        (
+            Norm::L1p5,
+            "(Σ|δ|^1.5)^(2/3): sparser changes than L2 (Boreiko et al. 2022)",
+        ),
+    ] {
+        let label = ui.selectable_label(chosen == norm, norm.to_string());
+        if label.on_hover_text(hint).clicked() {
+            clicked = Some(norm);
+        }
+    }
+    clicked
+}
+
+/// A length that is `usual` until a person gives another: a checkbox with a name and a hint, and a field.
+pub(super) fn usual_or_given(
+    ui: &mut Ui,
+    norm: Norm,
+    given: &mut Option<f32>,
+    usual: f32,
+    (name, hint): (&str, &str),
+    (range, speed): (RangeInclusive<f32>, f32),
+) {
+    let mut automatic = given.is_none();
+    let checkbox = ui.checkbox(&mut automatic, name).on_hover_text(hint);
+    if checkbox.changed() {
+        *given = (!automatic).then_some(usual);
+    }
+    match given {
+        Some(length) => {
+            ui.add(epsilon_field(norm, length, range, speed));
+        }
+        None => {
+            ui.label(theme::weak(norm.format(usual)));
+        }
+    }
+}
 
 /// Draws the panel; `labels` are the classes, `input` the size and `stages` the
 /// number of stages of the first row's model; `labels_differ` if other rows have other classes.
@@ -89,22 +130,11 @@ fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {
 
 fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
     ui.horizontal(|ui| {
-        ui.label("Norm");
-        for (norm, hint) in [
-            (Norm::L2, "Euclidean length of the whole perturbation"),
-            (Norm::Linf, "Largest change of any channel of any pixel"),
-            (Norm::L1p5, SPARSE),
-        ] {
-            if ui
-                .selectable_label(state.settings.attack.norm == norm, norm.to_string())
-                .on_hover_text(hint)
-                .clicked()
-            {
-                state.settings.attack.norm = norm;
-                // The same number means something else in another norm.
-                state.settings.attack.epsilon = state.range() / 4.0;
-                state.settings.attack.step_size = None;
-            }
+        if let Some(norm) = clicked_norm(ui, state.settings.attack.norm) {
+            state.settings.attack.norm = norm;
+            // The same number means something else in another norm.
+            state.settings.attack.epsilon = state.range() / 4.0;
+            state.settings.attack.step_size = None;
         }
         ui.separator();
         if ui
@@ -231,23 +261,10 @@ fn epsilon(ui: &mut Ui, state: &mut State) {
 fn step_size(ui: &mut Ui, attack: &mut Attack) {
     ui.horizontal(|ui| {
         ui.label("Step");
-        let mut automatic = attack.step_size.is_none();
         let usual = attack.step_for(attack.epsilon);
-        if ui
-            .checkbox(&mut automatic, "2.5·ε/steps")
-            .on_hover_text("The usual step size (Madry et al. 2018)")
-            .changed()
-        {
-            attack.step_size = (!automatic).then_some(usual);
-        }
-        match &mut attack.step_size {
-            Some(size) => {
-                ui.add(epsilon_field(attack.norm, size, 0.0..=10.0, 0.001));
-            }
-            None => {
-                ui.label(theme::weak(attack.norm.format(usual)));
-            }
-        }
+        let about = ("2.5·ε/steps", "The usual step size (Madry et al. 2018)");
+        let limits = (0.0..=10.0, 0.001);
+        usual_or_given(ui, attack.norm, &mut attack.step_size, usual, about, limits);
     });
 }
 

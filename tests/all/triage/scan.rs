@@ -10,7 +10,7 @@ use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::{Dataset, Split};
 use epsiloscope::evaluate;
 use epsiloscope::model::import::ModelSource;
-use epsiloscope::model::{Classifier, FeatureLayer, ModelRef, Network, ResNet, zoo};
+use epsiloscope::model::{Classifier, FeatureLayer, Network, ResNet};
 use epsiloscope::triage::query::Moment;
 use epsiloscope::triage::{
     ConfusionMatrix, Database, Examined, Fingerprint, FlipSearch, Plan, Query, Scan, ScanStep,
@@ -377,7 +377,6 @@ fn tags_views_and_names_are_kept() {
 
 #[test]
 fn another_normaliser_is_another_model() {
-    use epsiloscope::model::import::ModelSource;
     use epsiloscope::model::{Normalizer, Weights};
     let mut network = tiny_network(2, 1);
     let mut weights = Weights::of(&mut network);
@@ -398,30 +397,4 @@ fn another_normaliser_is_another_model() {
     array.values[0] += 1.0;
     let changed = Fingerprint::of_model(&"tiny".into(), &ModelSource::Weights(weights.clone()));
     assert_ne!(changed.expect("a fingerprint"), first);
-}
-
-/// Databases and sessions keep these hashes: the manifest's facts, the file, and the files beside it.
-#[test]
-fn the_fingerprint_of_a_graph_covers_its_file_and_those_beside_it() {
-    let model = ModelRef::from("tests/fixtures/foreign/onnx_dynamo.onnx");
-    let source = zoo::source(&model, &Device::flex()).expect("a sound file");
-    let ModelSource::Graph(graph) = &source else {
-        panic!("an ONNX file is a graph");
-    };
-    let beside = Path::new("tests/fixtures/foreign/onnx_dynamo.onnx.data");
-    assert_eq!(graph.files_beside, [beside]);
-    let manifest = &graph.manifest;
-    let facts = (
-        &manifest.architecture,
-        manifest.input,
-        manifest.normalizer,
-        &manifest.labels,
-    );
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&serde_json::to_vec(&facts).expect("plain data"));
-    hasher.update(&fs::read("tests/fixtures/foreign/onnx_dynamo.onnx").expect("the file"));
-    hasher.update(&fs::read(beside).expect("the file beside"));
-    let expected = Fingerprint(*hasher.finalize().as_bytes());
-    let found = Fingerprint::of_model(&model, &source).expect("a fingerprint");
-    assert_eq!(found, expected);
 }

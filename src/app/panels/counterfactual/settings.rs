@@ -2,9 +2,7 @@
 
 use egui::{ComboBox, Slider, Ui};
 
-use crate::app::panels::controls::{SPARSE, epsilon_field};
-use crate::app::theme;
-use crate::attack::Norm;
+use crate::app::panels::controls::{clicked_norm, usual_or_given};
 use crate::counterfactual::{DescentSettings, real_classes};
 use crate::session::{CounterfactualTarget, MethodChoice, OtherRow, State};
 
@@ -86,42 +84,21 @@ fn method(ui: &mut Ui, state: &mut State) {
 /// The ball within which descents change the picture.
 fn ball(ui: &mut Ui, descent: &mut DescentSettings, input: [usize; 2]) {
     ui.horizontal(|ui| {
-        ui.label("Norm");
-        for (norm, hint) in [
-            (Norm::L2, "Euclidean length of the whole change"),
-            (Norm::L1p5, SPARSE),
-            (Norm::Linf, "Largest change of any channel of any pixel"),
-        ] {
-            let chosen = descent.norm == norm;
-            let label = ui.selectable_label(chosen, norm.to_string());
-            if label.on_hover_text(hint).clicked() {
-                descent.norm = norm;
-                // The same number means something else in another norm.
-                descent.radius = None;
-            }
+        if let Some(norm) = clicked_norm(ui, descent.norm) {
+            descent.norm = norm;
+            // The same number means something else in another norm.
+            descent.radius = None;
         }
     });
     ui.horizontal(|ui| {
         ui.label("Radius");
         let usual = DescentSettings::usual_radius(descent.norm, input);
-        let mut automatic = descent.radius.is_none();
-        if ui
-            .checkbox(&mut automatic, "usual")
-            .on_hover_text("L2 6, L1.5 16 or L∞ 24/255 at 64×64 pixels, and as much for each value at other sizes")
-            .changed()
-        {
-            descent.radius = (!automatic).then_some(usual);
-        }
-        match &mut descent.radius {
-            Some(radius) => {
-                let most = 20.0 * usual;
-                ui.add(epsilon_field(descent.norm, radius, usual / 100.0..=most, usual / 100.0))
-                    .on_hover_text("How far from the picture its counterfactual may be");
-            }
-            None => {
-                ui.label(theme::weak(descent.norm.format(usual)));
-            }
-        }
+        let about = (
+            "usual",
+            "How far from the picture its counterfactual may be: L2 6, L1.5 16 or L∞ 24/255 at 64×64 pixels, and as much for each value at other sizes",
+        );
+        let limits = (usual / 100.0..=20.0 * usual, usual / 100.0);
+        usual_or_given(ui, descent.norm, &mut descent.radius, usual, about, limits);
     });
     ui.horizontal(|ui| {
         ui.label("Steps");
