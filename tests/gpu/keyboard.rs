@@ -8,7 +8,8 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use epsiloscope::app::App;
 use epsiloscope::compute::Compute;
 
-use crate::window::{until, window};
+use crate::support::window::until;
+use crate::window::window;
 
 /// What a person can do something with.
 const CONTROLS: [Role; 7] = [

@@ -6,7 +6,7 @@
 mod keyboard;
 mod lost;
 mod shader;
-#[path = "../support/device_checks.rs"]
+#[path = "../support/both.rs"]
 mod support;
 mod synthesis;
 mod window;

@@ -1,7 +1,6 @@
 //! The real window, without a screen: what a person reads in it, and what keys do.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -12,19 +11,7 @@ use epsiloscope::model::ModelRef;
 use epsiloscope::model::zoo;
 
 use crate::shader::render_state;
-
-/// Runs frames until `done`, or fails with `what` after a minute.
-pub fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, App>) -> bool) {
-    let started = Instant::now();
-    while !done(harness) {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "waited in vain for: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-        harness.step();
-    }
-}
+use crate::support::window::{run, until};
 
 /// The window on `models`, computing on the CPU, in a run of frames.
 pub fn window(gpu: &Compute, models: Vec<ModelRef>) -> Harness<'static, App> {
@@ -36,16 +23,8 @@ fn window_opening(gpu: &Compute, models: Vec<ModelRef>, files: &[&str]) -> Harne
     let files = files.iter().map(PathBuf::from).collect();
     let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
-    Harness::builder()
-        .with_size([1280.0, 720.0])
-        .renderer(renderer)
-        .build_ui_state(
-            |ui, app: &mut App| {
-                app.logic(&ui.ctx().clone());
-                app.ui(ui);
-            },
-            App::new(&egui::Context::default(), cpu, models, files),
-        )
+    let app = App::new(&egui::Context::default(), cpu, models, files);
+    run(Harness::builder().renderer(renderer), app)
 }
 
 /// Both models say what they see, the attack is re-evaluated, ε moves by key, and nothing is blank.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
@@ -15,17 +14,8 @@ use epsiloscope::session::{self, DataFolder, Session};
 use tempfile::tempdir;
 
 use crate::session::sessions::{snapshot, state};
+use crate::support::window::{run, until};
 use crate::support::{tiny_manifest, tiny_network, write_two_colours};
-
-/// Runs frames until `done`; a hanging window fails with `what` after a minute.
-fn until(harness: &mut Harness<'_, App>, what: &str, done: impl Fn(&Harness<'_, App>) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !done(harness) {
-        assert!(Instant::now() < deadline, "waited in vain for: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-        harness.step();
-    }
-}
 
 /// The window in a run of frames, on `models`, opening `files`, with its own files in `home`.
 fn window(models: Vec<ModelRef>, files: Vec<PathBuf>, home: &Path) -> Harness<'static, App> {
@@ -33,15 +23,7 @@ fn window(models: Vec<ModelRef>, files: Vec<PathBuf>, home: &Path) -> Harness<'s
     let context = egui::Context::default();
     let app = App::new(&context, cpu, models, files);
     let app = app.at_home(&context, DataFolder::at(home.into()));
-    Harness::builder()
-        .with_size([1280.0, 720.0])
-        .build_ui_state(
-            |ui, app: &mut App| {
-                app.logic(&ui.ctx().clone());
-                app.ui(ui);
-            },
-            app,
-        )
+    run(Harness::builder(), app)
 }
 
 /// A tiny model in a file of this name.
