@@ -82,9 +82,7 @@ pub enum Error {
     #[error("no usable compute device: {0}")]
     Device(String),
     /// The window cannot be opened.
-    #[error(
-        "no window can be opened: {0}. Without a display, use a headless command: epsiloscope attack, counterfactual, evaluate, explain, inspect, invert, generate, neuron, render, report, scan, seeds, bench, train or walls (see epsiloscope --help)"
-    )]
+    #[error("no window can be opened: {0}")]
     Window(String),
 }
 

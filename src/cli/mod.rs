@@ -20,7 +20,7 @@ mod train;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
@@ -191,13 +191,22 @@ impl Arguments {
     }
 }
 
+/// Names of the commands that need no window, as the help lists them.
+fn headless_commands() -> Vec<String> {
+    Arguments::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect()
+}
+
 impl WindowArguments {
     fn open(self) -> Result<()> {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         if cfg!(all(unix, not(target_os = "macos"))) && !set("DISPLAY") && !set("WAYLAND_DISPLAY") {
-            return Err(Error::Window(
-                "neither DISPLAY nor WAYLAND_DISPLAY is set".into(),
-            ));
+            return Err(Error::Window(format!(
+                "neither DISPLAY nor WAYLAND_DISPLAY is set. Without a display, use a headless command: epsiloscope {} (see epsiloscope --help)",
+                headless_commands().join(", ")
+            )));
         }
         crate::app::open_window(
             Compute::open(&self.backend)?,

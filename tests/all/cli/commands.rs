@@ -114,6 +114,22 @@ fn every_subcommand_is_tested() {
     assert_eq!(names, TESTED.into_iter().collect());
 }
 
+#[cfg(all(unix, not(target_os = "macos")))]
+#[test]
+fn without_a_display_the_program_names_its_headless_commands() {
+    let output = Command::new(env!("CARGO_BIN_EXE_epsiloscope"))
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+    for name in TESTED {
+        assert!(errors.contains(&format!(" {name}")), "{name} in {errors}");
+    }
+}
+
 #[test]
 fn attack_writes_pictures_of_each_model_and_what_happened() {
     let scene = Scene::new();
