@@ -24,6 +24,7 @@ pub fn randomised(source: &ModelSource, stage: usize) -> ModelSource {
                 graph: source.graph.reweighted(stage, noise),
                 manifest: source.manifest.clone(),
                 files_beside: source.files_beside.clone(),
+                is_stored: source.is_stored,
             }))
         }
     }

@@ -1,10 +1,12 @@
 //! `epsiloscope inspect`: architecture, normaliser, labels and training of a model file.
 
+use std::path::{Path, PathBuf};
+
 use burn::tensor::Device;
 use clap::Args;
 
-use crate::error::Result;
-use crate::model::{ModelRef, zoo};
+use crate::error::{Error, Result};
+use crate::model::{ModelRef, Precision, zoo};
 
 /// Most class names that are printed.
 const LISTED: usize = 12;
@@ -14,6 +16,10 @@ const LISTED: usize = 12;
 pub struct InspectArguments {
     /// A bundled model's id or a file: safetensors, PyTorch, ONNX, or a description in TOML.
     model: ModelRef,
+    /// Also write the model to this file in this program's own format, safetensors in half precision, with
+    /// all that is printed; the file must not exist.
+    #[arg(long)]
+    save: Option<PathBuf>,
 }
 
 impl InspectArguments {
@@ -50,6 +56,17 @@ impl InspectArguments {
         for assumption in &manifest.assumptions {
             println!("assumed     {assumption}");
         }
-        Ok(())
+        match &self.save {
+            Some(path) => self.save(path),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        if path.exists() {
+            return Err(Error::io(path, "write", "it exists already"));
+        }
+        let source = zoo::source(&self.model, &Device::flex())?;
+        source.into_weights().write(path, Precision::Half)
     }
 }

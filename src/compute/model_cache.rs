@@ -143,8 +143,7 @@ impl ModelCache {
         };
         let numbers = match &source {
             ModelSource::Weights(weights) => weights.parameter_count() as u64,
-            // Files of graphs hold four bytes a number.
-            ModelSource::Graph(..) => file.as_ref().map_or(0, |file| file.length / 4),
+            ModelSource::Graph(source) => source.graph.parameter_count() as u64,
         };
         let model = CachedModel {
             classifier: Arc::new(zoo::classifier(&source, path, device)?),

@@ -6,7 +6,7 @@ use super::config::ResNetConfig;
 use crate::error::Result;
 
 /// Summary of a network that is a graph of operations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphSummary {
     /// Display name of the architecture, for instance `WideResNet-28-10`.
     pub title: String,
@@ -18,12 +18,12 @@ pub struct GraphSummary {
 
 /// Architecture of a classifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-// Only residual networks are stored in files.
-#[serde(untagged, from = "ResNetConfig")]
+// Files of residual networks, the first that there were, do not name the kind.
+#[serde(untagged)]
 pub enum Architecture {
-    /// A residual network, which this program can also train.
+    /// A residual network.
     ResNet(ResNetConfig),
-    /// Any other network, opened from a foreign file.
+    /// Any other network.
     Graph(GraphSummary),
 }
 

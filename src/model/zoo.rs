@@ -166,9 +166,8 @@ pub fn source(model: &ModelRef, device: &Device) -> Result<ModelSource> {
     let (path, overrides) = match model {
         ModelRef::Bundled(id) => {
             let weights = Weights::from_bytes(id.bytes());
-            return weights
-                .map(ModelSource::Weights)
-                .map_err(|reason| Error::model(model.origin(), reason));
+            let weights = weights.map_err(|reason| Error::model(model.origin(), reason))?;
+            return import::own(weights, &Description::default(), model.origin(), device);
         }
         ModelRef::File { path, overrides } => (path, overrides),
     };

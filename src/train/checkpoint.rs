@@ -8,9 +8,10 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
+use super::network::TrainableNetwork;
 use super::sgd::Sgd;
 use crate::error::{Error, Result};
-use crate::model::{Array, Precision, ResNet, Weights};
+use crate::model::{Architecture, Array, Graph, Precision, Weights};
 
 /// Position in a training at which a checkpoint was written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,11 +47,11 @@ const POSITION: &str = "position";
 #[derive(Clone, Debug)]
 pub struct Networks {
     /// The network that the optimiser updates.
-    pub trained: ResNet,
+    pub trained: TrainableNetwork,
     /// Exponential moving average of the weights, if there is one.
-    pub average: Option<ResNet>,
+    pub average: Option<TrainableNetwork>,
     /// Weights (or averaged weights) of the best epoch, with a validation set.
-    pub best: Option<ResNet>,
+    pub best: Option<TrainableNetwork>,
 }
 
 /// Writes a checkpoint atomically.
@@ -64,7 +65,7 @@ pub fn save(
     config: &TrainConfig,
     position: &TrainingPosition,
 ) -> Result<()> {
-    let mut weights = Weights::of(&mut networks.trained);
+    let mut weights = networks.trained.weights();
     weights.add_under(VELOCITY, sgd.state());
     for (prefix, network) in [(AVERAGE, &mut networks.average), (BEST, &mut networks.best)] {
         if let Some(network) = network {
@@ -124,6 +125,19 @@ impl Checkpoint {
         })
     }
 
+    /// The graph in training, for a training whose network is no residual network of the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where there is none or it does not fit the input.
+    pub fn graph(&self, path: &Path, device: &Device) -> Result<TrainableNetwork> {
+        let (graph, summary) = Graph::from_weights(&self.weights, self.config.input, device)
+            .map_err(|reason| Error::model(path, reason))?;
+        Ok(TrainableNetwork::Graph {
+            graph,
+            architecture: Architecture::Graph(summary),
+        })
+    }
+
     /// Restores weights, averages and optimiser state.
     ///
     /// # Errors
@@ -135,11 +149,11 @@ impl Checkpoint {
         sgd: &mut Sgd,
         device: &Device,
     ) -> Result<()> {
-        let fill = |weights: &Weights, network: &mut ResNet| {
+        let fill = |weights: &Weights, network: &mut TrainableNetwork| {
             let filled = weights.fill(network);
             filled.map_err(|mismatch| Error::Tensors {
                 path: path.into(),
-                architecture: network.config().to_string(),
+                architecture: network.architecture().to_string(),
                 mismatch,
             })
         };

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::{Schedule, ScheduleKind};
+use super::distillation::Distillation;
+use super::schedule::{EpsilonSchedule, Schedule, ScheduleKind};
 use crate::attack::{Attack, Norm};
 use crate::data::Augmentation;
 use crate::error::{Error, Result};
@@ -93,33 +94,6 @@ impl Preset {
     }
 }
 
-/// Linear warm-up of ε over a training, in shares of its steps: 0 until `from`, then growing linearly to
-/// the attack's own ε at `full` (as arXiv 2509.23325 does for weights that are not robust).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpsilonSchedule {
-    /// Share of the training without attack, in [0, 1].
-    pub from: f64,
-    /// Share of the training after which ε has its full value, at least `from` and at most 1.
-    pub full: f64,
-}
-
-impl EpsilonSchedule {
-    /// Scale of ε, in [0, 1], at the share `done` of the training.
-    pub fn share(&self, done: f64) -> f64 {
-        if done >= self.full {
-            1.0
-        } else if done <= self.from {
-            0.0
-        } else {
-            (done - self.from) / (self.full - self.from)
-        }
-    }
-
-    fn is_valid(&self) -> bool {
-        (0.0..=1.0).contains(&self.from) && (self.from..=1.0).contains(&self.full)
-    }
-}
-
 /// Architecture of a ResNet without its number of classes, which comes from the data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainArchitecture {
@@ -139,19 +113,17 @@ impl TrainArchitecture {
     /// # Errors
     /// As [`ResNetConfig::of_depth`].
     pub fn of_depth(depth: usize, stem: Stem, width: Option<usize>) -> Result<Self> {
-        let ResNetConfig {
-            stem,
-            block,
-            widths,
-            blocks,
-            ..
-        } = ResNetConfig::of_depth(depth, stem, width, 1)?;
-        Ok(Self {
-            stem,
-            block,
-            widths,
-            blocks,
-        })
+        Ok(Self::of(&ResNetConfig::of_depth(depth, stem, width, 1)?))
+    }
+
+    /// The architecture of a residual network.
+    pub fn of(config: &ResNetConfig) -> Self {
+        Self {
+            stem: config.stem,
+            block: config.block,
+            widths: config.widths.clone(),
+            blocks: config.blocks.clone(),
+        }
     }
 
     /// The complete architecture for `classes` classes.
@@ -173,8 +145,8 @@ pub struct TrainConfig {
     pub name: String,
     /// Folder of the data set.
     pub data: PathBuf,
-    /// Network architecture.
-    pub architecture: TrainArchitecture,
+    /// Architecture of a residual network; without one, the network is the one in `init`.
+    pub architecture: Option<TrainArchitecture>,
     /// Height and width of the input, in pixels.
     pub input: [usize; 2],
     /// Mean and standard deviation by which the model normalises its input.
@@ -225,6 +197,12 @@ pub struct TrainConfig {
     /// Early stopping: number of epochs without improvement after which the training ends; 0 for never.
     #[serde(default)]
     pub patience: usize,
+    /// Whether only the last linear layer is trained.
+    #[serde(default)]
+    pub freeze: bool,
+    /// Knowledge distillation from another model.
+    #[serde(default)]
+    pub distillation: Option<Distillation>,
 }
 
 impl TrainConfig {
@@ -244,7 +222,7 @@ impl TrainConfig {
         Self {
             name: kind_of_training.into(),
             data,
-            architecture: preset.architecture(),
+            architecture: Some(preset.architecture()),
             input: [preset.input(); 2],
             normalizer: if photographs {
                 Normalizer::IMAGENET
@@ -277,6 +255,16 @@ impl TrainConfig {
             epsilon_schedule: None,
             validation: 0,
             patience: 0,
+            freeze: false,
+            distillation: None,
+        }
+    }
+
+    /// Sets height and width of the input; random crops that pad scale with them.
+    pub fn set_input(&mut self, input: [usize; 2]) {
+        self.input = input;
+        if self.augmentation.resized_crop == 0.0 {
+            self.augmentation.padding = input[0] / 8;
         }
     }
 
@@ -313,6 +301,16 @@ impl TrainConfig {
             .is_none_or(|schedule| schedule.is_valid())
         {
             "the warm-up of ε must start before it ends, both within the training"
+        } else if self.architecture.is_none() && self.init.is_none() {
+            "a training needs an architecture or a model to start from"
+        } else if self.architecture.is_none() && self.mixed {
+            "mixed precision is for residual networks"
+        } else if !self
+            .distillation
+            .as_ref()
+            .is_none_or(Distillation::is_valid)
+        {
+            "the share of the teacher must be above 0 and at most 1, the temperature above 0"
         } else if self.patience > 0 && self.validation == 0 {
             "early stopping needs a validation set to select the best epoch"
         } else {
@@ -356,6 +354,12 @@ impl TrainConfig {
         if let Some(EpsilonSchedule { from, full }) = self.epsilon_schedule {
             extra(format!("ε growing from {from} to {full} of the training"));
         }
+        if self.freeze {
+            extra("only the last layer trained".into());
+        }
+        if let Some(Distillation { teacher, share, .. }) = &self.distillation {
+            extra(format!("distilled from {} ({share})", teacher.display()));
+        }
         if self.mixed {
             extra("bfloat16".into());
         }
@@ -373,27 +377,5 @@ impl TrainConfig {
             self.weight_decay,
             self.seed
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn epsilon_is_nothing_then_grows_then_is_whole() {
-        let schedule = EpsilonSchedule {
-            from: 0.2,
-            full: 0.6,
-        };
-        let shares = [0.0, 0.2, 0.4, 0.6, 1.0].map(|done| schedule.share(done));
-        for (share, expected) in shares.into_iter().zip([0.0, 0.0, 0.5, 1.0, 1.0]) {
-            assert!((share - expected).abs() < 1e-12, "{shares:?}");
-        }
-        let at_once = EpsilonSchedule {
-            from: 0.0,
-            full: 0.0,
-        };
-        assert_eq!(at_once.share(0.0), 1.0);
     }
 }

@@ -8,8 +8,13 @@ use crate::model::{Array, Parameters, Role, Visitor, tensor_values};
 
 /// A copy of `network` on the autodiff graph, every parameter of which requires its gradient.
 pub fn require_gradients<N: Parameters>(network: &N) -> N {
+    require_gradients_under(network, "")
+}
+
+/// As [`require_gradients`], for the parameters whose names start with `prefix` alone.
+pub fn require_gradients_under<N: Parameters>(network: &N, prefix: &str) -> N {
     let mut tracked = network.clone();
-    tracked.visit(&mut RequireGradients);
+    tracked.visit(&mut RequireGradients(prefix));
     tracked
 }
 
@@ -54,11 +59,11 @@ pub fn to_tensors(state: &BTreeMap<String, Array>, device: &Device) -> BTreeMap<
         .collect()
 }
 
-struct RequireGradients;
+struct RequireGradients<'a>(&'a str);
 
-impl Visitor for RequireGradients {
-    fn tensor<const D: usize>(&mut self, _: &str, role: Role, tensor: &mut Tensor<D>) {
-        if role.is_parameter() {
+impl Visitor for RequireGradients<'_> {
+    fn tensor<const D: usize>(&mut self, name: &str, role: Role, tensor: &mut Tensor<D>) {
+        if role.is_parameter() && name.starts_with(self.0) {
             *tensor = tensor.clone().autodiff().require_grad();
         }
     }

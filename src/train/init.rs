@@ -7,12 +7,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
+use super::config::{TrainArchitecture, TrainConfig};
+use super::network::TrainableNetwork;
 use crate::data::random::noise_rng;
 use crate::data::same_class;
 use crate::error::{Error, Result};
+use crate::model::import::ModelSource;
 use crate::model::{
-    Array, Manifest, ModelRef, Parameters, ResNet, ResNetConfig, Role, Stem, UNet, UNetConfig,
-    Visitor, Weights, zoo,
+    Architecture, Array, Manifest, ModelRef, Normalizer, Parameters, ResNet, ResNetConfig, Role,
+    Stem, UNet, UNetConfig, Visitor, Weights, zoo,
 };
 
 /// A randomly initialised ResNet: He initialisation of the convolutions (He et al. 2015, fan out), normal
@@ -24,6 +27,110 @@ pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> ResNet {
         zeroed: None,
     });
     network
+}
+
+/// What a training takes over from the model that it starts from.
+pub struct InitialModel {
+    /// Architecture, if it is a residual network.
+    pub architecture: Option<TrainArchitecture>,
+    /// Height and width of its input, in pixels.
+    pub input: [usize; 2],
+    /// Its normaliser.
+    pub normalizer: Normalizer,
+}
+
+/// Reads what a training takes over from the model `path`, a file or a bundled model's id.
+///
+/// # Errors
+/// As [`zoo::source`].
+pub fn initial_model(path: &Path) -> Result<InitialModel> {
+    let (manifest, _) = source(path, &Device::flex())?;
+    let architecture = manifest.architecture.resnet().ok();
+    Ok(InitialModel {
+        architecture: architecture.map(TrainArchitecture::of),
+        input: manifest.input,
+        normalizer: manifest.normalizer,
+    })
+}
+
+/// The model `path` with its manifest.
+fn source(path: &Path, device: &Device) -> Result<(Manifest, ModelSource)> {
+    let source = zoo::source(&ModelRef::from(path.as_os_str().to_owned()), device)?;
+    let manifest = match &source {
+        ModelSource::Weights(weights) => {
+            Manifest::of(weights).map_err(|reason| Error::model(path, reason))?
+        }
+        ModelSource::Graph(source) => source.manifest.clone(),
+    };
+    Ok((manifest, source))
+}
+
+/// The network at the start of a training: of random weights, or those of the model `config.init`.
+///
+/// # Errors
+/// As [`from_model`] and [`zoo::source`]; [`Error::Config`] where an architecture is missing or impossible.
+pub(super) fn network(
+    config: &TrainConfig,
+    classes: &[String],
+    device: &Device,
+) -> Result<TrainableNetwork> {
+    match (&config.architecture, &config.init) {
+        (Some(architecture), init) => {
+            let architecture = architecture.with_classes(classes.len());
+            architecture.validate()?;
+            let mut network = random(&architecture, config.seed, device);
+            if let Some(path) = init {
+                from_model(&mut network, path, config.input, classes)?;
+            }
+            Ok(TrainableNetwork::ResNet(Box::new(network)))
+        }
+        (None, Some(path)) => graph(path, config, classes, device),
+        (None, None) => Err(Error::Config("an architecture is missing".into())),
+    }
+}
+
+/// The graph in the file `path` with a last layer for these classes.
+fn graph(
+    path: &Path,
+    config: &TrainConfig,
+    classes: &[String],
+    device: &Device,
+) -> Result<TrainableNetwork> {
+    let explain = |reason: String| Error::model(path, reason);
+    let (manifest, source) = source(path, device)?;
+    let ModelSource::Graph(source) = source else {
+        let reason = "it is a residual network, whose architecture the training has to name";
+        return Err(explain(reason.into()));
+    };
+    let (graph, summary) = if manifest.labels == classes {
+        source.graph.resized(config.input)
+    } else {
+        let old = source.graph.last_layer().map_err(explain)?;
+        let fresh = random_last_layer(classes.len(), old[0].shape[1], config.seed);
+        let layer = transfer_class_rows(&old, &manifest.labels, classes, fresh);
+        source.graph.with_last_layer(layer, config.input)
+    }
+    .map_err(explain)?;
+    Ok(TrainableNetwork::Graph {
+        graph,
+        architecture: Architecture::Graph(summary),
+    })
+}
+
+/// A linear layer as [`random`] initialises it.
+fn random_last_layer(classes: usize, inside: usize, seed: u64) -> [Array; 2] {
+    let normal = Normal::new(0.0, 0.01).expect("a finite deviation");
+    let values = normal.sample_iter(noise_rng(seed, WEIGHT_STREAM));
+    [
+        Array {
+            shape: vec![classes, inside],
+            values: values.take(classes * inside).collect(),
+        },
+        Array {
+            shape: vec![classes],
+            values: vec![0.0; classes],
+        },
+    ]
 }
 
 /// Initialises a network for pictures of height and width `input` and the given `classes` with the
@@ -52,7 +159,7 @@ pub fn from_model(
             *kernel = quarter_stem_kernel(kernel);
         }
         if source.labels != classes {
-            transfer_class_rows(&mut weights, &source.labels, classes, network);
+            replace_last_layer(&mut weights, &source.labels, classes, network);
         }
     }
     let filled = weights.fill(network);
@@ -91,29 +198,44 @@ fn quarter_stem_kernel(kernel: &Array) -> Array {
 
 /// Converts the linear layer of `weights` from the classes `known` to `classes`: rows of classes in both
 /// are kept, the others are those of `network`.
-fn transfer_class_rows(
+fn replace_last_layer(
     weights: &mut Weights,
     known: &[String],
     classes: &[String],
     network: &ResNet,
 ) {
     let fresh = Weights::of(&mut network.clone());
-    for name in HEAD {
-        let Some(old) = weights.tensors.remove(name) else {
-            continue;
-        };
-        let mut new = fresh.tensors[name].clone();
+    let [Some(weight), Some(bias)] = HEAD.map(|name| weights.tensors.remove(name)) else {
+        return;
+    };
+    let fresh = HEAD.map(|name| fresh.tensors[name].clone());
+    let layer = transfer_class_rows(&[weight, bias], known, classes, fresh);
+    weights
+        .tensors
+        .extend(HEAD.map(String::from).into_iter().zip(layer));
+}
+
+/// The linear layer `fresh` for `classes` with the rows of `old`, a layer for the classes `known`, where a
+/// class is in both.
+fn transfer_class_rows(
+    old: &[Array; 2],
+    known: &[String],
+    classes: &[String],
+    mut fresh: [Array; 2],
+) -> [Array; 2] {
+    for (new, old) in fresh.iter_mut().zip(old) {
         let length = new.values.len() / classes.len();
-        if old.values.len() == length * known.len() {
-            for (class, row) in classes.iter().zip(new.values.chunks_exact_mut(length)) {
-                let same = known.iter().position(|known| same_class(known, class));
-                if let Some(at) = same {
-                    row.copy_from_slice(&old.values[at * length..][..length]);
-                }
+        if old.values.len() != length * known.len() {
+            continue;
+        }
+        for (class, row) in classes.iter().zip(new.values.chunks_exact_mut(length)) {
+            let same = known.iter().position(|known| same_class(known, class));
+            if let Some(at) = same {
+                row.copy_from_slice(&old.values[at * length..][..length]);
             }
         }
-        weights.tensors.insert(name.into(), new);
     }
+    fresh
 }
 
 /// A randomly initialised U-Net whose last convolution is zero, so that a residual generator starts as the

@@ -49,6 +49,33 @@ impl Schedule {
     }
 }
 
+/// Linear warm-up of ε over a training, in shares of its steps: 0 until `from`, then growing linearly to
+/// the attack's own ε at `full` (as arXiv 2509.23325 does for weights that are not robust).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpsilonSchedule {
+    /// Share of the training without attack, in [0, 1].
+    pub from: f64,
+    /// Share of the training after which ε has its full value, at least `from` and at most 1.
+    pub full: f64,
+}
+
+impl EpsilonSchedule {
+    /// Scale of ε, in [0, 1], at the share `done` of the training.
+    pub fn share(&self, done: f64) -> f64 {
+        if done >= self.full {
+            1.0
+        } else if done <= self.from {
+            0.0
+        } else {
+            (done - self.from) / (self.full - self.from)
+        }
+    }
+
+    pub(super) fn is_valid(&self) -> bool {
+        (0.0..=1.0).contains(&self.from) && (self.from..=1.0).contains(&self.full)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +100,22 @@ mod tests {
         assert!((plateau.rate(3, 0, 100) - 0.2).abs() < 1e-6);
         assert!((plateau.rate(8, 0, 1_000_000) - 0.1).abs() < 1e-6);
         assert!(plateau.rate(9, 99, 100) < 0.001);
+    }
+
+    #[test]
+    fn epsilon_is_nothing_then_grows_then_is_whole() {
+        let schedule = EpsilonSchedule {
+            from: 0.2,
+            full: 0.6,
+        };
+        let shares = [0.0, 0.2, 0.4, 0.6, 1.0].map(|done| schedule.share(done));
+        for (share, expected) in shares.into_iter().zip([0.0, 0.0, 0.5, 1.0, 1.0]) {
+            assert!((share - expected).abs() < 1e-12, "{shares:?}");
+        }
+        let at_once = EpsilonSchedule {
+            from: 0.0,
+            full: 0.0,
+        };
+        assert_eq!(at_once.share(0.0), 1.0);
     }
 }

@@ -15,11 +15,14 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::checkpoint::{self, Checkpoint, Networks, TrainingPosition};
-use super::config::{EpsilonSchedule, TrainConfig};
-use super::gradients::{WeightAverage, require_gradients, take_gradients};
+use super::config::TrainConfig;
+use super::distillation::Teacher;
+use super::gradients::{WeightAverage, require_gradients, require_gradients_under, take_gradients};
 use super::init;
+use super::network::TrainableNetwork;
 use super::progress::{EpochMetrics, Metrics, progress_bar};
 use super::running_statistics::update_running_statistics;
+use super::schedule::EpsilonSchedule;
 use super::sgd::Sgd;
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
@@ -40,6 +43,7 @@ pub struct Training {
     networks: Networks,
     sgd: Sgd,
     position: TrainingPosition,
+    teacher: Option<Teacher>,
     device: Device,
 }
 
@@ -49,15 +53,13 @@ impl Training {
     /// # Errors
     /// As [`TrainConfig::validate`] and, for initial weights, as those of opening a model.
     pub fn new(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
-        let mut training = Self::assemble(config, classes, device)?;
-        let architecture = config.architecture.with_classes(classes.len());
-        let mut network = init::random(&architecture, config.seed, device);
-        if let Some(path) = &config.init {
-            init::from_model(&mut network, path, config.input, classes)?;
-        }
-        training.networks.average = config.average.map(|_| network.clone());
-        training.networks.trained = network;
-        Ok(training)
+        config.validate()?;
+        Self::assemble(
+            config,
+            init::network(config, classes, device)?,
+            classes,
+            device,
+        )
     }
 
     /// Resumes a training from a checkpoint.
@@ -66,34 +68,56 @@ impl Training {
     /// As [`Checkpoint::read`] and [`Checkpoint::restore`].
     pub fn resume(path: &Path, classes: &[String], device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::read(path)?;
-        let mut training = Self::assemble(&checkpoint.config, classes, device)?;
+        let config = &checkpoint.config;
+        config.validate()?;
+        let network = match &config.architecture {
+            Some(architecture) => {
+                let architecture = architecture.with_classes(classes.len());
+                architecture.validate()?;
+                TrainableNetwork::ResNet(Box::new(ResNet::zeros(&architecture, device)))
+            }
+            None => checkpoint.graph(path, device)?,
+        };
+        let mut training = Self::assemble(config, network, classes, device)?;
         checkpoint.restore(path, &mut training.networks, &mut training.sgd, device)?;
         training.position = checkpoint.position;
         Ok(training)
     }
 
-    /// The initial state with weights of zero.
-    fn assemble(config: &TrainConfig, classes: &[String], device: &Device) -> Result<Self> {
-        config.validate()?;
-        let architecture = config.architecture.with_classes(classes.len());
-        architecture.validate()?;
-        let trained = ResNet::zeros(&architecture, device);
+    /// The initial state with this network.
+    fn assemble(
+        config: &TrainConfig,
+        network: TrainableNetwork,
+        classes: &[String],
+        device: &Device,
+    ) -> Result<Self> {
+        if config.freeze && network.head().is_none() {
+            let reason = format!(
+                "{} does not end in a linear layer, which alone could be trained",
+                network.architecture()
+            );
+            return Err(Error::Config(reason));
+        }
+        let teacher = config.distillation.as_ref();
+        let teacher =
+            teacher.map(|settings| Teacher::open(settings, config.input, classes, device));
         Ok(Self {
             config: config.clone(),
-            networks: Networks {
-                average: config.average.map(|_| trained.clone()),
-                trained,
-                best: None,
-            },
+            teacher: teacher.transpose()?,
             manifest: Manifest {
                 name: config.name.clone(),
-                architecture: architecture.into(),
+                architecture: network.architecture(),
                 input: config.input,
                 normalizer: config.normalizer,
                 labels: classes.to_vec(),
                 training: config.summary(),
                 notes: Vec::new(),
                 assumptions: Vec::new(),
+            },
+            networks: Networks {
+                average: config.average.map(|_| network.clone()),
+                trained: network,
+                best: None,
             },
             sgd: Sgd::new(config.momentum, config.weight_decay),
             position: TrainingPosition::default(),
@@ -121,9 +145,9 @@ impl Training {
     }
 
     /// A frozen copy of `network`, or else of the trained one.
-    fn frozen(&self, network: Option<&ResNet>) -> Classifier {
+    fn frozen(&self, network: Option<&TrainableNetwork>) -> Classifier {
         let network = network.unwrap_or(&self.networks.trained);
-        Classifier::from_trained(network.clone(), self.manifest.clone(), &self.device)
+        network.classifier(self.manifest.clone(), &self.device)
     }
 
     /// Writes the model file: the weights of the best epoch where there is a validation set, else those of
@@ -138,7 +162,7 @@ impl Training {
             best,
         } = &mut self.networks;
         let network = best.as_mut().or(average.as_mut()).unwrap_or(trained);
-        let mut weights = Weights::of(network);
+        let mut weights = network.weights();
         self.manifest.attach(&mut weights);
         weights.write(path, Precision::Half)
     }
@@ -147,15 +171,22 @@ impl Training {
     /// Returns the mean loss and the number of correctly classified pictures.
     pub fn step(&mut self, batch: Batch, rate: f64, epsilon: f64) -> (f32, usize) {
         let pictures = self.training_pictures(&batch, epsilon as f32);
-        let mut tracked = require_gradients(&self.networks.trained);
+        let mut tracked = self.tracked();
         let mut statistics = Vec::new();
-        let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
-        let logits = tracked.train_forward(pixels, &mut statistics);
-        let loss = smoothed_cross_entropy(
+        let logits = if self.config.freeze {
+            tracked.logits(self.frozen(None).representation(pictures))
+        } else {
+            let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
+            tracked.train_forward(pixels, &mut statistics)
+        };
+        let mut loss = smoothed_cross_entropy(
             log_softmax(logits.clone(), 1),
             batch.labels.clone(),
             self.config.smoothing,
         );
+        if let Some(teacher) = &self.teacher {
+            loss = teacher.loss(batch.pictures.clone(), logits.clone(), loss);
+        }
         let gradients = take_gradients(&mut tracked, &mut loss.backward());
         let network = &mut self.networks.trained;
         self.sgd.step(network, gradients, rate);
@@ -172,6 +203,15 @@ impl Training {
             loss.inner().into_scalar::<f32>(),
             right.into_scalar::<i32>() as usize,
         )
+    }
+
+    /// The trained network on the autodiff graph: all of it, or the last layer alone.
+    fn tracked(&self) -> TrainableNetwork {
+        let network = &self.networks.trained;
+        match network.head() {
+            Some(head) if self.config.freeze => require_gradients_under(network, &head),
+            _ => require_gradients(network),
+        }
     }
 
     /// The adversarial pictures to train on, attacked with the network in inference mode, so that the

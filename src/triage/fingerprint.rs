@@ -35,6 +35,14 @@ impl Fingerprint {
                 hash_manifest(&mut hasher, &manifest);
                 hash_weights(&mut hasher, weights);
             }
+            ModelSource::Graph(source) if source.is_stored => {
+                hash_manifest(&mut hasher, &source.manifest);
+                let weights = source.graph.to_weights();
+                hash_weights(&mut hasher, &weights);
+                weights.metadata.values().for_each(|operations| {
+                    hasher.update(operations.as_bytes());
+                });
+            }
             ModelSource::Graph(source) => {
                 hash_manifest(&mut hasher, &source.manifest);
                 let described = model.description().and_then(|said| said.file);

@@ -50,6 +50,7 @@ mod synthesis {
 
 mod train {
     pub(crate) mod counterfactual; // on made-up walls: worth, refusals, resumption
+    mod foreign; // from models of other programs, and from a teacher
     mod resuming; // interruption and resumption
     pub(crate) mod training; // results and refusals
 }

@@ -203,12 +203,12 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
     TrainConfig {
         name: "tiny".into(),
         data: data.into(),
-        architecture: TrainArchitecture {
+        architecture: Some(TrainArchitecture {
             stem,
             block,
             widths,
             blocks,
-        },
+        }),
         input: [8, 8],
         normalizer: Normalizer::CIFAR10,
         attack: None,
@@ -237,6 +237,8 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         epsilon_schedule: None,
         validation: 0,
         patience: 0,
+        freeze: false,
+        distillation: None,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::cli::default_models;
 use crate::compute::{Backend, Compute};
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
+use crate::model::{Block, Stem};
 use crate::session::{self, DataFolder, Page, Session, Snapshot, State, TriageTab};
 use crate::train::{Preset, TrainArchitecture, TrainConfig, Training};
 use crate::triage::{Database, Examined, Fingerprint, Plan, Scan, ScanStep};
@@ -79,11 +80,12 @@ fn picture(number: usize) -> RgbImage {
 fn untrained(seed: u64) -> Result<Examined> {
     let usual = TrainConfig::preset(Preset::FastStandard, PathBuf::new());
     let config = TrainConfig {
-        architecture: TrainArchitecture {
+        architecture: Some(TrainArchitecture {
+            stem: Stem::CifarHalf,
+            block: Block::Basic,
             widths: vec![4, 8],
             blocks: vec![1, 1],
-            ..usual.architecture
-        },
+        }),
         input: [8, 8],
         seed,
         ..usual

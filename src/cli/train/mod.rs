@@ -14,8 +14,8 @@ use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Block, Normalizer, Stem};
 use crate::train::{
-    CHECKPOINT, EpsilonSchedule, Interrupt, Preset, ScheduleKind, TrainArchitecture, TrainConfig,
-    train,
+    CHECKPOINT, Distillation, EpsilonSchedule, InitialModel, Interrupt, Preset, ScheduleKind,
+    TrainArchitecture, TrainConfig, initial_model, train,
 };
 
 /// Train a classifier, or with `counterfactual` a discriminator and a generator.
@@ -115,13 +115,27 @@ struct ClassifierArguments {
     data: Option<PathBuf>,
     #[command(flatten)]
     run_options: RunOptions,
-    /// Preset of the settings below.
-    #[arg(long, value_enum, default_value_t = Preset::FastStandard)]
-    preset: Preset,
-    /// Initialise the weights from this model, a file or a bundled model's id, instead of randomly; common
-    /// classes keep their part of the last layer.
+    /// Preset of the settings below; by default fast-standard.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// Initialise the weights from this model, a file of any kind that opens or a bundled model's id, instead
+    /// of randomly. Architecture and normaliser are its own, the input too without --preset, unless they are
+    /// given; common classes keep their part of the last layer.
     #[arg(long)]
     init: Option<PathBuf>,
+    /// Train only the last linear layer of the model of --init.
+    #[arg(long, requires = "init")]
+    freeze: bool,
+    /// Knowledge distillation (Hinton et al. 2015): also learn the answers of this model, a file or a bundled
+    /// model's id, which knows all the classes and sees pictures of the same size.
+    #[arg(long)]
+    teacher: Option<PathBuf>,
+    /// Share of the teacher in the loss, above 0 and at most 1.
+    #[arg(long, default_value_t = 0.7, requires = "teacher")]
+    teacher_share: f64,
+    /// Temperature of the teacher's and the network's answers.
+    #[arg(long, default_value_t = 2.0, requires = "teacher")]
+    temperature: f64,
     /// Display name of the model.
     #[arg(long)]
     name: Option<String>,
@@ -252,7 +266,11 @@ fn parse_colour(text: &str) -> Result<[f32; 3], String> {
 impl ClassifierArguments {
     fn config(&self) -> Result<TrainConfig> {
         let data = self.data.clone().unwrap_or_default();
-        let mut config = TrainConfig::preset(self.preset, data);
+        let preset = self.preset.unwrap_or(Preset::FastStandard);
+        let mut config = TrainConfig::preset(preset, data);
+        if let Some(init) = &self.init {
+            self.take_over(&initial_model(init)?, &mut config);
+        }
         let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
         set(&mut config.epochs, self.epochs);
         set(&mut config.schedule.epochs, self.epochs);
@@ -264,6 +282,12 @@ impl ClassifierArguments {
         config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
         config.seed = self.seed.unwrap_or(config.seed);
         config.init = self.init.clone();
+        config.freeze = self.freeze;
+        config.distillation = self.teacher.clone().map(|teacher| Distillation {
+            teacher,
+            share: self.teacher_share,
+            temperature: self.temperature,
+        });
         config.mixed = self.run_options.mixed();
         if let Some(average) = self.average {
             config.average = (average > 0.0).then_some(average);
@@ -274,10 +298,7 @@ impl ClassifierArguments {
         set(&mut config.validation, self.validation);
         set(&mut config.patience, self.patience);
         if let Some(side) = self.input {
-            config.input = [side; 2];
-            if config.augmentation.resized_crop == 0.0 {
-                config.augmentation.padding = side / 8;
-            }
+            config.set_input([side; 2]);
         }
         let augmentation = &mut config.augmentation;
         set(&mut augmentation.cutout, self.cutout);
@@ -292,21 +313,9 @@ impl ClassifierArguments {
         augmentation.turn = self.turn;
         augmentation.jitter = self.jitter.unwrap_or(augmentation.jitter);
         augmentation.balance = self.balance;
-        let stem = self.stem.unwrap_or(config.architecture.stem);
-        if let Some(depth) = self.depth {
-            config.architecture = TrainArchitecture::of_depth(depth, stem, self.width)?;
+        if let Some(architecture) = &config.architecture {
+            config.architecture = Some(self.architecture(architecture)?);
         }
-        let architecture = &mut config.architecture;
-        architecture.stem = stem;
-        architecture.block = self.block.unwrap_or(architecture.block);
-        architecture.widths = self
-            .widths
-            .clone()
-            .unwrap_or(std::mem::take(&mut architecture.widths));
-        architecture.blocks = self
-            .blocks
-            .clone()
-            .unwrap_or(std::mem::take(&mut architecture.blocks));
         if let Some(epsilon) = self.eps {
             config.attack = (epsilon > 0.0).then(|| Attack {
                 step_size: self
@@ -320,6 +329,42 @@ impl ClassifierArguments {
         }
         config.validate()?;
         Ok(config)
+    }
+
+    /// Whether an option names a part of the architecture.
+    fn names_architecture(&self) -> bool {
+        let sizes = [&self.widths, &self.blocks];
+        self.depth.is_some()
+            || self.stem.is_some()
+            || self.block.is_some()
+            || sizes.into_iter().any(Option::is_some)
+    }
+
+    /// Architecture, input and normaliser of the model that the training starts from, where no option gives
+    /// another.
+    fn take_over(&self, model: &InitialModel, config: &mut TrainConfig) {
+        config.normalizer = model.normalizer;
+        if !self.names_architecture() {
+            config.architecture.clone_from(&model.architecture);
+        }
+        if self.preset.is_none() {
+            config.set_input(model.input);
+        }
+    }
+
+    /// The architecture `usual` with the parts that options name.
+    fn architecture(&self, usual: &TrainArchitecture) -> Result<TrainArchitecture> {
+        let stem = self.stem.unwrap_or(usual.stem);
+        let usual = match self.depth {
+            Some(depth) => &TrainArchitecture::of_depth(depth, stem, self.width)?,
+            None => usual,
+        };
+        Ok(TrainArchitecture {
+            stem,
+            block: self.block.unwrap_or(usual.block),
+            widths: self.widths.as_ref().unwrap_or(&usual.widths).clone(),
+            blocks: self.blocks.as_ref().unwrap_or(&usual.blocks).clone(),
+        })
     }
 
     /// Trains to the end or to Ctrl-C.

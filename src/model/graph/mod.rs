@@ -4,8 +4,10 @@
 
 mod feature_layers;
 mod op;
+mod parameters;
 mod run;
 mod shapes;
+pub(in crate::model) mod stored;
 mod transform;
 
 use burn::tensor::Tensor;
@@ -143,6 +145,7 @@ impl Draft {
             sum.saturating_add(shape.iter().product())
         });
         let graph = Graph {
+            title: summary.title.clone(),
             nodes,
             feature_layers,
             last_read,
@@ -158,6 +161,8 @@ const MAX_VALUES: usize = 1 << 28;
 /// A frozen network as a graph of operations.
 #[derive(Clone, Debug)]
 pub struct Graph {
+    /// Display name of the architecture.
+    title: String,
     nodes: Vec<Node>,
     feature_layers: FeatureLayers,
     /// For each value, the index of the last node that reads it.

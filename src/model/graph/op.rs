@@ -1,12 +1,18 @@
 //! The operations of network graphs: convolution, pooling, linear, activations, reshaping.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// What stands for a tensor in an operation that was read without its numbers.
+fn placeholder<const D: usize>() -> Tensor<D> {
+    Tensor::zeros([1; D], &Device::flex())
+}
 
 /// Padding of a feature map in pixels: top, left, bottom, right.
 pub(in crate::model) type Padding = [usize; 4];
 
 /// A pooling window.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::model) struct Pooling {
     /// Height and width of the window.
     pub(in crate::model) kernel: [usize; 2],
@@ -21,7 +27,7 @@ pub(in crate::model) struct Pooling {
 }
 
 /// Elementwise activation functions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::model) enum Activation {
     Relu,
     LeakyRelu(f64),
@@ -46,10 +52,12 @@ pub(in crate::model) enum Activation {
 }
 
 /// A grouped convolution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::model) struct Convolution {
     /// `[out, in/groups, height, width]`.
+    #[serde(skip, default = "placeholder")]
     pub(in crate::model) weight: Tensor<4>,
+    #[serde(skip)]
     pub(in crate::model) bias: Option<Tensor<1>>,
     pub(in crate::model) stride: [usize; 2],
     pub(in crate::model) padding: Padding,
@@ -58,17 +66,21 @@ pub(in crate::model) struct Convolution {
 }
 
 /// An operation; axes are counted from 0, the batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::model) enum Op {
     Conv(Convolution),
     /// Weight `[out, in]`.
     Linear {
+        #[serde(skip, default = "placeholder")]
         weight: Tensor<2>,
+        #[serde(skip)]
         bias: Option<Tensor<1>>,
     },
     /// BatchNorm at inference: `scale·x + shift` for each channel.
     Affine {
+        #[serde(skip, default = "placeholder")]
         scale: Tensor<1>,
+        #[serde(skip, default = "placeholder")]
         shift: Tensor<1>,
     },
     Activation(Activation),

@@ -13,7 +13,7 @@ use crate::model::layers::rectified;
 /// A tensor of one to four axes, stored with four: missing axes are leading axes of length 1.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct Value {
-    tensor: Tensor<4>,
+    pub(super) tensor: Tensor<4>,
     rank: usize,
 }
 

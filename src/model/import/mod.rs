@@ -23,7 +23,7 @@ use tensors::TensorFile;
 pub(super) use tensors::start;
 
 use super::architecture::Architecture;
-use super::graph::Graph;
+use super::graph::{Graph, stored};
 use super::{Manifest, Normalizer, Weights};
 use crate::data::labels;
 use crate::error::{Error, Result};
@@ -50,6 +50,20 @@ pub enum ModelSource {
     Graph(Box<GraphSource>),
 }
 
+impl ModelSource {
+    /// The content of a file of this program's own format.
+    pub fn into_weights(self) -> Weights {
+        match self {
+            Self::Weights(weights) => weights,
+            Self::Graph(source) => {
+                let mut weights = source.graph.to_weights();
+                source.manifest.attach(&mut weights);
+                weights
+            }
+        }
+    }
+}
+
 /// A network as a graph.
 pub struct GraphSource {
     /// The operations with their numbers.
@@ -58,6 +72,8 @@ pub struct GraphSource {
     pub manifest: Manifest,
     /// The files beside its own that hold numbers of it.
     pub files_beside: Vec<PathBuf>,
+    /// Whether it is of this program's own format, in which its content is all in one place.
+    pub is_stored: bool,
 }
 
 /// What was found out about a file: the network, and what its makers left beside it.
@@ -110,7 +126,7 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
     } else {
         match TensorFile::open(path, &start)? {
             TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
-                return own(weights, description, path);
+                return own(weights, description, path, device);
             }
             file => layout::recognise(&file, description, path, device)?,
         }
@@ -126,17 +142,37 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
             graph: *graph,
             manifest,
             files_beside,
+            is_stored: false,
         })),
     })
 }
 
 /// One of this program's own files, with what a person says of it.
-fn own(mut weights: Weights, description: &Description, path: &Path) -> Result<ModelSource> {
-    let manifest = Manifest::of(&weights);
-    let mut manifest = manifest.map_err(|reason| Error::model(path, reason))?;
+pub(super) fn own(
+    mut weights: Weights,
+    description: &Description,
+    path: &Path,
+    device: &Device,
+) -> Result<ModelSource> {
+    let explain = |reason: String| Error::model(path, reason);
+    let mut manifest = Manifest::of(&weights).map_err(explain)?;
     description.put_over(&mut manifest, path)?;
-    manifest.attach(&mut weights);
-    Ok(ModelSource::Weights(weights))
+    if !stored::is_in(&weights) {
+        manifest.attach(&mut weights);
+        return Ok(ModelSource::Weights(weights));
+    }
+    let (graph, summary) =
+        Graph::from_weights(&weights, manifest.input, device).map_err(explain)?;
+    manifest.architecture = Architecture::Graph(summary);
+    manifest
+        .validate()
+        .map_err(|error| explain(error.to_string()))?;
+    Ok(ModelSource::Graph(Box::new(GraphSource {
+        graph,
+        manifest,
+        files_beside: Vec::new(),
+        is_stored: true,
+    })))
 }
 
 /// All that is known of a model, with notes of what is found in its file and of what is assumed where nobody

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use epsiloscope::model::import::{Description, ModelSource, NormalizerSource, open_as};
-use epsiloscope::model::{Classifier, Normalizer, gradient, zoo};
+use epsiloscope::model::{Classifier, Normalizer, Precision, gradient, zoo};
 
 use crate::support::parity_checks::Values;
 
@@ -219,4 +219,74 @@ fn what_is_not_said_is_assumed_and_said_to_be() {
     ) else {
         panic!("a residual network takes the fast way");
     };
+}
+
+/// The picture of the cases from the field, as a model's pixels.
+fn field_picture() -> Tensor<4> {
+    let decoded = image::open(path("picture.png"))
+        .expect("a picture")
+        .to_rgb8();
+    let (width, height) = decoded.dimensions();
+    let plane = |channel: usize| {
+        decoded
+            .pixels()
+            .map(move |pixel| f32::from(pixel.0[channel]) / 255.0)
+    };
+    let values: Vec<f32> = (0..3).flat_map(plane).collect();
+    let data = TensorData::new(values, [1, 3, height as usize, width as usize]);
+    Tensor::from_data(data, &Device::flex())
+}
+
+#[test]
+fn what_does_not_depend_on_the_picture_is_folded_whatever_computes_it() {
+    // As onnxruntime says, with the normaliser that is assumed for ten classes.
+    let pad = [
+        0.028413, -0.213606, -0.00574, 0.001535, 0.225996, -0.079235, -0.452382, -0.05114,
+        0.000909, -0.155711,
+    ];
+    let domain = [
+        2.071259, 1.127042, -1.678661, 0.383949, 2.502408, -1.46136, -0.006944, -1.090541,
+        -0.353681, 1.835814,
+    ];
+    for (file, expected) in [
+        ("onnx_constant_pad.onnx", pad),
+        ("onnx_domain.onnx", domain),
+    ] {
+        let model = opened(file, &Description::default());
+        let logits = model.logits(field_picture()).into_data();
+        let logits = logits.try_into_vec::<f32>().expect("floats");
+        check_near(file, &logits, &expected, 1e-4);
+    }
+}
+
+#[test]
+fn every_graph_is_stored_and_opened_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for family in [
+        "vgg",
+        "resnet",
+        "efficientnet",
+        "mobilenet",
+        "densenet",
+        "squeezenet",
+        "dynamo",
+    ] {
+        let (file, device) = (path(&format!("onnx_{family}.onnx")), Device::flex());
+        let source = open_as(&file, &Description::default(), &device);
+        let source = source.unwrap_or_else(|error| panic!("{error}"));
+        let before = zoo::classifier(&source, &file, &device).expect("a classifier");
+        let stored = folder.path().join(format!("{family}.safetensors"));
+        let weights = source.into_weights();
+        weights.write(&stored, Precision::Single).expect("a file");
+        let after = zoo::open(&stored.into_os_string().into(), &device);
+        let after = after.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(before.manifest(), after.manifest());
+        let x = picture(before.manifest().input);
+        let floats = |model: &Classifier| model.logits(x.clone()).into_data().try_into_vec::<f32>();
+        assert_eq!(
+            floats(&before).expect("floats"),
+            floats(&after).expect("floats"),
+            "{family}"
+        );
+    }
 }

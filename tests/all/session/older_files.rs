@@ -320,6 +320,9 @@ fn a_checkpoint_of_version_0_1_says_where_its_training_was() {
     assert_eq!((&*config.name, config.seed), ("Tiny", 7));
     assert_eq!((config.epochs, config.batch), (2, 8));
     assert_eq!(config.input, [8, 8]);
-    assert_eq!(config.architecture.widths, [4, 8]);
+    assert_eq!(
+        config.architecture.as_ref().expect("a ResNet").widths,
+        [4, 8]
+    );
     assert_eq!((config.momentum, config.attack.is_none()), (0.9, true));
 }

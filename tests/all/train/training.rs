@@ -195,7 +195,12 @@ fn nothing_is_written_where_nothing_can_be_trained() {
     impossible[1].batch = 1;
     impossible[2].schedule.peak = f64::NAN;
     impossible[3].schedule.epochs = 1;
-    impossible[4].architecture.widths.clear();
+    impossible[4]
+        .architecture
+        .as_mut()
+        .expect("a ResNet")
+        .widths
+        .clear();
     impossible[5].average = Some(1.0);
     impossible[6].smoothing = -0.1;
     impossible[7].noise = Some(2.0);
@@ -280,7 +285,7 @@ fn a_training_can_begin_where_a_model_ended() {
     }
     // Another network's weights do not fit.
     let mut wider = gentle;
-    wider.architecture.widths = vec![6, 8];
+    wider.architecture.as_mut().expect("a ResNet").widths = vec![6, 8];
     let result = run(&wider, &folder.path().join("third"), false, false);
     assert!(matches!(result, Err(Error::Tensors { .. })), "{result:?}");
 }

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use half::{bf16, f16};
 
+use super::attributes::Attributes;
 use super::proto::TensorProto;
 
 /// A constant: floating-point numbers or integers, row-major.
@@ -28,6 +29,15 @@ impl Constant {
             Self::Floats(values, _) => values.len(),
             Self::Integers(values, _) => values.len(),
         }
+    }
+}
+
+/// The numbers of an input of integers.
+pub(super) fn integers(constant: Option<&&Constant>) -> Result<Vec<i64>, String> {
+    match constant {
+        Some(Constant::Integers(values, _)) => Ok(values.clone()),
+        Some(Constant::Floats(..)) => Err("integers are needed".into()),
+        None => Err("an input is missing".into()),
     }
 }
 
@@ -128,6 +138,39 @@ pub(super) fn constant(tensor: TensorProto, folder: &Path) -> Result<Constant, S
     } else {
         Err(format!("it should hold {count} numbers and holds {there}"))
     }
+}
+
+/// The constant that a node writes down.
+pub(super) fn written(attributes: &Attributes, folder: &Path) -> Result<Constant, String> {
+    if let Some(tensor) = attributes.tensor("value") {
+        return constant(tensor, folder);
+    }
+    if let Some(values) = attributes.ints("value_ints") {
+        return Ok(Constant::Integers(values.to_vec(), vec![values.len()]));
+    }
+    if let Some(values) = attributes.floats("value_floats") {
+        return Ok(Constant::Floats(values.to_vec(), vec![values.len()]));
+    }
+    let named = |name: &str| {
+        attributes
+            .0
+            .attribute
+            .iter()
+            .any(|attribute| attribute.name == name)
+    };
+    if named("value_int") {
+        return Ok(Constant::Integers(
+            vec![attributes.int("value_int", 0)],
+            vec![],
+        ));
+    }
+    if named("value_float") {
+        return Ok(Constant::Floats(
+            vec![attributes.float("value_float", 0.0)],
+            vec![],
+        ));
+    }
+    Err("its value is of a kind that is not known here".into())
 }
 
 /// Bytes that are kept in another file of the same folder, or one below it.

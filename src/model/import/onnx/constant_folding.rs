@@ -2,44 +2,12 @@
 
 use std::path::Path;
 
-use super::arrays::{Constant, constant};
-use super::attributes::Attributes;
-
-/// More numbers than any index computation needs.
-const MOST: usize = 1 << 20;
-
-/// The constant that a node writes down.
-pub(super) fn written(attributes: &Attributes, folder: &Path) -> Result<Constant, String> {
-    if let Some(tensor) = attributes.tensor("value") {
-        return constant(tensor, folder);
-    }
-    if let Some(values) = attributes.ints("value_ints") {
-        return Ok(Constant::Integers(values.to_vec(), vec![values.len()]));
-    }
-    if let Some(values) = attributes.floats("value_floats") {
-        return Ok(Constant::Floats(values.to_vec(), vec![values.len()]));
-    }
-    let named = |name: &str| {
-        attributes
-            .0
-            .attribute
-            .iter()
-            .any(|attribute| attribute.name == name)
-    };
-    if named("value_int") {
-        return Ok(Constant::Integers(
-            vec![attributes.int("value_int", 0)],
-            vec![],
-        ));
-    }
-    if named("value_float") {
-        return Ok(Constant::Floats(
-            vec![attributes.float("value_float", 0.0)],
-            vec![],
-        ));
-    }
-    Err("its value is of a kind that is not known here".into())
-}
+use super::arrays::{Constant, constant, integers};
+use super::attributes::{Attributes, axis};
+use super::elementwise;
+use super::rearrangement::{
+    MOST, broadcast, broadcast_index, concat, expand, gather, slice, strides, tile, transpose,
+};
 
 /// A place on an axis, counted from its end if it is negative, and kept on it.
 pub(super) fn clamped(place: i64, length: usize) -> usize {
@@ -73,101 +41,33 @@ pub(super) fn compute(
     attributes: &Attributes,
     opset: i64,
 ) -> Result<Constant, String> {
-    let first = inputs[0];
+    let first = *inputs.first().ok_or("an input is missing")?;
     match operator {
         "Identity" | "Dropout" => Ok(first.clone()),
-        "Cast" => cast(first, attributes.int("to", 1)),
+        "Cast" => elementwise::cast(first, attributes.int("to", 1)),
         "Gather" => gather(first, inputs.get(1), attributes),
-        "Concat" => concat(inputs),
+        "Concat" => concat(inputs, attributes),
         "Unsqueeze" | "Squeeze" | "Reshape" | "Flatten" => {
             reshaped(operator, inputs, attributes, opset)
         }
         "Slice" => slice(inputs, attributes),
         "Transpose" => transpose(first, attributes),
+        "Expand" => expand(first, inputs.get(1)),
+        "Tile" => tile(first, inputs.get(1)),
+        "Where" => choose(inputs),
+        "Range" => range(inputs),
         "ConstantOfShape" => filled_with(first, attributes),
-        "Add" | "Sub" | "Mul" | "Div" => arithmetic(operator, first, inputs.get(1)),
-        "Floor" | "Ceil" | "Sqrt" | "Neg" => {
-            let Constant::Floats(values, shape) = first else {
-                return Ok(first.clone());
-            };
-            let each = |value: &f32| match operator {
-                "Floor" => value.floor(),
-                "Ceil" => value.ceil(),
-                "Sqrt" => value.sqrt(),
-                _ => -value,
-            };
-            Ok(Constant::Floats(
-                values.iter().map(each).collect(),
-                shape.clone(),
-            ))
+        "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => {
+            reduce(operator, inputs, attributes)
         }
-        _ => Err("this operator is not known here for constants".into()),
+        "Shape" => shape_of(first.shape(), attributes),
+        "Size" => Ok(Constant::Integers(vec![first.numbers() as i64], vec![])),
+        _ => match inputs {
+            [one] => elementwise::unary(operator, one),
+            [a, b] => elementwise::binary(operator, a, b),
+            _ => Err("this operator is not known here for constants".into()),
+        },
     }
-}
-
-fn integers(constant: Option<&&Constant>) -> Result<Vec<i64>, String> {
-    match constant {
-        Some(Constant::Integers(values, _)) => Ok(values.clone()),
-        Some(Constant::Floats(..)) => Err("integers are needed".into()),
-        None => Err("an input is missing".into()),
-    }
-}
-
-fn cast(constant: &Constant, to: i64) -> Result<Constant, String> {
-    let to_integer = i32::try_from(to).is_ok_and(super::arrays::is_integer);
-    Ok(match constant {
-        Constant::Floats(values, shape) if to_integer => Constant::Integers(
-            values.iter().map(|&value| value as i64).collect(),
-            shape.clone(),
-        ),
-        Constant::Integers(values, shape) if !to_integer => Constant::Floats(
-            values.iter().map(|&value| value as f32).collect(),
-            shape.clone(),
-        ),
-        same => same.clone(),
-    })
-}
-
-fn gather(
-    from: &Constant,
-    indices: Option<&&Constant>,
-    attributes: &Attributes,
-) -> Result<Constant, String> {
-    let Constant::Integers(values, shape) = from else {
-        return Err("it gathers from floating-point numbers".into());
-    };
-    if shape.len() != 1 || attributes.int("axis", 0) != 0 {
-        return Err(format!("it gathers from {shape:?}"));
-    }
-    let wanted = indices
-        .map(|indices| indices.shape().to_vec())
-        .unwrap_or_default();
-    let length = values.len() as i64;
-    let taken = integers(indices)?.into_iter().map(|index| {
-        let index = if index < 0 {
-            index.checked_add(length)
-        } else {
-            Some(index)
-        };
-        let index = index.and_then(|index| usize::try_from(index).ok());
-        let value = index.and_then(|index| values.get(index));
-        value
-            .copied()
-            .ok_or_else(|| "an index is out of bounds".to_owned())
-    });
-    Ok(Constant::Integers(taken.collect::<Result<_, _>>()?, wanted))
-}
-
-fn concat(inputs: &[&Constant]) -> Result<Constant, String> {
-    let mut all = Vec::new();
-    for input in inputs {
-        if input.shape().len() != 1 {
-            return Err(format!("it joins constants of shape {:?}", input.shape()));
-        }
-        all.extend(integers(Some(input))?);
-    }
-    let count = all.len();
-    Ok(Constant::Integers(all, vec![count]))
 }
 
 /// Fills in what a shape leaves open: −1 is the rest, 0 (if it copies) the old length.
@@ -253,42 +153,111 @@ fn reshaped(
     })
 }
 
-fn slice(inputs: &[&Constant], attributes: &Attributes) -> Result<Constant, String> {
-    let values = integers(inputs.first())?;
-    let part = |index: usize, name: &str| match attributes.ints(name) {
-        Some(values) => Ok(values.to_vec()),
-        None => integers(inputs.get(index)),
+/// The first of two constants where a third is not 0, else the second.
+fn choose(inputs: &[&Constant]) -> Result<Constant, String> {
+    let [condition, yes, no] = inputs else {
+        return Err("it needs three inputs".into());
     };
-    let ([start], [end]) = (&part(1, "starts")?[..], &part(2, "ends")?[..]) else {
-        return Err("it takes parts of several axes".into());
+    let sides = broadcast(condition.shape(), &broadcast(yes.shape(), no.shape())?)?;
+    let spread = |constant: &Constant| {
+        constant.rearranged(sides.clone(), |index| {
+            broadcast_index(index, constant.shape())
+        })
     };
-    if inputs
-        .get(4)
-        .is_some_and(|steps| integers(Some(steps)) != Ok(vec![1]))
-    {
-        return Err("slices of every second or backwards are not known here".into());
+    let Constant::Integers(condition, _) = spread(condition)? else {
+        return Err("its condition is of floating-point numbers".into());
+    };
+    fn pick<T>(condition: &[i64], yes: Vec<T>, no: Vec<T>) -> Vec<T> {
+        let pairs = yes.into_iter().zip(no);
+        condition
+            .iter()
+            .zip(pairs)
+            .map(|(&c, (yes, no))| if c == 0 { no } else { yes })
+            .collect()
     }
-    let place = |value: i64| clamped(value, values.len());
-    let part = values
-        .get(place(*start)..place(*end))
-        .unwrap_or_default()
-        .to_vec();
-    let count = part.len();
-    Ok(Constant::Integers(part, vec![count]))
+    match (spread(yes)?, spread(no)?) {
+        (Constant::Integers(yes, _), Constant::Integers(no, _)) => {
+            Ok(Constant::Integers(pick(&condition, yes, no), sides))
+        }
+        (Constant::Floats(yes, _), Constant::Floats(no, _)) => {
+            Ok(Constant::Floats(pick(&condition, yes, no), sides))
+        }
+        _ => Err("it chooses between integers and floating-point numbers".into()),
+    }
 }
 
-fn transpose(constant: &Constant, attributes: &Attributes) -> Result<Constant, String> {
-    let (Constant::Floats(values, shape), None | Some([1, 0])) =
-        (constant, attributes.ints("perm"))
-    else {
-        return Err("only weights of two axes can be transposed".into());
+/// The integers from a start to before a limit, in steps.
+fn range(inputs: &[&Constant]) -> Result<Constant, String> {
+    let number = |index: usize| match integers(inputs.get(index))?[..] {
+        [number] => Ok(number),
+        _ => Err("its bounds are not single numbers".to_owned()),
     };
-    let [rows, columns] = shape[..] else {
-        return Err(format!("it transposes {shape:?}"));
+    let (start, limit, step) = (number(0)?, number(1)?, number(2)?);
+    let distance = limit.checked_sub(start).ok_or("a number is too large")?;
+    if step == 0
+        || distance
+            .checked_div(step)
+            .is_none_or(|count| count >= MOST as i64)
+    {
+        return Err("it is too large".into());
+    }
+    let mut values = Vec::new();
+    let mut value = start;
+    while (step > 0 && value < limit) || (step < 0 && value > limit) {
+        values.push(value);
+        value = value.checked_add(step).ok_or("a number is too large")?;
+    }
+    let count = values.len();
+    Ok(Constant::Integers(values, vec![count]))
+}
+
+/// Product, sum, largest or smallest of integers over axes, or over all.
+fn reduce(
+    operator: &str,
+    inputs: &[&Constant],
+    attributes: &Attributes,
+) -> Result<Constant, String> {
+    let Constant::Integers(values, shape) = inputs[0] else {
+        return Err("only integers are reduced".into());
     };
-    let turned = (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column)));
-    let turned = turned.map(|(row, column)| values[row * columns + column]);
-    Ok(Constant::Floats(turned.collect(), vec![columns, rows]))
+    let listed = match attributes.ints("axes") {
+        Some(axes) => Some(axes.to_vec()),
+        None => inputs.get(1).map(|axes| integers(Some(axes))).transpose()?,
+    };
+    let axes: Vec<usize> = match listed {
+        Some(axes) if !axes.is_empty() => axes
+            .iter()
+            .map(|&at| axis(at, shape.len()))
+            .collect::<Result<_, _>>()?,
+        _ => (0..shape.len()).collect(),
+    };
+    let kept: Vec<usize> = (0..shape.len())
+        .map(|at| if axes.contains(&at) { 1 } else { shape[at] })
+        .collect();
+    let (from, to) = (strides(shape), strides(&kept));
+    let mut results: Vec<Option<i64>> = vec![None; kept.iter().product()];
+    for (flat, &value) in values.iter().enumerate() {
+        let place =
+            (0..shape.len()).map(|at| (flat / from[at] % shape[at]).min(kept[at] - 1) * to[at]);
+        let result = &mut results[place.sum::<usize>()];
+        let combined = result.map_or(Some(value), |so_far| match operator {
+            "ReduceProd" => so_far.checked_mul(value),
+            "ReduceSum" => so_far.checked_add(value),
+            "ReduceMax" => Some(so_far.max(value)),
+            _ => Some(so_far.min(value)),
+        });
+        *result = Some(combined.ok_or("a number is too large")?);
+    }
+    let empty = if operator == "ReduceProd" { 1 } else { 0 };
+    let results = results
+        .into_iter()
+        .map(|result| result.unwrap_or(empty))
+        .collect();
+    let keep = attributes.int("keepdims", 1) != 0;
+    let sides = (0..shape.len())
+        .filter(|at| keep || !axes.contains(at))
+        .map(|at| kept[at]);
+    Ok(Constant::Integers(results, sides.collect()))
 }
 
 fn filled_with(shape: &Constant, attributes: &Attributes) -> Result<Constant, String> {
@@ -319,45 +288,100 @@ fn filled_with(shape: &Constant, attributes: &Attributes) -> Result<Constant, St
     )
 }
 
-/// Two constants of one shape, or one of them a single number.
-fn arithmetic(operator: &str, a: &Constant, b: Option<&&Constant>) -> Result<Constant, String> {
-    let b = b.ok_or("an input is missing")?;
-    let shape = if a.shape().len() >= b.shape().len() {
-        a.shape()
-    } else {
-        b.shape()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::import::onnx::proto::NodeProto;
+
+    fn integers(values: &[i64], shape: &[usize]) -> Constant {
+        Constant::Integers(values.to_vec(), shape.to_vec())
     }
-    .to_vec();
-    let count: usize = shape.iter().product();
-    let fits = |length: usize| length == 1 || length == count;
-    let wrong = || format!("{:?} and {:?} do not fit together", a.shape(), b.shape());
-    match (a, *b) {
-        (Constant::Floats(x, _), Constant::Floats(y, _)) if fits(x.len()) && fits(y.len()) => {
-            let each = |at: usize| {
-                let (x, y) = (x[at % x.len()], y[at % y.len()]);
-                match operator {
-                    "Add" => x + y,
-                    "Sub" => x - y,
-                    "Mul" => x * y,
-                    _ => x / y,
-                }
-            };
-            Ok(Constant::Floats((0..count).map(each).collect(), shape))
+
+    fn run(operator: &str, inputs: &[Constant]) -> Result<Constant, String> {
+        let node = NodeProto::default();
+        let inputs: Vec<&Constant> = inputs.iter().collect();
+        compute(operator, &inputs, &Attributes(&node), 13)
+    }
+
+    #[test]
+    fn slices_take_any_axis_and_step_as_numpy_does() {
+        let list = |values: &[i64]| integers(values, &[values.len()]);
+        let matrix = integers(&[1, 2, 3, 4, 5, 6], &[3, 2]);
+        let cases: [([i64; 4], Constant); 5] = [
+            (
+                [-1, i64::MIN, 0, -1],
+                integers(&[5, 6, 3, 4, 1, 2], &[3, 2]),
+            ),
+            ([0, i64::MAX, 0, 2], integers(&[1, 2, 5, 6], &[2, 2])),
+            ([1, 2, 1, 1], integers(&[2, 4, 6], &[3, 1])),
+            ([-1, -3, 1, -1], integers(&[2, 1, 4, 3, 6, 5], &[3, 2])),
+            ([2, 1, 0, 1], integers(&[], &[0, 2])),
+        ];
+        for ([start, end, axis, step], expected) in cases {
+            let inputs = [
+                matrix.clone(),
+                list(&[start]),
+                list(&[end]),
+                list(&[axis]),
+                list(&[step]),
+            ];
+            assert_eq!(
+                run("Slice", &inputs),
+                Ok(expected),
+                "{start}:{end}:{step} of {axis}"
+            );
         }
-        (Constant::Integers(x, _), Constant::Integers(y, _)) if fits(x.len()) && fits(y.len()) => {
-            let each = |at: usize| {
-                let (x, y) = (x[at % x.len()], y[at % y.len()]);
-                let value = match operator {
-                    "Add" => x.checked_add(y),
-                    "Sub" => x.checked_sub(y),
-                    "Mul" => x.checked_mul(y),
-                    _ => x.checked_div(y),
-                };
-                value.ok_or_else(|| "a number is too large".to_owned())
-            };
-            let values = (0..count).map(each).collect::<Result<_, _>>()?;
-            Ok(Constant::Integers(values, shape))
-        }
-        _ => Err(wrong()),
+        let zero = [matrix, list(&[0]), list(&[2]), list(&[0]), list(&[0])];
+        assert!(run("Slice", &zero).is_err());
+    }
+
+    #[test]
+    fn constants_broadcast_as_numpy_does() {
+        let column = integers(&[1, 2], &[2, 1]);
+        let row = integers(&[10, 20, 30], &[3]);
+        let sum = run("Add", &[column.clone(), row.clone()]);
+        assert_eq!(sum, Ok(integers(&[11, 21, 31, 12, 22, 32], &[2, 3])));
+        let larger = run("Greater", &[row.clone(), integers(&[15], &[])]);
+        assert_eq!(larger, Ok(integers(&[0, 1, 1], &[3])));
+        let chosen = run(
+            "Where",
+            &[integers(&[0, 1, 1], &[3]), row.clone(), column.clone()],
+        );
+        assert_eq!(chosen, Ok(integers(&[1, 20, 30, 2, 20, 30], &[2, 3])));
+        assert!(run("Add", &[row, integers(&[1, 2], &[2])]).is_err());
+    }
+
+    #[test]
+    fn index_computations_of_exporters_are_folded() {
+        let matrix = integers(&[1, 2, 3, 4, 5, 6], &[2, 3]);
+        let turned = run("Transpose", std::slice::from_ref(&matrix));
+        assert_eq!(turned, Ok(integers(&[1, 4, 2, 5, 3, 6], &[3, 2])));
+        let gathered = run("Gather", &[matrix.clone(), integers(&[-1], &[])]);
+        assert_eq!(gathered, Ok(integers(&[4, 5, 6], &[3])));
+        let counted = run(
+            "Range",
+            &[
+                integers(&[5], &[]),
+                integers(&[0], &[]),
+                integers(&[-2], &[]),
+            ],
+        );
+        assert_eq!(counted, Ok(integers(&[5, 3, 1], &[3])));
+        let product = run("ReduceProd", &[matrix.clone(), integers(&[1], &[1])]);
+        assert_eq!(product, Ok(integers(&[6, 120], &[2, 1])));
+        let tiled = run("Tile", &[integers(&[1, 2], &[2]), integers(&[2], &[1])]);
+        assert_eq!(tiled, Ok(integers(&[1, 2, 1, 2], &[4])));
+        let joined = run("Concat", &[matrix.clone(), matrix]);
+        assert_eq!(joined.map(|joined| joined.shape().to_vec()), Ok(vec![4, 3]));
+    }
+
+    #[test]
+    fn what_would_take_too_much_room_is_refused() {
+        let one = integers(&[1], &[1]);
+        let huge = integers(&[1 << 40, 1 << 40], &[2]);
+        assert!(run("Expand", &[one.clone(), huge]).is_err());
+        assert!(run("Tile", &[one, integers(&[1 << 40], &[1])]).is_err());
+        let bounds = [0, i64::MAX, 1].map(|bound| integers(&[bound], &[]));
+        assert!(run("Range", &bounds).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::arrays::Constant;
+use super::arrays::{Constant, written};
 use super::attributes::Attributes;
 use super::constant_folding;
 use super::proto::NodeProto;
@@ -42,7 +42,7 @@ impl Import<'_> {
         attributes: &Attributes,
     ) -> Result<Option<Constant>, String> {
         if node.op_type == "Constant" {
-            return constant_folding::written(attributes, self.folder).map(Some);
+            return written(attributes, self.folder).map(Some);
         }
         if node.op_type == "Shape" {
             let shape = match self.input(node, 0)? {
@@ -51,8 +51,10 @@ impl Import<'_> {
             };
             return constant_folding::shape_of(&shape, attributes).map(Some);
         }
-        let inputs = node.input.iter().filter(|name| !name.is_empty());
-        let inputs = inputs.map(|name| match self.names.get(name) {
+        // An input that is left out between others is an empty list, which means its default.
+        let left_out = Constant::Integers(Vec::new(), vec![0]);
+        let inputs = node.input.iter().map(|name| match self.names.get(name) {
+            _ if name.is_empty() => Some(&left_out),
             Some(Traced::Constant(constant)) => Some(constant),
             _ => None,
         });

@@ -8,9 +8,11 @@ mod arrays;
 mod attributes;
 mod constant_folding;
 mod context;
+mod elementwise;
 mod import;
 mod operators;
 mod proto;
+mod rearrangement;
 mod shape_ops;
 mod size_limits;
 
@@ -52,7 +54,10 @@ pub(super) fn open(
 ) -> Result<Found> {
     let refuse = |reason: String| refusal(path, reason);
     let model = read(path, start)?;
-    let opset = model.opset_import.iter().find(|set| set.domain.is_empty());
+    let opset = model
+        .opset_import
+        .iter()
+        .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
     let opset = opset.map_or(0, |set| set.version);
     if !OPSETS.contains(&opset) {
         let [low, high] = [OPSETS.start(), OPSETS.end()];
