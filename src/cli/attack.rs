@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
+use super::model_list::ModelList;
 use super::pictures::save_png;
 use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal, Norm};
@@ -15,7 +16,7 @@ use crate::compute::{
 use crate::error::Result;
 use crate::evaluate::top;
 use crate::files::write_atomically;
-use crate::model::{Classifier, ModelRef, zoo};
+use crate::model::{Classifier, zoo};
 
 /// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
 #[derive(Debug, Args)]
@@ -26,8 +27,8 @@ pub struct AttackArguments {
     #[arg(long, default_value = ".")]
     out: PathBuf,
     /// Models to attack: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Name of the true class; by default the predicted one.
     #[arg(long = "class")]
     truth: Option<String>,

@@ -12,6 +12,7 @@ use rand::RngExt;
 use serde::Serialize;
 
 use super::default_models;
+use super::model_list::ModelList;
 use crate::attack::{Attack, AttackRun, Norm};
 use crate::attribution::{
     Baseline, Fill, Input, IntegratedGradients, Method, Rule, Score, Target, explain,
@@ -22,7 +23,7 @@ use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::evaluate::predict;
 use crate::files::write_atomically;
-use crate::model::{Classifier, ModelRef, memory, tensor_values, zoo};
+use crate::model::{Classifier, memory, tensor_values, zoo};
 use crate::session::TriageTab;
 use crate::synthesis::{Synthesis, SynthesisInputs, SynthesisRun};
 use crate::train::{Preset, TrainConfig, Training};
@@ -37,8 +38,8 @@ pub struct BenchArguments {
     #[arg(long, default_value = "")]
     only: String,
     /// Models to time: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Instead, time frames of the triage page on a library of synthetic pictures, which is kept in this
     /// folder.
     #[arg(long)]
@@ -98,7 +99,7 @@ impl BenchArguments {
 impl Bench<'_> {
     /// Benchmarks of models and training.
     fn models(&mut self) -> Result<()> {
-        for name in &self.arguments.models {
+        for name in self.arguments.models.iter() {
             let model = zoo::open(name, &self.device)?;
             self.pgd(&model);
             self.integrated_gradients(&model);

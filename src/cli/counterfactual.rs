@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::model_list::ModelList;
 use super::pictures::save_png;
 use super::{class_number, default_models, file_stems};
 use crate::attack::Norm;
@@ -30,8 +31,8 @@ pub struct CounterfactualArguments {
     /// The picture to change.
     picture: PathBuf,
     /// Models: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, alias = "model", value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, alias = "model", default_value_t = default_models())]
+    models: ModelList,
     /// How; by default the generator of models that have one, descent for others.
     #[arg(long, value_enum)]
     method: Option<MethodName>,

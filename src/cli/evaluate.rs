@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
@@ -12,14 +13,14 @@ use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate};
 use crate::files::write_atomically;
-use crate::model::{ModelRef, zoo};
+use crate::model::zoo;
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
     /// Models to evaluate: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Folder of the data set; its test (or val) split is used.
     #[arg(long)]
     data: PathBuf,
@@ -59,7 +60,7 @@ impl EvaluateArguments {
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let mut reports = Vec::new();
-        for name in &self.models {
+        for name in self.models.iter() {
             let model = zoo::open(name, &device)?;
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
             data.log_skipped();

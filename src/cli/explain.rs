@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
+use super::model_list::ModelList;
 use super::pictures::{enlarged, save_png};
 use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal};
@@ -20,7 +21,7 @@ use crate::error::Result;
 use crate::evaluate::top_two;
 use crate::export::arrays::npy;
 use crate::files::write_atomically;
-use crate::model::{Classifier, ModelRef, zoo};
+use crate::model::{Classifier, zoo};
 use options::MethodOptions;
 
 /// Compute attribution maps of one picture, or their quality over a data set.
@@ -43,8 +44,8 @@ pub struct ExplainArguments {
     #[arg(long, default_value = ".")]
     out: PathBuf,
     /// Models to explain: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, alias = "model", value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, alias = "model", default_value_t = default_models())]
+    models: ModelList,
     #[command(flatten)]
     method: MethodOptions,
     /// Name of the true class.

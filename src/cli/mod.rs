@@ -9,6 +9,7 @@ mod evaluate;
 mod explain;
 mod inspect;
 mod mean;
+mod model_list;
 mod pictures;
 mod render;
 mod report;
@@ -26,6 +27,7 @@ use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, ModelRef, zoo};
+use model_list::ModelList;
 
 /// See what a standard and an adversarially robust image classifier see in the same picture.
 ///
@@ -44,8 +46,8 @@ struct WindowArguments {
     /// Pictures, or folders of pictures, to open.
     pictures: Vec<PathBuf>,
     /// The two models, one a row: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
     #[arg(long, default_value_t)]
     backend: Backend,
@@ -163,8 +165,14 @@ fn file_stem(name: &str) -> String {
         .replace(|c: char| !c.is_alphanumeric(), "-")
 }
 
-fn default_models() -> Vec<ModelRef> {
-    zoo::SETS[0].references()
+fn default_models() -> ModelList {
+    zoo::SETS[0].references().into()
+}
+
+/// The default models and the independent judge: in whose features distances are measured.
+fn default_feature_models() -> ModelList {
+    let judge = ModelRef::from(zoo::JUDGE);
+    [&default_models()[..], &[judge]].concat().into()
 }
 
 impl Arguments {
@@ -210,7 +218,7 @@ impl WindowArguments {
         }
         crate::app::open_window(
             Compute::open(&self.backend)?,
-            self.models,
+            self.models.to_vec(),
             self.pictures,
             self.screenshot,
         )

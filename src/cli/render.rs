@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
@@ -83,8 +84,8 @@ pub struct RenderArguments {
     #[arg(long)]
     hold: Option<f32>,
     /// Without a session: the models, one a row.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Without a session: name of the true class of all pictures.
     #[arg(long = "class")]
     truth: Option<String>,
@@ -202,7 +203,7 @@ impl RenderArguments {
             }
             return Ok((opened.state, Vec::new()));
         }
-        let mut state = State::new(self.models.clone());
+        let mut state = State::new(self.models.to_vec());
         state.settings.attack = self.attack.attack(Goal::Untargeted);
         let range = state.settings.attack.epsilon.max(f32::MIN_POSITIVE);
         *state.range_mut() = range;

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use indicatif::ProgressBar;
 
+use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;
-use crate::model::ModelRef;
 use crate::triage::{
     ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
@@ -25,8 +25,8 @@ pub struct ScanArguments {
     /// paths, one a line, each with its class after a tab where that is known.
     source: PathBuf,
     /// Models, which queries call a, b, …: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Database file of the results, which can contain many scans.
     #[arg(long, default_value = "epsiloscope.db")]
     db: PathBuf,
@@ -96,7 +96,7 @@ impl ScanArguments {
         let usual = FlipSearch::up_to(self.flip_most.unwrap_or(usual));
         Ok(Plan {
             source,
-            models: self.models.clone(),
+            models: self.models.to_vec(),
             attack: (!self.clean).then(|| self.options.attack(Goal::Untargeted)),
             flip: self.flip.then(|| FlipSearch {
                 tolerance: self.tolerance.unwrap_or(usual.tolerance),
@@ -108,6 +108,11 @@ impl ScanArguments {
 
     fn tell(&self, table: &Table, query: &Query) -> Result<()> {
         let selected = query.select(table);
+        if let (true, Some((path, reason))) = (table.records.is_empty(), table.broken.first()) {
+            let count = table.broken.len();
+            let reason = format!("none of its {count} pictures opens; the first: {path}: {reason}");
+            return Err(Error::data(&self.source, reason));
+        }
         println!("{} of {} pictures", selected.len(), table.records.len());
         if let Some((path, reason)) = table.broken.first() {
             let count = table.broken.len();

@@ -7,6 +7,7 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, RgbImage};
 use serde::Serialize;
 
+use super::model_list::ModelList;
 use super::pictures::{enlarged, save_png};
 use super::{class_number, default_models, file_stems};
 use crate::compute::{Backend, Compute};
@@ -154,8 +155,8 @@ struct Options {
     #[arg(long, default_value = ".")]
     out: PathBuf,
     /// Models: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     #[command(flatten)]
     settings: SynthesisFlags,
     /// The picture of `--start other`.

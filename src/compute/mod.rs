@@ -30,7 +30,7 @@ pub use failure::DeviceFailure;
 pub use gpu_image::GpuImage;
 pub use heat_map::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign, row_color, short};
 pub use model_cache::{CachedModel, Models};
-pub use preview::NormalizerPreview;
+pub use preview::DescriptionPreview;
 pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
     ModelInput, PictureSource, Place, PredictionResult, Request, flipped_before, flips,

@@ -8,7 +8,7 @@ use super::{GpuImage, HeatMap};
 use crate::attack::{Attack, Norm};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::compute::{
-    CounterfactualRequest, CounterfactualResult, NormalizerPreview, ScanRequest, SynthesisRequest,
+    CounterfactualRequest, CounterfactualResult, DescriptionPreview, ScanRequest, SynthesisRequest,
     SynthesisResult, UnitActivations, UnitActivationsRequest,
 };
 use crate::counterfactual::real_classes;
@@ -64,7 +64,7 @@ pub enum Lane {
     /// Activations of all units for the pictures of the library.
     UnitActivations(Place),
     /// Predictions of a row's model with other normalisers.
-    NormalizerPreview(Place),
+    DescriptionPreview(Place),
     /// A scan of a data set.
     Scan,
 }
@@ -113,7 +113,7 @@ impl Lane {
             | Self::Counterfactual(place)
             | Self::Synthesis(place)
             | Self::UnitActivations(place)
-            | Self::NormalizerPreview(place) => Some(place),
+            | Self::DescriptionPreview(place) => Some(place),
             Self::Scan => None,
         }
     }
@@ -238,7 +238,7 @@ pub enum Request {
     /// Compute the activations of all units for these pictures.
     UnitActivations(UnitActivationsRequest),
     /// Predict the picture after every usual normaliser.
-    PreviewNormalizers(ModelInput),
+    PreviewDescriptions(ModelInput),
     /// Scan a set of pictures.
     Scan(ScanRequest),
 }
@@ -258,7 +258,7 @@ impl Request {
             Self::Predict(subject)
             | Self::Attack(subject, _)
             | Self::Sweep(subject, ..)
-            | Self::PreviewNormalizers(subject) => &subject.model,
+            | Self::PreviewDescriptions(subject) => &subject.model,
             Self::Explain(request) => &request.model,
             Self::Curves(explained) | Self::Sanity(explained) => &explained.request.model,
             Self::Synthesize { request, .. } => &request.model,
@@ -290,7 +290,7 @@ pub enum ComputeMessage {
     /// Activations of all units for the library's pictures.
     UnitActivations(Arc<UnitActivations>),
     /// Predictions after every usual normaliser.
-    NormalizersPreviewed(Vec<NormalizerPreview>),
+    DescriptionsPreviewed(Vec<DescriptionPreview>),
     /// The request failed; the message is for people.
     Failed(String),
     /// Counts of the scan.

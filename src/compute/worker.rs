@@ -283,11 +283,15 @@ impl ComputeWorker {
                 (None, Some(Job::Synthesis(job?)))
             }
             Request::Counterfactual(request) => self.prepare_counterfactual(request)?,
-            Request::PreviewNormalizers(subject) => {
+            Request::PreviewDescriptions(subject) => {
                 let model = self.model(&subject.model)?;
                 let x = self.pixels(&model, &subject);
                 (
-                    Some(ComputeMessage::NormalizersPreviewed(preview(&model, &x))),
+                    Some(ComputeMessage::DescriptionsPreviewed(preview(
+                        &subject.model,
+                        &model,
+                        &x,
+                    ))),
                     None,
                 )
             }
@@ -397,7 +401,7 @@ impl Worker for ComputeWorker {
                 // While ε is dragged, this is of the nearest finished attack.
                 (Lane::Attribution(PictureSource::Attacked, _), _) => 1,
                 (Lane::Sweep(_) | Lane::Attribution(..), _) => 2,
-                (Lane::Counterfactual(_) | Lane::NormalizerPreview(_), _) => 1,
+                (Lane::Counterfactual(_) | Lane::DescriptionPreview(_), _) => 1,
                 (Lane::UnitActivations(_), _) => 2,
                 (Lane::Scan, _) => LATER,
                 // Long computations share the rest.

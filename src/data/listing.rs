@@ -162,6 +162,8 @@ fn list_file(path: &Path) -> Result<PictureList> {
         return Err(Error::data(path, "the list is too long"));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
+    // Some editors begin text files with a byte-order mark.
+    let text = text.trim_start_matches('\u{feff}');
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let lines: Vec<(&str, Option<&str>)> = lines
         .map(|line| match line.split_once('\t') {

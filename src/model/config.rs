@@ -12,6 +12,8 @@ pub enum Stem {
     Cifar,
     /// 3×3 convolution of stride 2, no pooling: a quarter of the computation of `cifar`.
     CifarHalf,
+    /// 3×3 convolution of stride 1, then a 3×3 max-pooling of stride 2.
+    CifarPool,
     /// 7×7 convolution of stride 2, then a 3×3 max-pooling of stride 2 (He et al. 2016, table 1).
     Imagenet,
     /// 7×7 convolution of stride 4, no pooling: the same resolution as after `imagenet` at a quarter of
@@ -23,7 +25,7 @@ impl Stem {
     /// Side of the convolution's kernel, in pixels.
     pub fn kernel(self) -> usize {
         match self {
-            Self::Cifar | Self::CifarHalf => 3,
+            Self::Cifar | Self::CifarHalf | Self::CifarPool => 3,
             Self::Imagenet | Self::Quarter => 7,
         }
     }
@@ -31,10 +33,15 @@ impl Stem {
     /// Stride of the convolution.
     pub fn stride(self) -> usize {
         match self {
-            Self::Cifar => 1,
+            Self::Cifar | Self::CifarPool => 1,
             Self::CifarHalf | Self::Imagenet => 2,
             Self::Quarter => 4,
         }
+    }
+
+    /// Whether a 3×3 max-pooling of stride 2 follows the convolution.
+    pub fn is_pooled(self) -> bool {
+        matches!(self, Self::Imagenet | Self::CifarPool)
     }
 }
 
@@ -46,7 +53,11 @@ pub enum Block {
     Basic,
     /// 1×1, 3×3 (with the stride, as in torchvision) and 1×1 convolutions; expansion 4.
     Bottleneck,
-    /// The same with twice as many inner channels (Zagoruyko and Komodakis 2016), as in WideResNet-50-2.
+    /// The same with the stride in the first 1×1 convolution, as in the original networks (He et al. 2016).
+    #[value(name = "bottleneck-1x1")]
+    #[serde(rename = "bottleneck-1x1")]
+    BottleneckFirst,
+    /// [`Block::Bottleneck`] with twice as many inner channels (Zagoruyko and Komodakis 2016), as in WideResNet-50-2.
     WideBottleneck,
 }
 
@@ -55,7 +66,7 @@ impl Block {
     pub fn expansion(self) -> usize {
         match self {
             Self::Basic => 1,
-            Self::Bottleneck => 4,
+            Self::Bottleneck | Self::BottleneckFirst => 4,
             Self::WideBottleneck => 2,
         }
     }
@@ -156,7 +167,7 @@ impl ResNetConfig {
             let output = width * expansion;
             let body = |input: usize| match self.block {
                 Block::Basic => conv(input, width, 3) + conv(width, width, 3),
-                Block::Bottleneck | Block::WideBottleneck => {
+                Block::Bottleneck | Block::BottleneckFirst | Block::WideBottleneck => {
                     conv(input, width, 1) + conv(width, width, 3) + conv(width, output, 1)
                 }
             };
@@ -177,7 +188,7 @@ impl ResNetConfig {
         let area = |stride: usize| input[0].div_ceil(stride) * input[1].div_ceil(stride);
         let mut stride = self.stem.stride();
         let mut sum = 2 * self.stem_width() * area(stride);
-        if self.stem == Stem::Imagenet {
+        if self.stem.is_pooled() {
             stride *= 2;
             sum += self.stem_width() * area(stride);
         }
@@ -188,7 +199,7 @@ impl ResNetConfig {
             let output = width * self.block.expansion();
             let inside = match self.block {
                 Block::Basic => width,
-                Block::Bottleneck | Block::WideBottleneck => 2 * width,
+                Block::Bottleneck | Block::BottleneckFirst | Block::WideBottleneck => 2 * width,
             };
             // The shortcut of the stage's first block makes numbers of its own.
             sum += (2 * blocks * (inside + output) + output) * area(stride);
@@ -208,7 +219,7 @@ impl ResNetConfig {
     /// Output channels of the first convolution.
     pub fn stem_width(&self) -> usize {
         match self.block {
-            Block::Basic | Block::Bottleneck => self.widths[0],
+            Block::Basic | Block::Bottleneck | Block::BottleneckFirst => self.widths[0],
             Block::WideBottleneck => self.widths[0].div_ceil(2),
         }
     }
@@ -217,7 +228,7 @@ impl ResNetConfig {
     pub fn depth(&self) -> usize {
         let per_block = match self.block {
             Block::Basic => 2,
-            Block::Bottleneck | Block::WideBottleneck => 3,
+            Block::Bottleneck | Block::BottleneckFirst | Block::WideBottleneck => 3,
         };
         let blocks = self
             .blocks

@@ -6,7 +6,7 @@ use burn::tensor::module::{adaptive_avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, FloatDType, Tensor};
 
-use super::config::{Block, ResNetConfig, Stem};
+use super::config::{Block, ResNetConfig};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, rectified};
 use crate::model::network::{FeatureLayer, Network};
 
@@ -28,6 +28,11 @@ impl Residual {
             Block::Bottleneck | Block::WideBottleneck => vec![
                 Conv::new([input, width], 1, 1, device),
                 Conv::new([width, width], 3, stride, device),
+                Conv::new([width, output], 1, 1, device),
+            ],
+            Block::BottleneckFirst => vec![
+                Conv::new([input, width], 1, stride, device),
+                Conv::new([width, width], 3, 1, device),
                 Conv::new([width, output], 1, 1, device),
             ],
         };
@@ -119,7 +124,7 @@ impl ResNet {
         if fake_relu {
             x = rectified(x, true);
         }
-        if self.config.stem == Stem::Imagenet {
+        if self.config.stem.is_pooled() {
             let pooling = MaxPoolOptions::new([3, 3])
                 .with_stride([2, 2])
                 .with_padding([1, 1]);

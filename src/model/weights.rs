@@ -276,6 +276,12 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
                 .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]))
                 .collect()
         }
+        Dtype::F64 => {
+            let words = data.chunks_exact(8);
+            words
+                .map(|word| f64::from_le_bytes(word.try_into().expect("eight bytes")) as f32)
+                .collect()
+        }
         Dtype::F16 => halves()
             .map(|pair| f16::from_le_bytes(pair).to_f32())
             .collect(),

@@ -58,8 +58,8 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         if state.transient.about == Some(index)
             && let Some(Request::Predict(subject)) = requests.get(&Lane::Prediction(place))
         {
-            let request = Request::PreviewNormalizers(subject.clone());
-            requests.insert(Lane::NormalizerPreview(place), request);
+            let request = Request::PreviewDescriptions(subject.clone());
+            requests.insert(Lane::DescriptionPreview(place), request);
         }
         for which in state.settings.display.maps() {
             add_map_requests(state, index, row, which, &mut requests);

@@ -7,7 +7,7 @@ use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
 use crate::compute::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, CounterfactualResult,
-    Lane, NormalizerPreview, PictureSource, PredictionResult, SynthesisResult, UnitActivations,
+    DescriptionPreview, Lane, PictureSource, PredictionResult, SynthesisResult, UnitActivations,
     flip_interval, flips,
 };
 
@@ -33,7 +33,7 @@ pub struct Row {
     /// Activations of the model's units.
     pub unit_activations: Option<Arc<UnitActivations>>,
     /// Predictions after every usual normaliser.
-    pub preview: Option<Vec<NormalizerPreview>>,
+    pub preview: Option<Vec<DescriptionPreview>>,
     /// Errors of the other lanes.
     pub errors: BTreeMap<Lane, String>,
 }
@@ -74,7 +74,7 @@ impl Row {
             | Lane::Sanity(..)
             | Lane::Counterfactual(_)
             | Lane::UnitActivations(_)
-            | Lane::NormalizerPreview(_)
+            | Lane::DescriptionPreview(_)
             | Lane::Scan => {
                 self.errors.remove(&lane);
                 return;
@@ -109,7 +109,7 @@ impl Row {
             ComputeMessage::UnitActivations(unit_activations) => {
                 self.unit_activations = Some(unit_activations);
             }
-            ComputeMessage::NormalizersPreviewed(guesses) => self.preview = Some(guesses),
+            ComputeMessage::DescriptionsPreviewed(guesses) => self.preview = Some(guesses),
             ComputeMessage::Failed(message)
                 if !matches!(lane, Lane::Prediction(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
             {

@@ -34,6 +34,7 @@ mod model {
     mod bad_models; // hostile model files
     mod budget; // how many pictures at once
     mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
+    mod heads; // heads, stems and channels that files do not tell; refusals with a remedy
     mod parity; // PyTorch's values, on the CPU
     pub(crate) mod sound_models; // round trips
 }

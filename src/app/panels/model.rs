@@ -7,7 +7,7 @@ use egui::{ComboBox, Context, Grid, Ui, Window};
 use super::Action;
 use crate::app::theme;
 use crate::compute::PredictionResult;
-use crate::model::import::{DescriptionEdit, LabelSource, NormalizerSource};
+use crate::model::import::{Alternative, DescriptionEdit, LabelSource};
 use crate::model::{BatchSize, ModelRef};
 use crate::session::{Row, State};
 
@@ -110,8 +110,8 @@ fn facts(
     }
     ui.separator();
     let mut say = |saying: DescriptionEdit| actions.push(Action::Describe(index, saying));
-    if let Some(normalizer) = normalizers(ui, row, prediction) {
-        say(DescriptionEdit::Normalizer(normalizer));
+    if let Some(edit) = alternatives(ui, row, prediction) {
+        say(edit);
     }
     let mut asks = false;
     ui.horizontal(|ui| {
@@ -159,40 +159,52 @@ fn facts(
     }
 }
 
-/// Every usual normaliser with what the model says of the open picture after it; the one that was
-/// chosen now.
-fn normalizers(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<NormalizerSource> {
-    ui.label("Normaliser, and the prediction with it for the open picture");
-    let own = prediction.manifest.normalizer;
-    let Some(guesses) = &row.preview else {
+/// All ways to read the file, each with what the model says of the open picture then; the one that was chosen
+/// now.
+fn alternatives(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<DescriptionEdit> {
+    ui.label("Other ways to read it, and the prediction then for the open picture");
+    let Some(previews) = &row.preview else {
         ui.spinner();
         return None;
     };
     let mut taken = None;
-    Grid::new("normalisers")
-        .num_columns(3)
+    Grid::new("alternatives")
+        .num_columns(4)
         .striped(true)
         .spacing([16.0, 4.0])
         .show(ui, |ui| {
-            for guess in guesses.iter() {
-                let chosen = guess.normalizer == own;
-                if ui.radio(chosen, guess.name).clicked() && !chosen {
-                    taken = Some(NormalizerSource::Named(guess.name.into()));
+            let mut before = "";
+            for preview in previews {
+                let Alternative {
+                    what,
+                    name,
+                    edit,
+                    is_current,
+                } = &preview.alternative;
+                ui.label(if *what == before { "" } else { *what });
+                before = *what;
+                if ui.radio(*is_current, *name).clicked() && !is_current {
+                    taken = Some(edit.clone());
                 }
-                let label = prediction.manifest.labels.get(guess.class);
+                let label = prediction.manifest.labels.get(preview.class);
                 ui.label(label.map_or("?", String::as_str));
-                ui.label(format!("{:.0} %", guess.confidence * 100.0));
+                ui.label(format!("{:.0} %", preview.confidence * 100.0));
                 ui.end_row();
             }
         });
-    if !guesses.iter().any(|guess| guess.normalizer == own) {
+    let is_usual = previews.iter().any(|preview| {
+        let is_normalizer = matches!(preview.alternative.edit, DescriptionEdit::Normalizer(_));
+        is_normalizer && preview.alternative.is_current
+    });
+    if !is_usual {
+        let own = prediction.manifest.normalizer;
         ui.label(theme::weak(format!(
-            "now: mean {:?}, deviation {:?}",
+            "normaliser now: mean {:?}, deviation {:?}",
             own.mean, own.std
         )));
     }
     ui.label(theme::weak(
-        "With a wrong normaliser the model still predicts, only worse: compare on pictures whose class you know.",
+        "Read wrong, the model still predicts, only worse: compare on pictures whose class you know.",
     ));
     taken
 }

@@ -111,7 +111,7 @@ impl Window {
     /// # Errors
     /// When a session cannot be written to `folder`, or the library is not read in two minutes.
     pub(super) fn open(folder: &Path, database: &Path, tab: TriageTab) -> Result<Self> {
-        let mut state = State::new(default_models());
+        let mut state = State::new(default_models().to_vec());
         state.navigation.page = Page::Triage;
         state.navigation.triage.database = Some(database.into());
         state.navigation.triage.tab = tab;
@@ -124,7 +124,7 @@ impl Window {
         session::write(&Session::of(&snapshot), &path)?;
         let context = Context::default();
         let compute = Compute::open(&Backend::Cpu)?;
-        let app = App::new(&context, compute, default_models(), vec![path]);
+        let app = App::new(&context, compute, default_models().to_vec(), vec![path]);
         let mut window = Self {
             app: app.at_home(&context, DataFolder::at(folder.join("home"))),
             context,

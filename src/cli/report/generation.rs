@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::write_json;
 use crate::cli::synthesis::SynthesisFlags;
-use crate::cli::{class_number, default_models};
+use crate::cli::{ModelList, class_number, default_feature_models, default_models};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, ModelRef, tensor_values, zoo};
+use crate::model::{Classifier, tensor_values, zoo};
 use crate::synthesis::{
     ClassGaussians, ClassObjective, Gaussian, Synthesis, SynthesisInputs, SynthesisRun, Task,
     activations, frechet,
@@ -31,11 +31,11 @@ pub struct GenerationArguments {
     #[arg(long, default_value_t = 100)]
     per_class: usize,
     /// Models to compare: ids of bundled ones or paths of files, with commas between.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Models in whose representation the distance is computed.
-    #[arg(long, alias = "judges", value_delimiter = ',', default_values_t = default_models())]
-    feature_models: Vec<ModelRef>,
+    #[arg(long, alias = "judges", default_value_t = default_feature_models())]
+    feature_models: ModelList,
     /// Objective to maximise.
     #[arg(long, alias = "aim", value_enum, default_value_t)]
     objective: ClassObjective,
@@ -78,7 +78,7 @@ impl GenerationArguments {
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let mut feature_models = Vec::new();
-        for name in &self.feature_models {
+        for name in self.feature_models.iter() {
             let model = zoo::open(name, &device)?;
             let real = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
             let real = gaussian(&model, &planes_of(&real))?;
@@ -86,7 +86,7 @@ impl GenerationArguments {
         }
         let mut lines = vec![self.floor(&feature_models)?];
         let mut synthesis = None;
-        for name in &self.models {
+        for name in self.models.iter() {
             let model = zoo::open(name, &device)?;
             let (pictures, config) = self.generate(&model)?;
             synthesis = Some(config);

@@ -6,9 +6,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::write_json;
-use crate::cli::default_models;
 use crate::cli::mean::Mean;
 use crate::cli::synthesis::SynthesisFlags;
+use crate::cli::{ModelList, default_feature_models, default_models};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
@@ -27,11 +27,11 @@ pub struct InversionArguments {
     #[arg(long, default_value_t = 50)]
     limit: usize,
     /// Models to compare, the first with each other: ids of bundled ones or paths of files.
-    #[arg(long, value_delimiter = ',', default_values_t = default_models())]
-    models: Vec<ModelRef>,
+    #[arg(long, default_value_t = default_models())]
+    models: ModelList,
     /// Models in whose features the perceptual distance is computed.
-    #[arg(long, alias = "judges", value_delimiter = ',', default_values_t = default_models())]
-    feature_models: Vec<ModelRef>,
+    #[arg(long, alias = "judges", default_value_t = default_feature_models())]
+    feature_models: ModelList,
     /// Invert the feature map after this stage instead of the pooled representation.
     #[arg(long)]
     stage: Option<usize>,

@@ -11,7 +11,7 @@ pub(in crate::model) mod training;
 
 use rayon::prelude::*;
 
-use super::config::{ResNetConfig, Stem};
+use super::config::ResNetConfig;
 use super::resnet::ResNet;
 use super::{Normalizer, tensor_values};
 use crate::model::network::FeatureLayer;
@@ -84,7 +84,7 @@ impl PackedResNet {
         };
         Self {
             stem: pack(&network.stem),
-            pool: config.stem == Stem::Imagenet,
+            pool: config.stem.is_pooled(),
             stages: network
                 .stages
                 .iter()

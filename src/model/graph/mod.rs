@@ -87,13 +87,46 @@ impl Draft {
         &self.shapes[place]
     }
 
-    /// Index of the input of the softmax that computes this value, if one does.
-    pub(in crate::model) fn before_softmax(&self, place: usize) -> Option<usize> {
+    /// Name and index of the input of the operation that squeezes this value without changing the order of the
+    /// classes, if one computes it: softmax, its logarithm, or a bounded activation.
+    pub(in crate::model) fn before_squashing(&self, place: usize) -> Option<(&'static str, usize)> {
         let node = self.nodes.get(place.checked_sub(1)?)?;
-        match (&node.op, &node.inputs[..]) {
-            (Op::Softmax(_), [Source::Value(before)]) => Some(*before),
-            _ => None,
+        let [Source::Value(before)] = node.inputs[..] else {
+            return None;
+        };
+        let name = match node.op {
+            Op::Softmax(_) => "softmax",
+            Op::Activation(Activation::Sigmoid) => "sigmoid",
+            Op::Activation(Activation::HardSigmoid(..)) => "hard sigmoid",
+            Op::Activation(Activation::Tanh) => "tanh",
+            Op::Activation(Activation::Log) => {
+                let of_softmax = self.before_squashing(before)?.0 == "softmax";
+                return of_softmax.then_some(("logarithm", before));
+            }
+            // Neither does another shape.
+            Op::Reshape(_) => return self.before_squashing(before),
+            _ => return None,
+        };
+        Some((name, before))
+    }
+
+    /// Adds a first row of zeros to the linear layer of one output that computes this value, if it is the last
+    /// node. Whether it was.
+    pub(in crate::model) fn make_two_rows(&mut self, place: usize) -> bool {
+        let last = place == self.nodes.len();
+        let Some(Op::Linear { weight, bias }) = self.nodes.last_mut().map(|node| &mut node.op)
+        else {
+            return false;
+        };
+        if !last || weight.dims()[0] != 1 {
+            return false;
         }
+        *weight = Tensor::cat(vec![weight.zeros_like(), weight.clone()], 0);
+        *bias = bias
+            .take()
+            .map(|bias| Tensor::cat(vec![bias.zeros_like(), bias], 0));
+        self.shapes[place] = vec![1, 2];
+        true
     }
 
     /// Adds a bias to the linear layer that computes this value, if it is the last node. Whether it was.

@@ -43,6 +43,7 @@ pub(in crate::model) enum Activation {
     Gelu,
     Softplus,
     Exp,
+    Log,
     Sqrt,
     Reciprocal,
     Neg,

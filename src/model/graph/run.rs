@@ -247,6 +247,7 @@ impl Activation {
             Self::Gelu => gelu(x),
             Self::Softplus => softplus(x, 1.0),
             Self::Exp => x.exp(),
+            Self::Log => x.log(),
             Self::Sqrt => x.sqrt(),
             Self::Reciprocal => x.recip(),
             Self::Neg => -x,

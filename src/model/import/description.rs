@@ -79,6 +79,16 @@ impl From<ActivationName> for Activation {
     }
 }
 
+/// Order of the channels that a network reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelOrder {
+    /// Red, green, blue: of nearly all networks.
+    Rgb,
+    /// Blue, green, red: of networks made with OpenCV or Caffe. The normaliser is in this order, too.
+    Bgr,
+}
+
 /// Everything that a file may leave open. What is not said is looked for in the file, then assumed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -101,6 +111,9 @@ pub struct Description {
     /// Height and width it was made for, in pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<[usize; 2]>,
+    /// Order of the channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<ChannelOrder>,
     /// How it was trained, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<String>,
@@ -114,6 +127,13 @@ pub struct Description {
     /// PreAct ResNets do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub raw_shortcut: bool,
+    /// Whether the first 1×1 convolution of a bottleneck block has the stride, as in the original networks,
+    /// instead of the 3×3 one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stride_in_first: bool,
+    /// Name of the output that is the logits, of an ONNX file with several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 /// One thing that a person says of a model.
@@ -125,6 +145,12 @@ pub enum DescriptionEdit {
     Labels(LabelSource),
     /// Height and width.
     Input([usize; 2]),
+    /// Order of the channels.
+    Channels(ChannelOrder),
+    /// First layers of a residual network.
+    Stem(Stem),
+    /// Whether the first convolution of a bottleneck block has the stride.
+    StrideInFirst(bool),
 }
 
 /// A description, and where the weights are.
@@ -172,7 +198,7 @@ pub(super) fn usual_normalizer(classes: usize) -> (&'static str, Normalizer) {
 /// Whether a file is a description, by its name.
 pub(super) fn is_one(path: &Path) -> bool {
     let extension = path.extension();
-    extension.is_some_and(|extension| extension == "toml")
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
 
 impl Description {
@@ -257,8 +283,29 @@ impl Description {
             DescriptionEdit::Normalizer(normalizer) => self.normalizer = Some(normalizer),
             DescriptionEdit::Labels(labels) => self.labels = Some(labels),
             DescriptionEdit::Input(input) => self.input = Some(input),
+            DescriptionEdit::Channels(order) => self.channels = Some(order),
+            DescriptionEdit::Stem(stem) => self.stem = Some(stem),
+            DescriptionEdit::StrideInFirst(first) => self.stride_in_first = first,
         }
         self
+    }
+
+    /// Refuses what says how to read tensors, for a file that says so itself.
+    pub(super) fn require_none_of_tensors(&self) -> Result<(), String> {
+        let said = [
+            (self.stem.is_some(), "stem"),
+            (self.activation.is_some(), "activation"),
+            (self.raw_shortcut, "raw_shortcut"),
+            (self.stride_in_first, "stride_in_first"),
+            (self.channels == Some(ChannelOrder::Bgr), "channels"),
+            (self.output.is_some(), "output"),
+        ];
+        match said.iter().find(|(is_said, _)| *is_said) {
+            Some((_, name)) => Err(format!(
+                "it is of this program's own format, which leaves nothing open that {name} could say"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// As text that [`Description::read`] understands.
@@ -314,6 +361,11 @@ impl Description {
         }
         if let Some(normalizer) = self.normalizer()? {
             manifest.normalizer = normalizer;
+        }
+        if self.channels == Some(ChannelOrder::Bgr) {
+            // Pictures are in the order red, green, blue, and so is what they are normalised with.
+            manifest.normalizer.mean.reverse();
+            manifest.normalizer.std.reverse();
         }
         if let Some(labels) = self.labels(path)? {
             manifest.labels = labels;

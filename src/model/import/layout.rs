@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::tensors::TensorFile;
-use super::{Description, Found, FoundNetwork, preactivation, resnet};
+use super::{ChannelOrder, Description, Found, FoundNetwork, ONE_OUTPUT, preactivation, resnet};
 use crate::error::{Error, Result};
 use crate::model::{Array, Normalizer, Weights};
 
@@ -37,6 +37,11 @@ pub(super) fn recognise(
         let names: Vec<&str> = all.keys().take(5).map(String::as_str).collect();
         let reason = if names.is_empty() {
             "it holds no tensors of a network".into()
+        } else if let Some(channels) = other_channels(&all) {
+            format!(
+                "its first layer reads {channels} {}; pictures here have three, red, green and blue",
+                if channels == 1 { "channel" } else { "channels" }
+            )
         } else {
             format!(
                 "its tensors ({}, …) are of no layout known here; {KNOWN}",
@@ -66,10 +71,16 @@ pub(super) fn recognise(
             "{outside} tensors elsewhere in the file were passed over"
         ));
     }
-    let weights = Weights {
+    let mut weights = Weights {
         tensors,
         metadata: BTreeMap::new(),
     };
+    if description.channels == Some(ChannelOrder::Bgr) {
+        reverse_channels(&mut weights);
+    }
+    if make_two_classes(&mut weights) {
+        notes.push(ONE_OUTPUT.into());
+    }
     let mut found = if weights.tensors.contains_key("bn1.weight")
         && weights.tensors.contains_key("layer1.0.conv1.weight")
     {
@@ -84,7 +95,45 @@ pub(super) fn recognise(
     };
     found.normalizer = normalizer;
     found.notes.splice(0..0, notes);
+    if description.input.is_none() {
+        let [height, width] = found.input;
+        let assumed = format!("its input is {width}×{height} pixels");
+        found.assumptions.push(assumed);
+    }
     Ok(found)
+}
+
+/// Reverses the channels that the first convolution reads.
+fn reverse_channels(weights: &mut Weights) {
+    for name in FIRST {
+        if let Some(Array { shape, values }) = weights.tensors.get_mut(name) {
+            let area: usize = shape[2..].iter().product();
+            for kernel in values.chunks_exact_mut(3 * area) {
+                for place in 0..area {
+                    kernel.swap(place, 2 * area + place);
+                }
+            }
+        }
+    }
+}
+
+/// Makes two classes of a last layer with the one output z: their logits are 0 and z, of which softmax makes
+/// 1 − sigmoid(z) and sigmoid(z). Whether it had one output.
+fn make_two_classes(weights: &mut Weights) -> bool {
+    let is_one = weights
+        .tensors
+        .get("fc.weight")
+        .is_some_and(|weight| weight.shape.first() == Some(&1));
+    if is_one {
+        for name in ["fc.weight", "fc.bias"] {
+            if let Some(array) = weights.tensors.get_mut(name) {
+                array.shape[0] = 2;
+                let zeros = vec![0.0; array.values.len()];
+                array.values.splice(0..0, zeros);
+            }
+        }
+    }
+    is_one
 }
 
 /// What is before the names of the network's tensors; the shortest where there are several.
@@ -98,6 +147,14 @@ fn state_prefix(all: &Shapes) -> Option<String> {
         })
     });
     prefixes.min_by_key(|prefix| (prefix.len(), prefix.clone()))
+}
+
+/// Number of channels that the first layer of a known layout reads, if it is not three.
+fn other_channels(all: &Shapes) -> Option<usize> {
+    let mut first = all.iter().filter(|(name, shape)| {
+        shape.len() == 4 && FIRST.iter().any(|first| name.ends_with(first))
+    });
+    first.next().map(|(_, shape)| shape[1])
 }
 
 /// A tensor's name as torchvision would have it.
@@ -194,6 +251,7 @@ impl Found {
             input,
             normalizer: None,
             notes: vec![note],
+            assumptions: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! What the file does not say comes from a [`Description`], and what that does not say either is
 //! assumed, and said to be.
 
+mod alternatives;
 mod description;
 mod layout;
 pub(in crate::model) mod onnx;
@@ -16,8 +17,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+pub use alternatives::{Alternative, alternatives};
 pub use description::{
-    Described, Description, DescriptionEdit, LabelSource, NORMALIZERS, NormalizerSource,
+    ChannelOrder, Described, Description, DescriptionEdit, LabelSource, NORMALIZERS,
+    NormalizerSource,
 };
 use tensors::TensorFile;
 pub(super) use tensors::start;
@@ -84,7 +87,12 @@ pub(super) struct Found {
     pub(super) input: [usize; 2],
     pub(super) normalizer: Option<Normalizer>,
     pub(super) notes: Vec<String>,
+    /// What the file does not tell and was assumed.
+    pub(super) assumptions: Vec<String>,
 }
+
+/// The note of a network with one output.
+const ONE_OUTPUT: &str = "its one output z, whose sigmoid is a probability, is read as two classes with the logits 0 and z";
 
 /// Tensors under torchvision's names, or a graph with the files beside its own that hold numbers of it.
 pub(super) enum FoundNetwork {
@@ -122,7 +130,7 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
     }
     let start = start(path)?;
     let found = if onnx::is_onnx(path, &start) {
-        onnx::open(path, &start, description.input, device)?
+        onnx::open(path, &start, description, device)?
     } else {
         match TensorFile::open(path, &start)? {
             TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
@@ -155,6 +163,7 @@ pub(super) fn own(
     device: &Device,
 ) -> Result<ModelSource> {
     let explain = |reason: String| Error::model(path, reason);
+    description.require_none_of_tensors().map_err(explain)?;
     let mut manifest = Manifest::of(&weights).map_err(explain)?;
     description.put_over(&mut manifest, path)?;
     if !stored::is_in(&weights) {
@@ -178,7 +187,12 @@ pub(super) fn own(
 /// All that is known of a model, with notes of what is found in its file and of what is assumed where nobody
 /// says it.
 fn manifest(found: &Found, description: &Description, path: &Path) -> Manifest {
-    let (mut notes, mut assumptions) = (found.notes.clone(), Vec::new());
+    let (mut notes, mut assumptions) = (found.notes.clone(), found.assumptions.clone());
+    if description.channels.is_none() {
+        assumptions.push(
+            "the order of its channels is not in the file; red, green, blue is assumed".into(),
+        );
+    }
     let classes = found.architecture.classes();
     let (name, usual) = description::usual_normalizer(classes);
     if description.normalizer.is_none() {

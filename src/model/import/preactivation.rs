@@ -119,6 +119,7 @@ pub(super) fn build(
         input,
         normalizer: None,
         notes: vec![note],
+        assumptions: Vec::new(),
     })
 }
 

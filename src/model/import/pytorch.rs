@@ -35,6 +35,7 @@ impl PytorchCheckpoint {
     /// Reads the directory of tensors.
     pub(super) fn open(path: &Path) -> Result<Self> {
         require_zip_end(path)?;
+        require_no_program(path)?;
         let reader = PytorchReader::new(path);
         let reader =
             reader.map_err(|error| Error::model(path, format!("as a PyTorch file: {error}")))?;
@@ -101,6 +102,40 @@ fn require_zip_end(path: &Path) -> Result<()> {
     } else {
         Err(Error::model(path, "it is a zip archive that is cut short"))
     }
+}
+
+/// Refuses archives of programs, which are not run here, and says how to export what they compute.
+fn require_no_program(path: &Path) -> Result<()> {
+    let Ok(archive) = std::fs::File::open(path)
+        .map_err(drop)
+        .and_then(|file| zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(drop))
+    else {
+        return Ok(());
+    };
+    let has = |file: &str| {
+        let mut names = archive.file_names().filter_map(|name| name.ok());
+        names.any(|name| name.rsplit('/').next() == Some(file))
+    };
+    let (kind, load) = if has("constants.pkl") {
+        ("TorchScript", "torch.jit.load(FILE)")
+    } else if has("archive_format") || has("serialized_exported_program.json") {
+        ("torch.export", "torch.export.load(FILE).module()")
+    } else {
+        return Ok(());
+    };
+    Err(Error::model(
+        path,
+        format!(
+            "it is a {kind} archive, whose program is not run here. Export it to ONNX in Python: \
+             import torch; model = {load}; \
+             torch.onnx.export(model, (torch.zeros(1, 3, 224, 224),), \"model.onnx\", dynamo={})",
+            if kind == "TorchScript" {
+                "False"
+            } else {
+                "True"
+            }
+        ),
+    ))
 }
 
 /// Bytes of a floating-point number.

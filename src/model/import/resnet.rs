@@ -17,10 +17,26 @@ pub(super) fn find(mut weights: Weights, description: &Description, path: &Path)
             .map(|array| array.shape.as_slice())
     };
     let first = shape("conv1.weight").filter(|shape| shape.len() == 4);
-    let stem = match (description.stem, first.map(|shape| shape[2])) {
-        (Some(said), _) => said,
-        (None, Some(3)) => Stem::Cifar,
-        (None, Some(7)) => Stem::Imagenet,
+    let kernel = first.map(|shape| shape[2]);
+    let (stem, assumed_stem) = match (description.stem, kernel) {
+        (Some(said), Some(kernel)) if said.kernel() != kernel => {
+            return Err(refuse(&format!(
+                "its first convolution is {kernel}×{kernel}, not that of the stem it is said to have"
+            )));
+        }
+        (Some(said), _) => (said, None),
+        (None, Some(3)) => (
+            Stem::Cifar,
+            Some(
+                "stride 1 and no max-pooling in its stem of 3×3; the tensors do not tell (stem: cifar, cifar-half or cifar-pool)",
+            ),
+        ),
+        (None, Some(7)) => (
+            Stem::Imagenet,
+            Some(
+                "stride 2 and a max-pooling in its stem of 7×7; the tensors do not tell (stem: imagenet or quarter)",
+            ),
+        ),
         _ => return Err(refuse("its first convolution is neither 3×3 nor 7×7")),
     };
     let (mut widths, mut blocks, mut inside) = (Vec::new(), Vec::new(), Vec::new());
@@ -45,6 +61,7 @@ pub(super) fn find(mut weights: Weights, description: &Description, path: &Path)
     let expanded = shape("layer1.0.conv3.weight").and_then(|shape| shape.first().copied());
     let block = match expanded.map(|out| (out, out.checked_div(widths[0]))) {
         None => Block::Basic,
+        Some((_, Some(4))) if description.stride_in_first => Block::BottleneckFirst,
         Some((_, Some(4))) => Block::Bottleneck,
         Some((_, Some(2))) => Block::WideBottleneck,
         Some((out, _)) => {
@@ -81,12 +98,15 @@ pub(super) fn find(mut weights: Weights, description: &Description, path: &Path)
             ""
         }
     );
-    let input = if stem == Stem::Imagenet {
-        [224; 2]
-    } else {
-        [32; 2]
-    };
-    Ok(Found::tensors(config, weights, input, note))
+    let input = if kernel == Some(7) { [224; 2] } else { [32; 2] };
+    let mut assumptions: Vec<String> = assumed_stem.into_iter().map(String::from).collect();
+    if block == Block::Bottleneck {
+        assumptions.push("stride in the 3×3 convolution of its blocks, as in torchvision; the tensors do not tell (stride_in_first = true: in the first 1×1)".into());
+    }
+    Ok(Found {
+        assumptions,
+        ..Found::tensors(config, weights, input, note)
+    })
 }
 
 /// Adds the shortcuts of option A (He et al. 2016, section 4.2) where a file has no others: every

@@ -221,44 +221,6 @@ fn what_is_not_said_is_assumed_and_said_to_be() {
     };
 }
 
-/// The picture of the cases from the field, as a model's pixels.
-fn field_picture() -> Tensor<4> {
-    let decoded = image::open(path("picture.png"))
-        .expect("a picture")
-        .to_rgb8();
-    let (width, height) = decoded.dimensions();
-    let plane = |channel: usize| {
-        decoded
-            .pixels()
-            .map(move |pixel| f32::from(pixel.0[channel]) / 255.0)
-    };
-    let values: Vec<f32> = (0..3).flat_map(plane).collect();
-    let data = TensorData::new(values, [1, 3, height as usize, width as usize]);
-    Tensor::from_data(data, &Device::flex())
-}
-
-#[test]
-fn what_does_not_depend_on_the_picture_is_folded_whatever_computes_it() {
-    // As onnxruntime says, with the normaliser that is assumed for ten classes.
-    let pad = [
-        0.028413, -0.213606, -0.00574, 0.001535, 0.225996, -0.079235, -0.452382, -0.05114,
-        0.000909, -0.155711,
-    ];
-    let domain = [
-        2.071259, 1.127042, -1.678661, 0.383949, 2.502408, -1.46136, -0.006944, -1.090541,
-        -0.353681, 1.835814,
-    ];
-    for (file, expected) in [
-        ("onnx_constant_pad.onnx", pad),
-        ("onnx_domain.onnx", domain),
-    ] {
-        let model = opened(file, &Description::default());
-        let logits = model.logits(field_picture()).into_data();
-        let logits = logits.try_into_vec::<f32>().expect("floats");
-        check_near(file, &logits, &expected, 1e-4);
-    }
-}
-
 #[test]
 fn every_graph_is_stored_and_opened_again() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -289,4 +251,20 @@ fn every_graph_is_stored_and_opened_again() {
             "{family}"
         );
     }
+}
+
+#[test]
+fn the_bundled_graph_agrees_with_pytorch() {
+    let device = Device::flex();
+    let model = zoo::open(&"efficientnet-lite0".into(), &device).expect("a bundled model");
+    let logits = model.logits(picture([224, 224])).into_data();
+    let logits = logits.try_into_vec::<f32>().expect("floats");
+    // Every fiftieth, of the package's own weights (`assets/models/efficientnet_lite0.py`); the bundled ones
+    // are in half precision.
+    let expected = [
+        -1.6081, -0.5584, -0.4778, -1.5078, -0.4727, -0.0447, -0.3564, 0.5792, -1.767, -0.6238,
+        -1.2478, -1.3006, 2.8819, 1.791, 1.7458, 0.7855, -0.1448, 0.425, 1.2273, 0.1337,
+    ];
+    let some: Vec<f32> = logits.into_iter().step_by(50).collect();
+    check_near("efficientnet-lite0", &some, &expected, 0.02);
 }

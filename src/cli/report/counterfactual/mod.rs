@@ -14,6 +14,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::write_json;
+use crate::cli::model_list::ModelList;
 use crate::compute::{Backend, Compute};
 use crate::data::mask::GroundTruthMask;
 use crate::error::{Error, Result};
@@ -46,14 +47,14 @@ pub struct CounterfactualReportArguments {
     #[arg(long)]
     data: PathBuf,
     /// Counterfactual models, one for each seed: ids of bundled ones or paths of files.
-    #[arg(long, value_delimiter = ',', required = true)]
-    models: Vec<ModelRef>,
+    #[arg(long, required = true)]
+    models: ModelList,
     /// Ordinary classifiers for the same pictures, one for each seed.
-    #[arg(long, value_delimiter = ',')]
-    ordinary: Vec<ModelRef>,
+    #[arg(long, default_value_t)]
+    ordinary: ModelList,
     /// Adversarially trained classifiers, one for each seed.
-    #[arg(long, value_delimiter = ',')]
-    robust: Vec<ModelRef>,
+    #[arg(long, default_value_t)]
+    robust: ModelList,
     /// Number of test pictures to attack.
     #[arg(long, default_value_t = 200)]
     attacked: usize,

@@ -8,11 +8,13 @@ use burn::tensor::Device;
 
 use super::arrays::{constant, is_integer};
 use super::attributes::Attributes;
+use super::head;
 use super::operators;
 use super::proto::{GraphProto, NodeProto, ValueInfo};
 use crate::model::architecture::GraphSummary;
 use crate::model::graph::{Draft, Graph, Op, Source};
 use crate::model::import::onnx::context::{Import, Traced};
+use crate::model::import::{ChannelOrder, Description};
 
 /// Where nothing else is said: the size of the pictures of most models there are.
 const USUAL: usize = 224;
@@ -23,14 +25,24 @@ const SLACK: usize = 4 << 20;
 /// Nodes of the largest classifiers are some thousands.
 const MOST_NODES: usize = 100_000;
 
-/// The graph, its summary, and the size of picture it is for.
+/// A graph, and what is to be said of it.
+pub(super) struct Imported {
+    pub(super) graph: Graph,
+    pub(super) summary: GraphSummary,
+    /// Height and width of the pictures that it is for.
+    pub(super) input: [usize; 2],
+    pub(super) notes: Vec<String>,
+    pub(super) assumptions: Vec<String>,
+}
+
+/// The graph of a file.
 pub(super) fn import(
     file: GraphProto,
     opset: i64,
-    size: Option<[usize; 2]>,
+    description: &Description,
     folder: &Path,
     device: &Device,
-) -> Result<(Graph, GraphSummary, [usize; 2]), String> {
+) -> Result<Imported, String> {
     if file.node.len() > MOST_NODES {
         return Err(format!("it has {} nodes", file.node.len()));
     }
@@ -54,7 +66,14 @@ pub(super) fn import(
             inputs.len()
         ));
     };
-    let (size, last) = input_size(input, size)?;
+    let (size, last) = input_size(input, description.input)?;
+    let (mut notes, mut assumptions) = (Vec::new(), Vec::new());
+    if description.input.is_none() && is_dynamic(input) {
+        let [height, width] = size;
+        assumptions.push(format!(
+            "its input, which may have any size, is {height}×{width} pixels"
+        ));
+    }
     let mut import = Import {
         draft: Draft::new(size),
         opset,
@@ -65,10 +84,13 @@ pub(super) fn import(
         left: Cell::new(2 * numbers + SLACK),
     };
     let mut picture = 0;
+    if description.channels == Some(ChannelOrder::Bgr) {
+        picture = reversed_channels(&mut import.draft, picture)?;
+    }
     if last {
         // Channels last, as TensorFlow has it.
         let order = Op::Transpose(vec![0, 2, 3, 1]);
-        picture = import.draft.push(order, vec![Source::Value(0)])?;
+        picture = import.draft.push(order, vec![Source::Value(picture)])?;
     }
     import
         .names
@@ -84,22 +106,63 @@ pub(super) fn import(
             format!("its node {name} ({}): {reason}", node.op_type)
         })?;
     }
-    let output = file.output.first().ok_or("it has no output")?;
-    let Some(Traced::Value(mut output)) = import.names.get(&output.name).cloned() else {
+    let names: Vec<&str> = file
+        .output
+        .iter()
+        .map(|output| output.name.as_str())
+        .collect();
+    let output = head::choose(&names, &import, description.output.as_deref())?;
+    if names.len() > 1 {
+        notes.push(format!(
+            "of its outputs {}, {output} is read as the logits",
+            names.join(", ")
+        ));
+    }
+    let Some(Traced::Value(output)) = import.names.get(output).cloned() else {
         return Err("its output does not depend on its input".into());
     };
-    let mut title = "ONNX graph".to_owned();
-    if let Some(before) = import.draft.before_softmax(output) {
-        title += " without its last softmax";
-        output = before;
+    let head = head::logits(&mut import.draft, output, device)?;
+    notes.extend(head.notes);
+    let (graph, summary) = import.draft.finish(head.output, head.title)?;
+    assumptions.extend(head::doubt(&graph, size, device));
+    Ok(Imported {
+        graph,
+        summary,
+        input: size,
+        notes,
+        assumptions,
+    })
+}
+
+/// The picture with its channels in reverse order.
+fn reversed_channels(draft: &mut Draft, picture: usize) -> Result<usize, String> {
+    let mut planes = Vec::with_capacity(3);
+    for start in (0..3).rev() {
+        let plane = Op::Slice {
+            axis: 1,
+            start,
+            end: start + 1,
+        };
+        planes.push(Source::Value(
+            draft.push(plane, vec![Source::Value(picture)])?,
+        ));
     }
-    if let [1, classes, 1, 1] = *import.draft.shape(output) {
-        output = import
-            .draft
-            .push(Op::Reshape(vec![classes]), vec![Source::Value(output)])?;
-    }
-    let (graph, summary) = import.draft.finish(output, title)?;
-    Ok((graph, summary, size))
+    draft.push(Op::Concat(1), planes)
+}
+
+/// Whether height or width of the input are left open.
+fn is_dynamic(input: &ValueInfo) -> bool {
+    let tensor = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref());
+    let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
+    shape.is_some_and(|shape| {
+        shape
+            .dim
+            .iter()
+            .skip(1)
+            .filter(|side| side.value <= 0)
+            .count()
+            > 0
+    })
 }
 
 /// How often each name is read, by nodes or as an output.

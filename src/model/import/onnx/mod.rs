@@ -9,6 +9,7 @@ mod attributes;
 mod constant_folding;
 mod context;
 mod elementwise;
+mod head;
 mod import;
 mod operators;
 mod proto;
@@ -22,9 +23,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use prost::Message;
 
-use super::{Found, FoundNetwork};
+use super::{Description, Found, FoundNetwork};
 use crate::error::{Error, Result};
 use crate::model::architecture::Architecture;
+use import::Imported;
 use proto::{ModelProto, TensorProto};
 
 /// Opsets whose operators are read as they are meant.
@@ -38,18 +40,18 @@ const LONGEST: u64 = 4 << 30;
 pub(super) fn is_onnx(path: &Path, start: &[u8]) -> bool {
     let named = path
         .extension()
-        .is_some_and(|extension| extension == "onnx");
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
     named || matches!(start, [0x08, 1..=20, 0x12, ..])
 }
 
-/// Opens a classifier for pictures of a size, or of the size that it was made for.
+/// Opens a classifier for pictures of the size that is said of it, or that it was made for.
 ///
 /// # Errors
 /// [`Error::Model`] names the node that cannot be read, and why.
 pub(super) fn open(
     path: &Path,
     start: &[u8],
-    size: Option<[usize; 2]>,
+    description: &Description,
     device: &Device,
 ) -> Result<Found> {
     let refuse = |reason: String| refusal(path, reason);
@@ -71,8 +73,14 @@ pub(super) fn open(
     let folder = path.parent().unwrap_or(Path::new("."));
     let producer = model.producer_name;
     let beside = files_beside(&graph.initializer, folder);
-    let imported = import::import(graph, opset, size, folder, device);
-    let (graph, summary, input) = imported.map_err(refuse)?;
+    let imported = import::import(graph, opset, description, folder, device);
+    let Imported {
+        graph,
+        summary,
+        input,
+        mut notes,
+        assumptions,
+    } = imported.map_err(refuse)?;
     let by = if producer.is_empty() {
         String::new()
     } else {
@@ -83,7 +91,11 @@ pub(super) fn open(
         network: FoundNetwork::Graph(Box::new(graph), beside),
         input,
         normalizer: None,
-        notes: vec![format!("an ONNX graph, opset {opset}, written{by}")],
+        notes: {
+            notes.insert(0, format!("an ONNX graph, opset {opset}, written{by}"));
+            notes
+        },
+        assumptions,
     })
 }
 

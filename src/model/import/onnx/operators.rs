@@ -72,10 +72,17 @@ pub(super) fn lower(
         "Slice" => shape_ops::slice(import, node),
         "Split" => shape_ops::split(import, node, attributes),
         "Softmax" => {
-            let rank = import.shape(node)?.len();
-            let usual = if import.opset < 13 { 1 } else { -1 };
-            let axis = axis(attributes.int("axis", usual), rank)?;
-            import.push(node, Op::Softmax(axis))
+            let softmax = softmax_axis(import, node, attributes)?;
+            import.push(node, softmax)
+        }
+        "LogSoftmax" => {
+            let softmax = softmax_axis(import, node, attributes)?;
+            let place = import.push(node, softmax)?;
+            let inputs = place.into_iter().filter_map(|made| match made {
+                Traced::Value(place) => Some(Source::Value(place)),
+                Traced::Constant(_) => None,
+            });
+            import.push_on(inputs.collect(), Op::Activation(Activation::Log))
         }
         "Identity" | "Cast" | "Dropout" => {
             require_idle(import, node, attributes)?;
@@ -83,6 +90,12 @@ pub(super) fn lower(
         }
         _ => Err("this operator is not known here".into()),
     }
+}
+
+fn softmax_axis(import: &Import, node: &NodeProto, attributes: &Attributes) -> Result<Op, String> {
+    let rank = import.shape(node)?.len();
+    let usual = if import.opset < 13 { 1 } else { -1 };
+    Ok(Op::Softmax(axis(attributes.int("axis", usual), rank)?))
 }
 
 /// Refuses what looks like doing nothing and does something.
@@ -119,6 +132,7 @@ fn activation(
         "Gelu" if attributes.text("approximate").unwrap_or_default() != "tanh" => Activation::Gelu,
         "Softplus" => Activation::Softplus,
         "Exp" => Activation::Exp,
+        "Log" => Activation::Log,
         "Sqrt" => Activation::Sqrt,
         "Reciprocal" => Activation::Reciprocal,
         "Neg" => Activation::Neg,
