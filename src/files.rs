@@ -13,11 +13,27 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder).map_err(writing)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(writing)?;
+    let mut file = temporary_file(folder, "").map_err(writing)?;
     file.write_all(bytes).map_err(writing)?;
     file.as_file().sync_all().map_err(writing)?;
     file.persist(path).map_err(|error| writing(error.error))?;
     Ok(())
+}
+
+/// A temporary file in `folder` whose name ends in `suffix`, with the permissions of any new file: those that the umask leaves, not those of a
+/// secret.
+pub(crate) fn temporary_file(
+    folder: &Path,
+    suffix: &str,
+) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.suffix(suffix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }
 
 /// Text that is nothing but text in XML and HTML: without what no document may hold, and without what

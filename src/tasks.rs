@@ -7,6 +7,7 @@
 mod pool;
 mod progress;
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -210,6 +211,27 @@ impl<C> Service<C> {
 /// Those of `work`.
 pub fn guard<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_panic(work).unwrap_or_else(|reason| Err(Error::task(name, reason)))
+}
+
+thread_local! {
+    /// Whether a panic on this thread is expected and caught, so that no report is due.
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread is expected and caught: of a decoder of strangers' files.
+pub fn expects_panic() -> bool {
+    EXPECTED.get()
+}
+
+/// As [`catch_panic`], for code of others that panics on broken files: it is not reported as a crash.
+///
+/// # Errors
+/// Where `work` panics.
+pub fn catch_expected_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let before = EXPECTED.replace(true);
+    let result = catch_panic(work);
+    EXPECTED.set(before);
+    result
 }
 
 /// Runs `work`; the error is the text of its panic.

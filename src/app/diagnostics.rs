@@ -12,6 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use crate::tasks::expects_panic;
+
 /// Bytes after which a new log file begins; the one before it is kept.
 const LOG_BYTES: u64 = 1 << 20;
 /// Lines of the log that are kept in memory, for reports and the window.
@@ -67,6 +69,14 @@ pub fn start() {
         .init();
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if expects_panic() {
+            return;
+        }
+        // Whoever read the output has gone; as other programs do, it ends quietly.
+        let text = panic.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.starts_with("failed printing to stdout")) {
+            std::process::exit(0);
+        }
         print(panic);
         if let Some(path) = write_report(panic) {
             eprintln!("a report is in {}", path.display());

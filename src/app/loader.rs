@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::data::mask::{self, MaskFinder};
-use crate::data::picture::has_picture_name;
+use crate::data::picture::is_picture;
 use crate::data::{self, Picture};
 use crate::error::{Error, Result};
 use crate::tasks::{self, Inbox, Outbox, TaskProgress};
@@ -138,7 +138,7 @@ impl Decoder {
         };
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|file| file.is_file() && has_picture_name(file))
+            .filter(|file| file.is_file() && is_picture(file))
             .collect();
         files.sort();
         if files.is_empty() {

@@ -9,11 +9,11 @@ use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, PictureList, Split, class_indices};
 use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate};
 use crate::files::write_atomically;
-use crate::model::zoo;
+use crate::model::{Classifier, zoo};
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
@@ -59,32 +59,51 @@ impl EvaluateArguments {
     /// Evaluates every model under every attack.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let mut reports = Vec::new();
-        for name in self.models.iter() {
-            let model = zoo::open(name, &device)?;
-            let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
-            data.log_skipped();
-            data.subsample(self.limit.unwrap_or(usize::MAX));
-            data.relabel(&model.manifest().labels)
+        // Whatever cannot work is found before the first hour of work.
+        let opened = self.models.iter().map(|name| zoo::open(name, &device));
+        let models = opened.collect::<Result<Vec<Classifier>>>()?;
+        let listed = PictureList::open(&self.data, Split::Test)?;
+        for model in &models {
+            for attack in self.attacks().iter().flatten() {
+                attack.validate(model.classes())?;
+            }
+            class_indices(&listed.classes, &model.manifest().labels)
                 .map_err(|reason| Error::data(&self.data, reason))?;
+        }
+        let mut reports = Vec::new();
+        self.write(&reports)?;
+        for model in &models {
+            let data = self.data_set(model)?;
+            data.log_skipped();
             for attack in self.attacks() {
-                if let Some(attack) = &attack {
-                    attack.validate(model.classes())?;
-                }
                 let bar = progress(&model.manifest().name, data.len());
-                let report = evaluate(&model, &data, attack.as_ref(), |done| {
+                let report = evaluate(model, &data, attack.as_ref(), |done| {
                     bar.set_position(done as u64);
                     true
                 });
                 bar.finish_and_clear();
                 println!("{}", describe(&report));
                 reports.push(report);
+                self.write(&reports)?;
             }
         }
-        match &self.out {
-            Some(out) => write(out, &reports),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// The pictures for a model.
+    fn data_set(&self, model: &Classifier) -> Result<Dataset> {
+        let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
+        data.subsample(self.limit.unwrap_or(usize::MAX));
+        data.relabel(&model.manifest().labels)
+            .map_err(|reason| Error::data(&self.data, reason))?;
+        Ok(data)
+    }
+
+    /// Writes the results so far.
+    fn write(&self, reports: &[AccuracyReport]) -> Result<()> {
+        self.out
+            .as_deref()
+            .map_or(Ok(()), |out| write(out, reports))
     }
 
     /// Clean first, then the attack of the options, then those given by --attack.

@@ -13,6 +13,7 @@ use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;
+use crate::triage::query::Vocabulary;
 use crate::triage::{
     ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
@@ -73,12 +74,11 @@ impl ScanArguments {
         let names = self.models.iter();
         let models = names.map(|name| Examined::open(name, &device));
         let models = models.collect::<Result<Vec<Examined>>>()?;
+        if database.is_read_only() {
+            return self.tell_finished(&database);
+        }
         let mut scan = Scan::new(database, &self.plan()?, models, BATCH)?;
-        let query = Query::parse(&self.query, &scan.vocabulary());
-        let query = query.map_err(|mistake| {
-            let place = " ".repeat(mistake.at);
-            Error::Config(format!("{}\n{place}^\n{mistake}", self.query))
-        })?;
+        let query = self.query(&scan.vocabulary())?;
         let finished = go(&mut scan)?;
         let id = scan.id();
         let table = scan.into_database().table(id)?;
@@ -87,6 +87,28 @@ impl ScanArguments {
             println!("Stopped after {done} of {total} pictures; the same command resumes the scan");
         }
         self.tell(&table, &query)
+    }
+
+    /// The results of a finished scan of this plan in a database that can only be read.
+    fn tell_finished(&self, database: &Database) -> Result<()> {
+        let plan = self.plan()?;
+        let scans = database.scans()?.into_iter();
+        let mut finished = scans.filter(|scan| scan.finished && scan.plan == plan);
+        let scan = finished.next().ok_or_else(|| {
+            let reason = "it can only be read, and holds no finished scan of these pictures, models and attacks";
+            Error::data(&self.db, reason)
+        })?;
+        let table = database.table(scan.id)?;
+        let query = self.query(&table.vocabulary())?;
+        self.tell(&table, &query)
+    }
+
+    /// The selection that --query asks for.
+    fn query(&self, vocabulary: &Vocabulary) -> Result<Query> {
+        Query::parse(&self.query, vocabulary).map_err(|mistake| {
+            let place = " ".repeat(mistake.at);
+            Error::Config(format!("{}\n{place}^\n{mistake}", self.query))
+        })
     }
 
     fn plan(&self) -> Result<Plan> {

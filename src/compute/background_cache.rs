@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::requests::AttributionRequest;
 use crate::attribution::{Background, Method};
 use crate::data::Picture;
-use crate::data::picture::{has_picture_name, unit_planes};
+use crate::data::picture::{is_picture, unit_planes};
 use crate::error::{Error, Result};
 
 /// No more background pictures than this are used; of more, some spread evenly.
@@ -74,7 +74,7 @@ fn cut(pictures: &[Picture], size: [usize; 2]) -> Vec<Vec<f32>> {
 fn read(folder: &PathBuf, size: [usize; 2]) -> Result<Vec<Vec<f32>>> {
     let listed = std::fs::read_dir(folder).map_err(|error| Error::io(folder, "read", error))?;
     let paths = listed.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut paths: Vec<PathBuf> = paths.filter(|path| has_picture_name(path)).collect();
+    let mut paths: Vec<PathBuf> = paths.filter(|path| is_picture(path)).collect();
     paths.sort();
     let paths = thinned(&paths, BACKGROUND_MOST);
     let cut = |path: &PathBuf| Some(unit_planes(&Picture::open(path).ok()?.cropped_whole(size)));

@@ -20,6 +20,8 @@ pub const CIFAR10: [&str; 10] = [
 
 /// Class names, one a line; sources in `assets/labels/LICENSES.md`.
 const CIFAR100: &str = include_str!("../../assets/labels/cifar100.txt");
+/// WordNet ids of the same classes, in the same order.
+const SYNSETS: &str = include_str!("../../assets/labels/imagenet-1k-synsets.txt");
 const IMAGENET: &str = include_str!("../../assets/labels/imagenet-1k.txt");
 
 /// Largest text file of labels that is read, in bytes.
@@ -74,6 +76,18 @@ pub fn named(name: &str) -> Result<Vec<String>> {
         return Err(Error::data(path, "it names no class"));
     }
     Ok(labels)
+}
+
+/// Replaces class names that are all WordNet ids of ImageNet-1k, as ImageNet's own folders are called, by its labels.
+pub(super) fn name_synsets(classes: &mut [String]) {
+    let synset = |class: &String| SYNSETS.lines().position(|synset| synset == class);
+    let found: Option<Vec<usize>> = classes.iter().map(synset).collect();
+    if let Some(found) = found.filter(|found| !found.is_empty()) {
+        let names = lines(IMAGENET);
+        for (class, at) in classes.iter_mut().zip(found) {
+            class.clone_from(&names[at]);
+        }
+    }
 }
 
 /// The label set usual for a model with that many `classes`, and the set's name.

@@ -1,12 +1,13 @@
 //! Lists of picture files and records: paths and labels of a data set, decoded on demand.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use image::DynamicImage;
 
-use super::picture::{self, Picture, has_picture_name};
-use super::{Split, cifar, folder, split_folder};
+use super::folder::{self, ClassFolders};
+use super::picture::{self, Picture, is_picture};
+use super::{Split, cifar, split_folder};
 use crate::error::{Error, Result};
 
 /// Largest text file of paths that is read, in bytes.
@@ -19,6 +20,8 @@ pub struct PictureList {
     pub classes: Vec<String>,
     /// Location and label of each picture.
     pub entries: Vec<PictureLocation>,
+    /// Files in the folder that are no pictures.
+    pub passed_over: Vec<PathBuf>,
 }
 
 /// Location of one picture: a file, or a record inside a larger file.
@@ -48,7 +51,11 @@ impl PictureList {
             cifar::list(source, split)?
         } else {
             let root = split_folder(source, split)?;
-            let (classes, files) = folder::list(&root)?;
+            let ClassFolders {
+                classes,
+                files,
+                passed_over,
+            } = folder::list(&root)?;
             if files.is_empty() {
                 flat(&root)?
             } else {
@@ -58,6 +65,7 @@ impl PictureList {
                     entries: entries
                         .map(|(label, path)| PictureLocation::file(path, Some(label)))
                         .collect(),
+                    passed_over,
                 }
             }
         };
@@ -111,16 +119,10 @@ impl PictureLocation {
         }
         let reading = |error: &dyn std::fmt::Display| Error::io(&self.path, "read", error);
         let number = self.path.file_name().and_then(|name| name.to_str());
-        let number = number.and_then(|name| name.parse::<u32>().ok());
+        let number = number.and_then(|name| name.parse::<usize>().ok());
         let number = number.ok_or_else(|| reading(&"its name is no record's number"))?;
         let file = self.path.parent().unwrap_or(Path::new(""));
-        let mut file = std::fs::File::open(file).map_err(|error| reading(&error))?;
-        let mut bytes = vec![0; cifar::RECORD];
-        file.seek(SeekFrom::Start(u64::from(number) * cifar::RECORD as u64))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|error| reading(&error))?;
-        bytes.remove(0);
-        Ok(bytes)
+        cifar::planes(file, number)
     }
 
     /// Decodes what [`PictureLocation::bytes`] read.
@@ -142,12 +144,15 @@ impl PictureLocation {
 /// The unlabelled pictures directly inside a folder.
 fn flat(root: &Path) -> Result<PictureList> {
     let paths = folder::entries(root)?.into_iter();
-    let pictures = paths.filter(|path| path.is_file() && has_picture_name(path));
+    let files = paths.filter(|path| path.is_file());
+    let (pictures, passed_over): (Vec<PathBuf>, _) = files.partition(|path| is_picture(path));
+    let entries = pictures.into_iter();
     Ok(PictureList {
         classes: Vec::new(),
-        entries: pictures
+        entries: entries
             .map(|path| PictureLocation::file(path, None))
             .collect(),
+        passed_over,
     })
 }
 
@@ -187,5 +192,6 @@ fn list_file(path: &Path) -> Result<PictureList> {
     Ok(PictureList {
         entries: entries.collect(),
         classes,
+        passed_over: Vec::new(),
     })
 }

@@ -1,6 +1,6 @@
 //! Image data sets: labelled pictures for training and evaluation, bundled samples, masks, crops.
 //!
-//! A [`Dataset`] is an ImageFolder tree (`<split>/<class>/<file>`) or CIFAR-10's binary batches,
+//! A [`Dataset`] is an ImageFolder tree (`<split>/<class>/<file>`) or CIFAR-10's or CIFAR-100's batches,
 //! decoded once and kept as bytes; [`Batches`] yields its shuffled, augmented minibatches. A
 //! [`PictureList`] names the pictures of such a set, or of any folder or list, without decoding them.
 
@@ -8,6 +8,7 @@ mod augmentation;
 mod batches;
 mod cifar;
 mod folder;
+mod jpeg;
 pub mod labels;
 mod listing;
 pub mod mask;
@@ -30,9 +31,9 @@ use crate::error::{Error, Result};
 /// Training or test split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// Pictures to train on: the folder `train`, or CIFAR-10's `data_batch_1.bin` to `data_batch_5.bin`.
+    /// Pictures to train on: the folder `train`, or CIFAR's training batches.
     Train,
-    /// Pictures to evaluate on: the folder `test`, `val` or `validation`, or CIFAR-10's `test_batch.bin`.
+    /// Pictures to evaluate on: the folder `test`, `val` or `validation`, or CIFAR's test batch.
     Test,
 }
 
@@ -59,6 +60,8 @@ pub struct Dataset {
     pub names: Vec<PathBuf>,
     /// The error of each file that could not be decoded and was left out.
     pub skipped: Vec<Error>,
+    /// Files in the folders of classes that are no pictures.
+    pub passed_over: Vec<PathBuf>,
     /// Width and height in pixels of each picture before it was cropped and resized.
     pub original_sizes: Vec<[u32; 2]>,
     /// `[labels.len(), 3, h, w]`, row-major.
@@ -147,6 +150,7 @@ impl Dataset {
                 .map(|&index| self.names[index].clone())
                 .collect(),
             skipped: self.skipped.clone(),
+            passed_over: self.passed_over.clone(),
             original_sizes: indices
                 .iter()
                 .map(|&index| self.original_sizes[index])
@@ -165,16 +169,19 @@ impl Dataset {
             labels: self.labels.clone(),
             names: self.names.clone(),
             skipped: self.skipped.clone(),
+            passed_over: self.passed_over.clone(),
             original_sizes: self.original_sizes.clone(),
             pixels: pixels.collect(),
         }
     }
 
-    /// Logs a warning with the number of files left out and the error of the first.
+    /// Logs warnings with the numbers of files left out, broken ones and those that are no pictures, and the first
+    /// of each.
     pub fn log_skipped(&self) {
+        log_passed_over(&self.passed_over);
         if let Some(first) = self.skipped.first() {
             tracing::warn!(
-                "{} files were left out; the first: {first}",
+                "{} pictures could not be opened and were left out; the first: {first}",
                 self.skipped.len()
             );
         }
@@ -206,20 +213,7 @@ impl Dataset {
     /// # Errors
     /// Names the first class that the model does not have.
     pub fn relabel(&mut self, classes: &[String]) -> Result<(), String> {
-        let number = |class: &String| {
-            let found = classes.iter().position(|known| same_class(known, class));
-            found.ok_or_else(|| {
-                format!(
-                    "the class {class} is none of the model's: {}",
-                    classes.join(", ")
-                )
-            })
-        };
-        let numbers = self
-            .classes
-            .iter()
-            .map(number)
-            .collect::<Result<Vec<usize>, String>>()?;
+        let numbers = class_indices(&self.classes, classes)?;
         self.labels = self.labels.iter().map(|&label| numbers[label]).collect();
         self.classes = classes.to_vec();
         Ok(())
@@ -244,6 +238,45 @@ impl Dataset {
         let shape = [indices.len(), 3, self.size[0], self.size[1]];
         Tensor::from_data(TensorData::new(values, shape), device)
     }
+}
+
+/// Logs a warning with the number of files that are no pictures, and the first of them.
+pub(crate) fn log_passed_over(paths: &[PathBuf]) {
+    if let Some(first) = paths.first() {
+        let (count, first) = (paths.len(), first.display());
+        tracing::warn!("{count} files are no pictures and were passed over; the first: {first}");
+    }
+}
+
+/// Most names of classes in a message.
+const MOST_NAMES: usize = 5;
+
+/// The index of each of `classes` among `known`, a model's list of class names: by name, or, where all classes are
+/// called by numbers and no known one is, by that number.
+///
+/// # Errors
+/// Names the first class that is not known.
+pub fn class_indices(classes: &[String], known: &[String]) -> Result<Vec<usize>, String> {
+    let number = |class: &String| class.parse::<usize>().ok().filter(|&at| at < known.len());
+    let are_named = known.iter().all(|known| known.parse::<usize>().is_err());
+    if let (true, Some(numbers)) = (are_named, classes.iter().map(number).collect()) {
+        return Ok(numbers);
+    }
+    let index = |class: &String| {
+        let found = known.iter().position(|known| same_class(known, class));
+        found.ok_or_else(|| {
+            let names: Vec<&str> = known.iter().take(MOST_NAMES).map(String::as_str).collect();
+            let more = known.len().saturating_sub(MOST_NAMES);
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let names = names.join(", ");
+            format!("the class {class} is none of the model's: {names}{more}")
+        })
+    };
+    classes.iter().map(index).collect()
 }
 
 /// Whether two class names are equal up to case, underscores and outer spaces: `chain_saw` is

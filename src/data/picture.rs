@@ -1,7 +1,7 @@
 //! Image decoding and cropping: files decoded within memory limits, rotated by EXIF, resized, as
 //! planes.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use super::jpeg;
 use crate::error::{Error, Result};
+use crate::tasks::catch_expected_panic;
 
 /// Memory limit of a decoder, whatever a file's header claims: a 64-megapixel photograph fits.
 const MAX_DECODED_BYTES: u64 = 512 << 20;
@@ -22,14 +24,27 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 const KEPT_SIDE: u32 = 1024;
 
 /// File name extensions, in lower case, of the formats that can be decoded.
-pub const EXTENSIONS: [&str; 12] = [
-    "png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "pnm", "ppm", "pgm", "pbm",
+pub const EXTENSIONS: [&str; 16] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp", "bmp", "gif", "webp", "tif", "tiff",
+    "pnm", "ppm", "pgm", "pbm",
 ];
 
 /// Whether the extension of a file is one of [`EXTENSIONS`].
 pub fn has_picture_name(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
+}
+
+/// Whether a file is a picture, by its extension or else by its first bytes.
+pub fn is_picture(path: &Path) -> bool {
+    const START: u64 = 64;
+    if has_picture_name(path) {
+        return true;
+    }
+    let mut start = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    let format = read.ok().and_then(|_| image::guess_format(&start).ok());
+    format.is_some_and(|format| format.reading_enabled())
 }
 
 /// Where a picture's pixels can be loaded from again.
@@ -111,6 +126,16 @@ impl Picture {
             path: path.into(),
             reason,
         };
+        // A decoder that panics costs this picture and nothing else.
+        catch_expected_panic(|| Self::decode_unguarded(path, bytes))
+            .unwrap_or_else(|reason| Err(broken(format!("its decoder failed: {reason}"))))
+    }
+
+    fn decode_unguarded(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let broken = |reason: String| Error::Picture {
+            path: path.into(),
+            reason,
+        };
         if bytes.is_empty() {
             return Err(broken("the file is empty".into()));
         }
@@ -133,8 +158,18 @@ impl Picture {
         let orientation = decoder
             .orientation()
             .unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut image =
-            DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?;
+        let strict = if format == image::ImageFormat::Jpeg {
+            jpeg::decode(bytes, MAX_SIDE)
+                .map_err(|reason| broken(format!("its data is damaged: {reason}")))?
+        } else {
+            None
+        };
+        let mut image = match strict {
+            Some(image) => DynamicImage::ImageRgb8(image),
+            None => {
+                DynamicImage::from_decoder(decoder).map_err(|error| broken(error.to_string()))?
+            }
+        };
         image.apply_orientation(orientation);
         Ok(Self {
             origin: Origin::File,

@@ -77,6 +77,11 @@ impl Database {
         })
     }
 
+    /// Whether the file can only be read.
+    pub fn is_read_only(&self) -> bool {
+        self.connection.is_readonly("main").unwrap_or(false)
+    }
+
     /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -9,7 +9,7 @@ use super::gather::Gathered;
 use super::item::ScanPlan;
 use super::plan::Plan;
 use super::query::Vocabulary;
-use crate::data::{PictureList, Split};
+use crate::data::{PictureList, Split, class_indices, log_passed_over};
 use crate::error::Result;
 
 /// Result of a step of a scan.
@@ -90,7 +90,16 @@ impl Scan {
             .map(|examined| examined.classifier.classes())
             .collect();
         plan.validate(&classes)?;
-        let listing = PictureList::open(&plan.source, Split::Test)?;
+        let mut listing = PictureList::open(&plan.source, Split::Test)?;
+        log_passed_over(&listing.passed_over);
+        // Classes are called as the first model that knows them calls them.
+        for examined in &models {
+            let known = &examined.classifier.manifest().labels;
+            if let Ok(indices) = class_indices(&listing.classes, known) {
+                listing.classes = indices.into_iter().map(|at| known[at].clone()).collect();
+                break;
+            }
+        }
         let orders = ScanPlan::new(&database, plan, models)?;
         let ids: Vec<i64> = orders.models.iter().map(|(_, id)| *id).collect();
         let total = listing.entries.len();

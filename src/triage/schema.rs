@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Error, Result};
+use crate::files::temporary_file;
 
 /// The SQL migration of each schema version from the one before; the version is their number.
 pub(super) const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
@@ -171,7 +172,7 @@ fn create(path: &Path, migrations: &[&str]) -> Result<()> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder).map_err(|error| writing(&error))?;
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| writing(&error))?;
+    let file = temporary_file(folder, "").map_err(|error| writing(&error))?;
     let fill = || -> rusqlite::Result<()> {
         let mut connection = Connection::open(file.path())?;
         connection.pragma_update(None, "application_id", APPLICATION)?;

@@ -24,6 +24,7 @@ mod data {
     pub(crate) mod bad_pictures; // hostile picture files
     mod batches; // shuffling and augmentation
     mod crops; // the part of a picture that a model sees
+    mod field; // data sets as people have them
     mod huge_pictures; // claims of size
     mod masks; // where true masks lie, and what of them a model sees
     mod sets; // ImageFolder and CIFAR-10 binary

@@ -30,6 +30,7 @@ pub fn show(ctx: &Context, state: &mut State, rows: &[Row], actions: &mut Vec<Ac
         .open(&mut open)
         .default_width(460.0)
         .collapsible(false)
+        .vscroll(true)
         .show(ctx, |ui| match &row.prediction {
             Some(prediction) => facts(ui, state, index, (row, prediction), actions),
             None => match &row.error {
@@ -96,10 +97,15 @@ fn facts(
             ui.add(egui::Label::new(memory(&prediction.budget)).wrap())
                 .on_hover_text("Maps and attacks are computed some pictures at a time: as many as fit into one short step and half of the free memory");
             ui.end_row();
-            for note in manifest.notes.iter().chain(&manifest.assumptions) {
-                ui.label("");
-                ui.add(egui::Label::new(theme::weak(note)).wrap());
-                ui.end_row();
+            for (what, texts) in [
+                ("Recognised", &manifest.notes),
+                ("Assumed", &manifest.assumptions),
+            ] {
+                for (at, text) in texts.iter().enumerate() {
+                    ui.label(if at == 0 { what } else { "" });
+                    ui.add(egui::Label::new(theme::weak(text)).wrap());
+                    ui.end_row();
+                }
             }
         });
     if matches!(state.document.models[index], ModelRef::Bundled(_)) {

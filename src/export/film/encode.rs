@@ -10,7 +10,7 @@ use image::{Delay, DynamicImage, Frame, RgbImage};
 
 use super::Footage;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::files::{temporary_file, write_atomically};
 use crate::session::Film;
 use crate::tasks::TaskProgress;
 
@@ -139,7 +139,7 @@ pub fn mp4(
     let writing = |error: std::io::Error| Error::io(path, "write", error);
     let folder = parent(path);
     std::fs::create_dir_all(folder).map_err(writing)?;
-    let begun = tempfile::Builder::new().suffix(".mp4").tempfile_in(folder);
+    let begun = temporary_file(folder, ".mp4");
     let begun = begun.map_err(writing)?.into_temp_path();
     let mut errors_file = tempfile::tempfile().map_err(writing)?;
     let mut running: Option<Running> = None;

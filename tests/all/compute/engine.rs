@@ -9,15 +9,15 @@ use crate::support::counting::{
 };
 
 #[test]
-fn a_newer_wish_replaces_a_stale_one_within_one_step() {
+fn a_newer_request_replaces_a_stale_one_within_one_step() {
     let mut bench = Bench::new();
     assert_eq!(bench.submit(&[(0, 100)]), [0]);
     bench.expect([Started(0, 100), Stepping(0, 100)]);
-    // Of the wishes stated during one step, the last one counts.
+    // Of the requests stated during one step, the last one counts.
     bench.submit(&[(0, 200)]);
     assert_eq!(bench.submit(&[(0, 7)]), [0]);
     bench.then([Started(0, 7), Stepping(0, 7)]);
-    // The stale wish's last message are in the box by now, and are dropped.
+    // The last messages of the stale request are in the box by now, and are dropped.
     assert!(bench.engine.messages().is_empty());
     bench.then([Stepping(0, 7)]);
     assert_eq!(bench.engine.messages(), [(0, Message::Left(7, 6))]);
@@ -28,7 +28,7 @@ fn a_newer_wish_replaces_a_stale_one_within_one_step() {
 }
 
 #[test]
-fn unchanged_wishes_go_on_and_finished_ones_rest() {
+fn unchanged_requests_go_on_and_finished_ones_rest() {
     let mut bench = Bench::new();
     bench.submit(&[(0, 3)]);
     bench.expect([Started(0, 3), Stepping(0, 3)]);
@@ -64,7 +64,7 @@ fn lanes_no_longer_wanted_stop() {
     bench.expect([Started(0, 100), Started(1, 100), Stepping(0, 100)]);
     assert!(
         bench.submit(&[(1, 100)]).is_empty(),
-        "taking away changes no wish"
+        "taking away changes no request"
     );
     for _ in 0..5 {
         bench.then([Stepping(1, 100)]);
@@ -80,7 +80,7 @@ fn lanes_no_longer_wanted_stop() {
 }
 
 #[test]
-fn news_of_an_earlier_wish_are_dropped_though_it_is_wanted_again() {
+fn results_of_an_earlier_request_are_dropped_though_it_is_wanted_again() {
     let mut bench = Bench::new();
     bench.submit(&[(0, 5)]);
     bench.expect([Started(0, 5), Stepping(0, 5)]);
@@ -119,7 +119,7 @@ fn less_urgent_lanes_wait() {
     assert_eq!(bench.engine.busy(), 3, "waiting lanes are at work too");
     bench.then([Stepping(0, 2)]);
     bench.then([Stepping(10, 2)]);
-    // A more urgent wish goes first from the next step on.
+    // A more urgent request goes first from the next step on.
     bench.submit(&[(0, 2), (1, 2), (10, 2), (20, 1)]);
     bench.then([Started(1, 2), Stepping(1, 2)]);
     bench.then([Stepping(1, 2)]);
@@ -152,7 +152,7 @@ fn a_panic_becomes_news_and_the_engine_goes_on() {
     }
     assert_eq!(of(2), [&Message::Left(2, 1), &Message::Left(2, 0)]);
     bench.settle();
-    // A failed wish rests while it stays the same; another one in its place is tried.
+    // A failed request rests while it stays the same; another one in its place is tried.
     assert_eq!(bench.submit(&[(0, BAD_START), (1, 1), (2, 2)]), [1]);
     assert_eq!(bench.messages(1), [(1, Message::Left(1, 0))]);
     assert_eq!(bench.submit(&[(0, 1), (1, 1), (2, 2)]), [0]);

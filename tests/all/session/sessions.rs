@@ -235,7 +235,7 @@ fn try_open(path: &Path) -> Result<()> {
 }
 
 #[test]
-fn numbers_beyond_all_ranges_are_tamed() {
+fn numbers_beyond_all_ranges_are_sanitized() {
     let folder = tempdir().expect("a folder");
     let good = text(&snapshot(&state(folder.path())));
     let path = folder.path().join("s.epsiloscope");
