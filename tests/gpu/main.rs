@@ -6,6 +6,7 @@
 mod keyboard;
 mod lost;
 mod shader;
+mod snapshots;
 #[path = "../support/both.rs"]
 mod support;
 mod synthesis;
@@ -20,7 +21,7 @@ use support::{attribution_checks, parity_checks};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 18] = [
+const TESTS: [(&str, Check); 19] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -60,6 +61,10 @@ const TESTS: [(&str, Check); 18] = [
     (
         "the_window_shows_counterfactuals_of_every_model",
         window::shows_counterfactuals_of_every_model,
+    ),
+    (
+        "parts_of_the_window_look_as_they_did",
+        snapshots::look_as_they_did,
     ),
     ("tab_reaches_every_control", keyboard::reaches_every_control),
     ("a_lost_device_is_told", lost::is_told),

@@ -5,6 +5,7 @@ pub(crate) mod attribution_checks; // captum's and shap's values
 pub(crate) mod counting; // an engine worker that counts
 pub(crate) mod parity_checks; // PyTorch's values
 pub(crate) mod screens; // made-up results
+pub(crate) mod snapshots; // small pictures of what is drawn
 pub(crate) mod window; // the window in a run of frames
 
 use std::path::Path;

@@ -17,6 +17,7 @@ use epsiloscope::tasks::{CancelToken, TaskProgress};
 use resvg::usvg::{Node, Options, Tree};
 
 use crate::support::screens::{row, shots};
+use crate::support::snapshots;
 
 fn drawn(figure: &Figure, shots: &[Shot]) -> FigurePage {
     let sheet = Sheet::new(figure, shots).unwrap_or_else(|error| panic!("{error}"));
@@ -222,6 +223,17 @@ fn a_sheet_drawn_twice_is_the_same_file() {
     assert_eq!(image.get_pixel(x, y), cell.get_pixel(4, 4));
     let dark = image.pixels().filter(|pixel| pixel.0 < [0x50; 3]).count();
     assert!(dark > 500, "only {dark} pixels of text");
+}
+
+#[test]
+fn a_figure_looks_as_it_did() {
+    let figure = Figure {
+        epsilons: vec![0.125, 0.5],
+        ..figure()
+    };
+    let bytes = png(&drawn(&figure, &shots(&figure, &[0.125, 0.5]))).expect("a picture");
+    let picture = image::load_from_memory(&bytes).expect("a PNG file");
+    snapshots::check("figure", &picture.to_rgba8());
 }
 
 #[test]

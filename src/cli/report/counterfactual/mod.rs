@@ -17,6 +17,7 @@ use super::write_json;
 use crate::cli::model_list::ModelList;
 use crate::compute::{Backend, Compute};
 use crate::data::mask::GroundTruthMask;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
@@ -122,6 +123,12 @@ impl CounterfactualReportArguments {
                 let reason = format!("{flag} needs as many models as --models, or none");
                 return Err(Error::Config(reason));
             }
+        }
+        // The background of expected gradients is of training pictures.
+        let [train, test] = [Split::Train, Split::Test];
+        if Dataset::has_split(&self.data, test) && !Dataset::has_split(&self.data, train) {
+            let reason = "it has no folder named train, whose pictures expected gradients need";
+            return Err(Error::data(&self.data, reason));
         }
         let test_set = |(seed, model): (usize, &ModelRef)| {
             let (ordinary, robust) = (self.ordinary.get(seed), self.robust.get(seed));
