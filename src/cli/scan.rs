@@ -130,13 +130,13 @@ impl ScanArguments {
 
     fn tell(&self, table: &Table, query: &Query) -> Result<()> {
         let selected = query.select(table);
-        if let (true, Some((path, reason))) = (table.records.is_empty(), table.broken.first()) {
+        if let (true, Some((_, reason))) = (table.records.is_empty(), table.broken.first()) {
             let count = table.broken.len();
             let reason = format!("none of its {count} pictures opens; the first: {reason}");
             return Err(Error::data(&self.source, reason));
         }
         println!("{} of {} pictures", selected.len(), table.records.len());
-        if let Some((path, reason)) = table.broken.first() {
+        if let Some((_, reason)) = table.broken.first() {
             let count = table.broken.len();
             println!("{count} cannot be opened; the first: {reason}");
         }

@@ -193,7 +193,7 @@ pub fn source(model: &ModelRef, device: &Device) -> Result<ModelSource> {
         ModelRef::Bundled(id) => {
             let weights = Weights::from_bytes(id.bytes());
             let weights = weights.map_err(|reason| Error::model(model.origin(), reason))?;
-            return import::own(weights, &Description::default(), model.origin(), device);
+            return import::stored_model(weights, model.origin(), device);
         }
         ModelRef::File { path, overrides } => (path, overrides),
     };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::LoadError;
 use crate::data::labels;
 use crate::error::{Error, Result};
 use crate::files::path_text;
@@ -291,7 +292,7 @@ impl Description {
     }
 
     /// Refuses what says how to read tensors, for a file that says so itself.
-    pub(super) fn require_none_of_tensors(&self) -> Result<(), String> {
+    pub(super) fn require_none_of_tensors(&self) -> Result<(), LoadError> {
         let said = [
             (self.stem.is_some(), "stem"),
             (self.activation.is_some(), "activation"),
@@ -303,7 +304,8 @@ impl Description {
         match said.iter().find(|(is_said, _)| *is_said) {
             Some((_, name)) => Err(format!(
                 "it is of this program's own format, which leaves nothing open that {name} could say"
-            )),
+            )
+            .into()),
             None => Ok(()),
         }
     }
@@ -323,19 +325,18 @@ impl Description {
     }
 
     /// The labels, if they were said.
-    fn labels(&self, path: &Path) -> Result<Option<Vec<String>>> {
+    fn labels(&self) -> Result<Option<Vec<String>>, LoadError> {
         Ok(match &self.labels {
-            Some(LabelSource::Named(name)) => Some(
-                labels::named(name)
-                    .map_err(|error| Error::model(path, format!("its labels: {error}")))?,
-            ),
+            Some(LabelSource::Named(name)) => {
+                Some(labels::named(name).map_err(|error| LoadError::tried("its labels", error))?)
+            }
             Some(LabelSource::Given(given)) => Some(given.clone()),
             None => None,
         })
     }
 
     /// Refuses a network that is not what it was said to be.
-    fn check_architecture(&self, found: &Architecture, path: &Path) -> Result<()> {
+    fn check_architecture(&self, found: &Architecture) -> Result<(), LoadError> {
         let Some(said) = &self.architecture else {
             return Ok(());
         };
@@ -347,15 +348,15 @@ impl Description {
             return Ok(());
         }
         let reason = format!("it is said to be {said} and was recognised as {found}");
-        Err(Error::model(path, reason))
+        Err(reason.into())
     }
 
     /// Puts what was said over what is known without it.
     ///
     /// # Errors
-    /// [`Error::Model`] where the two contradict each other, or what was said is not there.
-    pub(super) fn put_over(&self, manifest: &mut Manifest, path: &Path) -> Result<()> {
-        self.check_architecture(&manifest.architecture, path)?;
+    /// Where the two contradict each other, or what was said is not there.
+    pub(super) fn put_over(&self, manifest: &mut Manifest) -> Result<(), LoadError> {
+        self.check_architecture(&manifest.architecture)?;
         if let Some(name) = &self.name {
             manifest.name.clone_from(name);
         }
@@ -367,7 +368,7 @@ impl Description {
             manifest.normalizer.mean.reverse();
             manifest.normalizer.std.reverse();
         }
-        if let Some(labels) = self.labels(path)? {
+        if let Some(labels) = self.labels()? {
             manifest.labels = labels;
         }
         if let Some(input) = self.input {
@@ -377,6 +378,6 @@ impl Description {
             manifest.training.clone_from(training);
         }
         let valid = manifest.validate();
-        valid.map_err(|error| Error::model(path, error))
+        Ok(valid.map_err(|error| error.to_string())?)
     }
 }

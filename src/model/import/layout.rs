@@ -1,13 +1,13 @@
 //! Which published network a file's tensors belong to, by their names and shapes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use burn::tensor::Device;
 
 use super::tensors::TensorFile;
-use super::{ChannelOrder, Description, Found, FoundNetwork, ONE_OUTPUT, preactivation, resnet};
-use crate::error::{Error, Result};
+use super::{
+    ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, preactivation, resnet,
+};
 use crate::model::{Array, Normalizer, Weights};
 
 /// The first convolution of each known layout.
@@ -29,9 +29,8 @@ pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 pub(super) fn recognise(
     file: &TensorFile,
     description: &Description,
-    path: &Path,
     device: &Device,
-) -> Result<Found> {
+) -> Result<Found, LoadError> {
     let all = file.shapes();
     let prefix = state_prefix(&all).ok_or_else(|| {
         let names: Vec<&str> = all.keys().take(5).map(String::as_str).collect();
@@ -48,7 +47,7 @@ pub(super) fn recognise(
                 names.join(", ")
             )
         };
-        Error::model(path, reason)
+        LoadError::Reason(reason)
     })?;
     let normalizer = read_normalizer(file, &all)?;
     let inside = all.keys().filter(|name| name.starts_with(&prefix));
@@ -84,14 +83,12 @@ pub(super) fn recognise(
     let mut found = if weights.tensors.contains_key("bn1.weight")
         && weights.tensors.contains_key("layer1.0.conv1.weight")
     {
-        resnet::find(weights, description, path)?
+        resnet::find(weights, description)?
     } else if let Some(kind) = preactivation::Kind::of(&weights) {
-        preactivation::build(kind, &weights, description, path, device)?
+        preactivation::build(kind, &weights, description, device)?
     } else {
-        return Err(Error::model(
-            path,
-            format!("its first layer is known, the rest is not; {KNOWN}"),
-        ));
+        let reason = format!("its first layer is known, the rest is not; {KNOWN}");
+        return Err(reason.into());
     };
     found.normalizer = normalizer;
     found.notes.splice(0..0, notes);
@@ -210,7 +207,7 @@ fn is_bookkeeping(name: &str) -> bool {
 }
 
 /// Mean and deviation where the file keeps them: `normalizer.new_mean`, `normalize.mean`, `mu`, ….
-fn read_normalizer(file: &TensorFile, all: &Shapes) -> Result<Option<Normalizer>> {
+fn read_normalizer(file: &TensorFile, all: &Shapes) -> Result<Option<Normalizer>, LoadError> {
     const PAIRS: [[&str; 2]; 3] = [["new_mean", "new_std"], ["mean", "std"], ["mu", "sigma"]];
     let three = |name: &String| {
         let shape = all.get(name)?;

@@ -7,6 +7,7 @@
 mod alternatives;
 mod description;
 mod layout;
+mod load_error;
 pub(in crate::model) mod onnx;
 mod preactivation;
 mod pytorch;
@@ -22,14 +23,14 @@ pub use description::{
     ChannelOrder, Described, Description, DescriptionEdit, LabelSource, NORMALIZERS,
     NormalizerSource,
 };
-use tensors::TensorFile;
-pub(super) use tensors::start;
+use load_error::LoadError;
+use tensors::{TensorFile, start};
 
 use super::architecture::Architecture;
 use super::graph::{Graph, stored};
 use super::{Manifest, Normalizer, Weights};
 use crate::data::labels;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// File name extensions of models, in lower case.
 pub const EXTENSIONS: [&str; 10] = [
@@ -125,8 +126,12 @@ pub fn open(path: &Path, device: &Device) -> Result<ModelSource> {
 /// # Errors
 /// As [`open`].
 pub fn open_as(path: &Path, description: &Description, device: &Device) -> Result<ModelSource> {
+    read(path, description, device).map_err(|error| error.of(path))
+}
+
+fn read(path: &Path, description: &Description, device: &Device) -> Result<ModelSource, LoadError> {
     if description::is_one(path) {
-        return Err(Error::model(path, "it describes another description"));
+        return Err("it describes another description".into());
     }
     let start = start(path)?;
     let found = if onnx::is_onnx(path, &start) {
@@ -134,13 +139,13 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
     } else {
         match TensorFile::open(path, &start)? {
             TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
-                return own(weights, description, path, device);
+                return own(weights, description, device);
             }
-            file => layout::recognise(&file, description, path, device)?,
+            file => layout::recognise(&file, description, device)?,
         }
     };
     let mut manifest = manifest(&found, description, path);
-    description.put_over(&mut manifest, path)?;
+    description.put_over(&mut manifest)?;
     Ok(match found.network {
         FoundNetwork::Tensors(mut weights) => {
             manifest.attach(&mut weights);
@@ -155,27 +160,30 @@ pub fn open_as(path: &Path, description: &Description, device: &Device) -> Resul
     })
 }
 
+/// The model in a file of this program's own format, which was opened as `path`.
+///
+/// # Errors
+/// [`Error::Model`] without a valid manifest, or where its graph does not fit together.
+pub(super) fn stored_model(weights: Weights, path: &Path, device: &Device) -> Result<ModelSource> {
+    own(weights, &Description::default(), device).map_err(|error| error.of(path))
+}
+
 /// One of this program's own files, with what a person says of it.
-pub(super) fn own(
+fn own(
     mut weights: Weights,
     description: &Description,
-    path: &Path,
     device: &Device,
-) -> Result<ModelSource> {
-    let explain = |reason: String| Error::model(path, reason);
-    description.require_none_of_tensors().map_err(explain)?;
-    let mut manifest = Manifest::of(&weights).map_err(explain)?;
-    description.put_over(&mut manifest, path)?;
+) -> Result<ModelSource, LoadError> {
+    description.require_none_of_tensors()?;
+    let mut manifest = Manifest::of(&weights)?;
+    description.put_over(&mut manifest)?;
     if !stored::is_in(&weights) {
         manifest.attach(&mut weights);
         return Ok(ModelSource::Weights(weights));
     }
-    let (graph, summary) =
-        Graph::from_weights(&weights, manifest.input, device).map_err(explain)?;
+    let (graph, summary) = Graph::from_weights(&weights, manifest.input, device)?;
     manifest.architecture = Architecture::Graph(summary);
-    manifest
-        .validate()
-        .map_err(|error| explain(error.to_string()))?;
+    manifest.validate().map_err(|error| error.to_string())?;
     Ok(ModelSource::Graph(Box::new(GraphSource {
         graph,
         manifest,

@@ -2,12 +2,11 @@
 //! the forms in which RobustBench has them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Description, Found, FoundNetwork};
-use crate::error::{Error, Mismatch, Result};
+use super::{Description, Found, FoundNetwork, LoadError};
+use crate::error::Mismatch;
 use crate::model::Weights;
 use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Source};
 use crate::model::layers::EPSILON;
@@ -85,9 +84,8 @@ pub(super) fn build(
     kind: Kind,
     weights: &Weights,
     description: &Description,
-    path: &Path,
     device: &Device,
-) -> Result<Found> {
+) -> Result<Found, LoadError> {
     let input = description.input.unwrap_or([32; 2]);
     let has_block = |stage: usize, block: usize| {
         let name = format!("{}.{}.weight", kind.block(stage, block), kind.names()[0]);
@@ -96,7 +94,7 @@ pub(super) fn build(
     let counts = (0..).map(|stage| (0..).take_while(|&block| has_block(stage, block)).count());
     let counts: Vec<usize> = counts.take_while(|&count| count > 0).collect();
     let title = title(kind, weights, &counts);
-    require_all(kind, weights, &counts, &title, path)?;
+    require_all(kind, weights, &counts, &title)?;
     let mut builder = Builder {
         weights,
         draft: Draft::new(input),
@@ -109,10 +107,10 @@ pub(super) fn build(
         },
     };
     let built = builder.network(kind, &counts, description.raw_shortcut);
-    let output = built.map_err(|reason| Error::model(path, format!("as {title}: {reason}")))?;
+    let output = built.map_err(|reason| LoadError::tried(&format!("as {title}"), reason))?;
     let note = format!("recognised as {title} by the names and shapes of its tensors");
     let finished = builder.draft.finish(output, title);
-    let (graph, summary) = finished.map_err(|reason| Error::model(path, reason))?;
+    let (graph, summary) = finished?;
     Ok(Found {
         architecture: crate::model::Architecture::Graph(summary),
         network: FoundNetwork::Graph(Box::new(graph), Vec::new()),
@@ -145,8 +143,7 @@ fn require_all(
     weights: &Weights,
     counts: &[usize],
     title: &str,
-    path: &Path,
-) -> Result<()> {
+) -> Result<(), LoadError> {
     let norm = |name: String| {
         ["weight", "bias", "running_mean", "running_var"].map(|part| format!("{name}.{part}"))
     };
@@ -189,8 +186,7 @@ fn require_all(
     if mismatch.is_empty() {
         return Ok(());
     }
-    Err(Error::Tensors {
-        path: path.into(),
+    Err(LoadError::Tensors {
         architecture: title.into(),
         mismatch,
     })

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use pytorch_reader::{DType, PytorchReader, Tensor};
 
-use crate::error::{Error, Result};
+use super::LoadError;
 use crate::model::Array;
 
 /// The tensors of a checkpoint, wherever in it they are; their names say where, with dots between.
@@ -33,12 +33,11 @@ impl PytorchCheckpoint {
     }
 
     /// Reads the directory of tensors.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
         require_zip_end(path)?;
         require_no_program(path)?;
         let reader = PytorchReader::new(path);
-        let reader =
-            reader.map_err(|error| Error::model(path, format!("as a PyTorch file: {error}")))?;
+        let reader = reader.map_err(|error| LoadError::tried("as a PyTorch file", error))?;
         Ok(Self {
             path: path.into(),
             reader,
@@ -58,12 +57,8 @@ impl PytorchCheckpoint {
     pub(super) fn read<'a>(
         &self,
         names: impl Iterator<Item = &'a String>,
-    ) -> Result<BTreeMap<String, Array>> {
-        let refuse = |reason: String| Error::model(&self.path, reason);
-        let length = std::fs::metadata(&self.path);
-        let length = length
-            .map_err(|error| Error::io(&self.path, "read", error))?
-            .len();
+    ) -> Result<BTreeMap<String, Array>, LoadError> {
+        let length = std::fs::metadata(&self.path)?.len();
         let mut left = (length as usize).saturating_add(SLACK);
         let mut arrays = BTreeMap::new();
         for name in names {
@@ -73,11 +68,11 @@ impl PytorchCheckpoint {
             // A view can repeat a few bytes without end.
             left = left
                 .checked_sub(tensor.byte_len())
-                .ok_or_else(|| refuse("its tensors claim to be far larger than the file".into()))?;
+                .ok_or("its tensors claim to be far larger than the file")?;
             let bytes = tensor.read();
-            let bytes = bytes.map_err(|error| refuse(format!("its tensor {name}: {error}")))?;
+            let bytes = bytes.map_err(|error| format!("its tensor {name}: {error}"))?;
             let array = decode(tensor, &bytes)
-                .ok_or_else(|| refuse(format!("its tensor {name} is not what it claims to be")))?;
+                .ok_or_else(|| format!("its tensor {name} is not what it claims to be"))?;
             arrays.insert(name.clone(), array);
         }
         Ok(arrays)
@@ -85,27 +80,26 @@ impl PytorchCheckpoint {
 }
 
 /// Refuses an archive that is cut short before anybody searches all of it for its end.
-fn require_zip_end(path: &Path) -> Result<()> {
-    let reading = |error: std::io::Error| Error::io(path, "read", error);
-    let mut file = File::open(path).map_err(reading)?;
+fn require_zip_end(path: &Path) -> Result<(), LoadError> {
+    let mut file = File::open(path)?;
     let mut start = [0; 4];
     if file.read_exact(&mut start).is_err() || !start.starts_with(b"PK") {
         return Ok(());
     }
-    let length = file.metadata().map_err(reading)?.len();
+    let length = file.metadata()?.len();
     let from = length.saturating_sub(ZIP_END);
-    file.seek(SeekFrom::Start(from)).map_err(reading)?;
+    file.seek(SeekFrom::Start(from))?;
     let mut end = Vec::new();
-    file.take(ZIP_END).read_to_end(&mut end).map_err(reading)?;
+    file.take(ZIP_END).read_to_end(&mut end)?;
     if end.windows(4).any(|four| four == b"PK\x05\x06") {
         Ok(())
     } else {
-        Err(Error::model(path, "it is a zip archive that is cut short"))
+        Err("it is a zip archive that is cut short".into())
     }
 }
 
 /// Refuses archives of programs, which are not run here, and says how to export what they compute.
-fn require_no_program(path: &Path) -> Result<()> {
+fn require_no_program(path: &Path) -> Result<(), LoadError> {
     let Ok(archive) = std::fs::File::open(path)
         .map_err(drop)
         .and_then(|file| zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(drop))
@@ -123,19 +117,17 @@ fn require_no_program(path: &Path) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::model(
-        path,
-        format!(
-            "it is a {kind} archive, whose program is not run here. Export it to ONNX in Python: \
+    Err(format!(
+        "it is a {kind} archive, whose program is not run here. Export it to ONNX in Python: \
              import torch; model = {load}; \
              torch.onnx.export(model, (torch.zeros(1, 3, 224, 224),), \"model.onnx\", dynamo={})",
-            if kind == "TorchScript" {
-                "False"
-            } else {
-                "True"
-            }
-        ),
-    ))
+        if kind == "TorchScript" {
+            "False"
+        } else {
+            "True"
+        }
+    )
+    .into())
 }
 
 /// Bytes of a floating-point number.

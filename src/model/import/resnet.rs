@@ -1,15 +1,12 @@
 //! Depth, width, block and stem of a residual network, from its tensors.
 
-use std::path::Path;
-
-use super::{Description, Found};
-use crate::error::{Error, Result};
+use super::{Description, Found, LoadError};
 use crate::model::layers::EPSILON;
 use crate::model::{Array, Block, ResNetConfig, Stem, Weights};
 
 /// Finds out the shape of a network whose tensors are under torchvision's names.
-pub(super) fn find(mut weights: Weights, description: &Description, path: &Path) -> Result<Found> {
-    let refuse = |reason: &str| Error::model(path, format!("as a residual network: {reason}"));
+pub(super) fn find(mut weights: Weights, description: &Description) -> Result<Found, LoadError> {
+    let refuse = |reason: &str| LoadError::tried("as a residual network", reason);
     let shape = |name: &str| {
         weights
             .tensors
@@ -80,9 +77,7 @@ pub(super) fn find(mut weights: Weights, description: &Description, path: &Path)
         blocks,
         classes,
     };
-    config
-        .validate()
-        .map_err(|error| Error::model(path, error))?;
+    config.validate().map_err(|error| error.to_string())?;
     let padded = option_a(&config, &mut weights);
     let wide = if block == Block::WideBottleneck {
         "Wide"

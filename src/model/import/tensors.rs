@@ -5,19 +5,17 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::LoadError;
 use super::pytorch::PytorchCheckpoint;
-use crate::error::{Error, Result};
 use crate::model::{Array, Weights};
 
 /// How many of a file's first bytes tell what it is.
 const START: u64 = 512;
 
 /// The first bytes of a file.
-pub(in crate::model) fn start(path: &Path) -> Result<Vec<u8>> {
-    let reading = |error: std::io::Error| Error::io(path, "read", error);
+pub(super) fn start(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(reading)?;
-    file.take(START).read_to_end(&mut bytes).map_err(reading)?;
+    File::open(path)?.take(START).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -29,11 +27,11 @@ pub(super) enum TensorFile {
 
 impl TensorFile {
     /// Opens the file that begins with `start`.
-    pub(super) fn open(path: &Path, start: &[u8]) -> Result<Self> {
+    pub(super) fn open(path: &Path, start: &[u8]) -> Result<Self, LoadError> {
         if PytorchCheckpoint::begins(start) {
             return PytorchCheckpoint::open(path).map(Self::PyTorch);
         }
-        Weights::read(path).map(Self::Safetensors)
+        Ok(Self::Safetensors(Weights::read(path)?))
     }
 
     /// Shape of every tensor of floating-point numbers.
@@ -53,7 +51,7 @@ impl TensorFile {
     pub(super) fn read<'a>(
         &self,
         names: impl Iterator<Item = &'a String>,
-    ) -> Result<BTreeMap<String, Array>> {
+    ) -> Result<BTreeMap<String, Array>, LoadError> {
         match self {
             Self::Safetensors(weights) => {
                 let known = names.filter_map(|name| weights.tensors.get_key_value(name));

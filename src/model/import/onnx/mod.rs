@@ -23,8 +23,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use prost::Message;
 
-use super::{Description, Found, FoundNetwork};
-use crate::error::{Error, Result};
+use super::{Description, Found, FoundNetwork, LoadError};
 use crate::model::architecture::Architecture;
 use import::Imported;
 use proto::{ModelProto, TensorProto};
@@ -53,8 +52,8 @@ pub(super) fn open(
     start: &[u8],
     description: &Description,
     device: &Device,
-) -> Result<Found> {
-    let refuse = |reason: String| refusal(path, reason);
+) -> Result<Found, LoadError> {
+    let refuse = |reason: String| LoadError::tried(WHAT, reason);
     let model = read(path, start)?;
     let opset = model
         .opset_import
@@ -99,27 +98,25 @@ pub(super) fn open(
     })
 }
 
-fn refusal(path: &Path, reason: String) -> Error {
-    Error::model(path, format!("as an ONNX file: {reason}"))
-}
+/// What a file was tried as.
+const WHAT: &str = "as an ONNX file";
 
 /// The message that a file is, if it begins like one (with `start`) and takes no more room than it should.
-fn read(path: &Path, start: &[u8]) -> Result<ModelProto> {
+fn read(path: &Path, start: &[u8]) -> Result<ModelProto, LoadError> {
     require_model(path, start)?;
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
-    size_limits::require_room(&bytes).map_err(|reason| refusal(path, reason))?;
-    ModelProto::decode(bytes.as_slice()).map_err(|error| refusal(path, error.to_string()))
+    let bytes = std::fs::read(path)?;
+    size_limits::require_room(&bytes).map_err(|reason| LoadError::tried(WHAT, reason))?;
+    ModelProto::decode(bytes.as_slice()).map_err(|error| LoadError::tried(WHAT, error))
 }
 
 /// Refuses what is too long, or begins as no message does, before all of it is read.
-fn require_model(path: &Path, start: &[u8]) -> Result<()> {
-    let reading = |error: std::io::Error| Error::io(path, "read", error);
-    let length = std::fs::metadata(path).map_err(reading)?.len();
+fn require_model(path: &Path, start: &[u8]) -> Result<(), LoadError> {
+    let length = std::fs::metadata(path)?.len();
     if length > LONGEST || !matches!(start.first(), Some(0x08 | 0x12 | 0x3a | 0x42)) {
-        return Err(Error::model(path, "it does not begin like an ONNX file"));
+        return Err("it does not begin like an ONNX file".into());
     }
-    let mut file = std::fs::File::open(path).map_err(reading)?;
-    size_limits::require_outline(&mut file, length).map_err(|reason| Error::model(path, reason))
+    let mut file = std::fs::File::open(path)?;
+    Ok(size_limits::require_outline(&mut file, length)?)
 }
 
 /// The files in `folder`, where the ONNX file is, that hold numbers of its tensors.
