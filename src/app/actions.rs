@@ -9,11 +9,15 @@ use super::opening::Opening;
 use super::panels::Action;
 use crate::compute::Place;
 use crate::data::samples;
+use crate::error::Result;
 use crate::export::job::ExportJob;
 use crate::model::ModelRef;
 use crate::model::import::DescriptionEdit;
 use crate::model::zoo::{self, Set};
 use crate::session::{Figure, Rescue, Row};
+
+/// Time between two looks at the twins in training.
+const TWIN_PERIOD: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl App {
     pub(super) fn act(&mut self, context: &egui::Context, action: Action) {
@@ -36,6 +40,18 @@ impl App {
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
+            Action::Twins => self.twin_form.open = !self.twin_form.open,
+            Action::ChooseTwinData => self.dialogs.choose_twin_data(),
+            Action::StartTwin(settings) => {
+                let started = self.twins.start(&settings);
+                self.told(started);
+            }
+            Action::Twin(index, action) => {
+                let done = self.twins.act(index, action);
+                if let Some(Some(model)) = self.told(done) {
+                    self.open_twin(&model);
+                }
+            }
             Action::OpenDatabase => self.dialogs.choose_database(),
             Action::ChooseSource { folder } => self.dialogs.choose_source(folder),
             Action::StartScan => self.start_scan(),
@@ -107,6 +123,28 @@ impl App {
         }
         if !pictures.is_empty() {
             self.loader.open(pictures);
+        }
+    }
+
+    /// What was done; an error becomes a message.
+    fn told<T>(&mut self, done: Result<T>) -> Option<T> {
+        done.map_err(|error| self.messages.push(error.to_string()))
+            .ok()
+    }
+
+    /// Opens a twin's model in the second row.
+    fn open_twin(&mut self, model: &Path) {
+        let row = self.state.document.models.len().saturating_sub(1).min(1);
+        self.use_model(row, ModelRef::file(model));
+    }
+
+    /// Looks at the twins in training, and opens those that have finished.
+    pub(super) fn receive_twins(&mut self, context: &egui::Context) {
+        for model in self.twins.poll() {
+            self.open_twin(&model);
+        }
+        if self.twins.are_busy() {
+            context.request_repaint_after(TWIN_PERIOD);
         }
     }
 

@@ -58,6 +58,8 @@ pub enum DialogOutcome {
     },
     /// A database of scans was chosen.
     Database(PathBuf),
+    /// The pictures of a robust twin were chosen.
+    TwinData(PathBuf),
     /// Something to scan was chosen.
     Source(PathBuf),
     /// A place for the database of a new scan was chosen.
@@ -173,6 +175,14 @@ impl Dialogs {
                 .add_filter("Databases", &DATABASE_EXTENSIONS)
                 .add_filter("All files", &["*"]);
             dialog.pick_file().map(DialogOutcome::Database)
+        });
+    }
+
+    /// Asks for the data set of a robust twin.
+    pub fn choose_twin_data(&self) {
+        self.start(|| {
+            let dialog = titled("Data set: a folder for each class");
+            dialog.pick_folder().map(DialogOutcome::TwinData)
         });
     }
 

@@ -153,6 +153,14 @@ impl App {
             self.exporter.progress(),
             actions,
         );
+        panels::twins::show(
+            context,
+            &mut self.twin_form,
+            &self.state,
+            &self.rows,
+            &self.twins,
+            actions,
+        );
         panels::help::show(context, &mut self.help);
         panels::log::show(context, &mut self.log);
         panels::help::messages(context, &mut self.messages);

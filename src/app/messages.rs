@@ -122,6 +122,9 @@ impl App {
                 }
                 DialogOutcome::Saved { path, state } => self.session_saved(path, *state),
                 DialogOutcome::Database(path) => self.use_database(path),
+                DialogOutcome::TwinData(path) => {
+                    self.twin_form.data = path.to_string_lossy().into_owned();
+                }
                 DialogOutcome::Source(path) => self.state.navigation.triage.source = Some(path),
                 DialogOutcome::NewDatabase(path) => {
                     self.state.navigation.triage.database = Some(path);

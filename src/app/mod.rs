@@ -15,6 +15,7 @@ pub mod renderer;
 mod sessions;
 mod theme;
 mod triage;
+pub mod twins;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ pub struct App {
     original: panels::crop::Original,
     metrics: FrameMetrics,
     sessions: SessionManager,
+    twins: twins::Twins,
+    twin_form: panels::twins::TwinForm,
     /// Where to write a picture of the window once all is done, before closing it.
     screenshot: Option<PathBuf>,
 }
@@ -162,6 +165,8 @@ impl App {
             thumbnails: panels::library::Thumbnails::default(),
             original: panels::crop::Original::default(),
             metrics: FrameMetrics::default(),
+            twins: twins::Twins::new(None),
+            twin_form: panels::twins::TwinForm::default(),
             screenshot: None,
         };
         match Set::of(&app.state.document.models) {
@@ -180,6 +185,7 @@ impl App {
     pub fn at_home(mut self, context: &egui::Context, home: DataFolder) -> Self {
         let thumbnailer = Thumbnailer::new(Some(home.thumbnails()), waker(context));
         self.triage = panels::triage::TriageState::new(thumbnailer);
+        self.twins = twins::Twins::new(Some(home.path().join("twins")));
         self.sessions.use_folder(home);
         self
     }
@@ -198,6 +204,7 @@ impl App {
     pub fn logic(&mut self, context: &egui::Context) {
         self.receive(context);
         self.receive_database(context);
+        self.receive_twins(context);
         self.play(context);
         advance(&mut self.state, &self.rows);
         self.take_screenshot(context);

@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use super::config::{TrainArchitecture, TrainConfig};
+use super::architecture::TrainArchitecture;
+use super::config::TrainConfig;
 use super::network::TrainableNetwork;
 use crate::data::random::noise_rng;
 use crate::data::same_class;
@@ -31,6 +32,8 @@ pub fn random(config: &ResNetConfig, seed: u64, device: &Device) -> ResNet {
 
 /// What a training takes over from the model that it starts from.
 pub struct InitialModel {
+    /// Display name.
+    pub name: String,
     /// Architecture, if it is a residual network.
     pub architecture: Option<TrainArchitecture>,
     /// Height and width of its input, in pixels.
@@ -47,6 +50,7 @@ pub fn initial_model(path: &Path) -> Result<InitialModel> {
     let (manifest, _) = source(path, &Device::flex())?;
     let architecture = manifest.architecture.resnet().ok();
     Ok(InitialModel {
+        name: manifest.name.clone(),
         architecture: architecture.map(TrainArchitecture::of),
         input: manifest.input,
         normalizer: manifest.normalizer,

@@ -4,6 +4,7 @@
 //! restores its state.
 
 mod adam;
+mod architecture;
 pub mod checkpoint;
 mod config;
 pub mod counterfactual;
@@ -16,10 +17,13 @@ mod running_statistics;
 mod schedule;
 pub mod segmentation;
 mod sgd;
+mod status;
 mod training_loop;
 
-pub use config::{Preset, TrainArchitecture, TrainConfig};
+pub use architecture::TrainArchitecture;
+pub use config::{Preset, TrainConfig};
 pub use distillation::Distillation;
 pub use init::{InitialModel, initial_model};
 pub use schedule::{EpsilonSchedule, Schedule, ScheduleKind};
+pub use status::{CurvePoint, PAUSE, Phase, STATUS, TrainingStatus, record_phase};
 pub use training_loop::{CHECKPOINT, Interrupt, Training, TrainingOutcome, train};

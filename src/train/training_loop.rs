@@ -24,6 +24,7 @@ use super::progress::{EpochMetrics, Metrics, progress_bar};
 use super::running_statistics::update_running_statistics;
 use super::schedule::EpsilonSchedule;
 use super::sgd::Sgd;
+use super::status::{Phase, StatusWriter, record_phase};
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
 use crate::error::{Error, Result};
@@ -257,6 +258,7 @@ impl Training {
         data: &Dataset,
         interrupt: &Interrupt,
         progress_bar: &indicatif::ProgressBar,
+        status: &mut StatusWriter,
     ) -> Result<bool> {
         let TrainingPosition {
             epoch, step: first, ..
@@ -264,7 +266,7 @@ impl Training {
         let config = &self.config;
         let batches = Batches::new(data, config.augmentation, config.batch, config.seed, epoch);
         for step in first..batches.len() {
-            if interrupt.load(Ordering::Relaxed) {
+            if interrupt.load(Ordering::Relaxed) || status.is_asked_to_pause() {
                 return Ok(false);
             }
             let started = Instant::now();
@@ -286,6 +288,8 @@ impl Training {
             let seconds = started.elapsed().as_secs_f64();
             self.position.seconds += seconds;
             self.position.epoch_seconds += seconds;
+            let epochs = epoch as f64 + (step + 1) as f64 / batches.len() as f64;
+            status.step(epochs, loss, [right, count], seconds)?;
             let throughput = count as f64 / seconds;
             progress_bar.inc(1);
             progress_bar.set_message(format!(
@@ -445,6 +449,21 @@ pub fn train(
     device: &Device,
     interrupt: &Interrupt,
 ) -> Result<TrainingOutcome> {
+    let outcome = train_unrecorded(config, out, resume, device, interrupt);
+    if let (Err(error), true) = (&outcome, out.is_dir()) {
+        // What went wrong counts more than that it could not be recorded.
+        let _ = record_phase(out, Phase::Failed, Some(error.to_string()));
+    }
+    outcome
+}
+
+fn train_unrecorded(
+    config: &TrainConfig,
+    out: &Path,
+    resume: bool,
+    device: &Device,
+    interrupt: &Interrupt,
+) -> Result<TrainingOutcome> {
     let path = out.join(CHECKPOINT);
     let config = if resume {
         &Checkpoint::read(&path)?.config
@@ -475,13 +494,16 @@ pub fn train(
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create", error))?;
     let mut metrics = Metrics::open(&out.join("metrics.csv"), training.position.epoch)?;
     let batches = data.len() / config.batch.min(data.len());
-    let progress_bar = progress_bar(
+    let (total, done) = (
         config.epochs * batches,
         training.position.epoch * batches + training.position.step,
     );
+    let progress_bar = progress_bar(total, done);
+    let mut status = StatusWriter::new(out, done, total)?;
     while !training.is_finished() {
-        if !training.epoch(&data, interrupt, &progress_bar)? {
+        if !training.epoch(&data, interrupt, &progress_bar, &mut status)? {
             training.save(&path)?;
+            status.enter(Phase::Paused)?;
             return Ok(TrainingOutcome::Interrupted(path));
         }
         let row = training.finish_epoch(&data, &monitoring)?;
@@ -491,6 +513,11 @@ pub fn train(
     }
     let model = out.join("model.safetensors");
     training.export(&model)?;
+    status.enter(if config.twin {
+        Phase::Measuring
+    } else {
+        Phase::Finished
+    })?;
     Ok(TrainingOutcome::Finished(model))
 }
 

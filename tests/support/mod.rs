@@ -239,6 +239,7 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         validation: 0,
         patience: 0,
         freeze: false,
+        twin: false,
         distillation: None,
     }
 }

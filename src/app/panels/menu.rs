@@ -193,6 +193,15 @@ fn models(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             ui.close();
         }
     }
+    ui.separator();
+    let twin = ui.button("Train a robust twin…");
+    if twin
+        .on_hover_text("Fine-tune a model on attacked pictures, in a process of its own")
+        .clicked()
+    {
+        actions.push(Action::Twins);
+        ui.close();
+    }
 }
 
 fn view(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {

@@ -25,11 +25,13 @@ pub mod tile;
 pub mod timeline;
 pub mod top_classes;
 pub mod triage;
+pub mod twins;
 pub mod units;
 pub mod views;
 
 use std::path::PathBuf;
 
+use crate::app::twins::{TwinAction, TwinSettings};
 use crate::export::job::ExportJob;
 use crate::model::ModelRef;
 use crate::model::import::DescriptionEdit;
@@ -82,6 +84,14 @@ pub enum Action {
     ChooseLabels(usize),
     /// Write what was said of a row's model to a file.
     SaveDescription(usize),
+    /// Show or hide the window of robust twins.
+    Twins,
+    /// Ask for the pictures of a robust twin.
+    ChooseTwinData,
+    /// Start the training of a robust twin.
+    StartTwin(Box<TwinSettings>),
+    /// Do something with the twin of this index.
+    Twin(usize, TwinAction),
     /// Ask for a database of scans.
     OpenDatabase,
     /// Ask what to scan.

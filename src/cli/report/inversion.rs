@@ -139,8 +139,9 @@ impl InversionResult {
     }
 }
 
-/// For each measure, its value for each picture.
-fn measure(
+/// For each measure (representation distance, pixel L2, SSIM, perceptual distance by each feature model), its value for
+/// each picture.
+pub(in crate::cli) fn measure(
     model: &Classifier,
     feature_models: &[Classifier],
     data: &Dataset,

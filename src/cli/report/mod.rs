@@ -2,7 +2,7 @@
 
 mod counterfactual;
 mod generation;
-mod inversion;
+pub(super) mod inversion;
 
 use std::path::Path;
 

@@ -1,21 +1,22 @@
 //! `epsiloscope train`: standard and adversarial training of classifiers, and `train counterfactual`.
 
 mod counterfactual;
+mod run_options;
+mod twin;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
 
-use burn::tensor::Device;
 use clap::{Args, Subcommand};
 
+use run_options::RunOptions;
+
 use crate::attack::{Attack, Norm, parse_epsilon};
-use crate::compute::{Backend, Compute};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Block, Normalizer, Stem};
+use crate::train::checkpoint::Checkpoint;
 use crate::train::{
-    CHECKPOINT, Distillation, EpsilonSchedule, InitialModel, Interrupt, Preset, ScheduleKind,
-    TrainArchitecture, TrainConfig, initial_model, train,
+    CHECKPOINT, Distillation, EpsilonSchedule, InitialModel, Preset, ScheduleKind,
+    TrainArchitecture, TrainConfig, TrainingOutcome, initial_model, train,
 };
 
 /// Train a classifier, or with `counterfactual` a discriminator and a generator.
@@ -44,69 +45,6 @@ impl TrainArguments {
     }
 }
 
-/// Output and execution of a training.
-#[derive(Debug, Args)]
-struct RunOptions {
-    /// Folder for checkpoint.safetensors, metrics.csv and model.safetensors.
-    // An option only because it is not given before a subcommand, where another one is.
-    #[arg(long, required = true)]
-    out: Option<PathBuf>,
-    /// Resume from the checkpoint in the output folder, with its settings.
-    #[arg(long)]
-    resume: bool,
-    /// Start a new training even if the output folder contains a checkpoint.
-    #[arg(long, conflicts_with = "resume")]
-    overwrite: bool,
-    /// Mixed precision with bfloat16 activations: faster on processors that support it; libtorch only.
-    #[cfg(feature = "tch")]
-    #[arg(long)]
-    mixed: bool,
-    /// Back end: auto, wgpu, cpu, or a part of a graphics adapter's name.
-    #[arg(long, default_value_t)]
-    backend: Backend,
-}
-
-impl RunOptions {
-    /// The output folder.
-    fn out(&self) -> &Path {
-        self.out.as_deref().unwrap_or(Path::new("."))
-    }
-
-    /// Refuses to overwrite a checkpoint without --overwrite.
-    fn check(&self, out: &Path) -> Result<()> {
-        let checkpoint = out.join(CHECKPOINT);
-        if checkpoint.exists() && !self.resume && !self.overwrite {
-            let reason =
-                "it exists already; --resume continues from it, --overwrite starts a new training";
-            return Err(Error::io(&checkpoint, "write", reason));
-        }
-        Ok(())
-    }
-
-    /// Whether the training into `out` is resumed; of several, those without a checkpoint are started.
-    fn resumes(&self, out: &Path) -> bool {
-        self.resume && (out == self.out() || out.join(CHECKPOINT).exists())
-    }
-
-    /// Whether to train in mixed precision.
-    fn mixed(&self) -> bool {
-        #[cfg(feature = "tch")]
-        return self.mixed;
-        #[cfg(not(feature = "tch"))]
-        false
-    }
-
-    /// The device, and a flag that Ctrl-C sets.
-    fn start(&self) -> Result<(Device, Interrupt)> {
-        let device = Compute::open(&self.backend)?.device;
-        let interrupt = Arc::new(AtomicBool::new(false));
-        let flag = interrupt.clone();
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
-        Ok((device, interrupt))
-    }
-}
-
 /// Options that are not given have the preset's value.
 #[derive(Debug, Args)]
 struct ClassifierArguments {
@@ -123,6 +61,10 @@ struct ClassifierArguments {
     /// given; common classes keep their part of the last layer.
     #[arg(long)]
     init: Option<PathBuf>,
+    /// Train a robust twin of this model, a file of any kind that opens or a bundled model's id: adversarial fine-tuning
+    /// with ε growing from 0, then a verdict whether it is robust, under PGD-20 and by its inversions.
+    #[arg(long, conflicts_with_all = ["init", "preset", "depth", "stem", "block", "widths", "blocks"])]
+    twin: Option<PathBuf>,
     /// Train only the last linear layer of the model of --init.
     #[arg(long, requires = "init")]
     freeze: bool,
@@ -188,9 +130,9 @@ struct ClassifierArguments {
     /// Norm of --eps.
     #[arg(long, value_enum, default_value_t = Norm::L2, requires = "eps")]
     norm: Norm,
-    /// Gradient steps of the training attack.
-    #[arg(long, default_value_t = 1, requires = "eps")]
-    attack_steps: usize,
+    /// Gradient steps of the training attack: 1, of a twin 2.
+    #[arg(long, requires = "eps")]
+    attack_steps: Option<usize>,
     /// Step size of the training attack; by default 2.5·ε/steps, and ε for a single step.
     #[arg(long, value_parser = parse_epsilon, requires = "eps")]
     attack_step_size: Option<f32>,
@@ -268,6 +210,13 @@ impl ClassifierArguments {
         let data = self.data.clone().unwrap_or_default();
         let preset = self.preset.unwrap_or(Preset::FastStandard);
         let mut config = TrainConfig::preset(preset, data);
+        if let Some(twin) = &self.twin {
+            let model = initial_model(twin)?;
+            let data = std::mem::take(&mut config.data);
+            config = TrainConfig::twin(data, twin.clone(), model.input, model.normalizer);
+            config.architecture = model.architecture;
+            config.name = format!("{}, adversarially fine-tuned", model.name);
+        }
         if let Some(init) = &self.init {
             self.take_over(&initial_model(init)?, &mut config);
         }
@@ -281,7 +230,7 @@ impl ClassifierArguments {
         config.schedule.kind = self.schedule.unwrap_or(config.schedule.kind);
         config.weight_decay = self.weight_decay.unwrap_or(config.weight_decay);
         config.seed = self.seed.unwrap_or(config.seed);
-        config.init = self.init.clone();
+        config.init = self.init.clone().or(config.init);
         config.freeze = self.freeze;
         config.distillation = self.teacher.clone().map(|teacher| Distillation {
             teacher,
@@ -294,7 +243,7 @@ impl ClassifierArguments {
         }
         config.smoothing = self.smoothing.unwrap_or(config.smoothing);
         config.noise = self.noise;
-        config.epsilon_schedule = self.eps_growth;
+        config.epsilon_schedule = self.eps_growth.or(config.epsilon_schedule);
         set(&mut config.validation, self.validation);
         set(&mut config.patience, self.patience);
         if let Some(side) = self.input {
@@ -316,12 +265,14 @@ impl ClassifierArguments {
         if let Some(architecture) = &config.architecture {
             config.architecture = Some(self.architecture(architecture)?);
         }
+        // As many steps as the usual attack has.
+        let usual = config.attack.as_ref().filter(|_| config.twin);
+        let steps = usual.map_or(1, |attack| attack.steps);
+        let steps = self.attack_steps.unwrap_or(steps);
         if let Some(epsilon) = self.eps {
             config.attack = (epsilon > 0.0).then(|| Attack {
-                step_size: self
-                    .attack_step_size
-                    .or((self.attack_steps == 1).then_some(epsilon)),
-                ..Attack::pgd(self.norm, epsilon, self.attack_steps)
+                step_size: self.attack_step_size.or((steps == 1).then_some(epsilon)),
+                ..Attack::pgd(self.norm, epsilon, steps)
             });
         }
         if let (Some(mean), Some(std)) = (self.mean, self.std) {
@@ -373,7 +324,14 @@ impl ClassifierArguments {
         let out = self.run_options.out();
         self.run_options.check(out)?;
         let (device, interrupt) = self.run_options.start()?;
-        train(&config, out, self.run_options.resume, &device, &interrupt)?.announce();
+        let outcome = train(&config, out, self.run_options.resume, &device, &interrupt)?;
+        outcome.announce();
+        if let TrainingOutcome::Finished(model) = &outcome {
+            let config = Checkpoint::read(&out.join(CHECKPOINT))?.config;
+            if config.twin {
+                twin::judge(&config, model, out, &device)?;
+            }
+        }
         Ok(())
     }
 }

@@ -273,6 +273,49 @@ fn train_goes_on_from_a_model_of_other_classes() {
 }
 
 #[test]
+fn a_robust_twin_is_trained_and_judged() {
+    let scene = Scene::new();
+    let out =
+        scene.run("train --twin MODEL --data DATA --epochs 2 --batch 4 --backend cpu --out OUT");
+    check_files(
+        &out,
+        &["model.safetensors", "metrics.csv", "checkpoint.safetensors"],
+    );
+    let verdict = json(&out.join("twin.json"));
+    for key in [
+        "clean",
+        "robust",
+        "inversion_ssim",
+        "original_inversion_ssim",
+    ] {
+        assert!(verdict[key].is_number(), "{key} in {verdict}");
+    }
+    assert!(verdict["is_robust"].is_boolean());
+    let status = json(&out.join("status.json"));
+    assert_eq!(status["phase"], "finished");
+    assert_eq!(status["steps"], status["total"]);
+    assert!(
+        status["curve"]
+            .as_array()
+            .is_some_and(|curve| curve.len() > 2)
+    );
+    let weights = Weights::read(&out.join("model.safetensors")).expect("a model");
+    let manifest = Manifest::of(&weights).expect("a manifest");
+    assert_eq!(manifest.labels, ["blue", "red"]);
+    let said = if verdict["is_robust"] == true {
+        "robust twin"
+    } else {
+        "adversarially fine-tuned"
+    };
+    assert!(manifest.name.contains(said), "{}", manifest.name);
+    assert!(
+        manifest.training.contains("PGD-20"),
+        "{}",
+        manifest.training
+    );
+}
+
+#[test]
 fn synthetic_cracks_writes_a_data_set_with_masks() {
     let scene = Scene::new();
     let out = scene.run("synthetic-cracks --count 4 --size 32 --out OUT/cracks");

@@ -8,7 +8,9 @@ use burn::tensor::Device;
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::model::{Precision, Weights};
 use epsiloscope::train::checkpoint::TrainingPosition;
-use epsiloscope::train::{EpsilonSchedule, TrainConfig, TrainingOutcome, train};
+use epsiloscope::train::{
+    EpsilonSchedule, PAUSE, Phase, TrainConfig, TrainingOutcome, TrainingStatus, train,
+};
 
 use crate::support::{interrupted, message, message_naming};
 use crate::train::training::{Row, checkpoint, finish, rows, run, saved, scene, tensors};
@@ -172,4 +174,36 @@ fn checkpoints_that_are_none_are_refused_by_name() {
             .expect("a velocity");
         (velocity.shape, velocity.values) = (vec![3], vec![0.0; 3]);
     });
+}
+
+#[test]
+fn a_training_pauses_for_another_process_and_goes_on() {
+    let (folder, mut config, whole) = scene();
+    (config.epochs, config.schedule.epochs) = (60, 60);
+    finish(&config, &whole, false);
+    let out = folder.path().join("paused");
+    let asked = out.join(PAUSE);
+    let outcome = interrupted(&out, Duration::ZERO, |_| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !out.join("metrics.csv").exists() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                fs::write(&asked, []).expect("a request");
+            });
+            run(&config, &out, false, false)
+        })
+    });
+    if outcome == TrainingOutcome::Interrupted(checkpoint(&out)) {
+        let status = TrainingStatus::read(&out).expect("a status");
+        assert_eq!(status.phase, Phase::Paused);
+        assert!(status.steps < status.total && !status.curve.is_empty());
+        finish(&config, &out, true);
+    }
+    assert!(!asked.exists(), "a request that was answered is gone");
+    assert_eq!(
+        TrainingStatus::read(&out).map(|status| status.phase),
+        Some(Phase::Finished)
+    );
+    check_same(&whole, &out);
 }
