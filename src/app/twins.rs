@@ -10,7 +10,7 @@ use crate::attack::Norm;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::ModelRef;
-use crate::train::{CHECKPOINT, PAUSE, Phase, STATUS, TrainingStatus};
+use crate::train::{CHECKPOINT, PAUSE, Phase, STATUS, TrainingStatus, is_running};
 
 /// What a person sets before a twin is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub struct Twin {
     /// The process, if this window started it.
     process: Option<Child>,
     status: TrainingStatus,
-    /// Whether the status was still written to a short time ago.
+    /// Whether a process works on it.
     is_alive: bool,
     /// Whether its model was opened, or was complete when the window opened.
     is_taken: bool,
@@ -57,8 +57,8 @@ pub enum TwinAction {
 /// Time between two looks at the status files.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// A status file that is older is of a process that has ended. Steps of large networks take seconds.
-const ALIVE: Duration = Duration::from_secs(60);
+/// A model that was begun to be measured longer ago is measured no more.
+const ALIVE: Duration = Duration::from_secs(300);
 
 /// All twins of a folder.
 pub struct Twins {
@@ -223,7 +223,9 @@ impl Twin {
                 self.status.reason = Some(last_line(&self.folder).unwrap_or(ended.to_string()));
             }
         }
-        self.is_alive = self.process.is_some() || (works && self.is_recent());
+        self.is_alive = self.process.is_some()
+            || is_running(&self.folder)
+            || (self.status.phase == Phase::Measuring && self.is_recent());
         let model = self.folder.join(MODEL);
         let is_new = self.status.phase == Phase::Finished && !self.is_taken && model.is_file();
         is_new.then(|| {

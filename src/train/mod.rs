@@ -25,5 +25,5 @@ pub use config::{Preset, TrainConfig};
 pub use distillation::Distillation;
 pub use init::{InitialModel, initial_model};
 pub use schedule::{EpsilonSchedule, Schedule, ScheduleKind};
-pub use status::{CurvePoint, PAUSE, Phase, STATUS, TrainingStatus, record_phase};
+pub use status::{CurvePoint, PAUSE, Phase, STATUS, TrainingStatus, is_running, record_phase};
 pub use training_loop::{CHECKPOINT, Interrupt, Training, TrainingOutcome, train};

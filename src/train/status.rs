@@ -1,11 +1,12 @@
 //! `status.json`: what a training is doing, for another process to show; and the file by which that asks it to pause.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
 /// File name of the status in the output folder.
@@ -13,6 +14,15 @@ pub const STATUS: &str = "status.json";
 
 /// A file of this name in the output folder asks the training to write a checkpoint and end.
 pub const PAUSE: &str = "pause";
+
+/// A file that a training holds locked while it runs.
+const LOCK: &str = "training.lock";
+
+/// Whether a process trains into the folder `out` now.
+pub fn is_running(out: &Path) -> bool {
+    let file = File::open(out.join(LOCK));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
 
 /// Phase of a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,11 +100,17 @@ pub(super) struct StatusWriter {
     /// Mean time of the last steps, in seconds.
     pace: Option<f64>,
     pause: bool,
+    /// Locked while this is there.
+    _lock: File,
 }
 
 impl StatusWriter {
     /// Begins with `done` of `total` steps; the curves of a resumed training go on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder cannot be written to, or another process trains into it.
     pub(super) fn new(out: &Path, done: usize, total: usize) -> Result<Self> {
+        let lock = lock(out)?;
         let before = if done > 0 {
             TrainingStatus::read(out)
         } else {
@@ -117,6 +133,7 @@ impl StatusWriter {
             spacing: 1,
             pace: None,
             pause: false,
+            _lock: lock,
         };
         writer.write()?;
         Ok(writer)
@@ -180,6 +197,21 @@ impl StatusWriter {
     fn write(&mut self) -> Result<()> {
         self.written = Instant::now();
         write_status(&self.out, &self.status)
+    }
+}
+
+/// Locks the folder `out` for this process.
+fn lock(out: &Path) -> Result<File> {
+    let path = out.join(LOCK);
+    let file = File::create(&path).map_err(|error| Error::io(&path, "write", error))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::io(
+            &path,
+            "lock",
+            "another process trains into this folder",
+        )),
+        // Where locks are unknown, a training runs without one.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 

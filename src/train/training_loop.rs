@@ -24,7 +24,7 @@ use super::progress::{EpochMetrics, Metrics, progress_bar};
 use super::running_statistics::update_running_statistics;
 use super::schedule::EpsilonSchedule;
 use super::sgd::Sgd;
-use super::status::{Phase, StatusWriter, record_phase};
+use super::status::{Phase, StatusWriter, is_running, record_phase};
 use crate::attack::Attack;
 use crate::data::{Batch, Batches, Dataset, Split};
 use crate::error::{Error, Result};
@@ -450,7 +450,7 @@ pub fn train(
     interrupt: &Interrupt,
 ) -> Result<TrainingOutcome> {
     let outcome = train_unrecorded(config, out, resume, device, interrupt);
-    if let (Err(error), true) = (&outcome, out.is_dir()) {
+    if let (Err(error), true) = (&outcome, out.is_dir() && !is_running(out)) {
         // What went wrong counts more than that it could not be recorded.
         let _ = record_phase(out, Phase::Failed, Some(error.to_string()));
     }
