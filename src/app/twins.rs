@@ -37,6 +37,8 @@ pub struct Twin {
     status: TrainingStatus,
     /// Whether a process works on it.
     is_alive: bool,
+    /// Whether it was asked to pause and has not ended yet.
+    is_pausing: bool,
     /// Whether its model was opened, or was complete when the window opened.
     is_taken: bool,
 }
@@ -85,6 +87,7 @@ impl Twins {
             process: None,
             status: TrainingStatus::default(),
             is_alive: false,
+            is_pausing: false,
         });
         Self {
             twins: twins.collect(),
@@ -140,6 +143,7 @@ impl Twins {
             process: Some(process),
             status: TrainingStatus::default(),
             is_alive: true,
+            is_pausing: false,
             is_taken: false,
         });
         Ok(())
@@ -154,7 +158,10 @@ impl Twins {
             return Ok(None);
         };
         match action {
-            TwinAction::Pause => write_atomically(&twin.folder.join(PAUSE), &[])?,
+            TwinAction::Pause => {
+                write_atomically(&twin.folder.join(PAUSE), &[])?;
+                twin.is_pausing = true;
+            }
             TwinAction::Resume => {
                 let mut command = command(&twin.folder)?;
                 command.arg("--resume");
@@ -198,6 +205,11 @@ impl Twin {
         self.is_alive
     }
 
+    /// Whether it was asked to pause and has not ended yet.
+    pub fn is_pausing(&self) -> bool {
+        self.is_pausing
+    }
+
     /// Whether it has a checkpoint to go on from.
     pub fn has_checkpoint(&self) -> bool {
         self.folder.join(CHECKPOINT).is_file()
@@ -226,6 +238,7 @@ impl Twin {
         self.is_alive = self.process.is_some()
             || is_running(&self.folder)
             || (self.status.phase == Phase::Measuring && self.is_recent());
+        self.is_pausing &= self.is_alive;
         let model = self.folder.join(MODEL);
         let is_new = self.status.phase == Phase::Finished && !self.is_taken && model.is_file();
         is_new.then(|| {

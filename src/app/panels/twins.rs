@@ -188,7 +188,7 @@ fn show_twin(
     let mut act = |action: TwinAction| actions.push(Action::Twin(index, action));
     ui.horizontal(|ui| {
         let works = twin.is_alive();
-        let pausable = works && status.phase == Phase::Running;
+        let pausable = works && status.phase == Phase::Running && !twin.is_pausing();
         if works
             && ui
                 .add_enabled(pausable, egui::Button::new("Pause"))
@@ -233,6 +233,7 @@ fn phase(twin: &Twin) -> &'static str {
         Phase::Paused => "paused",
         _ if !twin.is_alive() => "interrupted",
         Phase::Starting => "reads its pictures",
+        Phase::Running if twin.is_pausing() => "writes a checkpoint after this step",
         Phase::Running => "trains",
         Phase::Measuring => "is being measured",
     }
