@@ -85,6 +85,7 @@ mod export {
 mod app {
     mod diagnostics; // the log file and the reports of panics
     mod interface; // keys in README, glyphs
+    mod twins; // trainings that an earlier window left behind
     mod window; // keys, drops and clicks, without a graphics adapter
 }
 
