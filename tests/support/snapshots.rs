@@ -7,10 +7,10 @@ use std::path::Path;
 use image::RgbaImage;
 
 /// Mean difference of a channel that is still the same picture: processors round differently.
-const MEAN: f64 = 1.0;
+const MEAN: f64 = 2.0;
 /// Difference of a channel from which a pixel is another one, and the share of pixels that may be.
 const OTHER: u8 = 48;
-const OTHERS: f64 = 0.005;
+const OTHERS: f64 = 0.02;
 
 /// Checks that `picture` looks like the snapshot of that name.
 pub(crate) fn check(name: &str, picture: &RgbaImage) {

@@ -111,8 +111,8 @@ pub fn has_model_name(path: &Path) -> bool {
 /// of one in TOML.
 ///
 /// # Errors
-/// [`Error::Model`] names the file and what is wrong with it, or which layouts are known;
-/// [`Error::Tensors`] lists what is missing, extra and misshapen.
+/// [`Error::Model`](crate::error::Error::Model) names the file and what is wrong with it, or which layouts are known;
+/// [`Error::Tensors`](crate::error::Error::Tensors) lists what is missing, extra and misshapen.
 pub fn open(path: &Path, device: &Device) -> Result<ModelSource> {
     if description::is_one(path) {
         let Described { description, file } = Description::read(path)?;
@@ -163,7 +163,7 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
 /// The model in a file of this program's own format, which was opened as `path`.
 ///
 /// # Errors
-/// [`Error::Model`] without a valid manifest, or where its graph does not fit together.
+/// [`Error::Model`](crate::error::Error::Model) without a valid manifest, or where its graph does not fit together.
 pub(super) fn stored_model(weights: Weights, path: &Path, device: &Device) -> Result<ModelSource> {
     own(weights, &Description::default(), device).map_err(|error| error.of(path))
 }
