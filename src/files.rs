@@ -20,6 +20,16 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Creates `folder` where it is missing, and checks that files can be written into it; none is left or changed.
+///
+/// # Errors
+/// [`Error::Io`] where they cannot.
+pub(crate) fn require_writable(folder: &Path) -> Result<()> {
+    let writing = |error: std::io::Error| Error::io(folder, "write", error);
+    std::fs::create_dir_all(folder).map_err(writing)?;
+    temporary_file(folder, "").map(drop).map_err(writing)
+}
+
 /// A temporary file in `folder` whose name ends in `suffix`, with the permissions of any new file: those that the umask leaves, not those of a
 /// secret.
 pub(crate) fn temporary_file(

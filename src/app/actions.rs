@@ -140,7 +140,7 @@ impl App {
 
     /// Looks at the twins in training, and opens those that have finished.
     pub(super) fn receive_twins(&mut self, context: &egui::Context) {
-        for model in self.twins.poll() {
+        for model in self.twins.poll(self.twin_form.open) {
             self.open_twin(&model);
         }
         if self.twins.are_busy() {

@@ -101,10 +101,13 @@ impl Twins {
         &self.twins
     }
 
-    /// Looks at the status files, from time to time. The models of twins that have finished since the last look, to
-    /// be opened.
-    pub fn poll(&mut self) -> Vec<PathBuf> {
-        if self.looked.is_some_and(|looked| looked.elapsed() < PERIOD) {
+    /// Looks at the status files, from time to time, while any twin is at work or they are shown. The models of twins
+    /// that have finished since the last look, to be opened.
+    pub fn poll(&mut self, are_shown: bool) -> Vec<PathBuf> {
+        let is_due = self
+            .looked
+            .is_none_or(|looked| (are_shown || self.are_busy()) && looked.elapsed() >= PERIOD);
+        if !is_due {
             return Vec::new();
         }
         self.looked = Some(Instant::now());
@@ -170,6 +173,10 @@ impl Twins {
                 twin.status.phase = Phase::Starting;
             }
             TwinAction::Delete => {
+                if twin.process.is_none() && is_running(&twin.folder) {
+                    let reason = "an earlier window started it and it still trains; pause it first";
+                    return Err(Error::io(&twin.folder, "remove", reason));
+                }
                 if let Some(process) = &mut twin.process {
                     // It may have ended by itself.
                     let _ = process.kill();

@@ -12,7 +12,7 @@ use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, PictureList, Split, class_indices};
 use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate};
-use crate::files::write_atomically;
+use crate::files::{require_writable, write_atomically};
 use crate::model::{Classifier, zoo};
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
@@ -70,8 +70,10 @@ impl EvaluateArguments {
             class_indices(&listed.classes, &model.manifest().labels)
                 .map_err(|reason| Error::data(&self.data, reason))?;
         }
+        if let Some(out) = &self.out {
+            require_writable(out)?;
+        }
         let mut reports = Vec::new();
-        self.write(&reports)?;
         for model in &models {
             let data = self.data_set(model)?;
             data.log_skipped();

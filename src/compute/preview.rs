@@ -29,27 +29,33 @@ pub(super) fn preview(
 ) -> Vec<DescriptionPreview> {
     let own = model.manifest().normalizer;
     // The model's own normaliser undoes what is put before it.
-    let normalizers = NORMALIZERS.map(|(name, other)| {
+    let instead = NORMALIZERS.map(|(_, other)| own.undo(other.apply(x.clone())));
+    // The last row is of the picture as it is.
+    let all = Tensor::cat([&instead[..], std::slice::from_ref(x)].concat(), 0);
+    let logits = model.logits(all);
+    let current = logits.clone().narrow(0, NORMALIZERS.len(), 1);
+    let normalizers = NORMALIZERS.into_iter().enumerate();
+    let normalizers = normalizers.map(|(row, (name, other))| {
         let alternative = Alternative {
             what: "Normaliser",
             name,
             edit: DescriptionEdit::Normalizer(NormalizerSource::Named(name.into())),
             is_current: other == own,
         };
-        (alternative, model.logits(own.undo(other.apply(x.clone()))))
+        (alternative, logits.clone().narrow(0, row, 1))
     });
     let description = reference.description().unwrap_or_default();
     let others = alternatives(&model.manifest().architecture, &description);
     let reopened = others.into_iter().filter_map(|alternative| {
         if alternative.is_current {
-            return Some((alternative, model.logits(x.clone())));
+            return Some((alternative, current.clone()));
         }
         // An alternative that does not fit the file is none.
         let other = zoo::open(&reference.edited(alternative.edit.clone())?, model.device()).ok()?;
         let same = other.manifest().input == model.manifest().input;
         same.then(|| (alternative, other.logits(x.clone())))
     });
-    let all = normalizers.into_iter().chain(reopened);
+    let all = normalizers.chain(reopened);
     all.map(|(alternative, logits)| {
         let probabilities = tensor_values(softmax(logits, 1));
         let class = top(&probabilities);

@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::data::same_class;
+use crate::data::class_indices;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, ModelRef, zoo};
 
@@ -61,13 +61,9 @@ impl Teacher {
             );
             return Err(Error::model(path, reason));
         }
-        let column = |class: &String| {
-            let mut labels = manifest.labels.iter();
-            let found = labels.position(|label| same_class(label, class));
-            let unknown = || Error::model(path, format!("as a teacher it lacks the class {class}"));
-            found.map(|at| at as i32).ok_or_else(unknown)
-        };
-        let columns: Vec<i32> = classes.iter().map(column).collect::<Result<_>>()?;
+        let columns = class_indices(classes, &manifest.labels)
+            .map_err(|reason| Error::model(path, format!("as a teacher: {reason}")))?;
+        let columns: Vec<i32> = columns.into_iter().map(|at| at as i32).collect();
         Ok(Self {
             columns: Tensor::from_data(&columns[..], device),
             model,

@@ -37,8 +37,11 @@ impl Value {
     }
 }
 
-/// Nested values deeper than this, or more of them at once, are no data set's.
+/// More values at once are no data set's.
 const MOST_VALUES: usize = 1 << 22;
+
+/// Values nested deeper are no data set's; they would also take more of a stack than there is, to be dropped.
+const MAX_DEPTH: usize = 64;
 
 /// The value that a pickle of protocol 0 to 5 holds.
 ///
@@ -108,8 +111,10 @@ impl Machine<'_> {
         self.stack.pop().ok_or_else(|| "its stack is empty".into())
     }
 
-    fn push(&mut self, value: Value) {
+    fn push(&mut self, value: Value) -> Result<(), String> {
+        require_shallow(std::slice::from_ref(&value), MAX_DEPTH)?;
         self.stack.push(value);
+        Ok(())
     }
 
     /// The values above the last mark.
@@ -218,8 +223,7 @@ impl Machine<'_> {
             }
             _ => return Err(format!("its opcode {opcode:#x} is not known here")),
         };
-        self.push(value);
-        Ok(())
+        self.push(value)
     }
 
     fn remember(&mut self, opcode: u8) -> Result<(), String> {
@@ -251,6 +255,7 @@ impl Machine<'_> {
             }
             _ => self.marked()?,
         };
+        require_shallow(&values, MAX_DEPTH - 1)?;
         match self.stack.last_mut() {
             Some(Value::List(list)) => list.extend(values),
             Some(Value::Map(map)) => map.extend(pairs(values)),
@@ -258,6 +263,25 @@ impl Machine<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses values of which one is nested deeper than `most`. What is on the stack already is not.
+fn require_shallow(values: &[Value], most: usize) -> Result<(), String> {
+    fn depth(value: &Value) -> usize {
+        let inside = match value {
+            Value::List(list) => list.iter().map(depth).max(),
+            Value::Map(pairs) => pairs
+                .iter()
+                .map(|(key, value)| depth(key).max(depth(value)))
+                .max(),
+            _ => return 0,
+        };
+        1 + inside.unwrap_or(0)
+    }
+    if values.iter().any(|value| depth(value) > most) {
+        return Err("its values are nested too deeply".into());
+    }
+    Ok(())
 }
 
 /// Bytes that a copy of a value takes, about.
@@ -322,6 +346,19 @@ mod tests {
         assert!(read(hostile).is_err());
         let called = read(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.");
         assert_eq!(called, Ok(Value::Name("os.system".into())));
+    }
+
+    #[test]
+    fn values_nested_without_end_are_refused() {
+        let tuples = [b"N".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat();
+        assert!(read(&tuples).is_err());
+        let lists = [
+            b"]".repeat(1 << 20),
+            b"a".repeat((1 << 20) - 1),
+            b".".to_vec(),
+        ]
+        .concat();
+        assert!(read(&lists).is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use burn::tensor::Tensor;
 
 pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling};
 pub(in crate::model) use run::Value;
+pub(in crate::model) use shapes::broadcast;
 
 use super::architecture::GraphSummary;
 use crate::model::network::{FeatureLayer, Network};

@@ -181,7 +181,7 @@ fn pooled(shape: &[usize], pooling: &Pooling) -> Result<Vec<usize>, String> {
 }
 
 /// The broadcast shape, by NumPy's rules; the first axis of the longer one stays the batch.
-fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+pub(in crate::model) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let size = |shape: &[usize], axis: usize| {
         let missing = rank - shape.len();

@@ -92,25 +92,12 @@ impl Graph {
             return Err(format!("its graph has {} operations", stored.nodes.len()));
         }
         let tensors = Tensors { weights, device };
-        let mut draft = Draft::new(input);
-        for (index, StoredNode { mut op, inputs }) in stored.nodes.into_iter().enumerate() {
-            let explain = |reason: String| format!("operation {index} of its graph: {reason}");
-            tensors.fill(index, &mut op).map_err(explain)?;
-            let inputs = inputs.into_iter().enumerate();
-            let inputs: Result<Vec<Source>, String> = inputs
-                .map(|(number, place)| match place {
-                    Some(place) if place <= index => Ok(Source::Value(place)),
-                    Some(place) => Err(format!("it reads value {place}, which is made later")),
-                    None => tensors
-                        .constant(&input_name(index, number))
-                        .map(Box::new)
-                        .map(Source::Constant),
-                })
-                .collect();
-            draft.push(op, inputs.map_err(explain)?).map_err(explain)?;
-        }
-        let output = draft.nodes.len();
-        draft.finish(output, stored.title)
+        let nodes = stored.nodes.into_iter().enumerate();
+        let nodes = nodes.map(|(index, node)| {
+            let read = tensors.node(index, node);
+            read.map_err(|reason| format!("operation {index} of its graph: {reason}"))
+        });
+        rebuild(nodes.collect::<Result<_, String>>()?, stored.title, input)
     }
 
     /// The same operations for pictures of another height and width.
@@ -144,6 +131,23 @@ struct Tensors<'a> {
 }
 
 impl Tensors<'_> {
+    /// An operation with the numbers of the file.
+    fn node(&self, index: usize, stored: StoredNode) -> Result<Node, String> {
+        let StoredNode { mut op, inputs } = stored;
+        self.fill(index, &mut op)?;
+        let inputs = inputs.into_iter().enumerate();
+        let inputs = inputs.map(|(number, place)| match place {
+            Some(place) if place <= index => Ok(Source::Value(place)),
+            Some(place) => Err(format!("it reads value {place}, which is made later")),
+            None => self
+                .constant(&input_name(index, number))
+                .map(Box::new)
+                .map(Source::Constant),
+        });
+        let inputs = inputs.collect::<Result<_, String>>()?;
+        Ok(Node { op, inputs })
+    }
+
     /// Replaces the placeholders of an operation by the file's tensors.
     fn fill(&self, index: usize, op: &mut Op) -> Result<(), String> {
         let name = |part| tensor_name(index, part);

@@ -25,7 +25,7 @@ fn twins_are_found_again_with_what_can_be_done() {
     fs::create_dir(home.path().join("something else")).expect("a folder");
     let mut twins = Twins::new(Some(home.path().into()));
     assert!(
-        twins.poll().is_empty(),
+        twins.poll(true).is_empty(),
         "a model that was complete is not opened by itself"
     );
     let names: Vec<String> = twins.all().iter().map(|twin| twin.name()).collect();

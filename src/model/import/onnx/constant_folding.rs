@@ -6,8 +6,9 @@ use super::arrays::{Constant, constant, integers};
 use super::attributes::{Attributes, axis};
 use super::elementwise;
 use super::rearrangement::{
-    MOST, broadcast, broadcast_index, concat, expand, gather, slice, strides, tile, transpose,
+    MOST, broadcast_index, concat, expand, gather, slice, strides, tile, transpose,
 };
+use crate::model::graph::broadcast;
 
 /// A place on an axis, counted from its end if it is negative, and kept on it.
 pub(super) fn clamped(place: i64, length: usize) -> usize {

@@ -1,7 +1,8 @@
 //! Elementwise operators on constants, with broadcasting.
 
 use super::arrays::{Constant, is_integer};
-use super::rearrangement::{broadcast, broadcast_index};
+use super::rearrangement::broadcast_index;
+use crate::model::graph::broadcast;
 
 /// The same numbers as another type.
 pub(super) fn cast(constant: &Constant, to: i64) -> Result<Constant, String> {

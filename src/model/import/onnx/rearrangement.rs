@@ -2,6 +2,7 @@
 
 use super::arrays::{Constant, integers};
 use super::attributes::{Attributes, axis};
+use crate::model::graph::broadcast;
 
 /// More numbers than any index computation needs.
 pub(super) const MOST: usize = 1 << 20;
@@ -277,23 +278,6 @@ pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
         strides[at - 1] = strides[at] * shape[at].max(1);
     }
     strides
-}
-
-/// The common shape of two, by NumPy's rules.
-pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
-    let rank = a.len().max(b.len());
-    let side = |shape: &[usize], at: usize| {
-        (at + shape.len())
-            .checked_sub(rank)
-            .map_or(1, |at| shape[at])
-    };
-    (0..rank)
-        .map(|at| match (side(a, at), side(b, at)) {
-            (x, y) if x == y || y == 1 => Ok(x),
-            (1, y) => Ok(y),
-            _ => Err(format!("{a:?} and {b:?} do not fit together")),
-        })
-        .collect()
 }
 
 /// Index in a constant of this shape for an index in what it was broadcast to.
