@@ -8,6 +8,7 @@ use super::App;
 use super::opening::Opening;
 use super::panels::Action;
 use crate::compute::Place;
+use crate::counterfactual::GeneratorEntry;
 use crate::data::samples;
 use crate::error::Result;
 use crate::export::job::ExportJob;
@@ -37,6 +38,7 @@ impl App {
             Action::RefuseModel => {
                 self.arriving.pop_front();
             }
+            Action::OpenGenerator => self.dialogs.choose_generator(),
             Action::Describe(row, saying) => self.describe(row, saying),
             Action::ChooseLabels(row) => self.dialogs.choose_labels(row),
             Action::SaveDescription(row) => self.save_description(row),
@@ -107,10 +109,16 @@ impl App {
             session,
             database,
             models,
+            generators,
             pictures,
             left_out,
         } = Opening::of(paths);
         self.arriving.extend(models);
+        for generator in generators {
+            if let Some(generator) = self.told(generator) {
+                self.use_generator(generator);
+            }
+        }
         if let Some(database) = database {
             self.use_database(database);
         }
@@ -198,6 +206,29 @@ impl App {
         let mut others = self.all_requests();
         others.retain(|lane, _| lane.place() != Some(Place::on_screen(row)));
         self.submit(others);
+    }
+
+    /// Makes a generator that of its classifier, and shows what it makes; says whether the classifier is on the
+    /// screen.
+    fn use_generator(&mut self, generator: GeneratorEntry) {
+        let is_for = |row: &Row| {
+            let hash = row
+                .prediction
+                .as_ref()
+                .and_then(|known| known.hash.as_ref());
+            hash == Some(&generator.classifier.fingerprint)
+        };
+        let (name, classifier) = (&generator.name, &generator.classifier.name);
+        self.messages.push(match self.rows.iter().position(is_for) {
+            Some(row) => format!(
+                "{name}: makes the counterfactuals of {classifier}, row {}",
+                row + 1
+            ),
+            None => format!(
+                "{name}: made for {classifier}, which is in no row; it is used once that model is opened"
+            ),
+        });
+        self.state.prefer_generator(generator);
     }
 
     /// Puts the first model file that waits into a row, and shows what was recognised.

@@ -137,6 +137,15 @@ impl Dialogs {
         });
     }
 
+    /// Asks for the files of generators of counterfactuals.
+    pub fn choose_generator(&self) {
+        self.start(move || {
+            let dialog = titled("Open a generator of counterfactuals");
+            let dialog = dialog.add_filter("Generators", &["safetensors"]);
+            dialog.pick_files().map(DialogOutcome::Open)
+        });
+    }
+
     /// Asks for a text file with a label on each line.
     pub fn choose_labels(&self, row: usize) {
         self.start(move || {

@@ -77,6 +77,7 @@ impl App {
                             panels::controls::show(
                                 ui,
                                 &mut self.state,
+                                &self.rows,
                                 (&labels, input, stages),
                                 labels_differ,
                                 &mut self.original,

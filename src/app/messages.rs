@@ -8,6 +8,7 @@ use super::dialogs::DialogOutcome;
 use super::{App, panels, start_engine};
 use crate::attribution::{Background, Method};
 use crate::compute::{ComputeMessage, Lane, Models};
+use crate::counterfactual::GeneratorEntry;
 use crate::data::Picture;
 use crate::error::Result;
 use crate::export::job::Done;
@@ -109,6 +110,9 @@ impl App {
             match outcome {
                 DialogOutcome::Open(paths) => self.open_all(paths),
                 DialogOutcome::Mask { of, mask } => self.set_mask(&of, mask),
+                DialogOutcome::Model { path, .. } if GeneratorEntry::of_file(&path).is_some() => {
+                    self.open_all(vec![path]);
+                }
                 DialogOutcome::Model { row, path } => {
                     self.use_model(row, ModelRef::file(path));
                     self.state.transient.about = Some(row);

@@ -1,13 +1,16 @@
-//! What opening files does, by their names: one answer for program arguments, drops and dialogs.
+//! What opening files does, by their names and, for generators, their headers: one answer for program arguments,
+//! drops and dialogs.
 
 use std::path::PathBuf;
 
+use crate::counterfactual::GeneratorEntry;
+use crate::error::Result;
 use crate::model::import::has_model_name;
 use crate::session::has_session_name;
 use crate::triage::has_database_name;
 
 /// What is done with files and folders that are opened at once.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Opening {
     /// The session file that is shown: the last.
     pub session: Option<PathBuf>,
@@ -15,6 +18,8 @@ pub struct Opening {
     pub database: Option<PathBuf>,
     /// Model files, and descriptions of models, in their order.
     pub models: Vec<PathBuf>,
+    /// Generators of counterfactuals, each for one classifier.
+    pub generators: Vec<Result<GeneratorEntry>>,
     /// Everything else, in its order: pictures, and folders of pictures.
     pub pictures: Vec<PathBuf>,
     /// Sessions and databases that stay closed, as only one of each is shown.
@@ -34,7 +39,10 @@ impl Opening {
             } else if has_database_name(&path) {
                 opening.left_out.extend(opening.database.replace(path));
             } else if has_model_name(&path) {
-                opening.models.push(path);
+                match GeneratorEntry::of_file(&path) {
+                    Some(generator) => opening.generators.push(generator),
+                    None => opening.models.push(path),
+                }
             } else {
                 opening.pictures.push(path);
             }

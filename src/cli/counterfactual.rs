@@ -13,11 +13,11 @@ use crate::compute::{
     Backend, CachedModel, Compute, CounterfactualMethod, CounterfactualRequest,
     CounterfactualResult, GpuImage, HeatStyle, Models, by_descent, by_generator,
 };
-use crate::counterfactual::{DescentSettings, Overlap, overlap};
+use crate::counterfactual::{DescentSettings, GeneratorFile, GeneratorRef, Overlap, overlap};
 use crate::data::Picture;
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::files::write_atomically;
 use crate::model::{Classifier, ModelRef};
@@ -36,6 +36,10 @@ pub struct CounterfactualArguments {
     /// How; by default the generator of models that have one, descent for others.
     #[arg(long, value_enum)]
     method: Option<MethodName>,
+    /// Generators in files of their own, as `train counterfactual --classifier` writes them, with commas between;
+    /// each is used for the model that it was made for.
+    #[arg(long, value_delimiter = ',')]
+    generator: Vec<PathBuf>,
     /// The target class; by default the likeliest class other than the predicted one.
     #[arg(long)]
     target: Option<String>,
@@ -67,7 +71,7 @@ pub struct CounterfactualArguments {
 /// How counterfactuals are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum MethodName {
-    /// By the generator that a model was trained with.
+    /// By the generator that was trained for a model, or with it.
     Generator,
     /// By descent on pixels.
     Descent,
@@ -113,9 +117,20 @@ impl CounterfactualArguments {
             .map(|model| &*model.classifier.manifest().name);
         let stems = file_stems(names);
         let mut all = Vec::new();
-        for ((reference, model), stem) in self.models.iter().zip(opened).zip(&stems) {
+        let generators = self.generators(&opened)?;
+        for (((reference, model), generator), stem) in
+            self.models.iter().zip(&opened).zip(generators).zip(&stems)
+        {
             let classifier = model.classifier.clone();
-            let answer = self.answer(reference, model, &picture)?;
+            let request = self.request(reference, model, generator, &picture)?;
+            let answer = match &request.method {
+                CounterfactualMethod::Generator(generator) => {
+                    by_generator(&models.with_generator(reference, generator)?, request)?
+                }
+                &CounterfactualMethod::Descent(settings) => {
+                    by_descent(&classifier, request, settings)?
+                }
+            };
             let facts = self.facts(&answer, &classifier)?;
             self.write(&answer, &facts, stem)?;
             print(&facts);
@@ -125,42 +140,61 @@ impl CounterfactualArguments {
         write_atomically(&self.out.join("counterfactual.json"), json.as_bytes())
     }
 
-    fn answer(
+    /// The generator of each model that has one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a file that is no generator or was made for none of the models.
+    fn generators(&self, models: &[CachedModel]) -> Result<Vec<Option<GeneratorRef>>> {
+        let own = |model: &CachedModel| model.generator.as_ref().map(|_| GeneratorRef::WithModel);
+        let mut generators: Vec<Option<GeneratorRef>> = models.iter().map(own).collect();
+        for path in &self.generator {
+            let manifest = GeneratorFile::read(path)?.manifest;
+            let made_for = &manifest.classifier;
+            let is_for =
+                |model: &CachedModel| model.fingerprint.to_string() == made_for.fingerprint;
+            let place = models.iter().position(is_for).ok_or_else(|| {
+                let reason = format!(
+                    "this generator was made for {} (BLAKE3 {}), which is none of the models",
+                    made_for.name, made_for.fingerprint
+                );
+                Error::model(path, reason)
+            })?;
+            generators[place] = Some(GeneratorRef::File(path.clone()));
+        }
+        Ok(generators)
+    }
+
+    fn request(
         &self,
         reference: &ModelRef,
-        model: CachedModel,
+        model: &CachedModel,
+        generator: Option<GeneratorRef>,
         picture: &Picture,
-    ) -> Result<CounterfactualResult> {
+    ) -> Result<CounterfactualRequest> {
         let input = model.classifier.manifest().input;
         let cut = picture.cropped_whole(input);
         let target = self.target.as_ref();
         let target = target.map(|name| class_number(&model.classifier, name));
-        let usual = match model.generator {
-            Some(_) => MethodName::Generator,
-            None => MethodName::Descent,
+        let descent = CounterfactualMethod::Descent(DescentSettings {
+            norm: self.norm,
+            radius: self.radius,
+            steps: self.steps,
+        });
+        let method = match (self.method, generator) {
+            (Some(MethodName::Descent), _) | (None, None) => descent,
+            // Without a generator the model's own is missed by name.
+            (_, generator) => {
+                CounterfactualMethod::Generator(generator.unwrap_or(GeneratorRef::WithModel))
+            }
         };
-        let method = match self.method.unwrap_or(usual) {
-            MethodName::Generator => CounterfactualMethod::Generator,
-            MethodName::Descent => CounterfactualMethod::Descent(DescentSettings {
-                norm: self.norm,
-                radius: self.radius,
-                steps: self.steps,
-            }),
-        };
-        let request = CounterfactualRequest {
+        Ok(CounterfactualRequest {
             model: reference.clone(),
             picture: GpuImage::from_planes(unit_planes(&cut), input),
             epsilon: 0.0,
             target: target.transpose()?,
             method,
             attempt: 0,
-        };
-        match method {
-            CounterfactualMethod::Generator => by_generator(&model.pair()?, request),
-            CounterfactualMethod::Descent(settings) => {
-                by_descent(&model.classifier, request, settings)
-            }
-        }
+        })
     }
 
     fn facts(&self, answer: &CounterfactualResult, model: &Classifier) -> Result<Facts> {
@@ -174,7 +208,7 @@ impl CounterfactualArguments {
         Ok(Facts {
             model: model.manifest().name.clone(),
             method: match answer.request.method {
-                CounterfactualMethod::Generator => "generator",
+                CounterfactualMethod::Generator(_) => "generator",
                 CounterfactualMethod::Descent(_) => "descent",
             },
             labels: labels.clone(),

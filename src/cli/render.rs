@@ -17,10 +17,10 @@ use crate::export::figure::shots;
 use crate::export::film::{self, Footage, Format};
 use crate::export::headless::Headless;
 use crate::files::write_atomically;
+use crate::model::Fingerprint;
 use crate::model::{ModelRef, zoo};
 use crate::session::{self, Column, Figure, Film, Motion, Size, Spread, State, has_session_name};
 use crate::tasks::{CancelToken, TaskProgress};
-use crate::triage::Fingerprint;
 
 /// Render a session, or some pictures, to figures, films or arrays.
 ///

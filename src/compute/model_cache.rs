@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use burn::tensor::Device;
 
-use crate::counterfactual::{Counterfactual, Generator};
+use crate::counterfactual::{Counterfactual, Generator, GeneratorFile, GeneratorRef};
 use crate::error::{Error, Result};
+use crate::model::Fingerprint;
 use crate::model::import::ModelSource;
 use crate::model::{Classifier, ModelRef, zoo};
-use crate::triage::Fingerprint;
 
 /// Bytes of all models together, beyond which those that were used longest ago are dropped.
 const MOST_BYTES: u64 = 2 << 30;
@@ -53,6 +53,19 @@ impl Models {
         self.lock().get(wanted, &self.device)
     }
 
+    /// The model with a generator of its counterfactuals.
+    ///
+    /// # Errors
+    /// As [`zoo::open`]; [`Error::Config`] where the model has no generator of its own,
+    /// [`Error::Model`] where the generator's file is broken or for another classifier.
+    pub fn with_generator(
+        &self,
+        model: &ModelRef,
+        generator: &GeneratorRef,
+    ) -> Result<Counterfactual> {
+        self.lock().with_generator(model, generator, &self.device)
+    }
+
     /// Forgets the model if its file has changed since it was opened. Whether it has.
     pub(super) fn forget_if_changed(&self, model: &ModelRef) -> bool {
         self.lock().forget_if_changed(model)
@@ -76,7 +89,12 @@ struct ModelCache {
     entries: HashMap<ModelRef, Entry>,
     /// Counts the uses of all models.
     uses: u64,
+    /// Generators with files of their own, each with its file as it was and its classifier; the newest last.
+    generators: Vec<(FileState, Fingerprint, Arc<Generator>)>,
 }
+
+/// Generators with files of their own that are kept.
+const MOST_GENERATORS: usize = 8;
 
 /// A model of the cache.
 struct Entry {
@@ -101,7 +119,10 @@ impl FileState {
     /// Of a model's file; none for a bundled model, or where the file is gone.
     fn of(model: &ModelRef) -> Option<Self> {
         let described = model.description().and_then(|description| description.file);
-        let path = described.or_else(|| model.path().map(PathBuf::from))?;
+        Self::of_file(described.or_else(|| model.path().map(PathBuf::from))?)
+    }
+
+    fn of_file(path: PathBuf) -> Option<Self> {
         let metadata = std::fs::metadata(&path).ok()?;
         Some(Self {
             path,
@@ -161,6 +182,41 @@ impl ModelCache {
         Ok(model)
     }
 
+    /// See [`Models::with_generator`].
+    fn with_generator(
+        &mut self,
+        model: &ModelRef,
+        generator: &GeneratorRef,
+        device: &Device,
+    ) -> Result<Counterfactual> {
+        let opened = self.get(model, device)?;
+        let path = match generator {
+            GeneratorRef::WithModel => return opened.pair(),
+            GeneratorRef::File(path) => path,
+        };
+        let file = FileState::of_file(path.clone());
+        let known = self.generators.iter().find(|(known, classifier, _)| {
+            file.as_ref() == Some(known) && *classifier == opened.fingerprint
+        });
+        if let Some((_, _, generator)) = known {
+            return Ok(opened.with(generator.clone()));
+        }
+        let manifest = opened.classifier.manifest();
+        let fingerprint = opened.fingerprint.to_string();
+        let generator =
+            GeneratorFile::read(path)?.generator(manifest, &fingerprint, path, device)?;
+        let generator = Arc::new(generator);
+        if let Some(file) = file {
+            self.generators
+                .retain(|(known, ..)| known.path != file.path);
+            let entry = (file, opened.fingerprint, generator.clone());
+            self.generators.push(entry);
+            let surplus = self.generators.len().saturating_sub(MOST_GENERATORS);
+            self.generators.drain(..surplus);
+        }
+        Ok(opened.with(generator))
+    }
+
     /// Forgets the model if its file has changed since it was opened. Whether it has.
     fn forget_if_changed(&mut self, model: &ModelRef) -> bool {
         let known = self
@@ -216,19 +272,18 @@ impl CachedModel {
     /// # Errors
     /// [`Error::Config`] without a generator.
     pub fn pair(self) -> Result<Counterfactual> {
-        let Self {
-            classifier,
-            generator,
-            ..
-        } = self;
-        let generator = generator.ok_or_else(|| {
-            let name = &classifier.manifest().name;
+        let generator = self.generator.clone().ok_or_else(|| {
+            let name = &self.classifier.manifest().name;
             Error::Config(format!("{name} has no generator of counterfactuals"))
         })?;
-        Ok(Counterfactual {
-            discriminator: classifier,
+        Ok(self.with(generator))
+    }
+
+    fn with(self, generator: Arc<Generator>) -> Counterfactual {
+        Counterfactual {
+            discriminator: self.classifier,
             generator,
-        })
+        }
     }
 }
 

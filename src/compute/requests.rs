@@ -318,7 +318,7 @@ pub struct PredictionResult {
     pub has_generator: bool,
     /// How many pictures the model takes at once.
     pub budget: BatchSize,
-    /// BLAKE3 of the model; see [`crate::triage::Fingerprint::of_model`].
+    /// BLAKE3 of the model; see [`crate::model::Fingerprint::of_model`].
     pub hash: Option<String>,
 }
 

@@ -116,14 +116,14 @@ impl ComputeWorker {
             let known = ComputeMessage::Counterfactual(known.clone());
             return Ok((Some(known), None));
         }
-        match request.method {
-            CounterfactualMethod::Generator => {
-                let model = self.models.get(&request.model)?.pair()?;
+        match &request.method {
+            CounterfactualMethod::Generator(generator) => {
+                let model = self.models.with_generator(&request.model, generator)?;
                 let answer = Arc::new(by_generator(&model, request)?);
                 remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
                 Ok((Some(ComputeMessage::Counterfactual(answer)), None))
             }
-            CounterfactualMethod::Descent(settings) => {
+            &CounterfactualMethod::Descent(settings) => {
                 let model = self.model(&request.model)?;
                 let job = self.descents.job(&model, request, settings)?;
                 Ok((None, Some(Job::Counterfactual(job))))

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use burn::tensor::activation::tanh;
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Manifest, Normalizer, UNet, UNetConfig, Weights};
 
 /// Prefix of the generator's tensor names in a file; all others are the discriminator's.
-const PREFIX: &str = "generator.";
+pub(super) const PREFIX: &str = "generator.";
 const KEY: &str = "generator";
 /// A shape in the metadata may exceed the file's parameter count by this much before it is refused.
 const SLACK: usize = 1 << 20;
@@ -22,23 +24,74 @@ pub struct Translated {
     pub head: Tensor<2>,
 }
 
+/// How pictures enter a generator's network and its changes leave it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interface {
+    /// Normalisation of the network's input.
+    pub normalizer: Normalizer,
+    /// Side of the squares of pixels whose mean the network sees and to which one of its changes applies: 1 for
+    /// pictures at their own size, 2 for half of it, which also keeps the changes smooth.
+    pub reduction: usize,
+    /// Whether inner activations are bfloat16.
+    pub mixed: bool,
+}
+
 /// Translates pictures `[n, 3, h, w]` into target classes, given one-hot as `condition`, `[n, classes]`.
 ///
 /// The network predicts a residual between −1 and 1 for each value, so that the identity is easy to
-/// represent and no detail is lost in the bottleneck. With `mixed`, inner activations are bfloat16.
+/// represent and no detail is lost in the bottleneck.
 pub fn translate(
     network: &UNet,
-    normalizer: &Normalizer,
     x: Tensor<4>,
     condition: &Tensor<2>,
-    mixed: bool,
+    interface: &Interface,
 ) -> Translated {
-    let pixels = normalizer.apply_in(x.clone(), mixed);
+    let Interface {
+        normalizer,
+        reduction,
+        mixed,
+    } = *interface;
+    let pixels = normalizer.apply_in(reduced(x.clone(), reduction), mixed);
     let decoded = network.forward(pixels, Some(condition));
+    let change = enlarged(tanh(decoded.map), reduction);
     Translated {
-        picture: (x + tanh(decoded.map)).clamp(0.0, 1.0),
+        picture: (x + change).clamp(0.0, 1.0),
         head: decoded.head.expect("a generator has a head"),
     }
+}
+
+/// Means of squares of `factor` × `factor` pixels.
+fn reduced(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    if factor == 1 {
+        return x;
+    }
+    let [n, c, h, w] = x.dims();
+    let squares = x.reshape([n, c, h / factor, factor, w / factor, factor]);
+    squares
+        .mean_dim(5)
+        .mean_dim(3)
+        .reshape([n, c, h / factor, w / factor])
+}
+
+/// Every pixel repeated as a square of `factor` × `factor`, the squares' edges smoothed by a mean over as many
+/// pixels or one more.
+fn enlarged(x: Tensor<4>, factor: usize) -> Tensor<4> {
+    if factor == 1 {
+        return x;
+    }
+    let [n, c, h, w] = x.dims();
+    let repeated = x
+        .reshape([n, c, h, 1, w, 1])
+        .expand([n, c, h, factor, w, factor]);
+    let repeated = repeated.reshape([n, c, factor * h, factor * w]);
+    let side = factor | 1;
+    avg_pool2d(
+        repeated,
+        AvgPoolOptions::new([side; 2])
+            .with_stride([1; 2])
+            .with_padding([side / 2; 2])
+            .with_count_include_pad(false),
+    )
 }
 
 /// One-hot encoding of class indices: `[n, classes]`.
@@ -50,10 +103,12 @@ pub fn one_hot(chosen: &[usize], classes: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [chosen.len(), classes]), device)
 }
 
-/// A generator with frozen weights.
+/// A generator with frozen weights, for one classifier.
 pub struct Generator {
     network: UNet,
-    normalizer: Normalizer,
+    interface: Interface,
+    /// For each of its classes the output of the classifier.
+    outputs: Vec<usize>,
     device: Device,
 }
 
@@ -70,42 +125,36 @@ impl Generator {
         let text = text.ok_or_else(|| wrong("it has no generator of counterfactuals".into()))?;
         let config: UNetConfig = serde_json::from_str(text)
             .map_err(|error| wrong(format!("the shape of its generator: {error}")))?;
-        config
-            .validate()
-            .map_err(|error| wrong(error.to_string()))?;
-        let fits = manifest
-            .input
-            .iter()
-            .all(|side| side % config.multiple() == 0);
-        if config.outputs != 3
-            || config.classes < 2
-            || config.classes + 1 != manifest.architecture.classes()
-            || !fits
-        {
+        if config.classes + 1 != manifest.architecture.classes() {
             return Err(wrong("its generator does not fit its discriminator".into()));
         }
-        if config.parameter_count() > weights.parameter_count().saturating_add(SLACK) {
-            return Err(wrong(
-                "its generator has more parameters than the file".into(),
-            ));
-        }
-        let mut network = UNet::zeros(&config, device);
-        weights
-            .under(PREFIX)
-            .fill(&mut network)
-            .map_err(|mismatch| Error::Tensors {
-                path: path.into(),
-                architecture: format!("{config:?}"),
-                mismatch,
-            })?;
+        let network = network(&config, weights, manifest.input, path, device)?;
         Ok(Self::freeze(network, manifest.normalizer, device))
     }
 
-    /// A frozen copy of a network that may still be in training.
+    /// A frozen copy of a network that may still be in training, whose classes are the first outputs of its
+    /// classifier.
     pub fn freeze(network: UNet, normalizer: Normalizer, device: &Device) -> Self {
+        let interface = Interface {
+            normalizer,
+            reduction: 1,
+            mixed: false,
+        };
+        let outputs = (0..network.config().classes).collect();
+        Self::with_interface(network, interface, outputs, device)
+    }
+
+    /// A frozen copy of a network whose classes are the `outputs` of its classifier.
+    pub fn with_interface(
+        network: UNet,
+        interface: Interface,
+        outputs: Vec<usize>,
+        device: &Device,
+    ) -> Self {
         Self {
             network,
-            normalizer,
+            interface,
+            outputs,
             device: device.clone(),
         }
     }
@@ -134,14 +183,63 @@ impl Generator {
         Classifier::from_network(Box::new(self.network.clone()), manifest, &self.device)
     }
 
-    /// Number of target classes.
-    pub fn classes(&self) -> usize {
-        self.network.config().classes
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
-    /// Translates pictures `[n, 3, h, w]` in [0, 1] into the classes `targets`, one for each.
-    pub fn translate(&self, x: Tensor<4>, targets: &[usize]) -> Translated {
-        let condition = one_hot(targets, self.classes(), &self.device);
-        translate(&self.network, &self.normalizer, x, &condition, false)
+    /// The outputs of the classifier into whose classes it turns pictures.
+    pub fn outputs(&self) -> &[usize] {
+        &self.outputs
     }
+
+    /// Translates pictures `[n, 3, h, w]` in [0, 1] into the classes of the classifier's outputs `targets`, one
+    /// for each; all of them must be among [`Generator::outputs`].
+    pub fn translate(&self, x: Tensor<4>, targets: &[usize]) -> Translated {
+        let class = |target: &usize| {
+            let place = self.outputs.iter().position(|output| output == target);
+            place.expect("a class of the generator")
+        };
+        let targets: Vec<usize> = targets.iter().map(class).collect();
+        let condition = one_hot(&targets, self.outputs.len(), &self.device);
+        translate(&self.network, x, &condition, &self.interface)
+    }
+}
+
+/// The network of shape `config` in a file's weights, for pictures of height and width `input`, reduced already.
+///
+/// # Errors
+/// As [`Generator::new`].
+pub(super) fn network(
+    config: &UNetConfig,
+    weights: &Weights,
+    input: [usize; 2],
+    path: &Path,
+    device: &Device,
+) -> Result<UNet> {
+    let wrong = |reason: String| Error::model(path, reason);
+    config
+        .validate()
+        .map_err(|error| wrong(error.to_string()))?;
+    let fits = input.iter().all(|side| side % config.multiple() == 0);
+    if config.outputs != 3 || config.classes < 2 || !fits {
+        return Err(wrong(
+            "its generator does not fit its pictures and classes".into(),
+        ));
+    }
+    if config.parameter_count() > weights.parameter_count().saturating_add(SLACK) {
+        return Err(wrong(
+            "its generator has more parameters than the file".into(),
+        ));
+    }
+    let mut network = UNet::zeros(config, device);
+    weights
+        .under(PREFIX)
+        .fill(&mut network)
+        .map_err(|mismatch| Error::Tensors {
+            path: path.into(),
+            architecture: format!("{config:?}"),
+            mismatch,
+        })?;
+    Ok(network)
 }

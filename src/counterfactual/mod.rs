@@ -7,10 +7,14 @@
 
 mod descent;
 mod generator;
+mod generator_file;
 mod saliency;
 
 pub use descent::DescentSettings;
-pub use generator::{Generator, Translated, one_hot, translate};
+pub use generator::{Generator, Interface, Translated, one_hot, translate};
+pub use generator_file::{
+    GeneratorEntry, GeneratorFile, GeneratorManifest, GeneratorRef, TargetClassifier,
+};
 pub use saliency::{Overlap, change_map, otsu, overlap};
 
 use std::path::Path;
@@ -79,6 +83,6 @@ impl Counterfactual {
 
     /// Number of classes, without “fake”.
     pub fn classes(&self) -> usize {
-        self.generator.classes()
+        real_classes(&self.discriminator.manifest().labels)
     }
 }

@@ -28,6 +28,10 @@ pub struct Manifest {
     pub assumptions: Vec<String>,
 }
 
+/// Key of the manifest in the metadata of a file with a generator of counterfactuals alone; part of the file
+/// format.
+pub const GENERATOR_MANIFEST: &str = "epsiloscope generator";
+
 /// Largest side of an input that is accepted, in pixels.
 const MAX_INPUT: usize = 2048;
 

@@ -166,28 +166,21 @@ impl Weights {
     pub fn read(path: &Path) -> Result<Self> {
         let reading = |error: std::io::Error| Error::io(path, "read", error);
         let mut file = std::fs::File::open(path).map_err(reading)?;
-        let length = file.metadata().map_err(reading)?.len();
-        let mut start = [0; 8];
-        file.read_exact(&mut start)
-            .map_err(|_| Error::model(path, "the file is shorter than any safetensors file"))?;
-        let header = u64::from_le_bytes(start);
-        if header == 0 || header > MAX_HEADER || header > length.saturating_sub(8) {
-            return Err(Error::model(
-                path,
-                "it does not start like a safetensors file, or is cut short",
-            ));
-        }
-        let mut bytes = start.to_vec();
-        let head = Read::by_ref(&mut file).take(header).read_to_end(&mut bytes);
-        head.map_err(reading)?;
-        let declared = serde_json::from_slice::<Metadata>(&bytes[8..]);
-        let declared =
-            declared.map_err(|error| Error::model(path, format!("its header: {error}")))?;
-        if length - 8 - header != declared.data_len() as u64 {
-            return Err(Error::model(path, "its length is not what its header says"));
-        }
+        let mut bytes = Vec::new();
+        read_header(&mut file, &mut bytes, path)?;
         file.read_to_end(&mut bytes).map_err(reading)?;
         Self::from_bytes(&bytes).map_err(|reason| Error::model(path, reason))
+    }
+
+    /// Only the metadata of a safetensors file, without its tensors.
+    ///
+    /// # Errors
+    /// As [`Weights::read`].
+    pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+        let mut file = std::fs::File::open(path).map_err(|error| Error::io(path, "read", error))?;
+        let header = read_header(&mut file, &mut Vec::new(), path)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(metadata.into_iter().collect())
     }
 
     /// Parses the bytes of a safetensors file.
@@ -263,6 +256,31 @@ impl Weights {
         let metadata: HashMap<_, _> = self.metadata.clone().into_iter().collect();
         serialize(views, Some(metadata)).map_err(|error| error.to_string())
     }
+}
+
+/// Reads and checks the header of a safetensors file; `bytes` are those read.
+fn read_header(file: &mut std::fs::File, bytes: &mut Vec<u8>, path: &Path) -> Result<Metadata> {
+    let reading = |error: std::io::Error| Error::io(path, "read", error);
+    let length = file.metadata().map_err(reading)?.len();
+    let mut start = [0; 8];
+    file.read_exact(&mut start)
+        .map_err(|_| Error::model(path, "the file is shorter than any safetensors file"))?;
+    let header = u64::from_le_bytes(start);
+    if header == 0 || header > MAX_HEADER || header > length.saturating_sub(8) {
+        return Err(Error::model(
+            path,
+            "it does not start like a safetensors file, or is cut short",
+        ));
+    }
+    bytes.extend(start);
+    let head = Read::by_ref(file).take(header).read_to_end(bytes);
+    head.map_err(reading)?;
+    let declared = serde_json::from_slice::<Metadata>(&bytes[8..]);
+    let declared = declared.map_err(|error| Error::model(path, format!("its header: {error}")))?;
+    if length - 8 - header != declared.data_len() as u64 {
+        return Err(Error::model(path, "its length is not what its header says"));
+    }
+    Ok(declared)
 }
 
 /// Converts the floating-point types of checkpoints to 32-bit floats; `None` for other types.

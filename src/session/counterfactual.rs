@@ -7,9 +7,11 @@ use super::state::State;
 use super::{Bottom, Column};
 use crate::compute::{
     Blend, Channels, CounterfactualMethod, CounterfactualRequest, CounterfactualResult, HeatStyle,
-    Palette, PictureSource, Sign,
+    Palette, PictureSource, PredictionResult, Sign,
 };
-use crate::counterfactual::{DescentSettings, Overlap, overlap, real_classes};
+use crate::counterfactual::{
+    DescentSettings, GeneratorEntry, GeneratorRef, Overlap, overlap, real_classes,
+};
 use crate::data::mask;
 use crate::evaluate::top;
 
@@ -141,11 +143,10 @@ pub fn counterfactual_request(
             class_of_other_row(state, rows, index, labels)
         }
     };
-    let by_generator =
-        prediction.has_generator && settings.method == MethodChoice::GeneratorWherePossible;
-    let method = match by_generator {
-        true => CounterfactualMethod::Generator,
-        false => CounterfactualMethod::Descent(settings.descent),
+    let by_generator = settings.method == MethodChoice::GeneratorWherePossible;
+    let method = match generator_of(state, prediction).filter(|_| by_generator) {
+        Some(generator) => CounterfactualMethod::Generator(generator),
+        None => CounterfactualMethod::Descent(settings.descent),
     };
     Some(CounterfactualRequest {
         model: state.document.models.get(index)?.clone(),
@@ -155,6 +156,35 @@ pub fn counterfactual_request(
         method,
         attempt: state.progress.counterfactual.attempt,
     })
+}
+
+/// The generators' own files that were opened for the model of a prediction, the preferred one first.
+pub fn generators_of<'a>(
+    state: &'a State,
+    prediction: &'a PredictionResult,
+) -> impl Iterator<Item = &'a GeneratorEntry> {
+    let hash = prediction.hash.as_deref();
+    let opened = state.document.generators.iter();
+    opened.filter(move |entry| hash == Some(&*entry.classifier.fingerprint))
+}
+
+impl State {
+    /// Makes a generator the first of those for its classifier, and shows counterfactuals by generators.
+    pub fn prefer_generator(&mut self, generator: GeneratorEntry) {
+        self.document
+            .generators
+            .retain(|known| known.path != generator.path);
+        self.document.generators.insert(0, generator);
+        self.settings.counterfactual.method = MethodChoice::GeneratorWherePossible;
+    }
+}
+
+/// The generator that makes counterfactuals for the model of a prediction, if there is one: that of an opened
+/// file before the model's own.
+fn generator_of(state: &State, prediction: &PredictionResult) -> Option<GeneratorRef> {
+    let opened = generators_of(state, prediction).next();
+    let opened = opened.map(|entry| GeneratorRef::File(entry.path.clone()));
+    opened.or_else(|| prediction.has_generator.then_some(GeneratorRef::WithModel))
 }
 
 /// The class, by its place in `labels`, that the other row sees in its picture: the first row's other is the

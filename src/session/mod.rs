@@ -22,7 +22,8 @@ pub use autosave::{DataFolder, Rescue};
 pub use bookmarks::{Bookmark, PresentationState};
 pub use counterfactual::{
     ChangeView, CounterfactualProgress, CounterfactualSettings, CounterfactualTarget, MASK,
-    MethodChoice, OtherRow, counterfactual_request, mask_values, masked, score, truth,
+    MethodChoice, OtherRow, counterfactual_request, generators_of, mask_values, masked, score,
+    truth,
 };
 pub use display::{Bottom, Column, Display};
 pub use exports::{Exports, Figure, Film, Motion, Size, Spread};

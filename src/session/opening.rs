@@ -78,6 +78,7 @@ fn restore(session: Session) -> OpenedSession {
         navigation: session.navigation,
         ..State::default()
     };
+    state.document.generators = session.generators;
     state.document.bookmarks = session.bookmarks;
     state.document.exports = session.exports;
     for (place, (found, record)) in pictures.into_iter().zip(session.pictures).enumerate() {

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Bookmark, Exports, Navigation, Settings, State};
+use crate::counterfactual::GeneratorEntry;
 use crate::data::{Crop, Origin, Picture};
 use crate::files::path_text;
 use crate::model::ModelRef;
@@ -39,6 +40,9 @@ pub struct Session {
     /// The picture at which a synthesis begins.
     #[serde(default)]
     pub start: Option<FileRecord>,
+    /// Generators of counterfactuals in files of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generators: Vec<GeneratorEntry>,
     /// Views prepared for a presentation.
     #[serde(default)]
     pub bookmarks: Vec<Bookmark>,
@@ -66,7 +70,7 @@ pub struct ModelRecord {
     /// Which model; the field was named when it was a string.
     #[serde(rename = "name")]
     pub model: ModelRef,
-    /// BLAKE3 of the model, once it was opened; see [`crate::triage::Fingerprint::of_model`].
+    /// BLAKE3 of the model, once it was opened; see [`crate::model::Fingerprint::of_model`].
     #[serde(default)]
     pub hash: Option<String>,
 }
@@ -170,6 +174,7 @@ impl Session {
             },
             reference: state.document.reference.as_ref().map(FileRecord::of),
             start: state.document.start.as_ref().map(FileRecord::of),
+            generators: state.document.generators.clone(),
             bookmarks: state.document.bookmarks.clone(),
             exports: state.document.exports.clone(),
             settings: state.settings.clone(),
@@ -191,7 +196,9 @@ impl Session {
         let bookmarks = self.bookmarks.iter_mut();
         let viewed = bookmarks.flat_map(|bookmark| &mut bookmark.models);
         let models = self.models.iter_mut().map(|record| &mut record.model);
-        for path in models.chain(viewed).filter_map(ModelRef::path_mut) {
+        let generators = self.generators.iter_mut().map(|entry| &mut entry.path);
+        let models = models.chain(viewed).filter_map(ModelRef::path_mut);
+        for path in models.chain(generators) {
             let there = path.file_name().map(|name| folder.join(name));
             if let Some(there) = there.filter(|there| !path.exists() && there.is_file()) {
                 *path = there;

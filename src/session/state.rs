@@ -10,6 +10,7 @@ use super::{
 use crate::attack::{Attack, Goal, Norm};
 use crate::attribution::{Explanation, IntegratedGradients, Method, Question};
 use crate::compute::ScanRequest;
+use crate::counterfactual::GeneratorEntry;
 use crate::data::{Crop, Picture};
 use crate::model::ModelRef;
 use crate::model::zoo::Set;
@@ -35,6 +36,9 @@ pub struct Document {
     pub reference: Option<Picture>,
     /// The picture at which a synthesis begins; see [`crate::synthesis::Start::Other`].
     pub start: Option<Picture>,
+    /// Generators of counterfactuals in files of their own, each for one classifier; of several for one the first
+    /// is used.
+    pub generators: Vec<GeneratorEntry>,
     /// Views prepared for a presentation, in their order.
     pub bookmarks: Vec<Bookmark>,
     /// Figure and film as they were last set up.

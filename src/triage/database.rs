@@ -7,11 +7,11 @@ use rusqlite::{
     Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params,
 };
 
-use super::fingerprint::Fingerprint;
 use super::plan::{MOST_MODELS, Plan};
 use super::schema;
 use crate::attack::Attack;
 use crate::error::Result;
+use crate::model::Fingerprint;
 
 /// An open database of scans.
 ///

@@ -5,11 +5,11 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::database::Database;
-use super::fingerprint::Fingerprint;
 use super::item::{ScanItem, ScanPlan};
 use super::store::EntryRow;
 use crate::data::{PictureList, PictureLocation};
 use crate::error::{Error, Result};
+use crate::model::Fingerprint;
 
 /// A picture of a batch that can be decoded.
 pub(super) struct GatheredItem {

@@ -1,7 +1,7 @@
 //! What is known of each picture for each model of a scan, and what is left to compute.
 
 use super::database::Database;
-use super::fingerprint::Examined;
+use super::examined::Examined;
 use super::plan::{Bracket, FlipSearch, Plan, family, noise};
 use super::store::{Key, StoredAttack, StoredPrediction};
 use crate::attack::Attack;

@@ -10,7 +10,7 @@
 mod batch;
 mod compare;
 mod database;
-mod fingerprint;
+mod examined;
 mod gather;
 mod histogram;
 mod item;
@@ -26,7 +26,7 @@ mod store;
 mod table;
 
 pub use database::{DATABASE_EXTENSIONS, Database, ScanRow, has_database_name};
-pub use fingerprint::{Examined, Fingerprint};
+pub use examined::Examined;
 pub use histogram::Histogram;
 pub use matrix::{Axis, ConfusionMatrix};
 pub use plan::{Bracket, FlipSearch, Plan};

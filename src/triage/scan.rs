@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::ScanBatch;
 use super::database::Database;
-use super::fingerprint::Examined;
+use super::examined::Examined;
 use super::gather::Gathered;
 use super::item::ScanPlan;
 use super::plan::Plan;

@@ -4,9 +4,9 @@ use half::f16;
 use rusqlite::{Transaction, params};
 
 use super::database::Database;
-use super::fingerprint::Fingerprint;
 use super::plan::Bracket;
 use crate::error::Result;
+use crate::model::Fingerprint;
 
 /// Stored prediction of a model for a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -34,6 +34,7 @@ mod model {
     mod bad_checkpoints; // hostile PyTorch and ONNX files, mutated files of every kind
     mod bad_models; // hostile model files
     mod budget; // how many pictures at once
+    mod fingerprint; // what the fingerprint of a model covers
     mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
     mod heads; // heads, stems and channels that files do not tell; refusals with a remedy
     mod parity; // PyTorch's values, on the CPU
@@ -53,6 +54,7 @@ mod synthesis {
 mod train {
     pub(crate) mod counterfactual; // on made-up walls: worth, refusals, resumption
     mod foreign; // from models of other programs, and from a teacher
+    mod frozen; // generators for classifiers that stay as they are
     mod resuming; // interruption and resumption
     pub(crate) mod training; // results and refusals
 }
@@ -68,7 +70,6 @@ mod session {
 mod triage {
     mod compare; // two scans in one table, histograms
     mod database; // strangers' databases
-    mod fingerprint; // what the fingerprint of a model covers
     mod map; // components, neighbourhoods, arrows
     mod query; // laws of the query language
     mod report; // tables, pictures, pages, matrices

@@ -10,7 +10,7 @@ use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::model::ModelRef;
-use crate::session::{Column, Display, State};
+use crate::session::{Column, Display, Row, State};
 
 /// Draws the norms, of which one is chosen; returns the one that was clicked.
 pub(super) fn clicked_norm(ui: &mut Ui, chosen: Norm) -> Option<Norm> {
@@ -61,6 +61,7 @@ pub(super) fn usual_or_given(
 pub fn show(
     ui: &mut Ui,
     state: &mut State,
+    rows: &[Row],
     (labels, input, stages): (&[String], [usize; 2], usize),
     labels_differ: bool,
     original: &mut Original,
@@ -80,7 +81,7 @@ pub fn show(
         synthesis::show(ui, state, labels, stages);
     });
     section(ui, "Counterfactual", |ui| {
-        counterfactual::settings(ui, state, labels, input);
+        counterfactual::settings(ui, state, rows, (labels, input), actions);
     });
     section(ui, "Map colours", |ui| {
         colors::show(ui, &mut state.settings.display.heat);

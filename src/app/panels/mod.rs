@@ -76,6 +76,8 @@ pub enum Action {
     UseModel(usize, ModelRef),
     /// Ask for a model file for a row.
     OpenModel(usize),
+    /// Ask for the file of a generator of counterfactuals.
+    OpenGenerator,
     /// Open no model after all.
     RefuseModel,
     /// Open a row's model with this said of it.

@@ -1,17 +1,18 @@
 //! `epsiloscope train counterfactual`: training of a generator of counterfactuals and its discriminator.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::RunOptions;
 use crate::error::{Error, Result};
 use crate::train::counterfactual::{
-    CounterfactualCheckpoint, CounterfactualConfig, train_counterfactual,
+    CounterfactualCheckpoint, CounterfactualConfig, FrozenClassifier, train_counterfactual,
 };
-use crate::train::{CHECKPOINT, TrainingOutcome};
+use crate::train::{CHECKPOINT, TrainArchitecture, TrainingOutcome, initial_model};
 
-/// Options that are not given have the preset's value, which is for textures of 64×64 pixels.
+/// Options that are not given have the preset's value: with --classifier that for a frozen classifier, else that
+/// for textures of 64×64 pixels.
 #[derive(Debug, Args)]
 pub struct CounterfactualTrainArguments {
     /// Folder of the data set: train/CLASS/FILE and test/CLASS/FILE, all pictures of one size.
@@ -19,15 +20,30 @@ pub struct CounterfactualTrainArguments {
     data: Option<PathBuf>,
     #[command(flatten)]
     run_options: RunOptions,
+    /// Make the generator for this classifier, a file of any kind that opens or a bundled model's id, which stays
+    /// as it is; the classes of the data must be among its own. Without it the discriminator is the classifier, and
+    /// both are trained against each other (arXiv 2310.00761).
+    #[arg(long)]
+    classifier: Option<PathBuf>,
+    /// Start the discriminator from this residual network: an earlier training's discriminator.safetensors, or a
+    /// classifier, whose classes it keeps. With --classifier it is then trained along from the first step.
+    #[arg(long)]
+    discriminator: Option<PathBuf>,
     /// Train once with each of these seeds, each into its own folder seed-N.
     #[arg(long, value_delimiter = ',', default_value = "0")]
     seeds: Vec<u64>,
     /// Display name of the model.
     #[arg(long)]
     name: Option<String>,
-    /// Side of the square input, in pixels.
-    #[arg(long)]
+    /// Side of the square input, in pixels; a frozen classifier has its own.
+    #[arg(long, conflicts_with = "classifier")]
     input: Option<usize>,
+    /// Side of the squares of pixels that the generator sees, and changes, as one: 1 for single pixels.
+    #[arg(long)]
+    reduction: Option<usize>,
+    /// Also turn pictures by multiples of 90°: for textures without an upright orientation.
+    #[arg(long)]
+    turn: bool,
     /// Number of epochs; the learning-rate schedule is stretched to them.
     #[arg(long)]
     epochs: Option<usize>,
@@ -73,6 +89,19 @@ pub struct CounterfactualTrainArguments {
     /// Weight of the generator's classification head.
     #[arg(long)]
     head: Option<f64>,
+    /// Weight of the frozen classifier's answer in the generator's loss, from the middle of the training on; a
+    /// fifth of it at the beginning.
+    #[arg(long, requires = "classifier")]
+    flip: Option<f64>,
+    /// Weight of the term against the same change for all pictures of a target class.
+    #[arg(long)]
+    diversity: Option<f64>,
+    /// Share of target classes that are the frozen classifier's second guess; the rest is drawn evenly.
+    #[arg(long, requires = "classifier")]
+    runner_up_share: Option<f64>,
+    /// Pictures of the test set that are watched after each epoch.
+    #[arg(long)]
+    monitor: Option<usize>,
     /// Probability of the original's class in the discriminator's target for generated pictures; the rest is
     /// “fake”.
     #[arg(long)]
@@ -80,8 +109,28 @@ pub struct CounterfactualTrainArguments {
 }
 
 impl CounterfactualTrainArguments {
-    fn config(&self, seed: u64) -> CounterfactualConfig {
-        let mut config = CounterfactualConfig::textures(self.data.clone().unwrap_or_default());
+    /// The preset's configuration.
+    fn preset(&self) -> Result<CounterfactualConfig> {
+        let data = self.data.clone().unwrap_or_default();
+        let Some(classifier) = &self.classifier else {
+            return Ok(CounterfactualConfig::textures(data));
+        };
+        let (classifier, manifest) = FrozenClassifier::open(classifier)?;
+        Ok(CounterfactualConfig::for_classifier(
+            data,
+            classifier,
+            manifest.input,
+        ))
+    }
+
+    fn config(&self, seed: u64) -> Result<CounterfactualConfig> {
+        let mut config = self.preset()?;
+        if let Some(path) = &self.discriminator {
+            config.discriminator = residual(path)?;
+            config.normalizer = initial_model(path)?.normalizer;
+            config.discriminator_init = Some(path.clone());
+            config.warm_up = 0;
+        }
         let set = |target: &mut usize, value: Option<usize>| *target = value.unwrap_or(*target);
         let weigh = |target: &mut f64, value: Option<f64>| *target = value.unwrap_or(*target);
         set(&mut config.epochs, self.epochs);
@@ -91,6 +140,10 @@ impl CounterfactualTrainArguments {
         set(&mut config.batch, self.batch);
         set(&mut config.width, self.width);
         set(&mut config.levels, self.levels);
+        set(&mut config.reduction, self.reduction);
+        set(&mut config.monitor, self.monitor);
+        config.augmentation.turn |= self.turn;
+        weigh(&mut config.runner_up_share, self.runner_up_share);
         weigh(&mut config.schedule.peak, self.lr);
         weigh(&mut config.source_share, self.source_share);
         let weights = &mut config.weights;
@@ -101,6 +154,8 @@ impl CounterfactualTrainArguments {
         weigh(&mut weights.sparsity, self.sparsity);
         weigh(&mut weights.total_variation, self.total_variation);
         weigh(&mut weights.head, self.head);
+        weigh(&mut weights.flip, self.flip);
+        weigh(&mut weights.diversity, self.diversity);
         config.name = self.name.clone().unwrap_or(config.name);
         config.input = self.input.map_or(config.input, |side| [side; 2]);
         if let Some(widths) = &self.discriminator_widths {
@@ -109,7 +164,7 @@ impl CounterfactualTrainArguments {
         }
         config.seed = seed;
         config.mixed = self.run_options.mixed();
-        config
+        Ok(config)
     }
 
     /// Trains each seed to the end or to Ctrl-C.
@@ -123,14 +178,15 @@ impl CounterfactualTrainArguments {
         for &seed in &self.seeds {
             self.run_options.check(&self.folder(seed))?;
         }
-        let first = self.begun()?;
+        let first = match self.begun()? {
+            Some(begun) => begun,
+            None => self.config(self.seeds[0])?,
+        };
+        first.validate()?;
         let config = |seed: u64| CounterfactualConfig {
             seed,
-            ..first.clone().unwrap_or_else(|| self.config(seed))
+            ..first.clone()
         };
-        if first.is_none() {
-            config(self.seeds[0]).validate()?;
-        }
         let (device, interrupt) = self.run_options.start()?;
         for &seed in &self.seeds {
             let out = self.folder(seed);
@@ -163,4 +219,12 @@ impl CounterfactualTrainArguments {
             _ => out.join(format!("seed-{seed}")),
         }
     }
+}
+
+/// The architecture of the residual network `path`.
+fn residual(path: &Path) -> Result<TrainArchitecture> {
+    initial_model(path)?.architecture.ok_or_else(|| {
+        let reason = "a discriminator starts from a residual network, and it is none";
+        Error::model(path, reason)
+    })
 }

@@ -38,7 +38,8 @@ impl DescentRun {
         settings: DescentSettings,
     ) -> Result<Self> {
         let classes = real_classes(&model.manifest().labels);
-        let question = Question::new(&model, classes, request)?;
+        let targets: Vec<usize> = (0..classes).collect();
+        let question = Question::new(&model, classes, &targets, request)?;
         let attack = toward(&model, &settings, question.x.clone(), question.target)?;
         Ok(Self {
             model,
@@ -73,7 +74,9 @@ impl DescentRun {
             }
             Some(made) => {
                 let back = self.attack.clone().finish(&self.model);
-                let answer = self.question.finished(&self.model, made.clone(), back);
+                let answer = self
+                    .question
+                    .finished(&self.model, made.clone(), Some(back));
                 Ok(Some(answer))
             }
         }

@@ -15,15 +15,17 @@ pub fn by_generator(
     model: &Counterfactual,
     request: CounterfactualRequest,
 ) -> Result<CounterfactualResult> {
-    let question = Question::new(&model.discriminator, model.classes(), request)?;
+    let targets = model.generator.outputs();
+    let question = Question::new(&model.discriminator, model.classes(), targets, request)?;
     let translated = model
         .generator
         .translate(question.x.clone(), &[question.target]);
     let made = translated.picture;
-    let back = model
-        .generator
-        .translate(made.clone(), &[question.source])
-        .picture;
+    // A generator for some of the classes alone cannot always turn a picture into what it was.
+    let back = targets.contains(&question.source).then(|| {
+        let back = model.generator.translate(made.clone(), &[question.source]);
+        back.picture
+    });
     let mut answer = question.finished(&model.discriminator, made, back);
     answer.head = Some(tensor_values(softmax(translated.head, 1)));
     Ok(answer)

@@ -11,10 +11,10 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::{GpuImage, HeatMap};
 use crate::attack::Norm;
-use crate::counterfactual::{DescentSettings, change_map, otsu};
+use crate::counterfactual::{DescentSettings, GeneratorRef, change_map, otsu};
 use crate::error::{Error, Result};
 use crate::evaluate::{probabilities, top};
-use crate::model::{Classifier, ModelRef, tensor_values};
+use crate::model::{Classifier, Manifest, ModelRef, tensor_values};
 use crate::synthesis::{Distances, distances};
 
 /// Places on the way from a picture to its counterfactual, both ends included.
@@ -24,10 +24,10 @@ const PLACES: usize = 17;
 pub const SURE: f32 = 0.9;
 
 /// How a counterfactual is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CounterfactualMethod {
-    /// By the generator that the model was trained with (paper B).
-    Generator,
+    /// By a generator (paper B).
+    Generator(GeneratorRef),
     /// By descent on pixels.
     Descent(DescentSettings),
 }
@@ -117,7 +117,7 @@ impl CounterfactualResult {
     /// The norm in which the size of the change is stated: that of the descent, L2 for a generator.
     pub fn norm(&self) -> Norm {
         match self.request.method {
-            CounterfactualMethod::Generator => Norm::L2,
+            CounterfactualMethod::Generator(_) => Norm::L2,
             CounterfactualMethod::Descent(settings) => settings.norm,
         }
     }
@@ -125,7 +125,7 @@ impl CounterfactualResult {
     /// Whether the change, above a threshold, is a mask of what tells the classes apart. That of a descent
     /// is spread over the picture.
     pub fn is_mask(&self) -> bool {
-        self.request.method == CounterfactualMethod::Generator
+        matches!(self.request.method, CounterfactualMethod::Generator(_))
     }
 
     /// Length of the whole change in [`CounterfactualResult::norm`].
@@ -202,16 +202,18 @@ struct Question {
 }
 
 impl Question {
-    /// Asks `classifier`, of whose outputs the first `classes` are classes.
+    /// Asks `classifier`, of whose outputs the first `classes` are classes and `targets` those into which the
+    /// picture can be turned.
     ///
     /// # Errors
-    /// [`Error::Config`] when the target is no class of the model, or it has only one.
+    /// [`Error::Config`] when the target is no class of the model or none of `targets`, or there is only one.
     fn new(
         classifier: &Classifier,
         classes: usize,
+        targets: &[usize],
         request: CounterfactualRequest,
     ) -> Result<Self> {
-        let name = &classifier.manifest().name;
+        let Manifest { name, labels, .. } = classifier.manifest();
         if request.target.is_some_and(|target| target >= classes) {
             let reason = format!("{name} has only {classes} classes");
             return Err(Error::Config(reason));
@@ -220,13 +222,22 @@ impl Question {
             let reason = format!("{name} has no second class into which a picture could be turned");
             return Err(Error::Config(reason));
         }
+        if let Some(target) = request.target.filter(|target| !targets.contains(target)) {
+            let names: Vec<&str> = targets.iter().map(|&target| &*labels[target]).collect();
+            let reason = format!(
+                "the generator for {name} makes no {}; it makes {}",
+                labels[target],
+                names.join(", ")
+            );
+            return Err(Error::Config(reason));
+        }
         let size = request.picture.size();
         let data = TensorData::new(request.picture.planes().to_vec(), [1, 3, size[0], size[1]]);
         let x: Tensor<4> = Tensor::from_data(data, classifier.device());
         let before = probabilities(classifier, x.clone()).remove(0);
         let source = top(&before[..classes]);
         let target = request.target.unwrap_or_else(|| {
-            let others = (0..classes).filter(|&class| class != source);
+            let others = targets.iter().copied().filter(|&class| class != source);
             others
                 .max_by(|&a, &b| before[a].total_cmp(&before[b]))
                 .unwrap_or(source)
@@ -260,21 +271,25 @@ impl Question {
         }
     }
 
-    /// The answer with the counterfactual `made` and the picture turned `back` again, both `[1, 3, h, w]`.
+    /// The answer with the counterfactual `made` and, where it can be, the picture turned `back` again, both
+    /// `[1, 3, h, w]`.
     fn finished(
         &self,
         classifier: &Classifier,
         made: Tensor<4>,
-        back: Tensor<4>,
+        back: Option<Tensor<4>>,
     ) -> CounterfactualResult {
         let step = made.clone() - self.x.clone();
         let places = (0..PLACES).map(|place| place as f64 / (PLACES - 1) as f64);
         let way: Vec<Tensor<4>> = places
             .map(|share| self.x.clone() + step.clone() * share)
             .collect();
-        let seen = Tensor::cat([way, vec![back.clone()]].concat(), 0);
-        let mut way = probabilities(classifier, seen);
-        let seen_back = way.pop().expect("the way back");
+        let pictures: Vec<Tensor<4>> = way.into_iter().chain(back.clone()).collect();
+        let mut way = probabilities(classifier, Tensor::cat(pictures, 0));
+        let back = back.map(|back| WayBack {
+            picture: GpuImage::new(back),
+            probabilities: way.pop().expect("the way back"),
+        });
         let size = self.request.picture.size();
         let distances = distances(
             classifier,
@@ -284,10 +299,7 @@ impl Question {
         );
         let mut answer = self.unfinished(made, Vec::new(), 1.0);
         answer.way = way;
-        answer.back = Some(WayBack {
-            picture: GpuImage::new(back),
-            probabilities: seen_back,
-        });
+        answer.back = back;
         answer.distances = Some(distances);
         answer
     }

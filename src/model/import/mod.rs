@@ -28,7 +28,7 @@ use tensors::{TensorFile, start};
 
 use super::architecture::Architecture;
 use super::graph::{Graph, stored};
-use super::{Manifest, Normalizer, Weights};
+use super::{GENERATOR_MANIFEST, Manifest, Normalizer, Weights};
 use crate::data::labels;
 use crate::error::Result;
 
@@ -140,6 +140,14 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
         match TensorFile::open(path, &start)? {
             TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
                 return own(weights, description, device);
+            }
+            TensorFile::Safetensors(weights)
+                if weights.metadata.contains_key(GENERATOR_MANIFEST) =>
+            {
+                return Err(
+                    "it holds no classifier but a generator of counterfactuals for one: open it beside its classifier"
+                        .into(),
+                );
             }
             file => layout::recognise(&file, description, device)?,
         }

@@ -8,7 +8,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::config::CounterfactualConfig;
-use super::step::{CounterfactualTraining, LossTerms};
+use super::losses::LossTerms;
+use super::step::CounterfactualTraining;
 use crate::error::{Error, Result};
 use crate::model::{Array, Parameters, Precision, Weights};
 use crate::train::adam::Adam;

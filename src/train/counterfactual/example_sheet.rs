@@ -5,24 +5,21 @@ use std::path::Path;
 use crate::counterfactual::{Generator, change_map, otsu};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::model::{Classifier, tensor_values};
+use crate::model::tensor_values;
 
 /// Number of examples of each class.
 const EXAMPLES: usize = 8;
 
 /// Writes an image with a column for each example: the picture, its counterfactual (of the next class),
 /// the change map (white at its maximum), the mask by Otsu's threshold, and the translation back.
-pub fn write(
-    path: &Path,
-    discriminator: &Classifier,
-    generator: &Generator,
-    data: &Dataset,
-) -> Result<()> {
+pub fn write(path: &Path, generator: &Generator, data: &Dataset) -> Result<()> {
     let chosen = examples(data);
-    let classes = generator.classes();
-    let labels: Vec<usize> = chosen.iter().map(|&index| data.labels[index]).collect();
-    let targets: Vec<usize> = labels.iter().map(|label| (label + 1) % classes).collect();
-    let x = data.tensor(&chosen, discriminator.device());
+    let outputs = generator.outputs();
+    let places = chosen.iter().map(|&index| data.labels[index]);
+    let labels: Vec<usize> = places.clone().map(|class| outputs[class]).collect();
+    let next = places.map(|class| outputs[(class + 1) % outputs.len()]);
+    let targets: Vec<usize> = next.collect();
+    let x = data.tensor(&chosen, generator.device());
     let made = generator.translate(x.clone(), &targets).picture;
     let back = generator.translate(made.clone(), &labels).picture;
     let changes = tensor_values(change_map(x.clone(), made.clone()));

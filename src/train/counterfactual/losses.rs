@@ -4,6 +4,87 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
+/// Values of the loss terms of one step, unweighted; 0 where a term was not computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LossTerms {
+    /// Discriminator: cross-entropy of real pictures to their classes.
+    pub discriminator_real: f64,
+    /// Discriminator: cross-entropy of generated pictures to “fake”.
+    pub discriminator_fake: f64,
+    /// Generator: cross-entropy of the discriminator's output to the target classes.
+    pub fool: f64,
+    /// Generator: cycle-consistency loss.
+    pub cycle: f64,
+    /// Generator: identity loss.
+    pub identity: f64,
+    /// Generator: mean |x − G(x)|.
+    pub sparsity: f64,
+    /// Generator: total variation of the change.
+    pub total_variation: f64,
+    /// Generator: cross-entropy of its classification head.
+    pub head: f64,
+    /// Generator: cross-entropy of the frozen classifier's answer to the target classes.
+    #[serde(default)]
+    pub flip: f64,
+    /// Generator: mean squared correlation of the changes of pictures with one target class.
+    #[serde(default)]
+    pub diversity: f64,
+}
+
+impl LossTerms {
+    /// The values in the order of the fields.
+    pub fn values(&self) -> [f64; 10] {
+        [
+            self.discriminator_real,
+            self.discriminator_fake,
+            self.fool,
+            self.cycle,
+            self.identity,
+            self.sparsity,
+            self.total_variation,
+            self.head,
+            self.flip,
+            self.diversity,
+        ]
+    }
+
+    /// Whether all values are finite.
+    pub fn is_finite(&self) -> bool {
+        self.values().iter().all(|value| value.is_finite())
+    }
+
+    /// Adds the values of another step.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            discriminator_real,
+            discriminator_fake,
+            fool,
+            cycle,
+            identity,
+            sparsity,
+            total_variation,
+            head,
+            flip,
+            diversity,
+        } = self;
+        let sums = [
+            discriminator_real,
+            discriminator_fake,
+            fool,
+            cycle,
+            identity,
+            sparsity,
+            total_variation,
+            head,
+            flip,
+            diversity,
+        ];
+        for (sum, value) in sums.into_iter().zip(other.values()) {
+            *sum += value;
+        }
+    }
+}
+
 /// Cross-entropy of logits `[n, k]` to target distributions `[n, k]`, mean over the pictures.
 pub fn cross_entropy(logits: Tensor<2>, wanted: Tensor<2>) -> Tensor<1> {
     let [n, _] = logits.dims();
@@ -56,4 +137,40 @@ pub fn total_variation(change: Tensor<4>) -> Tensor<1> {
         apart.abs().mean()
     };
     along(2, h) + along(3, w)
+}
+
+/// Side to which changes are reduced before they are compared.
+const COMPARED: usize = 16;
+
+/// Diversity: the mean squared correlation of changes `[n, c, h, w]` over all pairs of pictures with one target
+/// class, 0 without such a pair. Changes are compared at a resolution of about 16 pixels a side, so that noise
+/// does not make them different.
+pub fn sameness(change: Tensor<4>, targets: &[usize]) -> Tensor<1> {
+    let [n, c, h, w] = change.dims();
+    let device = change.device().inner();
+    let pairs = |a: usize| (0..n).map(move |b| a != b && targets[a] == targets[b]);
+    let pairs: Vec<f32> = (0..n)
+        .flat_map(pairs)
+        .map(|pair| f32::from(u8::from(pair)))
+        .collect();
+    let count = pairs.iter().sum::<f32>().max(1.0);
+    let pairs = Tensor::<2>::from_data(TensorData::new(pairs, [n, n]), &device);
+    let factor = [h, w].map(|side| {
+        if side % COMPARED == 0 {
+            side / COMPARED
+        } else {
+            1
+        }
+    });
+    let [rows, columns] = [h / factor[0], w / factor[1]];
+    let squares = change.reshape([n, c, rows, factor[0], columns, factor[1]]);
+    let small = squares
+        .mean_dim(5)
+        .mean_dim(3)
+        .reshape([n, c * rows * columns]);
+    let centred = small.clone() - small.mean_dim(1);
+    let length = (centred.clone().powi_scalar(2).sum_dim(1) + 1e-12).sqrt();
+    let directions = centred / length;
+    let correlations = directions.clone().matmul(directions.transpose());
+    (correlations.powi_scalar(2) * pairs).sum() / f64::from(count)
 }

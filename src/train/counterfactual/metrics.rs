@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::step::LossTerms;
+use super::frozen::Frozen;
+use super::losses::LossTerms;
 use crate::counterfactual::Generator;
 use crate::data::Dataset;
 use crate::evaluate::classes::Confusion;
-use crate::evaluate::{probabilities, top};
+use crate::evaluate::{predict, probabilities, top};
 use crate::model::{Classifier, tensor_values};
 
 /// Metrics of one epoch, a row of `metrics.csv`.
@@ -32,9 +33,16 @@ pub struct CounterfactualMetrics {
     pub total_variation: Option<f64>,
     /// Mean of [`LossTerms::head`].
     pub head: Option<f64>,
+    /// Mean of [`LossTerms::flip`]; 0 without a frozen classifier.
+    #[serde(default)]
+    pub flip: Option<f64>,
+    /// Mean of [`LossTerms::diversity`].
+    #[serde(default)]
+    pub diversity: Option<f64>,
     /// The discriminator's balanced accuracy on the monitored test pictures; empty without a test split.
     pub balanced_accuracy: Option<f64>,
-    /// Share of them whose counterfactual of the next class the discriminator predicts as that class.
+    /// Share of them whose counterfactual of the next class the frozen classifier, or else the discriminator,
+    /// predicts as that class.
     pub flip_rate: Option<f64>,
     /// Mean |x − G(x)| of them, in units of pixels in [0, 1].
     pub change: Option<f64>,
@@ -72,6 +80,8 @@ impl CounterfactualMetrics {
             sparsity: generator(sums.sparsity),
             total_variation: generator(sums.total_variation),
             head: generator(sums.head),
+            flip: generator(sums.flip),
+            diversity: generator(sums.diversity),
             balanced_accuracy: None,
             flip_rate: None,
             change: None,
@@ -98,7 +108,8 @@ impl CounterfactualMetrics {
 pub struct PairEvaluation {
     /// Balanced accuracy of the discriminator, with the output “fake” ignored.
     pub balanced_accuracy: f64,
-    /// Share of pictures whose counterfactual the discriminator predicts as the target class.
+    /// Share of pictures whose counterfactual the frozen classifier, or else the discriminator, predicts as the
+    /// target class.
     pub flip_rate: f64,
     /// Mean |x − G(x)| in units of pixels in [0, 1].
     pub change: f64,
@@ -110,13 +121,15 @@ pub struct PairEvaluation {
 const BATCH: usize = 64;
 
 /// Translates every picture of `data` into the next class (with two classes, the other one) and evaluates
-/// the discriminator on both.
+/// the discriminator on both, the frozen classifier of the training, if there is one, on the latter.
 pub fn evaluate_pair(
     discriminator: &Classifier,
+    frozen: Option<&Frozen>,
     generator: &Generator,
     data: &Dataset,
 ) -> PairEvaluation {
-    let classes = generator.classes();
+    let outputs = generator.outputs();
+    let classes = outputs.len();
     let mut found = Vec::new();
     let (mut flipped, mut change, mut fakeness) = (0.0, 0.0, [0.0; 2]);
     let indices: Vec<usize> = (0..data.len()).collect();
@@ -124,12 +137,17 @@ pub fn evaluate_pair(
         let x = data.tensor(chunk, discriminator.device());
         let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
         let targets: Vec<usize> = labels.iter().map(|label| (label + 1) % classes).collect();
-        let made = generator.translate(x.clone(), &targets).picture;
+        let wanted: Vec<usize> = targets.iter().map(|&class| outputs[class]).collect();
+        let made = generator.translate(x.clone(), &wanted).picture;
         let seen = probabilities(discriminator, x.clone());
         let seen_made = probabilities(discriminator, made.clone());
-        for (index, &target) in targets.iter().enumerate() {
+        let flips = match frozen {
+            Some(frozen) => predict(&frozen.classifier, made.clone()),
+            None => seen_made.iter().map(|seen| top(seen)).collect(),
+        };
+        for (index, &target) in wanted.iter().enumerate() {
             found.push(top(&seen[index][..classes]));
-            flipped += f64::from(u8::from(top(&seen_made[index]) == target));
+            flipped += f64::from(u8::from(flips[index] == target));
             fakeness[0] += f64::from(seen[index][classes]);
             fakeness[1] += f64::from(seen_made[index][classes]);
         }

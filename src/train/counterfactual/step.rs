@@ -4,8 +4,14 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use rand::RngExt;
 
 use super::config::{CounterfactualConfig, Rates};
-use super::losses::{cross_entropy, distance, identity, labels_of_generated, total_variation};
-use crate::counterfactual::{FAKE, Generator, one_hot, translate};
+use super::frozen::Frozen;
+use super::losses::{
+    LossTerms, cross_entropy, distance, identity, labels_of_generated, sameness, total_variation,
+};
+use super::view::View;
+use crate::counterfactual::{
+    FAKE, Generator, GeneratorManifest, Interface, one_hot, real_classes, translate,
+};
 use crate::data::Batch;
 use crate::data::random::noise_rng;
 use crate::error::Result;
@@ -17,77 +23,10 @@ use crate::train::gradients::{WeightAverage, require_gradients, take_gradients};
 use crate::train::init;
 use crate::train::running_statistics::update_running_statistics;
 
-/// Values of the loss terms of one step, unweighted; 0 where a term was not computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct LossTerms {
-    /// Discriminator: cross-entropy of real pictures to their classes.
-    pub discriminator_real: f64,
-    /// Discriminator: cross-entropy of generated pictures to “fake”.
-    pub discriminator_fake: f64,
-    /// Generator: cross-entropy of the discriminator's output to the target classes.
-    pub fool: f64,
-    /// Generator: cycle-consistency loss.
-    pub cycle: f64,
-    /// Generator: identity loss.
-    pub identity: f64,
-    /// Generator: mean |x − G(x)|.
-    pub sparsity: f64,
-    /// Generator: total variation of the change.
-    pub total_variation: f64,
-    /// Generator: cross-entropy of its classification head.
-    pub head: f64,
-}
-
-impl LossTerms {
-    /// The values in the order of the fields.
-    pub fn values(&self) -> [f64; 8] {
-        [
-            self.discriminator_real,
-            self.discriminator_fake,
-            self.fool,
-            self.cycle,
-            self.identity,
-            self.sparsity,
-            self.total_variation,
-            self.head,
-        ]
-    }
-
-    /// Whether all values are finite.
-    pub fn is_finite(&self) -> bool {
-        self.values().iter().all(|value| value.is_finite())
-    }
-
-    /// Adds the values of another step.
-    pub fn add(&mut self, other: &Self) {
-        let Self {
-            discriminator_real,
-            discriminator_fake,
-            fool,
-            cycle,
-            identity,
-            sparsity,
-            total_variation,
-            head,
-        } = self;
-        let sums = [
-            discriminator_real,
-            discriminator_fake,
-            fool,
-            cycle,
-            identity,
-            sparsity,
-            total_variation,
-            head,
-        ];
-        for (sum, value) in sums.into_iter().zip(other.values()) {
-            *sum += value;
-        }
-    }
-}
-
-/// The state of a counterfactual training: both networks, their moving averages and their optimisers.
+/// The state of a counterfactual training: both networks, their moving averages and their optimisers; and the
+/// frozen classifier, if it is for one.
 pub struct CounterfactualTraining {
+    pub(super) frozen: Option<Frozen>,
     pub(super) config: CounterfactualConfig,
     pub(super) manifest: Manifest,
     pub(super) discriminator: ResNet,
@@ -100,19 +39,31 @@ pub struct CounterfactualTraining {
 }
 
 impl CounterfactualTraining {
-    /// Starts a training from random weights.
+    /// Starts a training from random weights, or the discriminator from those of a model.
     ///
     /// # Errors
-    /// As [`CounterfactualConfig::validate`].
+    /// As [`CounterfactualConfig::validate`], [`init::from_model`] and [`crate::model::zoo::open`];
+    /// [`crate::error::Error::Model`] where the frozen classifier does not fit the training.
     pub fn new(config: &CounterfactualConfig, classes: &[String], device: &Device) -> Result<Self> {
         config.validate()?;
         let architecture = config.discriminator_for(classes.len());
         architecture.validate()?;
         let shape = config.generator_for(classes.len());
+        let frozen = config.classifier.as_ref();
+        let frozen = frozen
+            .map(|frozen| Frozen::open(frozen, classes, config.input, device))
+            .transpose()?;
+        let names = frozen
+            .as_ref()
+            .map_or_else(|| classes.to_vec(), Frozen::labels);
+        let labels: Vec<String> = names.into_iter().chain([FAKE.to_owned()]).collect();
         let generator = init::random_unet(&shape, config.seed, device);
-        let discriminator = init::random(&architecture, config.seed, device);
-        let labels = classes.iter().cloned().chain([FAKE.to_owned()]).collect();
+        let mut discriminator = init::random(&architecture, config.seed, device);
+        if let Some(path) = &config.discriminator_init {
+            init::from_model(&mut discriminator, path, config.input, &labels)?;
+        }
         Ok(Self {
+            frozen,
             config: config.clone(),
             discriminator_average: discriminator.clone(),
             discriminator,
@@ -145,10 +96,52 @@ impl CounterfactualTraining {
         Classifier::from_trained(discriminator, self.manifest.clone(), &self.device)
     }
 
-    /// A frozen copy of the averaged generator.
+    /// A frozen copy of the averaged generator, for the frozen classifier or else the discriminator.
     pub fn frozen_generator(&self) -> Generator {
+        let outputs = match &self.frozen {
+            Some(frozen) => frozen.outputs.clone(),
+            None => (0..self.classes()).collect(),
+        };
+        let interface = Interface {
+            mixed: false,
+            ..self.interface()
+        };
         let generator = self.generator_average.clone();
-        Generator::freeze(generator, self.config.normalizer, &self.device)
+        Generator::with_interface(generator, interface, outputs, &self.device)
+    }
+
+    /// How pictures enter and leave the generator.
+    fn interface(&self) -> Interface {
+        Interface {
+            normalizer: self.config.normalizer,
+            reduction: self.config.reduction,
+            mixed: self.config.mixed,
+        }
+    }
+
+    /// The content of the generator's own file; `None` where discriminator and generator share one.
+    pub fn generator_weights(&mut self) -> Option<Weights> {
+        let config = &self.config;
+        let classifier = config.classifier.as_ref()?.identity.clone();
+        let labels = &self.manifest.labels;
+        let manifest = GeneratorManifest {
+            name: config.name.clone(),
+            classifier,
+            labels: labels[..real_classes(labels)].to_vec(),
+            input: config.input,
+            normalizer: config.normalizer,
+            reduction: config.reduction,
+            network: *self.generator_average.config(),
+            training: config.summary(),
+        };
+        Some(manifest.with_network(&mut self.generator_average))
+    }
+
+    /// The content of the discriminator's own file, an ordinary model.
+    pub fn discriminator_weights(&mut self) -> Weights {
+        let mut weights = Weights::of(&mut self.discriminator_average);
+        self.manifest.attach(&mut weights);
+        weights
     }
 
     /// The model file's content: averaged discriminator and generator, and the manifest.
@@ -161,14 +154,16 @@ impl CounterfactualTraining {
         weights
     }
 
-    /// One optimiser step of the discriminator on real pictures only.
-    pub fn warm_up(&mut self, batch: &Batch, rate: f64) -> LossTerms {
+    /// One optimiser step of the discriminator on real pictures only; `number` is the step's index in the whole
+    /// training.
+    pub fn warm_up(&mut self, batch: &Batch, rate: f64, number: u64) -> LossTerms {
         let real = one_hot(&batch.classes, self.classes() + 1, &self.device);
-        let discriminator_real =
-            self.update_discriminator(batch.pictures.clone(), rate, |logits| {
-                let loss = cross_entropy(logits, real);
-                (loss.clone(), loss)
-            });
+        let view = self.view(batch.classes.len(), number);
+        let pictures = seen(view.as_ref(), batch.pictures.clone());
+        let discriminator_real = self.update_discriminator(pictures, rate, |logits| {
+            let loss = cross_entropy(logits, real);
+            (loss.clone(), loss)
+        });
         LossTerms {
             discriminator_real,
             ..LossTerms::default()
@@ -176,35 +171,40 @@ impl CounterfactualTraining {
     }
 
     /// One optimiser step of both networks, the discriminator's first; `number` is the step's index in the
-    /// whole training. Without a learning rate the discriminator is frozen, and its moving average is used.
-    pub fn step(&mut self, batch: &Batch, rates: Rates, number: u64) -> LossTerms {
+    /// whole training and `progress` the share of it that is done. Without a learning rate the discriminator is
+    /// frozen, and its moving average is used.
+    pub fn step(&mut self, batch: &Batch, rates: Rates, number: u64, progress: f64) -> LossTerms {
         let count = self.classes();
-        let (sources, targets) = (&batch.classes, self.targets(&batch.classes, number));
+        let sources = &batch.classes;
         let x = batch.pictures.clone();
+        let targets = self.targets(&x, sources, number);
+        let view = self.view(sources.len(), number);
         let condition = one_hot(&targets, count, &self.device);
         let back = one_hot(sources, count, &self.device);
         let mut generator = require_gradients(&self.generator);
-        let (normalizer, mixed, weights) = (
-            self.config.normalizer,
-            self.config.mixed,
-            self.config.weights,
-        );
-        let made = translate(&generator, &normalizer, x.clone(), &condition, mixed);
+        let (interface, weights) = (self.interface(), self.config.weights);
+        let made = translate(&generator, x.clone(), &condition, &interface);
 
-        let ([discriminator_real, discriminator_fake], discriminator) = match rates.discriminator {
+        let [discriminator_real, discriminator_fake] = match rates.discriminator {
             Some(rate) => {
                 let made = made.picture.clone().inner();
-                let terms = self.discriminator_step(&x, made, sources, &targets, rate);
-                (terms, &self.discriminator)
+                self.discriminator_step(&x, made, sources, &targets, rate, view.as_ref())
             }
-            None => ([0.0; 2], &self.discriminator_average),
+            None => [0.0; 2],
         };
+        let discriminator = match rates.discriminator {
+            Some(_) => &self.discriminator,
+            None => &self.discriminator_average,
+        };
+        let seen_made = seen(view.as_ref(), made.picture.clone());
         let discriminator = discriminator.clone().fold();
-        let pixels = normalizer.apply_in(made.picture.clone(), mixed);
+        let pixels = interface
+            .normalizer
+            .apply_in(seen_made.clone(), interface.mixed);
         let features = discriminator.features(pixels, FeatureLayer::LAST);
-        let seen = discriminator.logits(discriminator.embed(features).cast(FloatDType::F32));
-        let fool = cross_entropy(seen, one_hot(&targets, count + 1, &self.device));
-        let returned = translate(&generator, &normalizer, made.picture.clone(), &back, mixed);
+        let answers = discriminator.logits(discriminator.embed(features).cast(FloatDType::F32));
+        let fool = cross_entropy(answers, one_hot(&targets, count + 1, &self.device));
+        let returned = translate(&generator, made.picture.clone(), &back, &interface);
         let cycle = distance(returned.picture, x.clone());
         let change = made.picture - x;
         let same = targets
@@ -214,9 +214,9 @@ impl CounterfactualTraining {
         let same: Vec<f32> = same.map(|same| f32::from(u8::from(same))).collect();
         let identity = identity(change.clone(), Tensor::from_floats(&same[..], &self.device));
         let sparsity = change.clone().abs().mean();
-        let total_variation = total_variation(change);
+        let total_variation = total_variation(change.clone());
         let head = cross_entropy(made.head, back);
-        let terms = LossTerms {
+        let mut terms = LossTerms {
             discriminator_real,
             discriminator_fake,
             fool: scalar(&fool),
@@ -225,13 +225,24 @@ impl CounterfactualTraining {
             sparsity: scalar(&sparsity),
             total_variation: scalar(&total_variation),
             head: scalar(&head),
+            ..LossTerms::default()
         };
-        let loss = fool * weights.fool
+        let mut loss = fool * weights.fool
             + cycle * weights.cycle
             + identity * weights.identity
             + sparsity * weights.sparsity
             + total_variation * weights.total_variation
             + head * weights.head;
+        if weights.diversity > 0.0 {
+            let sameness = sameness(change, &targets);
+            terms.diversity = scalar(&sameness);
+            loss = loss + sameness * weights.diversity;
+        }
+        if let Some(frozen) = &self.frozen {
+            let (flip, with_gradient) = frozen.flip_term(seen_made, &targets);
+            terms.flip = flip;
+            loss = loss + with_gradient * self.config.flip_weight(progress);
+        }
         let gradients = take_gradients(&mut generator, &mut loss.backward());
         self.generator_adam
             .step(&mut self.generator, gradients, rates.generator);
@@ -240,8 +251,8 @@ impl CounterfactualTraining {
         terms
     }
 
-    /// One optimiser step of the discriminator on real and generated pictures; returns the values of both
-    /// terms.
+    /// One optimiser step of the discriminator on real and generated pictures, both in the same `view`; returns
+    /// the values of both terms.
     ///
     /// Pictures whose target class is their own are no fakes: they hardly differ from the real ones.
     fn discriminator_step(
@@ -251,6 +262,7 @@ impl CounterfactualTraining {
         sources: &[usize],
         targets: &[usize],
         rate: f64,
+        view: Option<&View>,
     ) -> [f64; 2] {
         let (count, n) = (self.classes(), sources.len());
         let real = one_hot(sources, count + 1, &self.device);
@@ -263,6 +275,7 @@ impl CounterfactualTraining {
         let weight = self.config.weights.fake;
         let mut discriminator_fake = 0.0;
         let both = Tensor::cat(vec![x.clone(), made], 0);
+        let both = seen(view.map(View::twice).as_ref(), both);
         let discriminator_real = self.update_discriminator(both, rate, |logits| {
             let real = cross_entropy(logits.clone().narrow(0, 0, n), real);
             let fake = cross_entropy(logits.narrow(0, n, n), label);
@@ -272,19 +285,33 @@ impl CounterfactualTraining {
         [discriminator_real, discriminator_fake]
     }
 
-    /// Random target classes: any other class than the picture's, or with probability `same_share` its own.
-    fn targets(&self, sources: &[usize], number: u64) -> Vec<usize> {
-        // Random streams below 2^63 are those of single pictures.
-        let mut rng = noise_rng(self.config.seed, (1 << 63) | number);
+    /// Random target classes for pictures `x`: their own with probability `same_share`; of the others with
+    /// probability `runner_up_share` the frozen classifier's runner-up, else any other.
+    fn targets(&self, x: &Tensor<4>, sources: &[usize], number: u64) -> Vec<usize> {
+        let mut rng = noise_rng(self.config.seed, STEP_STREAM | number);
         let count = self.classes();
-        let target = |&source: &usize| {
-            if rng.random::<f64>() < self.config.same_share {
-                source
-            } else {
-                (source + rng.random_range(1..count)) % count
+        let (same, runner_up) = (self.config.same_share, self.config.runner_up_share);
+        let runners_up = match &self.frozen {
+            Some(frozen) if runner_up > 0.0 => Some(frozen.runners_up(x.clone(), sources)),
+            _ => None,
+        };
+        let target = |(at, &source): (usize, &usize)| {
+            if rng.random::<f64>() < same {
+                return source;
+            }
+            match &runners_up {
+                Some(runners_up) if rng.random::<f64>() < runner_up => runners_up[at],
+                _ => (source + rng.random_range(1..count)) % count,
             }
         };
-        sources.iter().map(target).collect()
+        sources.iter().enumerate().map(target).collect()
+    }
+
+    /// The view of `n` pictures in a step.
+    fn view(&self, n: usize, number: u64) -> Option<View> {
+        let mut rng = noise_rng(self.config.seed, STEP_STREAM | VIEW_STREAM | number);
+        let input = self.config.input;
+        self.config.views.then(|| View::random(n, input, &mut rng))
     }
 
     /// Updates the discriminator along the gradient of the first value of `loss`, a function of its logits;
@@ -312,6 +339,19 @@ impl CounterfactualTraining {
     pub fn is_finite(&mut self) -> bool {
         Weights::of(&mut self.discriminator).is_finite()
             && Weights::of(&mut self.generator).is_finite()
+    }
+}
+
+/// Random streams below this are those of single pictures.
+const STEP_STREAM: u64 = 1 << 63;
+/// Of the streams of steps, those of their views.
+const VIEW_STREAM: u64 = 1 << 62;
+
+/// Pictures in a view, if there is one.
+fn seen(view: Option<&View>, pictures: Tensor<4>) -> Tensor<4> {
+    match view {
+        Some(view) => view.of(pictures),
+        None => pictures,
     }
 }
 

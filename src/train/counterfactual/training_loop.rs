@@ -5,7 +5,7 @@
     reason = "the headless command's progress, one line an epoch"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -58,8 +58,12 @@ impl TrainingLoop<'_> {
             let batch = batches.get(step, &self.training.device);
             let number = (epoch * batches.len() + step) as u64;
             let terms = match rates.discriminator {
-                Some(rate) if epoch < config.warm_up => self.training.warm_up(&batch, rate),
-                _ => self.training.step(&batch, rates, number),
+                Some(rate) if epoch < config.warm_up => self.training.warm_up(&batch, rate, number),
+                _ => {
+                    let steps = (config.epochs * batches.len()) as f64;
+                    self.training
+                        .step(&batch, rates, number, number as f64 / steps)
+                }
             };
             if !terms.is_finite() {
                 return Err(Error::Diverged {
@@ -111,25 +115,29 @@ impl TrainingLoop<'_> {
         row.seconds = position.seconds;
         let (discriminator, generator) =
             (self.training.classifier(), self.training.frozen_generator());
+        let frozen = self.training.frozen.as_ref();
         if let Some(test) = test {
-            row = row.with_evaluation(&evaluate_pair(&discriminator, &generator, test));
+            let evaluation = evaluate_pair(&discriminator, frozen, &generator, test);
+            row = row.with_evaluation(&evaluation);
         }
         if epoch > config.warm_up {
             let path = out.join(format!("sheet-{epoch:03}.png"));
-            example_sheet::write(&path, &discriminator, &generator, test.unwrap_or(self.data))?;
+            example_sheet::write(&path, &generator, test.unwrap_or(self.data))?;
         }
         Ok(row)
     }
 }
 
 /// Trains into the folder `out`: `checkpoint.safetensors`, `metrics.csv`, a `sheet-….png` after every
-/// epoch, and at the end `model.safetensors`.
+/// epoch, and at the end `model.safetensors`; for a frozen classifier `generator.safetensors` and
+/// `discriminator.safetensors` instead, after every epoch.
 ///
 /// With `resume`, continues from the folder's checkpoint with the checkpoint's own config.
 ///
 /// # Errors
-/// [`Error::Data`] before the first step, also for a picture that cannot be read or has another size than
-/// the first; [`Error::Diverged`], which leaves the last checkpoint in place.
+/// Before the first step [`Error::Data`], without a frozen classifier also for a picture that cannot be read or
+/// has another size than the first, and [`Error::Model`] for a classifier that does not fit the data;
+/// [`Error::Diverged`], which leaves the last checkpoint in place.
 pub fn train_counterfactual(
     config: &CounterfactualConfig,
     out: &Path,
@@ -147,9 +155,16 @@ pub fn train_counterfactual(
         .clone();
     config.validate()?;
     let data = Dataset::open(&config.data, Split::Train, config.input)?;
-    data.require_uniform()?;
     let test = monitored(&config.data, config.input, config.monitor, &data.classes)?;
-    test.as_ref().map_or(Ok(()), Dataset::require_uniform)?;
+    match &config.classifier {
+        // Masks of changes are compared with those of textures pixel by pixel.
+        None => {
+            data.require_uniform()?;
+            test.as_ref().map_or(Ok(()), Dataset::require_uniform)?;
+        }
+        Some(_) => data.log_skipped(),
+    }
+    warn_of_rare_classes(&data);
     let (training, position) = match checkpoint {
         Some(checkpoint) => checkpoint.restore(&path, &data.classes, device)?,
         None => {
@@ -180,6 +195,10 @@ pub fn train_counterfactual(
             .suspend(|| println!("{}", describe(&row)));
         metrics.push(row)?;
         checkpoint::save(&path, &mut training_loop.training, &training_loop.position)?;
+        write_generator(&mut training_loop.training, out)?;
+    }
+    if let Some(generator) = write_generator(&mut training_loop.training, out)? {
+        return Ok(TrainingOutcome::Finished(generator));
     }
     let model = out.join("model.safetensors");
     training_loop
@@ -187,6 +206,30 @@ pub fn train_counterfactual(
         .weights()
         .write(&model, Precision::Half)?;
     Ok(TrainingOutcome::Finished(model))
+}
+
+/// Writes the generator for a frozen classifier, and its discriminator; returns the generator's file.
+fn write_generator(training: &mut CounterfactualTraining, out: &Path) -> Result<Option<PathBuf>> {
+    let Some(weights) = training.generator_weights() else {
+        return Ok(None);
+    };
+    let path = out.join("generator.safetensors");
+    weights.write(&path, Precision::Half)?;
+    let discriminator = training.discriminator_weights();
+    discriminator.write(&out.join("discriminator.safetensors"), Precision::Half)?;
+    Ok(Some(path))
+}
+
+/// Pictures of a class below which a generator for it is not worth much.
+const FEW: usize = 50;
+
+fn warn_of_rare_classes(data: &Dataset) {
+    for (class, name) in data.classes.iter().enumerate() {
+        let count = data.labels.iter().filter(|label| **label == class).count();
+        if count < FEW {
+            tracing::warn!("the class {name} has only {count} pictures to train on");
+        }
+    }
 }
 
 fn describe(row: &CounterfactualMetrics) -> String {

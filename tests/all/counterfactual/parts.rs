@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::counterfactual::{Counterfactual, Generator, one_hot, otsu, overlap, translate};
+use epsiloscope::counterfactual::{
+    Counterfactual, Generator, Interface, one_hot, otsu, overlap, translate,
+};
 use epsiloscope::data::samples::synthetic_cracks::generate;
 use epsiloscope::model::{
     DISCRIMINATOR, Manifest, Normalizer, Parameters, Precision, Role, UNet, UNetConfig, Visitor,
@@ -14,6 +16,12 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::support::{tiny_manifest, tiny_network, values};
+
+const INTERFACE: Interface = Interface {
+    normalizer: Normalizer::CIFAR10,
+    reduction: 1,
+    mixed: false,
+};
 
 fn tensor<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
@@ -162,9 +170,9 @@ fn a_zero_last_layer_changes_nothing_and_classes_matter_otherwise() {
     let x = tensor(&[0.4; 2 * 3 * 64], [2, 3, 8, 8]);
     let told = one_hot(&[0, 1], 2, &Device::flex());
     let still = UNet::zeros(&SHAPE, &Device::flex());
-    let same = translate(&still, &Normalizer::CIFAR10, x.clone(), &told, false);
+    let same = translate(&still, x.clone(), &told, &INTERFACE);
     assert_eq!(values(same.picture), values(x.clone()));
-    let made = translate(&network(), &Normalizer::CIFAR10, x, &told, false);
+    let made = translate(&network(), x, &told, &INTERFACE);
     let made_values = values(made.picture);
     assert!(made_values.iter().all(|value| (0.0..=1.0).contains(value)));
     let (first, second) = made_values.split_at(made_values.len() / 2);

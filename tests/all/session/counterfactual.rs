@@ -1,7 +1,7 @@
 //! When models are asked for counterfactuals, and which.
 
 use epsiloscope::compute::{CounterfactualMethod, Lane, Place, Request};
-use epsiloscope::counterfactual::DescentSettings;
+use epsiloscope::counterfactual::{DescentSettings, GeneratorRef};
 use epsiloscope::session::{
     Bottom, Column, CounterfactualTarget, MethodChoice, Row, State, requests,
 };
@@ -24,7 +24,10 @@ fn counterfactuals_are_asked_of_every_model_and_only_while_they_show() {
     assert_eq!(request.method, descent, "there is no generator");
     row.prediction.as_mut().expect("a look").has_generator = true;
     let request = asked(&state, &row).expect("a question");
-    assert_eq!(request.method, CounterfactualMethod::Generator);
+    assert_eq!(
+        request.method,
+        CounterfactualMethod::Generator(GeneratorRef::WithModel)
+    );
     assert_eq!((request.epsilon, request.target), (0.0, None));
     state.settings.counterfactual.method = MethodChoice::Descent;
     assert_eq!(asked(&state, &row).expect("a question").method, descent);

@@ -84,7 +84,7 @@ fn walls_are_mended_and_what_was_mended_is_the_crack() {
     run(&config, &out, false, false).unwrap_or_else(|error| panic!("{error}"));
     let model = opened(&out);
     let test = Dataset::open(folder.path(), Split::Test, config.input).expect("walls");
-    let evaluation = evaluate_pair(&model.discriminator, &model.generator, &test);
+    let evaluation = evaluate_pair(&model.discriminator, None, &model.generator, &test);
     assert!(evaluation.balanced_accuracy > 0.75, "{evaluation:?}");
 
     let (mut flipped, mut found, mut chance, mut count) = (0.0, 0.0, 0.0, 0.0);

@@ -9,12 +9,12 @@ use burn::tensor::{Device, Tensor};
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::{Dataset, Split};
 use epsiloscope::evaluate;
+use epsiloscope::model::Fingerprint;
 use epsiloscope::model::import::ModelSource;
 use epsiloscope::model::{Classifier, FeatureLayer, Network, ResNet};
 use epsiloscope::triage::query::Moment;
 use epsiloscope::triage::{
-    ConfusionMatrix, Database, Examined, Fingerprint, FlipSearch, Plan, Query, Scan, ScanStep,
-    Table, report,
+    ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
 use tempfile::{TempDir, tempdir};
 

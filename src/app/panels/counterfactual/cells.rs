@@ -9,7 +9,8 @@ use crate::app::panels::tile::{self, Content, Hover};
 use crate::app::panels::top_classes;
 use crate::app::renderer::Mode;
 use crate::app::theme;
-use crate::compute::{CounterfactualResult, GpuImage, SURE};
+use crate::compute::{CounterfactualMethod, CounterfactualResult, GpuImage, SURE};
+use crate::counterfactual::GeneratorRef;
 use crate::data::Picture;
 use crate::session::{ChangeView, Column, MASK, Row, State, counterfactual_request, mask_values};
 
@@ -202,6 +203,8 @@ fn facts(ui: &mut Ui, state: &State, result: &Arc<CounterfactualResult>, thresho
     if result.is_mask() {
         mask_facts(ui, state, result, threshold);
     }
+    let (by, whole) = made_by(state, result);
+    line(ui, by).on_hover_text(whole);
     let norm = result.norm();
     let length = result.length();
     line(ui, format!("{norm} {}", norm.format(length))).on_hover_text("Length of the whole change");
@@ -223,6 +226,32 @@ fn facts(ui: &mut Ui, state: &State, result: &Arc<CounterfactualResult>, thresho
         line(ui, format!("perceptual {:.2}", distances.perceptual)).on_hover_text(
             "Distance in the model's own features (Zhang et al. 2018, with equal weights)",
         );
+    }
+}
+
+/// How a counterfactual was made, in brief and in full.
+fn made_by(state: &State, result: &CounterfactualResult) -> (String, String) {
+    match &result.request.method {
+        CounterfactualMethod::Descent(settings) => (
+            "by descent".into(),
+            format!(
+                "{} gradient steps within a ball around the picture",
+                settings.steps
+            ),
+        ),
+        CounterfactualMethod::Generator(GeneratorRef::WithModel) => (
+            "by its generator".into(),
+            "By the generator that was trained with the model".into(),
+        ),
+        CounterfactualMethod::Generator(GeneratorRef::File(path)) => {
+            let mut known = state.document.generators.iter();
+            let name = known.find(|entry| entry.path == *path);
+            let name = name.map_or("a generator", |entry| &entry.name);
+            (
+                format!("by {name}"),
+                format!("By the generator {name}, {}", path.display()),
+            )
+        }
     }
 }
 

@@ -2,14 +2,22 @@
 
 use egui::{ComboBox, Slider, Ui};
 
+use crate::app::panels::Action;
 use crate::app::panels::controls::{clicked_norm, usual_or_given};
-use crate::counterfactual::{DescentSettings, real_classes};
-use crate::session::{CounterfactualTarget, MethodChoice, OtherRow, State};
+use crate::counterfactual::{DescentSettings, GeneratorEntry, real_classes};
+use crate::session::{CounterfactualTarget, MethodChoice, OtherRow, Row, State, generators_of};
 
 /// Draws the settings; `labels` are the classes and `input` the size of the first row's model.
-pub fn settings(ui: &mut Ui, state: &mut State, labels: &[String], input: [usize; 2]) {
+pub fn settings(
+    ui: &mut Ui,
+    state: &mut State,
+    rows: &[Row],
+    (labels, input): (&[String], [usize; 2]),
+    actions: &mut Vec<Action>,
+) {
     question(ui, state, labels);
-    method(ui, state);
+    method(ui, state, actions);
+    generators(ui, state, rows);
     ball(ui, &mut state.settings.counterfactual.descent, input);
     ui.horizontal(|ui| {
         let progress = &mut state.progress.counterfactual;
@@ -69,16 +77,60 @@ fn question(ui: &mut Ui, state: &mut State, labels: &[String]) {
     });
 }
 
-fn method(ui: &mut Ui, state: &mut State) {
+fn method(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.label("By");
         let method = &mut state.settings.counterfactual.method;
         let generator = MethodChoice::GeneratorWherePossible;
         ui.selectable_value(method, generator, "automatic")
-            .on_hover_text("By the generator that a model was trained with (arXiv 2310.00761); by descent where a model has none");
+            .on_hover_text("By the generator that was trained for a model or with it (arXiv 2310.00761); by descent where a model has none");
         ui.selectable_value(method, MethodChoice::Descent, "descent")
             .on_hover_text("Every model: steps on the pixels up the probability of the target class, within a ball around the picture (Boreiko et al. 2022)");
+        if ui
+            .small_button("Generator…")
+            .on_hover_text("Open a generator's file, as “epsiloscope train counterfactual --classifier MODEL” writes it; it is used for the model that it was made for, wherever that is open")
+            .clicked()
+        {
+            actions.push(Action::OpenGenerator);
+        }
     });
+}
+
+/// For each row whose model has several generators the choice among them.
+fn generators(ui: &mut Ui, state: &mut State, rows: &[Row]) {
+    let mut chosen = None;
+    for (index, row) in rows.iter().enumerate() {
+        let Some(prediction) = &row.prediction else {
+            continue;
+        };
+        let entries: Vec<&GeneratorEntry> = generators_of(state, prediction).collect();
+        let [first, _, ..] = entries[..] else {
+            continue;
+        };
+        ui.horizontal(|ui| {
+            ui.label(format!("Row {}", index + 1));
+            ComboBox::from_id_salt(("generator", index))
+                .selected_text(&first.name)
+                .truncate()
+                .show_ui(ui, |ui| {
+                    for &entry in &entries {
+                        let clicked = ui.selectable_label(entry == first, &entry.name).clicked();
+                        if clicked && entry != first {
+                            chosen = Some(entry.clone());
+                        }
+                    }
+                })
+                .response
+                .on_hover_text(format!(
+                    "The generator for {}: {}",
+                    prediction.manifest.name,
+                    first.path.display()
+                ));
+        });
+    }
+    if let Some(entry) = chosen {
+        state.prefer_generator(entry);
+    }
 }
 
 /// The ball within which descents change the picture.

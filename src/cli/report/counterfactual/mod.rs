@@ -84,12 +84,7 @@ impl CounterfactualReportArguments {
                 std::fs::create_dir_all(folder)
                     .map_err(|error| Error::io(folder, "create", error))?;
                 let path = folder.join("report-counterfactual.png");
-                example_sheet::write(
-                    &path,
-                    &test_set.model.discriminator,
-                    &test_set.model.generator,
-                    &test_set.data,
-                )?;
+                example_sheet::write(&path, &test_set.model.generator, &test_set.data)?;
             }
             tracing::info!("{}", self.models[seed]);
             let ceiling = self.ceiling(test_set, seed as u64, &device);

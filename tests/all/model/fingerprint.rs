@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
+use epsiloscope::model::Fingerprint;
 use epsiloscope::model::import::ModelSource;
 use epsiloscope::model::{ModelRef, zoo};
-use epsiloscope::triage::Fingerprint;
 
 /// Databases and sessions keep these hashes: the manifest's facts, the file, and the files beside it.
 #[test]

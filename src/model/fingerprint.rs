@@ -2,13 +2,10 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
-use burn::tensor::Device;
-
+use super::import::ModelSource;
+use super::{Manifest, ModelRef, Weights};
 use crate::error::{Error, Result};
-use crate::model::import::ModelSource;
-use crate::model::{Classifier, Manifest, ModelRef, Weights, zoo};
 
 /// A BLAKE3 hash of 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,28 +85,5 @@ fn hash_file(hasher: &mut blake3::Hasher, file: &Path) -> Result<()> {
 impl std::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
-    }
-}
-
-/// A model with its fingerprint.
-#[derive(Clone)]
-pub struct Examined {
-    /// Of all that decides its results.
-    pub fingerprint: Fingerprint,
-    /// The model.
-    pub classifier: Arc<Classifier>,
-}
-
-impl Examined {
-    /// Opens that model; see [`zoo::source`].
-    ///
-    /// # Errors
-    /// As [`zoo::open`].
-    pub fn open(model: &ModelRef, device: &Device) -> Result<Self> {
-        let source = zoo::source(model, device)?;
-        Ok(Self {
-            fingerprint: Fingerprint::of_model(model, &source)?,
-            classifier: Arc::new(zoo::classifier(&source, model.origin(), device)?),
-        })
     }
 }
