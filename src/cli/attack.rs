@@ -1,7 +1,6 @@
 //! `epsiloscope attack`: adversarial attacks on one picture, written as files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -11,12 +10,13 @@ use super::pictures::save_png;
 use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal, Norm};
 use crate::compute::{
-    AttackResult, Backend, Compute, PredictionResult, attack_once, flipped_before, flips,
+    AttackResult, Backend, Compute, ModelInput, PredictionResult, Runner, flipped_before, flips,
 };
+use crate::data::{Crop, Picture};
 use crate::error::Result;
 use crate::evaluate::top;
 use crate::files::write_atomically;
-use crate::model::{Classifier, zoo};
+use crate::model::Classifier;
 
 /// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
 #[derive(Debug, Args)]
@@ -73,13 +73,19 @@ struct Confidence {
 impl AttackArguments {
     /// Attacks the picture with every model.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(&self.backend)?.device;
-        let models = self.models.iter().map(|model| zoo::open(model, &device));
-        let models = models.collect::<Result<Vec<_>>>()?;
-        let stems = file_stems(models.iter().map(|model| &*model.manifest().name));
+        let mut runner = Runner::new(Compute::open(&self.backend)?.device);
+        let models = self.models.open(runner.models())?;
+        let picture = Picture::open(&self.picture)?;
+        let stems = file_stems(models.iter().map(|model| model.name()));
         let mut all = Vec::new();
-        for (model, stem) in models.into_iter().zip(stems) {
-            all.push(self.attack(&Arc::new(model), &stem)?);
+        for ((reference, model), stem) in self.models.iter().zip(&models).zip(stems) {
+            let input = ModelInput {
+                model: reference.clone(),
+                picture: picture.clone(),
+                crop: Crop::default(),
+                truth: self.truth.clone(),
+            };
+            all.push(self.attack(&mut runner, &model.classifier, input, &stem)?);
         }
         for facts in &all {
             println!(
@@ -97,7 +103,13 @@ impl AttackArguments {
     }
 
     /// Attacks one model; the names of its pictures begin with `stem`.
-    fn attack(&self, model: &Arc<Classifier>, stem: &str) -> Result<Facts> {
+    fn attack(
+        &self,
+        runner: &mut Runner,
+        model: &Classifier,
+        input: ModelInput,
+        stem: &str,
+    ) -> Result<Facts> {
         let class = |name: &String| class_number(model, name);
         self.truth.as_ref().map(class).transpose()?;
         let goal = match &self.target {
@@ -105,8 +117,8 @@ impl AttackArguments {
             None => Goal::Untargeted,
         };
         let attack = self.options.attack(goal);
-        let (prediction, attacked) =
-            attack_once(model, &self.picture, self.truth.clone(), &attack)?;
+        let prediction = runner.predict(input.clone())?;
+        let attacked = runner.attack(input, attack.clone())?;
         let size = attacked.picture.size();
         let perturbation: Vec<f32> = attacked
             .picture

@@ -11,7 +11,7 @@ use super::{class_number, default_models, file_stems};
 use crate::attack::Norm;
 use crate::compute::{
     Backend, CachedModel, Compute, CounterfactualMethod, CounterfactualRequest,
-    CounterfactualResult, GpuImage, HeatStyle, Models, by_descent, by_generator,
+    CounterfactualResult, GpuImage, HeatStyle, Runner,
 };
 use crate::counterfactual::{DescentSettings, GeneratorFile, GeneratorRef, Overlap, overlap};
 use crate::data::Picture;
@@ -107,31 +107,18 @@ struct Facts {
 impl CounterfactualArguments {
     /// Computes the counterfactuals and writes all files.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(&self.backend)?.device;
+        let mut runner = Runner::new(Compute::open(&self.backend)?.device);
         let picture = Picture::open(&self.picture)?;
-        let models = Models::from(device);
-        let opened = self.models.iter().map(|model| models.get(model));
-        let opened = opened.collect::<Result<Vec<CachedModel>>>()?;
-        let names = opened
-            .iter()
-            .map(|model| &*model.classifier.manifest().name);
-        let stems = file_stems(names);
+        let opened = self.models.open(runner.models())?;
+        let stems = file_stems(opened.iter().map(|model| model.name()));
         let mut all = Vec::new();
         let generators = self.generators(&opened)?;
         for (((reference, model), generator), stem) in
             self.models.iter().zip(&opened).zip(generators).zip(&stems)
         {
-            let classifier = model.classifier.clone();
             let request = self.request(reference, model, generator, &picture)?;
-            let answer = match &request.method {
-                CounterfactualMethod::Generator(generator) => {
-                    by_generator(&models.with_generator(reference, generator)?, request)?
-                }
-                &CounterfactualMethod::Descent(settings) => {
-                    by_descent(&classifier, request, settings)?
-                }
-            };
-            let facts = self.facts(&answer, &classifier)?;
+            let answer = runner.counterfactual(request)?;
+            let facts = self.facts(&answer, &model.classifier)?;
             self.write(&answer, &facts, stem)?;
             print(&facts);
             all.push(facts);

@@ -3,8 +3,7 @@
 mod options;
 mod table;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -13,15 +12,17 @@ use super::model_list::ModelList;
 use super::pictures::{enlarged, save_png};
 use super::{AttackOptions, class_number, default_models, file_stems};
 use crate::attack::{Attack, Goal};
-use crate::attribution::{Attribution, Curves, CurvesRun, Explanation, Gap, Target, explain, gini};
+use crate::attribution::{Attribution, Curves, Explanation, Gap, Target, gini};
 use crate::compute::{
-    Backend, Blend, Compute, HeatMap, HeatStyle, Palette, Sign, attack_once, predict_once,
+    AttributionRequest, Backend, Blend, Compute, HeatMap, HeatStyle, ModelInput, Palette, Runner,
+    Sign,
 };
+use crate::data::{Crop, Picture};
 use crate::error::Result;
 use crate::evaluate::top_two;
 use crate::export::arrays::npy;
 use crate::files::write_atomically;
-use crate::model::{Classifier, zoo};
+use crate::model::Classifier;
 use options::MethodOptions;
 
 /// Compute attribution maps of one picture, or their quality over a data set.
@@ -95,18 +96,23 @@ struct Facts {
 impl ExplainArguments {
     /// Explains the picture, or evaluates the maps of the data set.
     pub fn run(&self) -> Result<()> {
-        let device = Compute::open(&self.backend)?.device;
-        let models = self.models.iter().map(|model| zoo::open(model, &device));
-        let models: Vec<Arc<Classifier>> = models
-            .map(|model| model.map(Arc::new))
-            .collect::<Result<_>>()?;
+        let mut runner = Runner::new(Compute::open(&self.backend)?.device);
+        let models = self.models.open(runner.models())?;
         let Some(picture) = &self.picture else {
-            return table::run(self, &models);
+            let classifiers = models.into_iter().map(|model| model.classifier);
+            return table::run(self, &classifiers.collect::<Vec<_>>());
         };
+        let picture = Picture::open(picture)?;
         let mut all = Vec::new();
-        let stems = file_stems(models.iter().map(|model| &*model.manifest().name));
-        for (model, stem) in models.iter().zip(&stems) {
-            let facts = self.explain(model, picture, stem)?;
+        let stems = file_stems(models.iter().map(|model| model.name()));
+        for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
+            let input = ModelInput {
+                model: reference.clone(),
+                picture: picture.clone(),
+                crop: Crop::default(),
+                truth: self.truth.clone(),
+            };
+            let facts = self.explain(&mut runner, &model.classifier, input, stem)?;
             println!(
                 "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {} of the score",
                 facts.model,
@@ -125,32 +131,41 @@ impl ExplainArguments {
         write_atomically(&self.out.join("explain.json"), json.as_bytes())
     }
 
-    fn explain(&self, model: &Arc<Classifier>, path: &Path, stem: &str) -> Result<Facts> {
+    fn explain(
+        &self,
+        runner: &mut Runner,
+        model: &Classifier,
+        input: ModelInput,
+        stem: &str,
+    ) -> Result<Facts> {
         let labels = &model.manifest().labels;
         let explanation = self.method.explanation(model.manifest())?;
         if let Some(truth) = &self.truth {
             class_number(model, truth)?;
         }
         explanation.validate(model.classes(), model.manifest().input)?;
-        let truth = self.truth.clone();
         let attack = self.attacked.then(|| self.attack.attack(Goal::Untargeted));
-        let (frame, probabilities, label) = match &attack {
+        let prediction = runner.predict(input.clone())?;
+        let (picture, probabilities) = match &attack {
             Some(attack) => {
-                let (prediction, attacked) = attack_once(model, path, truth, attack)?;
-                (attacked.picture, attacked.probabilities, prediction.label)
+                let attacked = runner.attack(input.clone(), attack.clone())?;
+                (attacked.picture, attacked.probabilities)
             }
-            None => {
-                let (_, prediction) = predict_once(model, path, truth)?;
-                (prediction.input, prediction.probabilities, prediction.label)
-            }
+            None => (prediction.input, prediction.probabilities),
         };
-        let method = &explanation.method;
-        let input = self.method.input(method, frame.planes(), frame.size())?;
         let likeliest = top_two(&probabilities);
-        let target = explanation.question.target(likeliest, label);
-        let map = explain(model, method, target, &input)?;
-        self.write(stem, &map, frame.planes())?;
-        let curves = CurvesRun::new(target, &input, &map).finish(model);
+        let (explained, curves) = runner.explain(AttributionRequest {
+            model: input.model,
+            picture: picture.clone(),
+            likeliest,
+            label: prediction.label,
+            epsilon: attack.as_ref().map_or(0.0, |attack| attack.epsilon),
+            reference: self.method.reference(&explanation.method)?,
+            explanation: explanation.clone(),
+            background: Vec::new(),
+        })?;
+        let (target, map) = (explained.request.target(), &explained.attribution);
+        self.write(stem, map, picture.planes())?;
         Ok(Facts {
             model: model.manifest().name.clone(),
             target,

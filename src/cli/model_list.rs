@@ -6,6 +6,8 @@ use std::ops::Deref;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::compute::{CachedModel, Models};
+use crate::error::Result;
 use crate::model::ModelRef;
 
 /// Models: ids of bundled ones or paths of files, with commas between. A file whose own name contains commas
@@ -16,6 +18,16 @@ pub struct ModelList(Vec<ModelRef>);
 impl From<Vec<ModelRef>> for ModelList {
     fn from(models: Vec<ModelRef>) -> Self {
         Self(models)
+    }
+}
+
+impl ModelList {
+    /// All of them, opened.
+    ///
+    /// # Errors
+    /// As [`crate::model::zoo::open`].
+    pub fn open(&self, models: &Models) -> Result<Vec<CachedModel>> {
+        self.iter().map(|model| models.get(model)).collect()
     }
 }
 

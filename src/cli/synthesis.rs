@@ -10,15 +10,15 @@ use serde::Serialize;
 use super::model_list::ModelList;
 use super::pictures::{enlarged, save_png};
 use super::{class_number, default_models, file_stems};
-use crate::compute::{Backend, Compute};
-use crate::data::picture::{montage, unit_planes};
+use crate::compute::{Backend, Compute, GpuImage, Place, Runner, SynthesisRequest};
+use crate::data::picture::{montage, montage_part, unit_planes};
 use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::model::{Classifier, ModelRef, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef};
 use crate::synthesis::{
-    ClassGaussians, ClassObjective, Distances, Iterate, IterateHistory, Start, Synthesis,
-    SynthesisInputs, SynthesisRun, Task, Unit, distances,
+    ClassObjective, Distances, Iterate, IterateHistory, Start, Synthesis, Task, Unit, distances,
+    lock,
 };
 
 /// Representation inversion: make a picture that each model represents as it does another.
@@ -233,34 +233,36 @@ impl Options {
         picture: Option<&Path>,
         task: impl Fn(&Classifier) -> Result<Task>,
     ) -> Result<()> {
-        let device = Compute::open(&self.backend)?.device;
-        let feature_model = zoo::open(&self.feature_model, &device)?;
-        let seeds = ClassGaussians::bundled()?;
+        let mut runner = Runner::new(Compute::open(&self.backend)?.device);
+        let feature_model = runner.models().get(&self.feature_model)?.classifier;
         let open = |path: &Path| Picture::open(path);
         let picture = picture.map(open).transpose()?;
         let other = self.other.as_deref().map(open).transpose()?;
-        let models = self.models.iter().map(|model| zoo::open(model, &device));
-        let models = models.collect::<Result<Vec<Classifier>>>()?;
-        let stems = file_stems(models.iter().map(|model| &*model.manifest().name));
+        let models = self.models.open(runner.models())?;
+        let stems = file_stems(models.iter().map(|model| model.name()));
         let mut all = Vec::new();
-        for (model, stem) in models.iter().zip(&stems) {
-            let size = model.manifest().input;
+        for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
+            let size = model.classifier.manifest().input;
             let cut = |picture: &Picture| unit_planes(&picture.cropped(Crop::default(), size));
-            let (current, other) = (picture.as_ref().map(cut), other.as_ref().map(cut));
-            let mut config = self.settings.synthesis(task(model)?);
+            let subject = picture.as_ref().map(cut);
+            let mut config = self.settings.synthesis(task(&model.classifier)?);
             config.count = self.count;
             let inverts = matches!(config.task, Task::Invert { .. });
-            if current.is_some() && !inverts && self.settings.start.is_none() {
+            if subject.is_some() && !inverts && self.settings.start.is_none() {
                 config.start = Start::Current;
             }
-            let material = SynthesisInputs {
-                current: current.as_deref(),
-                other: other.as_deref(),
-                target: current.as_deref().filter(|_| inverts),
-                class_gaussians: Some(&seeds),
+            let request = SynthesisRequest {
+                place: Place::on_screen(0),
+                model: reference.clone(),
+                config,
+                subject: subject.map(|planes| GpuImage::from_planes(planes, size)),
+                other: other.clone(),
+                library: None,
+                attempt: 0,
             };
             let names = format!("{stem}-{command}");
-            let facts = self.make(&names, model, &config, &material, &feature_model)?;
+            let facts = self.make(&mut runner, &names, model.name(), request, &feature_model)?;
+            let config = &facts.synthesis;
             println!("{}: {config}: {}", facts.model, describe(&facts));
             all.push(facts);
         }
@@ -271,36 +273,34 @@ impl Options {
     /// Makes the pictures of one model; the names of its files begin with `names`.
     fn make(
         &self,
+        runner: &mut Runner,
         names: &str,
-        model: &Classifier,
-        config: &Synthesis,
-        material: &SynthesisInputs,
+        model: &str,
+        request: SynthesisRequest,
         feature_model: &Classifier,
     ) -> Result<Facts> {
-        let mut run = SynthesisRun::new(config, model, material)?;
         let started = std::time::Instant::now();
-        run.finish(model)?;
+        let made = runner.synthesize(request)?;
         let seconds = started.elapsed().as_secs_f64();
-        let size = model.manifest().input;
+        let (config, size) = (&made.request.config, made.size);
         let path = |kind: &str| self.out.join(format!("{names}.{kind}"));
-        let pixels = tensor_values(run.current().clone());
-        let (planes, whole) = montage(&pixels, config.count, size);
-        let (planes, whole) = enlarged(&planes, whole, self.zoom);
+        let pixels = made.picture.planes();
+        let (planes, whole) = enlarged(pixels, made.picture.size(), self.zoom);
         save_png(&path("png"), &planes, whole)?;
-        let history = run.history().lock().expect("this thread alone uses it");
+        let history = lock(&made.history);
         self.save_gif(&path("gif"), &history, config.count, size)?;
         let curve = |picture: usize| {
             let point = |kept: &Iterate| (kept.iteration, kept.losses[picture]);
             history.iter().map(point).collect()
         };
-        let target = material.target.or(material.current);
+        let each = (0..config.count).map(|index| montage_part(pixels, config.count, index, size));
+        let subject = made.request.subject.as_ref();
         Ok(Facts {
-            model: model.manifest().name.clone(),
+            model: model.to_owned(),
             curves: (0..config.count).map(curve).collect(),
-            iterations_per_second: run.done() as f64 / seconds.max(1e-9),
-            distances: target.map_or_else(Vec::new, |target| {
-                let each = pixels.chunks_exact(target.len());
-                each.map(|pixels| distances(feature_model, pixels, target, size))
+            iterations_per_second: made.steps as f64 / seconds.max(1e-9),
+            distances: subject.map_or_else(Vec::new, |subject| {
+                each.map(|pixels| distances(feature_model, &pixels, subject.planes(), size))
                     .collect()
             }),
             feature_model: feature_model.manifest().name.clone(),

@@ -12,6 +12,7 @@ mod heat_map;
 mod model_cache;
 mod preview;
 mod requests;
+mod runner;
 mod scan;
 pub mod scheduler;
 mod sweep;
@@ -35,8 +36,9 @@ pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
     ModelInput, PictureSource, Place, PredictionResult, Request, flipped_before, flips,
 };
+pub use runner::Runner;
 pub use scan::ScanRequest;
 pub use sweep::flip_interval;
 pub use synthesis::{Examples, SynthesisRequest, SynthesisResult};
 pub use unit_activations::{MOST_UNIT_PICTURES, UnitActivations, UnitActivationsRequest};
-pub use worker::{ComputeWorker, attack_once, predict_once};
+pub use worker::ComputeWorker;

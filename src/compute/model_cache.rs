@@ -267,6 +267,11 @@ impl ModelCache {
 }
 
 impl CachedModel {
+    /// The model's display name.
+    pub fn name(&self) -> &str {
+        &self.classifier.manifest().name
+    }
+
     /// Classifier and generator.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! The scheduler's worker: it runs the requests on the models.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use burn::tensor::activation::softmax;
@@ -25,7 +24,6 @@ use super::throttle::Throttle;
 use super::unit_activations::UnitActivationsJob;
 use super::{CounterfactualRequest, CounterfactualResult, DeviceFailure, GpuImage};
 use crate::attack::Attack;
-use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::model::{Classifier, ModelRef, tensor_values, zoo};
@@ -493,43 +491,4 @@ pub struct AttackJob {
     model: Arc<Classifier>,
     batch: AttackBatch,
     pace: Throttle,
-}
-
-/// What a model predicts for the picture in a file, and its pixels `[1, 3, h, w]`, without a window.
-///
-/// # Errors
-/// As [`Picture::open`].
-pub fn predict_once(
-    model: &Classifier,
-    path: &Path,
-    truth: Option<String>,
-) -> Result<(Tensor<4>, PredictionResult)> {
-    let subject = ModelInput {
-        model: ModelRef::from(&*model.manifest().name),
-        picture: Picture::open(path)?,
-        crop: Crop::default(),
-        truth,
-    };
-    Ok(ComputeWorker::new(model.device().clone()).predict(model, &subject))
-}
-
-/// The same, and the result of an attack on the picture.
-///
-/// # Errors
-/// As [`predict_once`] and [`Attack::validate`].
-pub fn attack_once(
-    model: &Classifier,
-    path: &Path,
-    truth: Option<String>,
-    attack: &Attack,
-) -> Result<(PredictionResult, AttackResult)> {
-    attack.validate(model.classes())?;
-    let (x, prediction) = predict_once(model, path, truth)?;
-    let mut batch = AttackBatch::new(model, attack, &x, prediction.label, &[attack.epsilon]);
-    let attacked = loop {
-        if let Some(mut attacked) = batch.step(model) {
-            break attacked.remove(0);
-        }
-    };
-    Ok((prediction, attacked))
 }

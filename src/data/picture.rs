@@ -341,3 +341,17 @@ pub fn montage(pictures: &[f32], count: usize, [h, w]: [usize; 2]) -> (Vec<f32>,
     }
     (planes, [height, width])
 }
+
+/// The picture `[3, h, w]` at place `index` of a [`montage`] of `count`.
+pub fn montage_part(planes: &[f32], count: usize, index: usize, [h, w]: [usize; 2]) -> Vec<f32> {
+    let columns = (count.max(1) as f32).sqrt().ceil() as usize;
+    let rows = count.max(1).div_ceil(columns);
+    let (height, width) = (rows * h, columns * w);
+    let (top, left) = (index / columns * h, index % columns * w);
+    let line = |line: usize| {
+        let (channel, y) = (line / h, line % h);
+        let at = (channel * height + top + y) * width + left;
+        planes[at..at + w].iter().copied()
+    };
+    (0..3 * h).flat_map(line).collect()
+}

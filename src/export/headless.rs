@@ -1,39 +1,24 @@
 //! The window's computations without a window: all requests of a [`State`], to the end.
 //!
-//! What is asked and who computes it are the window's own ([`session::requests`] and the engine's
-//! [`ComputeWorker`]), so a picture written here is the one on the screen.
+//! What is asked and who computes it are the window's own ([`session::requests`] and the worker behind
+//! [`Runner`]), so a picture written here is the one on the screen.
 
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-
-use crate::compute::scheduler::Scheduler;
-use crate::compute::{ComputeMessage, ComputeWorker, Lane, Models};
+use crate::compute::{ComputeMessage, Lane, Models, Runner};
 use crate::error::{Error, Result};
 use crate::session::{self, Column, Row, State};
 use crate::tasks::TaskProgress;
 
-/// How often cancellation is checked while no message arrives.
-const POLL: Duration = Duration::from_millis(50);
-
-/// A scheduler whose results are waited for.
+/// All requests of a state, computed and waited for.
 pub struct Headless {
-    engine: Scheduler<ComputeWorker>,
-    wake_ups: Receiver<()>,
+    runner: Runner,
     rows: Vec<Row>,
 }
 
 impl Headless {
     /// Starts a thread that computes with these models; a device alone stands for none yet.
     pub fn new(models: impl Into<Models>) -> Self {
-        let models = models.into();
-        let (wake_up, wake_ups) = channel();
-        let wake = move || {
-            // Nobody listens any more while it ends.
-            let _ = wake_up.send(());
-        };
         Self {
-            engine: Scheduler::spawn(move || ComputeWorker::new(models), wake),
-            wake_ups,
+            runner: Runner::new(models),
             rows: Vec::new(),
         }
     }
@@ -57,12 +42,12 @@ impl Headless {
         state.progress.counterfactual.paused = false;
         state.progress.synthesis.running &= state.settings.display.draws(Column::Synthesis);
         loop {
-            let idle = self.engine.is_idle();
+            let idle = self.runner.scheduler().is_idle();
             self.hear()?;
             session::advance(state, &self.rows);
             let mut requests = session::requests(state, &self.rows);
             requests.retain(|lane, _| curves || !matches!(lane, Lane::Sweep(_)));
-            let changed = self.engine.submit(requests);
+            let changed = self.runner.scheduler().submit(requests);
             for lane in &changed {
                 if let Some(row) = self.row_mut(*lane) {
                     row.forget(*lane);
@@ -71,19 +56,17 @@ impl Headless {
             if let Some(message) = problem(state, &self.rows) {
                 return Err(Error::Config(message));
             }
-            if idle && changed.is_empty() && self.engine.is_idle() {
+            if idle && changed.is_empty() && self.runner.scheduler().is_idle() {
                 state.progress.synthesis.running = false;
                 return Ok(self.rows.clone());
             }
             watch.report(share(state, &self.rows))?;
-            // One wake-up is enough for all messages.
-            let _ = self.wake_ups.recv_timeout(POLL);
-            while self.wake_ups.try_recv().is_ok() {}
+            self.runner.wait();
         }
     }
 
     fn hear(&mut self) -> Result<()> {
-        for (lane, message) in self.engine.messages() {
+        for (lane, message) in self.runner.scheduler().messages() {
             if let ComputeMessage::DeviceLost(reason) = message {
                 return Err(Error::Device(reason));
             }

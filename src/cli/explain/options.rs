@@ -199,18 +199,24 @@ impl MethodOptions {
         })
     }
 
+    /// The picture in a file that the method compares with, if it does.
+    ///
+    /// # Errors
+    /// As [`Picture::open`].
+    pub(super) fn reference(&self, method: &Method) -> Result<Option<Picture>> {
+        match (&self.baseline, method.fill()) {
+            (Some(path), Some(Fill::Picture)) => Picture::open(Path::new(path)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The input `[3, h, w]` of a method with its reference and background pictures.
     ///
     /// # Errors
     /// When a file or folder that was named cannot be opened.
     pub(super) fn input(&self, method: &Method, pixels: &[f32], size: [usize; 2]) -> Result<Input> {
-        let reference = match (&self.baseline, method.fill()) {
-            (Some(path), Some(Fill::Picture)) => {
-                let picture = Picture::open(Path::new(path))?;
-                Some(unit_planes(&picture.cropped_whole(size)))
-            }
-            _ => None,
-        };
+        let reference = self.reference(method)?;
+        let reference = reference.map(|picture| unit_planes(&picture.cropped_whole(size)));
         let background = match method {
             Method::ExpectedGradients(config) => background(&config.background, &[], size)?,
             _ => Arc::default(),

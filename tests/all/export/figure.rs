@@ -2,14 +2,14 @@
 
 use burn::tensor::Device;
 use epsiloscope::attribution::{Explanation, Method};
-use epsiloscope::compute::attack_once;
+use epsiloscope::compute::{ModelInput, Runner};
 use epsiloscope::data::picture::to_rgb;
+use epsiloscope::data::{Crop, Picture};
 use epsiloscope::error::Error;
 use epsiloscope::export::figure::{
     Cell, FigurePage, PageItem, Sheet, Shot, on_screen, page, png, raster, svg,
 };
 use epsiloscope::export::headless::Headless;
-use epsiloscope::model::zoo;
 use epsiloscope::session::{
     self, Column, Figure, Session, Size, Snapshot, Spread, State, complete,
 };
@@ -329,9 +329,16 @@ fn without_a_window_the_same_is_computed() {
     let shots = shots.unwrap_or_else(|error| panic!("{error}"));
     let Shot { state, rows } = &shots[0];
     assert!(complete(state, rows));
-    let model = zoo::open(&"cifar10-standard".into(), &Device::flex()).expect("a bundled model");
-    let (prediction, attacked) =
-        attack_once(&model, path, truth, &requests.settings.attack).expect("an attack");
+    let mut runner = Runner::new(Device::flex());
+    let input = ModelInput {
+        model: "cifar10-standard".into(),
+        picture: Picture::open(path).expect("a picture"),
+        crop: Crop::default(),
+        truth,
+    };
+    let prediction = runner.predict(input.clone()).expect("a prediction");
+    let attack = requests.settings.attack.clone();
+    let attacked = runner.attack(input, attack).expect("an attack");
     let found = rows[0].attacked.as_ref().expect("the same attack");
     assert_eq!(found.picture.planes(), attacked.picture.planes());
     let seen = rows[0].prediction.as_ref().expect("a look");
