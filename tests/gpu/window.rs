@@ -1,6 +1,6 @@
 //! The real window, without a screen: what a person reads in it, and what keys do.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -15,12 +15,16 @@ use crate::support::window::{run, until};
 
 /// The window on `models`, computing on the CPU, in a run of frames.
 pub fn window(gpu: &Compute, models: Vec<ModelRef>) -> Harness<'static, App> {
-    window_opening(gpu, models, &[])
+    window_opening::<&str>(gpu, models, &[])
 }
 
 /// The same, opening `files` as program arguments.
-fn window_opening(gpu: &Compute, models: Vec<ModelRef>, files: &[&str]) -> Harness<'static, App> {
-    let files = files.iter().map(PathBuf::from).collect();
+pub fn window_opening<F: AsRef<Path>>(
+    gpu: &Compute,
+    models: Vec<ModelRef>,
+    files: &[F],
+) -> Harness<'static, App> {
+    let files = files.iter().map(|file| file.as_ref().into()).collect();
     let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
     let renderer = WgpuTestRenderer::from_render_state(render_state(gpu));
     let app = App::new(&egui::Context::default(), cpu, models, files);

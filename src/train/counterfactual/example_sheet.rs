@@ -9,6 +9,8 @@ use crate::model::tensor_values;
 
 /// Number of examples of each class.
 const EXAMPLES: usize = 8;
+/// Number of examples of all classes together, but for one of each class.
+const MOST_EXAMPLES: usize = 30;
 
 /// Writes an image with a column for each example: the picture, its counterfactual (of the next class),
 /// the change map (white at its maximum), the mask by Otsu's threshold, and the translation back.
@@ -59,10 +61,11 @@ pub fn write(path: &Path, generator: &Generator, data: &Dataset) -> Result<()> {
 /// Indices of examples, evenly spaced over the set, equally many of every class where possible.
 fn examples(data: &Dataset) -> Vec<usize> {
     let mut chosen = Vec::new();
+    let most = EXAMPLES.min((MOST_EXAMPLES / data.classes.len().max(1)).max(1));
     for class in 0..data.classes.len() {
         let of_class = |index: &usize| data.labels[*index] == class;
         let all: Vec<usize> = (0..data.len()).filter(of_class).collect();
-        let count = EXAMPLES.min(all.len());
+        let count = most.min(all.len());
         chosen.extend((0..count).map(|index| all[index * all.len() / count]));
     }
     chosen
