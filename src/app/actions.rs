@@ -208,8 +208,7 @@ impl App {
         self.submit(others);
     }
 
-    /// Makes a generator that of its classifier, and shows what it makes; says whether the classifier is on the
-    /// screen.
+    /// Makes a generator that of its classifier; says so if that is in no row.
     fn use_generator(&mut self, generator: GeneratorEntry) {
         let is_for = |row: &Row| {
             let hash = row
@@ -218,16 +217,14 @@ impl App {
                 .and_then(|known| known.hash.as_ref());
             hash == Some(&generator.classifier.fingerprint)
         };
-        let (name, classifier) = (&generator.name, &generator.classifier.name);
-        self.messages.push(match self.rows.iter().position(is_for) {
-            Some(row) => format!(
-                "{name}: makes the counterfactuals of {classifier}, row {}",
-                row + 1
-            ),
-            None => format!(
-                "{name}: made for {classifier}, which is in no row; it is used once that model is opened"
-            ),
-        });
+        // A row that is computed yet may turn out to be of that classifier; its cells say whose work they show.
+        let waits = self.rows.iter().any(|row| row.prediction.is_none());
+        if !waits && !self.rows.iter().any(is_for) {
+            self.messages.push(format!(
+                "{}: made for {}, which is in no row; it is used once that model is opened",
+                generator.name, generator.classifier.name
+            ));
+        }
         self.state.prefer_generator(generator);
     }
 
