@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
-use crate::attack::{Goal, Norm, parse_epsilon};
+use crate::attack::{Attack, AutoAttack, AutoPart, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, PictureList, Split, class_indices};
 use crate::error::{Error, Result};
-use crate::evaluate::{AccuracyReport, evaluate};
+use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto};
 use crate::files::{require_writable, write_atomically};
 use crate::model::{Classifier, zoo};
 
@@ -30,9 +30,11 @@ pub struct EvaluateArguments {
     /// Compute only the clean accuracy.
     #[arg(long)]
     clean: bool,
-    /// More attacks, each as NORM:EPS:STEPS, for instance linf:8/255:20.
+    /// More attacks, each PGD as NORM:EPS:STEPS, for instance linf:8/255:20, or as NORM:EPS:NAME, or NAME alone for
+    /// --norm and --eps. Names are auto, the standard AutoAttack (Croce and Hein 2020), and apgd-ce, apgd-dlr, apgd-t,
+    /// fab-t and square.
     #[arg(long = "attack", value_parser = parse_attack)]
-    attacks: Vec<(Norm, f32, usize)>,
+    attacks: Vec<AttackArgument>,
     #[command(flatten)]
     options: AttackOptions,
     /// Folder for the results.
@@ -43,16 +45,57 @@ pub struct EvaluateArguments {
     backend: Backend,
 }
 
-fn parse_attack(text: &str) -> Result<(Norm, f32, usize), String> {
+/// An attack of --attack.
+#[derive(Clone, Debug)]
+struct AttackArgument {
+    /// Norm and ε, where they are not those of the options.
+    within: Option<(Norm, f32)>,
+    kind: AttackKind,
+}
+
+#[derive(Clone, Debug)]
+enum AttackKind {
+    /// PGD of so many steps.
+    Pgd(usize),
+    /// A part of AutoAttack, or all of the standard.
+    Auto(Vec<AutoPart>),
+}
+
+/// An attack to evaluate.
+enum AnyAttack {
+    Pgd(Attack),
+    Auto(AutoAttack),
+}
+
+impl AnyAttack {
+    fn validate(&self, classes: usize) -> Result<()> {
+        match self {
+            Self::Pgd(attack) => attack.validate(classes),
+            Self::Auto(attack) => attack.validate(classes),
+        }
+    }
+}
+
+fn parse_attack(text: &str) -> Result<AttackArgument, String> {
     let parts: Vec<&str> = text.split(':').collect();
-    let [norm, epsilon, steps] = parts[..] else {
-        return Err("an attack is written NORM:EPS:STEPS".into());
+    let (within, name) = match parts[..] {
+        [name] => (None, name),
+        [norm, epsilon, name] => {
+            let norm = <Norm as clap::ValueEnum>::from_str(norm, true)?;
+            (Some((norm, parse_epsilon(epsilon)?)), name)
+        }
+        _ => return Err("an attack is written NORM:EPS:STEPS, NORM:EPS:NAME or NAME".into()),
     };
-    let norm = <Norm as clap::ValueEnum>::from_str(norm, true)?;
-    let steps = steps
-        .parse()
-        .map_err(|_| format!("`{steps}` is no number of steps"))?;
-    Ok((norm, parse_epsilon(epsilon)?, steps))
+    let kind = if let Ok(steps) = name.parse() {
+        AttackKind::Pgd(steps)
+    } else if name.eq_ignore_ascii_case("auto") {
+        AttackKind::Auto(AutoPart::STANDARD.to_vec())
+    } else {
+        let part = <AutoPart as clap::ValueEnum>::from_str(name, true);
+        let part = part.map_err(|_| format!("`{name}` is neither a number of steps nor an attack"));
+        AttackKind::Auto(vec![part?])
+    };
+    Ok(AttackArgument { within, kind })
 }
 
 impl EvaluateArguments {
@@ -79,12 +122,20 @@ impl EvaluateArguments {
             data.log_skipped();
             for attack in self.attacks() {
                 let bar = progress(&model.manifest().name, data.len());
-                let report = evaluate(model, &data, attack.as_ref(), |done| {
+                let progress = |done: usize| {
                     bar.set_position(done as u64);
                     true
-                });
+                };
+                let report = match &attack {
+                    None => evaluate(model, &data, None, progress),
+                    Some(AnyAttack::Pgd(attack)) => evaluate(model, &data, Some(attack), progress),
+                    Some(AnyAttack::Auto(attack)) => evaluate_auto(model, &data, attack, progress),
+                };
                 bar.finish_and_clear();
                 println!("{}", describe(&report));
+                for warning in &report.warnings {
+                    println!("  not to be trusted: {warning}");
+                }
                 reports.push(report);
                 self.write(&reports)?;
             }
@@ -109,18 +160,25 @@ impl EvaluateArguments {
     }
 
     /// Clean first, then the attack of the options, then those given by --attack.
-    fn attacks(&self) -> Vec<Option<crate::attack::Attack>> {
+    fn attacks(&self) -> Vec<Option<AnyAttack>> {
         let mut attacks = vec![None];
         if !self.clean {
             let base = self.options.attack(Goal::Untargeted);
-            attacks.push(Some(base.clone()));
-            attacks.extend(self.attacks.iter().map(|&(norm, epsilon, steps)| {
-                Some(crate::attack::Attack {
-                    norm,
-                    epsilon,
-                    steps,
-                    step_size: None,
-                    ..base.clone()
+            attacks.push(Some(AnyAttack::Pgd(base.clone())));
+            attacks.extend(self.attacks.iter().map(|AttackArgument { within, kind }| {
+                let (norm, epsilon) = within.unwrap_or((base.norm, base.epsilon));
+                Some(match kind {
+                    AttackKind::Pgd(steps) => AnyAttack::Pgd(Attack {
+                        norm,
+                        epsilon,
+                        steps: *steps,
+                        step_size: None,
+                        ..base.clone()
+                    }),
+                    AttackKind::Auto(parts) => AnyAttack::Auto(AutoAttack {
+                        seed: base.seed,
+                        ..AutoAttack::of(norm, epsilon, parts.clone())
+                    }),
                 })
             }));
         }
@@ -149,8 +207,11 @@ fn describe(report: &AccuracyReport) -> String {
             report.pictures, report.throughput
         );
     }
+    let parts = report.parts.iter().filter(|_| report.parts.len() > 1);
+    let parts = parts.map(|(part, accuracy)| format!(", after {part} {:.2} %", accuracy * 100.0));
     format!(
-        "{accuracy}, success {:.2} %, largest L∞ {}, largest L2 {}, {}, {} pictures, {:.1} a second",
+        "{accuracy}{}, success {:.2} %, largest L∞ {}, largest L2 {}, {}, {} pictures, {:.1} a second",
+        parts.collect::<String>(),
         report.success * 100.0,
         Norm::Linf.format(report.linf[1]),
         Norm::L2.format(report.l2[1]),

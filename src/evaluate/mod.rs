@@ -1,8 +1,11 @@
 //! Evaluation: predictions, clean and robust accuracy on a data set, calibration, mask overlap.
 
+mod auto;
 pub mod classes;
 pub mod masks;
 pub mod uncertainty;
+
+pub use auto::{evaluate_auto, warnings_of_logits};
 
 use std::time::Instant;
 
@@ -10,7 +13,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::Serialize;
 
-use crate::attack::{Attack, Norm};
+use crate::attack::{Attack, AutoPart, Norm};
 use crate::data::Dataset;
 use crate::model::{Classifier, tensor_values};
 
@@ -28,6 +31,12 @@ pub struct AccuracyReport {
     pub pictures: usize,
     /// Share of pictures predicted as their label after the attack, in [0, 1].
     pub accuracy: f64,
+    /// Of a sequence of attacks, the accuracy after each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<(AutoPart, f64)>,
+    /// What speaks against trusting the accuracy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Attack success rate in [0, 1], by a new forward pass on the final pictures: among the pictures that
     /// did not satisfy the attack's goal before, the share that does afterwards.
     pub success: f64,
@@ -87,6 +96,8 @@ pub fn evaluate(
         attack: attack.map_or_else(|| "clean".into(), Attack::to_string),
         pictures,
         accuracy: share(totals.right, pictures),
+        parts: Vec::new(),
+        warnings: Vec::new(),
         success: share(totals.moved, totals.candidates),
         linf: mean_and_max(&totals.linf),
         l2: mean_and_max(&totals.l2),

@@ -7,7 +7,9 @@ mod boundaries; // which room may use what, and how long a file may be
 mod tasks; // background threads: names, order, cancellation, panics; thumbnails and exports on them
 
 mod attack {
+    mod auto; // AutoAttack against its authors' program
     mod laws; // laws of norms, balls and descents
+    mod masked; // networks that mask their gradients are found out
     mod pgd; // laws of attacks; models are inert
 }
 

@@ -39,6 +39,7 @@ impl Values {
                     .map(|word| i64::from_le_bytes(word.try_into().expect("8 bytes")) as f32)
                     .collect()
             }
+            Dtype::U8 => view.data().iter().copied().map(f32::from).collect(),
             other => panic!("unexpected {other:?}"),
         };
         let tensors = file.tensors().into_iter();

@@ -1,0 +1,139 @@
+//! Accuracy under AutoAttack, and what speaks against trusting it.
+
+use std::time::Instant;
+
+use burn::tensor::Tensor;
+
+use super::{AccuracyReport, BATCH, Totals, evaluate_attack, inside_box, mean_and_max, predict};
+use crate::attack::{AutoAttack, AutoPart};
+use crate::data::Dataset;
+use crate::model::{Classifier, tensor_values};
+
+/// Largest difference of logits between two calls that still counts as the same.
+const SAME_LOGITS: f32 = 1e-4;
+/// Largest distance of probabilities' sum from 1.
+const SUMS_TO_ONE: f32 = 1e-5;
+
+/// Counts of one attack of the sequence.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    fooled: usize,
+    attacked: usize,
+    without_gradient: usize,
+}
+
+/// Evaluates a model on every picture of `data` under a sequence of attacks; see [`super::evaluate`].
+pub fn evaluate_auto(
+    model: &Classifier,
+    data: &Dataset,
+    attack: &AutoAttack,
+    mut progress: impl FnMut(usize) -> bool,
+) -> AccuracyReport {
+    let started = Instant::now();
+    let parts = attack.parts_for(model.classes());
+    let mut counts = vec![Counts::default(); parts.len()];
+    let mut totals = Totals {
+        inside_box: true,
+        ..Totals::default()
+    };
+    let (mut pictures, mut clean) = (0, 0);
+    let mut warnings = Vec::new();
+    let indices: Vec<usize> = (0..data.len()).collect();
+    for chunk in indices.chunks(BATCH) {
+        let x = data.tensor(chunk, model.device());
+        if pictures == 0 {
+            warnings.extend(warnings_of_logits(model, &x));
+        }
+        let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
+        let noise_ids: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
+        let before = predict(model, x.clone());
+        let outcome = attack.run(model, &x, &labels, &noise_ids);
+        for part in &outcome.parts {
+            let place = parts.iter().position(|known| *known == part.part);
+            if let Some(counts) = place.and_then(|place| counts.get_mut(place)) {
+                counts.fooled += part.fooled.len();
+                counts.attacked += part.attacked.len();
+                counts.without_gradient += part.without_gradient.len();
+            }
+        }
+        let after = evaluate_attack(model, &x, &outcome.pictures);
+        let seen = before.iter().zip(&after.predictions).zip(&labels);
+        for ((&before, after), &label) in seen {
+            clean += usize::from(before == label);
+            totals.right += usize::from(after.class == label);
+            totals.candidates += usize::from(before == label);
+            totals.moved += usize::from(before == label && after.class != label);
+        }
+        totals.inside_box &= inside_box(&outcome.pictures);
+        totals.linf.extend(after.linf);
+        totals.l2.extend(after.l2);
+        pictures += chunk.len();
+        if !progress(pictures) {
+            break;
+        }
+    }
+    warnings.extend(warnings_of_parts(&parts, &counts));
+    let share = |part: usize, of: usize| part as f64 / of.max(1) as f64;
+    let mut left = clean;
+    let after = parts.iter().zip(&counts).map(|(part, counts)| {
+        left -= counts.fooled.min(left);
+        (*part, share(left, pictures))
+    });
+    AccuracyReport {
+        model: model.manifest().name.clone(),
+        attack: attack.to_string(),
+        pictures,
+        parts: after.collect(),
+        warnings,
+        accuracy: share(totals.right, pictures),
+        success: share(totals.moved, totals.candidates),
+        linf: mean_and_max(&totals.linf),
+        l2: mean_and_max(&totals.l2),
+        inside_box: totals.inside_box,
+        throughput: pictures as f64 / started.elapsed().as_secs_f64(),
+    }
+}
+
+/// What a model's answers themselves say against gradient attacks on it, as in the authors' checks: that they change
+/// from call to call, or are probabilities already.
+pub fn warnings_of_logits(model: &Classifier, x: &Tensor<4>) -> Vec<String> {
+    let [first, second] = [(); 2].map(|()| tensor_values(model.logits(x.clone())));
+    let mut warnings = Vec::new();
+    let same = |(a, b): (&f32, &f32)| (a - b).abs() <= SAME_LOGITS;
+    if !first.iter().zip(&second).all(same) {
+        warnings.push(
+            "the model answers differently when asked again, or not with numbers: an attack has to average over many answers, which this one does not".into(),
+        );
+    }
+    let is_distribution = |row: &[f32]| {
+        let within = row.iter().all(|value| (0.0..=1.0).contains(value));
+        within && (row.iter().sum::<f32>() - 1.0).abs() < SUMS_TO_ONE
+    };
+    if first.chunks_exact(model.classes()).all(is_distribution) {
+        warnings.push(
+            "the model's outputs are probabilities, not logits: gradients vanish where it is sure, and figures under attack are too good".into(),
+        );
+    }
+    warnings
+}
+
+/// What the attacks' outcomes say: pictures without a gradient, and the search without gradients beating those with.
+fn warnings_of_parts(parts: &[AutoPart], counts: &[Counts]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (part, counts) in parts.iter().zip(counts) {
+        if counts.without_gradient > 0 {
+            warnings.push(format!(
+                "{part} found no gradient, zero or not finite, at {} of {} pictures: the model may mask its gradients",
+                counts.without_gradient, counts.attacked
+            ));
+        }
+    }
+    let square = parts.iter().position(|part| *part == AutoPart::Square);
+    if let Some(square) = square.filter(|&square| square > 0 && counts[square].fooled > 0) {
+        warnings.push(format!(
+            "Square, which uses no gradient, fooled {} of {} pictures that withstood the attacks by gradients: the model may mask its gradients",
+            counts[square].fooled, counts[square].attacked
+        ));
+    }
+    warnings
+}
