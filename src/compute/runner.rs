@@ -65,7 +65,7 @@ impl Runner {
     /// What a model predicts for its input.
     ///
     /// # Errors
-    /// As [`Runner::last`].
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
     pub fn predict(&mut self, input: ModelInput) -> Result<PredictionResult> {
         let request = Request::Predict(input);
         self.last(Lane::Prediction(ROW), request, |message| match message {
@@ -77,7 +77,7 @@ impl Runner {
     /// The result of an attack.
     ///
     /// # Errors
-    /// As [`Runner::last`].
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
     pub fn attack(&mut self, input: ModelInput, attack: Attack) -> Result<AttackResult> {
         let request = Request::Attack(input, attack);
         self.last(Lane::Attack(ROW), request, |message| match message {
@@ -89,7 +89,7 @@ impl Runner {
     /// The finished attribution, with its deletion and insertion curves.
     ///
     /// # Errors
-    /// As [`Runner::last`].
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
     pub fn explain(
         &mut self,
         request: AttributionRequest,
@@ -111,7 +111,7 @@ impl Runner {
     /// The finished counterfactual.
     ///
     /// # Errors
-    /// As [`Runner::last`].
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
     pub fn counterfactual(
         &mut self,
         request: CounterfactualRequest,
@@ -130,7 +130,7 @@ impl Runner {
     /// The finished synthesis; its row does not matter.
     ///
     /// # Errors
-    /// As [`Runner::last`].
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
     pub fn synthesize(&mut self, request: SynthesisRequest) -> Result<SynthesisResult> {
         let request = Request::Synthesize {
             until: request.config.iterations,

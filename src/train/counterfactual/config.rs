@@ -194,7 +194,7 @@ impl CounterfactualConfig {
     }
 
     /// The preset for a frozen classifier of pictures of `input` pixels: changes at a resolution of at most
-    /// [`MOST_CHANGED`] pixels a side.
+    /// 64 pixels a side.
     pub fn for_classifier(data: PathBuf, classifier: FrozenClassifier, input: [usize; 2]) -> Self {
         let usual = Self::textures(data);
         let side = input[0].max(input[1]);

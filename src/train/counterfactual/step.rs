@@ -42,7 +42,7 @@ impl CounterfactualTraining {
     /// Starts a training from random weights, or the discriminator from those of a model.
     ///
     /// # Errors
-    /// As [`CounterfactualConfig::validate`], [`init::from_model`] and [`crate::model::zoo::open`];
+    /// As [`CounterfactualConfig::validate`] and [`crate::model::zoo::open`];
     /// [`crate::error::Error::Model`] where the frozen classifier does not fit the training.
     pub fn new(config: &CounterfactualConfig, classes: &[String], device: &Device) -> Result<Self> {
         config.validate()?;
