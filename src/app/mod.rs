@@ -112,10 +112,24 @@ pub fn open_window(
             diagnostics::keep_in(home.path());
             app = app.at_home(&context.egui_ctx, home);
         }
+        close_on_signals(&context.egui_ctx);
         Ok(Box::new(App { screenshot, ..app }))
     });
     eframe::run_native("Epsiloscope", options, build)
         .map_err(|error| Error::Window(error.to_string()))
+}
+
+/// Closes the window on Ctrl-C and on termination signals as a person would, so that its session is kept and its end
+/// is a regular one.
+fn close_on_signals(context: &egui::Context) {
+    let context = context.clone();
+    let handler = move || {
+        context.send_viewport_cmd(egui::ViewportCommand::Close);
+        context.request_repaint();
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        tracing::warn!("termination signals end the program at once: {error}");
+    }
 }
 
 /// Starts the thread that computes on `device`.
