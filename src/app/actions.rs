@@ -115,9 +115,7 @@ impl App {
         } = Opening::of(paths);
         self.arriving.extend(models);
         for generator in generators {
-            if let Some(generator) = self.told(generator) {
-                self.use_generator(generator);
-            }
+            self.use_generator(generator);
         }
         if let Some(database) = database {
             self.use_database(database);
@@ -208,8 +206,23 @@ impl App {
         self.submit(others);
     }
 
-    /// Makes a generator that of its classifier; says so if that is in no row.
-    fn use_generator(&mut self, generator: GeneratorEntry) {
+    /// Puts a model that a person chose into a row and shows what was recognised; a generator becomes that of its
+    /// classifier, wherever it is.
+    pub(super) fn open_model(&mut self, row: usize, path: PathBuf) {
+        match GeneratorEntry::of_file(&path) {
+            Some(generator) => self.use_generator(generator),
+            None => {
+                self.use_model(row, ModelRef::file(path));
+                self.state.transient.about = Some(row);
+            }
+        }
+    }
+
+    /// Makes a generator that of its classifier; says so if that is in no row. An error becomes a message.
+    fn use_generator(&mut self, generator: Result<GeneratorEntry>) {
+        let Some(generator) = self.told(generator) else {
+            return;
+        };
         let is_for = |row: &Row| {
             let hash = row
                 .prediction

@@ -8,11 +8,9 @@ use super::dialogs::DialogOutcome;
 use super::{App, panels, start_engine};
 use crate::attribution::{Background, Method};
 use crate::compute::{ComputeMessage, Lane, Models};
-use crate::counterfactual::GeneratorEntry;
 use crate::data::Picture;
 use crate::error::Result;
 use crate::export::job::Done;
-use crate::model::ModelRef;
 use crate::model::import::{DescriptionEdit, LabelSource};
 use crate::session::{OpenedSession, Row};
 
@@ -110,13 +108,7 @@ impl App {
             match outcome {
                 DialogOutcome::Open(paths) => self.open_all(paths),
                 DialogOutcome::Mask { of, mask } => self.set_mask(&of, mask),
-                DialogOutcome::Model { path, .. } if GeneratorEntry::of_file(&path).is_some() => {
-                    self.open_all(vec![path]);
-                }
-                DialogOutcome::Model { row, path } => {
-                    self.use_model(row, ModelRef::file(path));
-                    self.state.transient.about = Some(row);
-                }
+                DialogOutcome::Model { row, path } => self.open_model(row, path),
                 DialogOutcome::Labels { row, path } => {
                     let labels = LabelSource::Named(path.to_string_lossy().into_owned());
                     self.describe(row, DescriptionEdit::Labels(labels));

@@ -1,6 +1,7 @@
 //! ε as people write it: one way to read it and one way to print it for each norm.
 
 use super::Norm;
+use crate::error::Error;
 
 /// A finite number, or one over another, such as `8/255`.
 pub fn parse_number(text: &str) -> Option<f32> {
@@ -65,6 +66,23 @@ impl Norm {
         } else {
             epsilon.to_string()
         }
+    }
+}
+
+/// Whether a value is a finite number of at least 0.
+pub(super) fn is_length(value: f32) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+/// Checks that ε is the radius of a ball.
+///
+/// # Errors
+/// [`Error::Config`] for a negative or infinite one, and for none at all.
+pub(super) fn require_radius(epsilon: f32) -> Result<(), Error> {
+    if is_length(epsilon) {
+        Ok(())
+    } else {
+        Err(Error::Config("ε must be a number of at least 0".into()))
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::descent::{Ball, Descent, Norm, Objective, lower_loss, per_picture};
+use super::epsilon::{is_length, require_radius};
 use crate::error::{Error, Result};
 use crate::model::Classifier;
 
@@ -110,10 +111,8 @@ impl Attack {
     /// # Errors
     /// [`Error::Config`] names the setting that is out of range.
     pub fn validate(&self, classes: usize) -> Result<()> {
-        let positive = |value: f32| value.is_finite() && value >= 0.0;
-        let wrong = if !positive(self.epsilon) {
-            "ε must be a number of at least 0".into()
-        } else if !self.step_size.is_none_or(positive) {
+        require_radius(self.epsilon)?;
+        let wrong = if !self.step_size.is_none_or(is_length) {
             "the step size must be a number of at least 0".into()
         } else if self.restarts == 0 {
             "at least one run is needed".into()

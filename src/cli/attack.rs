@@ -12,7 +12,7 @@ use crate::attack::{Attack, Goal, Norm};
 use crate::compute::{
     AttackResult, Backend, Compute, ModelInput, PredictionResult, Runner, flipped_before, flips,
 };
-use crate::data::{Crop, Picture};
+use crate::data::Picture;
 use crate::error::Result;
 use crate::evaluate::top;
 use crate::files::write_atomically;
@@ -79,12 +79,7 @@ impl AttackArguments {
         let stems = file_stems(models.iter().map(|model| model.name()));
         let mut all = Vec::new();
         for ((reference, model), stem) in self.models.iter().zip(&models).zip(stems) {
-            let input = ModelInput {
-                model: reference.clone(),
-                picture: picture.clone(),
-                crop: Crop::default(),
-                truth: self.truth.clone(),
-            };
+            let input = ModelInput::new(reference, &picture, self.truth.clone());
             all.push(self.attack(&mut runner, &model.classifier, input, &stem)?);
         }
         for facts in &all {

@@ -13,7 +13,7 @@ use crate::compute::{
     Backend, CachedModel, Compute, CounterfactualMethod, CounterfactualRequest,
     CounterfactualResult, GpuImage, HeatStyle, Runner,
 };
-use crate::counterfactual::{DescentSettings, GeneratorFile, GeneratorRef, Overlap, overlap};
+use crate::counterfactual::{DescentSettings, GeneratorManifest, GeneratorRef, Overlap, overlap};
 use crate::data::Picture;
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
@@ -135,8 +135,7 @@ impl CounterfactualArguments {
         let own = |model: &CachedModel| model.generator.as_ref().map(|_| GeneratorRef::WithModel);
         let mut generators: Vec<Option<GeneratorRef>> = models.iter().map(own).collect();
         for path in &self.generator {
-            let manifest = GeneratorFile::read(path)?.manifest;
-            let made_for = &manifest.classifier;
+            let made_for = GeneratorManifest::read(path)?.classifier;
             let is_for =
                 |model: &CachedModel| model.fingerprint.to_string() == made_for.fingerprint;
             let place = models.iter().position(is_for).ok_or_else(|| {

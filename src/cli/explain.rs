@@ -17,7 +17,7 @@ use crate::compute::{
     AttributionRequest, Backend, Blend, Compute, HeatMap, HeatStyle, ModelInput, Palette, Runner,
     Sign,
 };
-use crate::data::{Crop, Picture};
+use crate::data::Picture;
 use crate::error::Result;
 use crate::evaluate::top_two;
 use crate::export::arrays::npy;
@@ -106,12 +106,7 @@ impl ExplainArguments {
         let mut all = Vec::new();
         let stems = file_stems(models.iter().map(|model| model.name()));
         for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
-            let input = ModelInput {
-                model: reference.clone(),
-                picture: picture.clone(),
-                crop: Crop::default(),
-                truth: self.truth.clone(),
-            };
+            let input = ModelInput::new(reference, &picture, self.truth.clone());
             let facts = self.explain(&mut runner, &model.classifier, input, stem)?;
             println!(
                 "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {} of the score",

@@ -13,9 +13,10 @@ use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::evaluate::BATCH;
+use crate::model::Examined;
 use crate::triage::query::Vocabulary;
 use crate::triage::{
-    ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
+    ConfusionMatrix, Database, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
 
 /// Scan a data set: evaluate every model on every picture of SOURCE, clean and attacked, and store the

@@ -132,6 +132,18 @@ pub struct ModelInput {
     pub truth: Option<String>,
 }
 
+impl ModelInput {
+    /// A picture as a model gets it when nobody has chosen a part of it.
+    pub fn new(model: &ModelRef, picture: &Picture, truth: Option<String>) -> Self {
+        Self {
+            model: model.clone(),
+            picture: picture.clone(),
+            crop: Crop::default(),
+            truth,
+        }
+    }
+}
+
 /// A request for an attribution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttributionRequest {

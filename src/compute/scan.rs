@@ -6,7 +6,8 @@ use super::requests::ComputeMessage;
 use super::scheduler::Step;
 use super::throttle::Throttle;
 use crate::error::Result;
-use crate::triage::{self, Database, Examined, Plan, Scan};
+use crate::model::Examined;
+use crate::triage::{self, Database, Plan, Scan};
 
 /// What is to be scanned into which database.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,8 +26,7 @@ use super::{CounterfactualRequest, CounterfactualResult, DeviceFailure, GpuImage
 use crate::attack::Attack;
 use crate::error::{Error, Result};
 use crate::evaluate::top;
-use crate::model::{Classifier, ModelRef, tensor_values, zoo};
-use crate::triage::Examined;
+use crate::model::{Classifier, Examined, ModelRef, tensor_values, zoo};
 
 /// Number of finished attacks, attributions and counterfactuals that are cached.
 const REMEMBERED: usize = 64;

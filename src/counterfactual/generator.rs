@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::activation::tanh;
-use burn::tensor::module::avg_pool2d;
-use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::resampling::{enlarged, reduced};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Manifest, Normalizer, UNet, UNetConfig, Weights};
 
@@ -51,47 +50,13 @@ pub fn translate(
         reduction,
         mixed,
     } = *interface;
-    let pixels = normalizer.apply_in(reduced(x.clone(), reduction), mixed);
+    let pixels = normalizer.apply_in(reduced(x.clone(), [reduction; 2]), mixed);
     let decoded = network.forward(pixels, Some(condition));
     let change = enlarged(tanh(decoded.map), reduction);
     Translated {
         picture: (x + change).clamp(0.0, 1.0),
         head: decoded.head.expect("a generator has a head"),
     }
-}
-
-/// Means of squares of `factor` × `factor` pixels.
-fn reduced(x: Tensor<4>, factor: usize) -> Tensor<4> {
-    if factor == 1 {
-        return x;
-    }
-    let [n, c, h, w] = x.dims();
-    let squares = x.reshape([n, c, h / factor, factor, w / factor, factor]);
-    squares
-        .mean_dim(5)
-        .mean_dim(3)
-        .reshape([n, c, h / factor, w / factor])
-}
-
-/// Every pixel repeated as a square of `factor` × `factor`, the squares' edges smoothed by a mean over as many
-/// pixels or one more.
-fn enlarged(x: Tensor<4>, factor: usize) -> Tensor<4> {
-    if factor == 1 {
-        return x;
-    }
-    let [n, c, h, w] = x.dims();
-    let repeated = x
-        .reshape([n, c, h, 1, w, 1])
-        .expand([n, c, h, factor, w, factor]);
-    let repeated = repeated.reshape([n, c, factor * h, factor * w]);
-    let side = factor | 1;
-    avg_pool2d(
-        repeated,
-        AvgPoolOptions::new([side; 2])
-            .with_stride([1; 2])
-            .with_padding([side / 2; 2])
-            .with_count_include_pad(false),
-    )
 }
 
 /// One-hot encoding of class indices: `[n, classes]`.

@@ -1,5 +1,6 @@
 //! Files with a generator alone, made for a classifier that stays as it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -47,21 +48,28 @@ pub struct GeneratorManifest {
 }
 
 impl GeneratorManifest {
-    /// The manifest in a file's metadata, if it is the file of a generator alone.
+    /// The manifest of a generator's own file; only the file's header is read.
     ///
     /// # Errors
-    /// A message naming what is missing or contradictory.
-    pub fn of(weights: &Weights) -> Option<Result<Self, String>> {
-        weights
-            .metadata
-            .get(GENERATOR_MANIFEST)
-            .map(|text| Self::parse(text))
+    /// As [`Weights::read`]; [`Error::Model`] for any other file, and for a broken manifest.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::required(&Weights::read_metadata(path)?, path)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let manifest = serde_json::from_str::<Self>(text);
+    /// The manifest in the metadata of the file `path`.
+    fn required(metadata: &BTreeMap<String, String>, path: &Path) -> Result<Self> {
+        Self::of(metadata, path).unwrap_or_else(|| {
+            let reason = "it is no file of a generator of counterfactuals";
+            Err(Error::model(path, reason))
+        })
+    }
+
+    /// The manifest in the metadata of the file `path`, if it is the file of a generator alone.
+    fn of(metadata: &BTreeMap<String, String>, path: &Path) -> Option<Result<Self>> {
+        let manifest = serde_json::from_str::<Self>(metadata.get(GENERATOR_MANIFEST)?);
         let manifest = manifest.map_err(|error| format!("the manifest of its generator: {error}"));
-        manifest.and_then(Self::validated)
+        let manifest = manifest.and_then(Self::validated);
+        Some(manifest.map_err(|reason| Error::model(path, reason)))
     }
 
     fn validated(self) -> Result<Self, String> {
@@ -128,15 +136,12 @@ impl GeneratorEntry {
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
         let metadata = Weights::read_metadata(path).ok().filter(|_| named)?;
-        let manifest = GeneratorManifest::parse(metadata.get(GENERATOR_MANIFEST)?);
-        Some(match manifest {
-            Ok(manifest) => Ok(Self {
-                path: std::path::absolute(path).unwrap_or_else(|_| path.into()),
-                name: manifest.name,
-                classifier: manifest.classifier,
-            }),
-            Err(reason) => Err(Error::model(path, reason)),
-        })
+        let manifest = GeneratorManifest::of(&metadata, path)?;
+        Some(manifest.map(|manifest| Self {
+            path: std::path::absolute(path).unwrap_or_else(|_| path.into()),
+            name: manifest.name,
+            classifier: manifest.classifier,
+        }))
     }
 }
 
@@ -171,10 +176,7 @@ impl GeneratorFile {
     /// # Errors
     /// [`Error::Model`] where there is none alone.
     pub fn of(weights: Weights, path: &Path) -> Result<Self> {
-        let wrong = |reason: String| Error::model(path, reason);
-        let manifest = GeneratorManifest::of(&weights)
-            .ok_or_else(|| wrong("it is no file of a generator of counterfactuals".into()))?
-            .map_err(wrong)?;
+        let manifest = GeneratorManifest::required(&weights.metadata, path)?;
         Ok(Self { manifest, weights })
     }
 

@@ -8,6 +8,7 @@
 mod descent;
 mod generator;
 mod generator_file;
+mod resampling;
 mod saliency;
 
 pub use descent::DescentSettings;
@@ -15,6 +16,7 @@ pub use generator::{Generator, Interface, Translated, one_hot, translate};
 pub use generator_file::{
     GeneratorEntry, GeneratorFile, GeneratorManifest, GeneratorRef, TargetClassifier,
 };
+pub(crate) use resampling::{reduced, smoothed};
 pub use saliency::{Overlap, change_map, otsu, overlap};
 
 use std::path::Path;

@@ -326,32 +326,52 @@ pub fn to_rgb(planes: &[f32], size: [usize; 2]) -> RgbImage {
 
 /// Arranges `count` pictures `[count, 3, h, w]` in a nearly square grid: planes
 /// `[3, rows · h, columns · w]`, grey in empty cells, with their height and width.
-pub fn montage(pictures: &[f32], count: usize, [h, w]: [usize; 2]) -> (Vec<f32>, [usize; 2]) {
-    let columns = (count.max(1) as f32).sqrt().ceil() as usize;
-    let rows = count.max(1).div_ceil(columns);
-    let (height, width) = (rows * h, columns * w);
-    let mut planes = vec![0.5; 3 * height * width];
+pub fn montage(pictures: &[f32], count: usize, size: [usize; 2]) -> (Vec<f32>, [usize; 2]) {
+    let [h, w] = size;
+    let grid = MontageGrid::of(count, size);
+    let mut planes = vec![0.5; 3 * grid.whole[0] * grid.whole[1]];
     for (index, picture) in pictures.chunks_exact(3 * h * w).take(count).enumerate() {
-        let (top, left) = (index / columns * h, index % columns * w);
-        for (line, values) in picture.chunks_exact(w).enumerate() {
-            let (channel, y) = (line / h, line % h);
-            let at = (channel * height + top + y) * width + left;
+        for (at, values) in grid.lines(index).zip(picture.chunks_exact(w)) {
             planes[at..at + w].copy_from_slice(values);
         }
     }
-    (planes, [height, width])
+    (planes, grid.whole)
 }
 
 /// The picture `[3, h, w]` at place `index` of a [`montage`] of `count`.
-pub fn montage_part(planes: &[f32], count: usize, index: usize, [h, w]: [usize; 2]) -> Vec<f32> {
-    let columns = (count.max(1) as f32).sqrt().ceil() as usize;
-    let rows = count.max(1).div_ceil(columns);
-    let (height, width) = (rows * h, columns * w);
-    let (top, left) = (index / columns * h, index % columns * w);
-    let line = |line: usize| {
-        let (channel, y) = (line / h, line % h);
-        let at = (channel * height + top + y) * width + left;
-        planes[at..at + w].iter().copied()
-    };
-    (0..3 * h).flat_map(line).collect()
+pub fn montage_part(planes: &[f32], count: usize, index: usize, size: [usize; 2]) -> Vec<f32> {
+    let grid = MontageGrid::of(count, size);
+    let lines = grid.lines(index);
+    lines
+        .flat_map(|at| &planes[at..at + size[1]])
+        .copied()
+        .collect()
+}
+
+/// Where the pictures of a montage are.
+struct MontageGrid {
+    columns: usize,
+    /// Height and width of one picture.
+    size: [usize; 2],
+    /// Height and width of the whole.
+    whole: [usize; 2],
+}
+
+impl MontageGrid {
+    fn of(count: usize, [h, w]: [usize; 2]) -> Self {
+        let columns = (count.max(1) as f32).sqrt().ceil() as usize;
+        let rows = count.max(1).div_ceil(columns);
+        Self {
+            columns,
+            size: [h, w],
+            whole: [rows * h, columns * w],
+        }
+    }
+
+    /// Where each line of a picture begins, channel by channel, in the planes of the whole.
+    fn lines(&self, index: usize) -> impl Iterator<Item = usize> {
+        let ([h, w], [height, width]) = (self.size, self.whole);
+        let (top, left) = (index / self.columns * h, index % self.columns * w);
+        (0..3 * h).map(move |line| (line / h * height + top + line % h) * width + left)
+    }
 }

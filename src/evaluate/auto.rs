@@ -1,11 +1,9 @@
 //! Accuracy under AutoAttack, and what speaks against trusting it.
 
-use std::time::Instant;
-
 use burn::tensor::Tensor;
 
-use super::{AccuracyReport, BATCH, Totals, evaluate_attack, inside_box, mean_and_max, predict};
-use crate::attack::{AutoAttack, AutoPart};
+use super::{AccuracyReport, BATCH, Totals, batch, share};
+use crate::attack::{AutoAttack, AutoPart, Goal};
 use crate::data::Dataset;
 use crate::model::{Classifier, tensor_values};
 
@@ -29,68 +27,42 @@ pub fn evaluate_auto(
     attack: &AutoAttack,
     mut progress: impl FnMut(usize) -> bool,
 ) -> AccuracyReport {
-    let started = Instant::now();
     let parts = attack.parts_for(model.classes());
     let mut counts = vec![Counts::default(); parts.len()];
-    let mut totals = Totals {
-        inside_box: true,
-        ..Totals::default()
-    };
-    let (mut pictures, mut clean) = (0, 0);
+    let mut totals = Totals::new();
+    let mut clean = 0;
     let mut warnings = Vec::new();
     let indices: Vec<usize> = (0..data.len()).collect();
     for chunk in indices.chunks(BATCH) {
-        let x = data.tensor(chunk, model.device());
-        if pictures == 0 {
+        let (x, labels, noise_ids) = batch(data, chunk, model);
+        if totals.pictures == 0 {
             warnings.extend(warnings_of_logits(model, &x));
         }
-        let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
-        let noise_ids: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
-        let before = predict(model, x.clone());
         let outcome = attack.run(model, &x, &labels, &noise_ids);
-        for part in &outcome.parts {
-            let place = parts.iter().position(|known| *known == part.part);
-            if let Some(counts) = place.and_then(|place| counts.get_mut(place)) {
-                counts.fooled += part.fooled.len();
-                counts.attacked += part.attacked.len();
-                counts.without_gradient += part.without_gradient.len();
-            }
+        // The parts that ran are the first of all.
+        for (counts, part) in counts.iter_mut().zip(&outcome.parts) {
+            counts.fooled += part.fooled.len();
+            counts.attacked += part.attacked.len();
+            counts.without_gradient += part.without_gradient.len();
         }
-        let after = evaluate_attack(model, &x, &outcome.pictures);
-        let seen = before.iter().zip(&after.predictions).zip(&labels);
-        for ((&before, after), &label) in seen {
-            clean += usize::from(before == label);
-            totals.right += usize::from(after.class == label);
-            totals.candidates += usize::from(before == label);
-            totals.moved += usize::from(before == label && after.class != label);
-        }
-        totals.inside_box &= inside_box(&outcome.pictures);
-        totals.linf.extend(after.linf);
-        totals.l2.extend(after.l2);
-        pictures += chunk.len();
-        if !progress(pictures) {
+        let before = outcome.clean.iter().zip(&labels);
+        clean += before.filter(|(class, label)| class == label).count();
+        let pictures = (&x, &outcome.pictures);
+        totals.add_attacked(model, pictures, &outcome.clean, &labels, Goal::Untargeted);
+        if !progress(totals.pictures) {
             break;
         }
     }
     warnings.extend(warnings_of_parts(&parts, &counts));
-    let share = |part: usize, of: usize| part as f64 / of.max(1) as f64;
     let mut left = clean;
     let after = parts.iter().zip(&counts).map(|(part, counts)| {
-        left -= counts.fooled.min(left);
-        (*part, share(left, pictures))
+        left -= counts.fooled;
+        (*part, share(left, totals.pictures))
     });
     AccuracyReport {
-        model: model.manifest().name.clone(),
-        attack: attack.to_string(),
-        pictures,
         parts: after.collect(),
         warnings,
-        accuracy: share(totals.right, pictures),
-        success: share(totals.moved, totals.candidates),
-        linf: mean_and_max(&totals.linf),
-        l2: mean_and_max(&totals.l2),
-        inside_box: totals.inside_box,
-        throughput: pictures as f64 / started.elapsed().as_secs_f64(),
+        ..totals.report(model, attack.to_string())
     }
 }
 

@@ -13,9 +13,9 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::Serialize;
 
-use crate::attack::{Attack, AutoPart, Norm};
+use crate::attack::{Attack, AutoPart, Goal, Norm};
 use crate::data::Dataset;
-use crate::model::{Classifier, tensor_values};
+use crate::model::{Classifier, predicted_classes, tensor_values};
 
 /// Batch size of attacks.
 pub const BATCH: usize = 64;
@@ -50,14 +50,96 @@ pub struct AccuracyReport {
     pub throughput: f64,
 }
 
-#[derive(Default)]
+/// Counts and lengths over all batches.
 struct Totals {
+    started: Instant,
+    pictures: usize,
     right: usize,
     moved: usize,
     candidates: usize,
     linf: Vec<f32>,
     l2: Vec<f32>,
     inside_box: bool,
+}
+
+impl Totals {
+    fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            pictures: 0,
+            right: 0,
+            moved: 0,
+            candidates: 0,
+            linf: Vec::new(),
+            l2: Vec::new(),
+            inside_box: true,
+        }
+    }
+
+    /// Counts a batch without an attack: the predicted classes of pictures of the classes `labels`.
+    fn add_clean(&mut self, predicted: &[usize], labels: &[usize]) {
+        let right = predicted.iter().zip(labels);
+        self.right += right.filter(|(class, label)| class == label).count();
+        self.pictures += labels.len();
+    }
+
+    /// Counts a batch: the `adversarial` pictures of `x`, whose predicted classes were `before` and whose attack has
+    /// this `goal`.
+    fn add_attacked(
+        &mut self,
+        model: &Classifier,
+        (x, adversarial): (&Tensor<4>, &Tensor<4>),
+        before: &[usize],
+        labels: &[usize],
+        goal: Goal,
+    ) {
+        let after = evaluate_attack(model, x, adversarial);
+        for ((&before, after), &label) in before.iter().zip(&after.predictions).zip(labels) {
+            let reached_before = goal.is_reached(label, before);
+            self.right += usize::from(after.class == label);
+            self.candidates += usize::from(!reached_before);
+            self.moved += usize::from(!reached_before && goal.is_reached(label, after.class));
+        }
+        self.inside_box &= inside_box(adversarial);
+        self.linf.extend(after.linf);
+        self.l2.extend(after.l2);
+        self.pictures += labels.len();
+    }
+
+    /// The report on the batches so far.
+    fn report(&self, model: &Classifier, attack: String) -> AccuracyReport {
+        AccuracyReport {
+            model: model.manifest().name.clone(),
+            attack,
+            pictures: self.pictures,
+            accuracy: share(self.right, self.pictures),
+            parts: Vec::new(),
+            warnings: Vec::new(),
+            success: share(self.moved, self.candidates),
+            linf: mean_and_max(&self.linf),
+            l2: mean_and_max(&self.l2),
+            inside_box: self.inside_box,
+            throughput: self.pictures as f64 / self.started.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+/// A part of a whole; 0 of nothing.
+fn share(part: usize, of: usize) -> f64 {
+    if of == 0 {
+        0.0
+    } else {
+        part as f64 / of as f64
+    }
+}
+
+/// A batch of a data set: its pictures, their labels and the ids of their random numbers.
+fn batch(data: &Dataset, chunk: &[usize], model: &Classifier) -> (Tensor<4>, Vec<usize>, Vec<u64>) {
+    (
+        data.tensor(chunk, model.device()),
+        chunk.iter().map(|&index| data.labels[index]).collect(),
+        chunk.iter().map(|&index| index as u64).collect(),
+    )
 }
 
 /// Evaluates a model on every picture of `data`, attacked, or clean without an `attack`.
@@ -70,40 +152,26 @@ pub fn evaluate(
     attack: Option<&Attack>,
     mut progress: impl FnMut(usize) -> bool,
 ) -> AccuracyReport {
-    let started = Instant::now();
-    let mut totals = Totals {
-        inside_box: true,
-        ..Totals::default()
-    };
-    let mut pictures = 0;
+    let mut totals = Totals::new();
     let indices: Vec<usize> = (0..data.len()).collect();
     for chunk in indices.chunks(BATCH) {
-        evaluate_batch(model, data, attack, chunk, &mut totals);
-        pictures += chunk.len();
-        if !progress(pictures) {
+        let (x, labels, noise_ids) = batch(data, chunk, model);
+        let clean = predictions(model, x.clone()).into_iter();
+        let clean: Vec<usize> = clean.map(|prediction| prediction.class).collect();
+        match attack {
+            None => totals.add_clean(&clean, &labels),
+            Some(attack) => {
+                let adversarial = attack.run(model, &x, &labels, &noise_ids);
+                let pictures = (&x, &adversarial);
+                totals.add_attacked(model, pictures, &clean, &labels, attack.goal);
+            }
+        }
+        if !progress(totals.pictures) {
             break;
         }
     }
-    let share = |part: usize, of: usize| {
-        if of == 0 {
-            0.0
-        } else {
-            part as f64 / of as f64
-        }
-    };
-    AccuracyReport {
-        model: model.manifest().name.clone(),
-        attack: attack.map_or_else(|| "clean".into(), Attack::to_string),
-        pictures,
-        accuracy: share(totals.right, pictures),
-        parts: Vec::new(),
-        warnings: Vec::new(),
-        success: share(totals.moved, totals.candidates),
-        linf: mean_and_max(&totals.linf),
-        l2: mean_and_max(&totals.l2),
-        inside_box: totals.inside_box,
-        throughput: pictures as f64 / started.elapsed().as_secs_f64(),
-    }
+    let attack = attack.map_or_else(|| "clean".into(), Attack::to_string);
+    totals.report(model, attack)
 }
 
 /// Only the accuracy of [`evaluate`].
@@ -136,7 +204,7 @@ pub fn predictions(model: &Classifier, x: Tensor<4>) -> Vec<Prediction> {
 /// Predictions from logits `[n, k]`.
 pub fn predictions_from_logits(logits: Tensor<2>) -> Vec<Prediction> {
     let outputs = logits.dims()[1];
-    let classes = largest(logits.clone());
+    let classes = predicted_classes(logits.clone());
     let values = tensor_values(softmax(logits, 1));
     let rows = values.chunks_exact(outputs);
     let predictions = classes
@@ -176,13 +244,7 @@ pub fn evaluate_attack(
 
 /// Predicted classes of pictures `[n, 3, h, w]`.
 pub fn predict(model: &Classifier, x: Tensor<4>) -> Vec<usize> {
-    largest(model.logits(x))
-}
-
-fn largest(logits: Tensor<2>) -> Vec<usize> {
-    let classes = logits.argmax(1).into_data().convert::<i32>();
-    let classes = classes.try_into_vec::<i32>().expect("class numbers");
-    classes.into_iter().map(|class| class as usize).collect()
+    predicted_classes(model.logits(x))
 }
 
 /// Index of the most probable class.
@@ -201,37 +263,6 @@ pub fn top_two(probabilities: &[f32]) -> [usize; 2] {
     let others = others.filter(|(class, _)| *class != first);
     let second = others.max_by(|a, b| a.1.total_cmp(b.1));
     [first, second.map_or(first, |(class, _)| class)]
-}
-
-fn evaluate_batch(
-    model: &Classifier,
-    data: &Dataset,
-    attack: Option<&Attack>,
-    chunk: &[usize],
-    totals: &mut Totals,
-) {
-    let x = data.tensor(chunk, model.device());
-    let labels: Vec<usize> = chunk.iter().map(|&index| data.labels[index]).collect();
-    let clean = predictions(model, x.clone());
-    let Some(attack) = attack else {
-        let right = clean.iter().zip(&labels);
-        totals.right += right
-            .filter(|(prediction, label)| prediction.class == **label)
-            .count();
-        return;
-    };
-    let noise_ids: Vec<u64> = chunk.iter().map(|&index| index as u64).collect();
-    let adversarial = attack.run(model, &x, &labels, &noise_ids);
-    let after = evaluate_attack(model, &x, &adversarial);
-    for ((before, after), &label) in clean.iter().zip(&after.predictions).zip(&labels) {
-        let reached = |prediction: &Prediction| attack.goal.is_reached(label, prediction.class);
-        totals.right += usize::from(after.class == label);
-        totals.candidates += usize::from(!reached(before));
-        totals.moved += usize::from(!reached(before) && reached(after));
-    }
-    totals.inside_box &= inside_box(&adversarial);
-    totals.linf.extend(after.linf);
-    totals.l2.extend(after.l2);
 }
 
 /// Whether every value lies in [0, 1].

@@ -227,9 +227,16 @@ pub(super) fn upsample_and_add(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
     if let Some(sum) = libtorch::upsample_and_add(&x, &y) {
         return sum;
     }
+    repeated(x, 2) + y
+}
+
+/// Every pixel of `x`, `[n, c, h, w]`, as a square of `factor` × `factor`.
+pub(crate) fn repeated(x: Tensor<4>, factor: usize) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
-    let doubled = x.reshape([n, c, h, 1, w, 1]).expand([n, c, h, 2, w, 2]);
-    doubled.reshape([n, c, 2 * h, 2 * w]) + y
+    let squares = x
+        .reshape([n, c, h, 1, w, 1])
+        .expand([n, c, h, factor, w, factor]);
+    squares.reshape([n, c, factor * h, factor * w])
 }
 
 /// ReLU; with `fake`, its gradient is 1 everywhere (the fake ReLU of paper A).

@@ -59,3 +59,10 @@ pub fn gradient(x: &Tensor<4>, loss: impl Fn(Tensor<4>) -> Tensor<1>) -> (Tensor
         gradient.unwrap_or_else(|| x.inner().zeros_like()),
     )
 }
+
+/// The class of the largest logit of each picture, from logits `[n, k]`.
+pub fn predicted_classes(logits: Tensor<2>) -> Vec<usize> {
+    let classes = logits.argmax(1).into_data().convert::<i32>();
+    let classes = classes.try_into_vec::<i32>().expect("class numbers");
+    classes.into_iter().map(|class| class as usize).collect()
+}

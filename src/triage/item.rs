@@ -1,12 +1,11 @@
 //! What is known of each picture for each model of a scan, and what is left to compute.
 
 use super::database::Database;
-use super::examined::Examined;
 use super::plan::{Bracket, FlipSearch, Plan, family, noise};
 use super::store::{Key, StoredAttack, StoredPrediction};
 use crate::attack::Attack;
 use crate::error::Result;
-use crate::model::Classifier;
+use crate::model::{Classifier, Examined};
 
 /// A plan with its models and the numbers that the database knows it by.
 pub(super) struct ScanPlan {

@@ -10,7 +10,6 @@
 mod batch;
 mod compare;
 mod database;
-mod examined;
 mod gather;
 mod histogram;
 mod item;
@@ -26,7 +25,6 @@ mod store;
 mod table;
 
 pub use database::{DATABASE_EXTENSIONS, Database, ScanRow, has_database_name};
-pub use examined::Examined;
 pub use histogram::Histogram;
 pub use matrix::{Axis, ConfusionMatrix};
 pub use plan::{Bracket, FlipSearch, Plan};

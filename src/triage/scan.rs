@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::batch::ScanBatch;
 use super::database::Database;
-use super::examined::Examined;
 use super::gather::Gathered;
 use super::item::ScanPlan;
 use super::plan::Plan;
 use super::query::Vocabulary;
 use crate::data::{PictureList, Split, class_indices, log_passed_over};
 use crate::error::Result;
+use crate::model::Examined;
 
 /// Result of a step of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use egui_kittest::kittest::Queryable;
 use epsiloscope::compute::Compute;
-use epsiloscope::model::ModelRef;
-use epsiloscope::triage::{Database, Examined, Plan, Scan, ScanStep};
+use epsiloscope::model::{Examined, ModelRef};
+use epsiloscope::triage::{Database, Plan, Scan, ScanStep};
 use image::RgbaImage;
 use tempfile::tempdir;
 

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 
 use burn::tensor::{Bool, Tensor, TensorData};
 
-use super::losses::{Loss, ranked};
-use crate::attack::{Ball, Norm};
-use crate::model::{Classifier, tensor_values};
+use super::losses::Loss;
+use crate::attack::{Ball, Norm, per_picture};
+use crate::model::{Classifier, predicted_classes, tensor_values};
 
 /// Weight of the new step; the rest is the step before.
 const MOMENTUM: f64 = 0.75;
@@ -82,9 +82,8 @@ impl Apgd<'_> {
         let mut losses: Vec<Vec<f32>> = Vec::with_capacity(self.steps);
         let mut since_check = 0;
         for step in 0..self.steps {
-            let size =
-                Tensor::<4>::from_data(TensorData::new(step_size.clone(), [n, 1, 1, 1]), device);
             let direction = self.norm.steepest(at.gradient.clone());
+            let size = per_picture(&step_size, device);
             let plain = ball.project(x, current.clone() + direction * size);
             let share = if step > 0 { MOMENTUM } else { 1.0 };
             let momentum = (current.clone() - before) * (1.0 - share);
@@ -150,14 +149,11 @@ impl Apgd<'_> {
             self.loss.of_logits(logits, labels, targets)
         });
         let logits = seen.into_inner().expect("the loss was computed");
-        let first = ranked(&logits).into_iter().map(|order| order[0]);
+        let predicted = predicted_classes(logits).into_iter().zip(labels);
         Evaluation {
             losses: tensor_values(losses),
             gradient,
-            right: first
-                .zip(labels)
-                .map(|(first, &label)| first == label)
-                .collect(),
+            right: predicted.map(|(class, &label)| class == label).collect(),
         }
     }
 }

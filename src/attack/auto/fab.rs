@@ -5,9 +5,9 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::hyperplane::projection;
-use super::losses::{picked, ranked};
+use super::losses::picked;
 use crate::attack::Norm;
-use crate::model::{Classifier, tensor_values};
+use crate::model::{Classifier, predicted_classes, tensor_values};
 
 /// Overshooting beyond the hyperplane.
 const ETA: f32 = 1.05;
@@ -54,9 +54,8 @@ impl Fab<'_> {
             planes.for_each(|(((current, original), w), gap)| {
                 self.step(current, original, w, gap);
             });
-            let logits = self.model.logits(tensor(&current));
-            let found = ranked(&logits).into_iter().map(|order| order[0]);
-            for (picture, class) in found.enumerate() {
+            let found = predicted_classes(self.model.logits(tensor(&current)));
+            for (picture, class) in found.into_iter().enumerate() {
                 if class == labels[picture] {
                     continue;
                 }

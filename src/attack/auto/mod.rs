@@ -12,10 +12,11 @@ pub use fab::Fab;
 pub use losses::Loss;
 pub use square::Square;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::descent::{Ball, Norm};
+use super::epsilon::require_radius;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, tensor_values};
 use losses::ranked;
@@ -100,7 +101,9 @@ pub struct AutoOutcome {
     /// Misclassified pictures within the radius where one was found, the pictures themselves elsewhere,
     /// `[n, 3, h, w]`.
     pub pictures: Tensor<4>,
-    /// The attacks that ran.
+    /// Predicted classes of the pictures themselves.
+    pub clean: Vec<usize>,
+    /// The attacks that ran, in their order.
     pub parts: Vec<PartOutcome>,
 }
 
@@ -136,9 +139,8 @@ impl AutoAttack {
     /// # Errors
     /// [`Error::Config`] names the setting that is out of range.
     pub fn validate(&self, classes: usize) -> Result<()> {
-        let wrong = if !self.epsilon.is_finite() || self.epsilon < 0.0 {
-            "ε must be a number of at least 0".into()
-        } else if self.norm == Norm::L1p5 {
+        require_radius(self.epsilon)?;
+        let wrong = if self.norm == Norm::L1p5 {
             format!("AutoAttack is defined for L∞ and L2, not for {}", self.norm)
         } else if self.parts_for(classes).is_empty() {
             format!("the attack needs more than {classes} classes")
@@ -160,8 +162,7 @@ impl AutoAttack {
         let clean = ranked(&model.logits(x.clone()));
         let right = |at: &usize| clean[*at][0] == labels[*at];
         let mut open: Vec<usize> = (0..labels.len()).filter(right).collect();
-        let mut pictures = tensor_values(x.clone());
-        let length = pictures.len() / labels.len().max(1);
+        let mut pictures = Pictures::of(x);
         let mut parts = Vec::new();
         for part in self.parts_for(model.classes()) {
             if open.is_empty() {
@@ -176,28 +177,19 @@ impl AutoAttack {
                 noise_ids: open.iter().map(|&at| noise_ids[at]).collect(),
             };
             let found = batch.run(part);
-            let values = tensor_values(found.pictures);
-            let mut outcome = PartOutcome {
+            pictures.replace(&open, &found.fooled, found.pictures);
+            let outcome = PartOutcome {
                 part,
+                fooled: where_true(&open, &found.fooled),
+                without_gradient: where_true(&open, &found.without_gradient),
                 attacked: open.clone(),
-                fooled: Vec::new(),
-                without_gradient: Vec::new(),
             };
-            for (place, &at) in open.iter().enumerate() {
-                if found.without_gradient[place] {
-                    outcome.without_gradient.push(at);
-                }
-                if found.fooled[place] {
-                    outcome.fooled.push(at);
-                    let made = &values[place * length..(place + 1) * length];
-                    pictures[at * length..(at + 1) * length].copy_from_slice(made);
-                }
-            }
             open.retain(|at| !outcome.fooled.contains(at));
             parts.push(outcome);
         }
         AutoOutcome {
-            pictures: Tensor::from_data(TensorData::new(pictures, x.dims()), model.device()),
+            pictures: pictures.tensor(model.device()),
+            clean: clean.iter().map(|order| order[0]).collect(),
             parts,
         }
     }
@@ -324,8 +316,7 @@ impl Batch<'_> {
         mut attack: impl FnMut(&Tensor<4>, &[usize], &[usize], &[usize]) -> (Tensor<4>, Vec<bool>),
     ) -> Found {
         let n = self.labels.len();
-        let mut pictures = tensor_values(self.x.clone());
-        let length = pictures.len() / n.max(1);
+        let mut pictures = Pictures::of(&self.x);
         let mut fooled = vec![false; n];
         for &rank in ranks {
             let open: Vec<usize> = (0..n).filter(|&at| !fooled[at]).collect();
@@ -339,20 +330,54 @@ impl Batch<'_> {
                 &self.targets(rank, &open),
                 &open,
             );
-            let made = tensor_values(made);
-            for (place, &at) in open.iter().enumerate().filter(|(place, _)| success[*place]) {
+            pictures.replace(&open, &success, made);
+            for at in where_true(&open, &success) {
                 fooled[at] = true;
-                let made = &made[place * length..(place + 1) * length];
-                pictures[at * length..(at + 1) * length].copy_from_slice(made);
             }
         }
-        let shape = self.x.dims();
         Found {
-            pictures: Tensor::from_data(TensorData::new(pictures, shape), self.model.device()),
+            pictures: pictures.tensor(self.model.device()),
             fooled,
             without_gradient: vec![false; n],
         }
     }
+}
+
+/// Pictures of a batch, some of which are replaced by adversarial ones.
+struct Pictures {
+    values: Vec<f32>,
+    shape: [usize; 4],
+}
+
+impl Pictures {
+    fn of(x: &Tensor<4>) -> Self {
+        Self {
+            values: tensor_values(x.clone()),
+            shape: x.dims(),
+        }
+    }
+
+    /// Replaces those of the pictures at `places` for which `mask` is true by their place in `made`.
+    fn replace(&mut self, places: &[usize], mask: &[bool], made: Tensor<4>) {
+        let length = self.shape[1..].iter().product();
+        let made = tensor_values(made);
+        let made = places.iter().zip(mask).zip(made.chunks_exact(length));
+        for ((&at, _), made) in made.filter(|((_, replaced), _)| **replaced) {
+            self.values[at * length..(at + 1) * length].copy_from_slice(made);
+        }
+    }
+
+    fn tensor(self, device: &Device) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(self.values, self.shape), device)
+    }
+}
+
+/// Those of `places` for which `mask` is true.
+fn where_true(places: &[usize], mask: &[bool]) -> Vec<usize> {
+    let pairs = places.iter().zip(mask);
+    pairs
+        .filter_map(|(&at, &chosen)| chosen.then_some(at))
+        .collect()
 }
 
 /// Some of the pictures `[n, 3, h, w]`.

@@ -17,10 +17,10 @@ use crate::compute::{Backend, Compute};
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
 use crate::model::Fingerprint;
-use crate::model::{Block, Stem};
+use crate::model::{Block, Examined, Stem};
 use crate::session::{self, DataFolder, Page, Session, Snapshot, State, TriageTab};
 use crate::train::{Preset, TrainArchitecture, TrainConfig, Training};
-use crate::triage::{Database, Examined, Plan, Scan, ScanStep};
+use crate::triage::{Database, Plan, Scan, ScanStep};
 
 /// Height and width of a picture, in pixels.
 const SIDE: u32 = 32;

@@ -1,6 +1,6 @@
 //! `epsiloscope train counterfactual`: training of a generator of counterfactuals and its discriminator.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::train::counterfactual::{
     CounterfactualCheckpoint, CounterfactualConfig, FrozenClassifier, train_counterfactual,
 };
-use crate::train::{CHECKPOINT, TrainArchitecture, TrainingOutcome, initial_model};
+use crate::train::{CHECKPOINT, TrainingOutcome, initial_model};
 
 /// Options that are not given have the preset's value: with --classifier that for a frozen classifier, else that
 /// for textures of 64×64 pixels.
@@ -126,8 +126,11 @@ impl CounterfactualTrainArguments {
     fn config(&self, seed: u64) -> Result<CounterfactualConfig> {
         let mut config = self.preset()?;
         if let Some(path) = &self.discriminator {
-            config.discriminator = residual(path)?;
-            config.normalizer = initial_model(path)?.normalizer;
+            let model = initial_model(path)?;
+            let reason = "a discriminator starts from a residual network, and it is none";
+            let architecture = model.architecture.ok_or_else(|| Error::model(path, reason));
+            config.discriminator = architecture?;
+            config.normalizer = model.normalizer;
             config.discriminator_init = Some(path.clone());
             config.warm_up = 0;
         }
@@ -219,12 +222,4 @@ impl CounterfactualTrainArguments {
             _ => out.join(format!("seed-{seed}")),
         }
     }
-}
-
-/// The architecture of the residual network `path`.
-fn residual(path: &Path) -> Result<TrainArchitecture> {
-    initial_model(path)?.architecture.ok_or_else(|| {
-        let reason = "a discriminator starts from a residual network, and it is none";
-        Error::model(path, reason)
-    })
 }

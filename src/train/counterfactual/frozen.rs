@@ -2,47 +2,45 @@
 //! the generator learns to change its answer.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::config::FrozenClassifier;
-use crate::counterfactual::{TargetClassifier, one_hot, real_classes};
+use crate::attack::auto::Loss;
+use crate::counterfactual::{TargetClassifier, real_classes};
 use crate::data::class_indices;
 use crate::error::{Error, Result};
 use crate::evaluate::probabilities;
-use crate::model::{Classifier, Fingerprint, Manifest, ModelRef, tensor_values, zoo};
+use crate::model::{Classifier, Examined, Manifest, ModelRef, tensor_values};
 
 impl FrozenClassifier {
     /// The model `path`, a file or a bundled model's id, with its manifest.
     ///
     /// # Errors
-    /// As [`zoo::open`].
+    /// As [`crate::model::zoo::open`].
     pub fn open(path: &Path) -> Result<(Self, Manifest)> {
-        let (classifier, identity) = opened(path, &Device::flex())?;
+        let examined = opened(path, &Device::flex())?;
+        let manifest = examined.classifier.manifest().clone();
         let reference = Self {
             model: path.into(),
-            identity,
+            identity: TargetClassifier {
+                name: manifest.name.clone(),
+                fingerprint: examined.fingerprint.to_string(),
+            },
         };
-        Ok((reference, classifier.manifest().clone()))
+        Ok((reference, manifest))
     }
 }
 
-fn opened(path: &Path, device: &Device) -> Result<(Classifier, TargetClassifier)> {
-    let reference = ModelRef::from(path.as_os_str().to_owned());
-    let source = zoo::source(&reference, device)?;
-    let classifier = zoo::classifier(&source, reference.origin(), device)?;
-    let identity = TargetClassifier {
-        name: classifier.manifest().name.clone(),
-        fingerprint: Fingerprint::of_model(&reference, &source)?.to_string(),
-    };
-    Ok((classifier, identity))
+fn opened(path: &Path, device: &Device) -> Result<Examined> {
+    Examined::open(&ModelRef::from(path.as_os_str().to_owned()), device)
 }
 
 /// A classifier whose weights never change, and its outputs for the classes of a training.
 pub struct Frozen {
     /// The classifier.
-    pub classifier: Classifier,
+    pub classifier: Arc<Classifier>,
     /// For each class of the training the classifier's output.
     pub outputs: Vec<usize>,
 }
@@ -51,7 +49,7 @@ impl Frozen {
     /// Opens the classifier for a training of `classes` on pictures of height and width `input`.
     ///
     /// # Errors
-    /// As [`zoo::open`]; [`Error::Model`] where its content is another than that of `reference`, it lacks a
+    /// As [`crate::model::zoo::open`]; [`Error::Model`] where its content is another than that of `reference`, it lacks a
     /// class, or sees pictures of another size.
     pub(super) fn open(
         reference: &FrozenClassifier,
@@ -60,9 +58,12 @@ impl Frozen {
         device: &Device,
     ) -> Result<Self> {
         let FrozenClassifier { model, identity } = reference;
-        let (classifier, found) = opened(model, device)?;
+        let Examined {
+            fingerprint,
+            classifier,
+        } = opened(model, device)?;
         let wrong = |reason: String| Error::model(model, reason);
-        if found.fingerprint != identity.fingerprint {
+        if fingerprint.to_string() != identity.fingerprint {
             return Err(wrong(
                 "its content has changed since this training was begun; start a new one".into(),
             ));
@@ -122,13 +123,11 @@ impl Frozen {
         let wanted = self.outputs_of(targets);
         let found = self.in_chunks(&pictures.clone().inner(), |x| {
             let [count, ..] = x.dims();
-            let classes = self.classifier.classes();
-            let wanted = one_hot(&wanted[first..first + count], classes, &x.device());
+            let wanted = &wanted[first..first + count];
             first += count;
             self.classifier.gradient(&x, &|features| {
                 let logits = self.classifier.logits_of(features);
-                let answers = log_softmax(logits, 1) * wanted.clone();
-                answers.sum_dim(1).squeeze_dim::<1>(1).neg()
+                Loss::CrossEntropy.of_logits(logits, wanted, &[])
             })
         });
         for (losses, gradient) in found {

@@ -4,6 +4,8 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::counterfactual::reduced;
+
 /// Values of the loss terms of one step, unweighted; 0 where a term was not computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LossTerms {
@@ -34,27 +36,10 @@ pub struct LossTerms {
 impl LossTerms {
     /// The values in the order of the fields.
     pub fn values(&self) -> [f64; 10] {
-        [
-            self.discriminator_real,
-            self.discriminator_fake,
-            self.fool,
-            self.cycle,
-            self.identity,
-            self.sparsity,
-            self.total_variation,
-            self.head,
-            self.flip,
-            self.diversity,
-        ]
+        { *self }.values_mut().map(|value| *value)
     }
 
-    /// Whether all values are finite.
-    pub fn is_finite(&self) -> bool {
-        self.values().iter().all(|value| value.is_finite())
-    }
-
-    /// Adds the values of another step.
-    pub fn add(&mut self, other: &Self) {
+    fn values_mut(&mut self) -> [&mut f64; 10] {
         let Self {
             discriminator_real,
             discriminator_fake,
@@ -67,7 +52,7 @@ impl LossTerms {
             flip,
             diversity,
         } = self;
-        let sums = [
+        [
             discriminator_real,
             discriminator_fake,
             fool,
@@ -78,8 +63,17 @@ impl LossTerms {
             head,
             flip,
             diversity,
-        ];
-        for (sum, value) in sums.into_iter().zip(other.values()) {
+        ]
+    }
+
+    /// Whether all values are finite.
+    pub fn is_finite(&self) -> bool {
+        self.values().iter().all(|value| value.is_finite())
+    }
+
+    /// Adds the values of another step.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, value) in self.values_mut().into_iter().zip(other.values()) {
             *sum += value;
         }
     }
@@ -145,8 +139,8 @@ const COMPARED: usize = 16;
 /// Diversity: the mean squared correlation of changes `[n, c, h, w]` over all pairs of pictures with one target
 /// class, 0 without such a pair. Changes are compared at a resolution of about 16 pixels a side, so that noise
 /// does not make them different.
-pub fn sameness(change: Tensor<4>, targets: &[usize]) -> Tensor<1> {
-    let [n, c, h, w] = change.dims();
+pub fn diversity(change: Tensor<4>, targets: &[usize]) -> Tensor<1> {
+    let [n, _, h, w] = change.dims();
     let device = change.device().inner();
     let pairs = |a: usize| (0..n).map(move |b| a != b && targets[a] == targets[b]);
     let pairs: Vec<f32> = (0..n)
@@ -162,12 +156,7 @@ pub fn sameness(change: Tensor<4>, targets: &[usize]) -> Tensor<1> {
             1
         }
     });
-    let [rows, columns] = [h / factor[0], w / factor[1]];
-    let squares = change.reshape([n, c, rows, factor[0], columns, factor[1]]);
-    let small = squares
-        .mean_dim(5)
-        .mean_dim(3)
-        .reshape([n, c * rows * columns]);
+    let small: Tensor<2> = reduced(change, factor).flatten(1, 3);
     let centred = small.clone() - small.mean_dim(1);
     let length = (centred.clone().powi_scalar(2).sum_dim(1) + 1e-12).sqrt();
     let directions = centred / length;

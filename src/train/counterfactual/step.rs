@@ -6,7 +6,7 @@ use rand::RngExt;
 use super::config::{CounterfactualConfig, Rates};
 use super::frozen::Frozen;
 use super::losses::{
-    LossTerms, cross_entropy, distance, identity, labels_of_generated, sameness, total_variation,
+    LossTerms, cross_entropy, distance, diversity, identity, labels_of_generated, total_variation,
 };
 use super::view::View;
 use crate::counterfactual::{
@@ -234,9 +234,9 @@ impl CounterfactualTraining {
             + total_variation * weights.total_variation
             + head * weights.head;
         if weights.diversity > 0.0 {
-            let sameness = sameness(change, &targets);
-            terms.diversity = scalar(&sameness);
-            loss = loss + sameness * weights.diversity;
+            let diversity = diversity(change, &targets);
+            terms.diversity = scalar(&diversity);
+            loss = loss + diversity * weights.diversity;
         }
         if let Some(frozen) = &self.frozen {
             let (flip, with_gradient) = frozen.flip_term(seen_made, &targets);

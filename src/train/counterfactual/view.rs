@@ -1,9 +1,10 @@
 //! Random views of pictures, differentiable: what survives them is no mere perturbation.
 
-use burn::tensor::module::avg_pool2d;
-use burn::tensor::ops::AvgPoolOptions;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand::{Rng, RngExt};
+
+use crate::attack::per_picture;
+use crate::counterfactual::smoothed;
 
 /// Largest shift, as a share of the side.
 const SHIFT: f32 = 1.0 / 16.0;
@@ -43,25 +44,15 @@ impl View {
     /// The view of pictures `[n, 3, h, w]`, clamped to [0, 1].
     pub(super) fn of(&self, x: Tensor<4>) -> Tensor<4> {
         let device = x.device().inner();
-        let n = self.gains.len();
-        let each = |values: &[f32]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [n, 1, 1, 1]), &device)
-        };
         let mut x = rolled(rolled(x, 2, self.shift[0]), 3, self.shift[1]);
         if self.mirrored {
             x = x.flip([3]);
         }
         if self.blurred {
-            x = avg_pool2d(
-                x,
-                AvgPoolOptions::new([3; 2])
-                    .with_stride([1; 2])
-                    .with_padding([1; 2])
-                    .with_count_include_pad(false),
-            );
+            x = smoothed(x, 3);
         }
-        let gains = each(&self.gains);
-        let middle = (gains.clone() - 1.0) * -0.5 + each(&self.offsets);
+        let gains = per_picture(&self.gains, &device);
+        let middle = (gains.clone() - 1.0) * -0.5 + per_picture(&self.offsets, &device);
         (x * gains + middle).clamp(0.0, 1.0)
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use epsiloscope::app::panels::triage::TriageState;
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::data::thumbnails::Thumbnailer;
-use epsiloscope::model::Fingerprint;
+use epsiloscope::model::{Examined, Fingerprint};
 use epsiloscope::session::Triage;
 use epsiloscope::triage::query::{Moment, NumberColumn};
 use epsiloscope::triage::{
-    ConfusionMatrix, Database, Examined, Histogram, Plan, Query, Scan, ScanStep, Table,
+    ConfusionMatrix, Database, Histogram, Plan, Query, Scan, ScanStep, Table,
 };
 use tempfile::tempdir;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use epsiloscope::attack::Attack;
 use epsiloscope::error::Result;
-use epsiloscope::model::Fingerprint;
-use epsiloscope::triage::{Database, Examined, Plan, Query, Scan, ScanStep};
+use epsiloscope::model::{Examined, Fingerprint};
+use epsiloscope::triage::{Database, Plan, Query, Scan, ScanStep};
 use rand::RngExt;
 use tempfile::tempdir;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use epsiloscope::attack::Attack;
-use epsiloscope::model::Classifier;
 use epsiloscope::model::Fingerprint;
+use epsiloscope::model::{Classifier, Examined};
 use epsiloscope::triage::query::{Flag, Moment};
 use epsiloscope::triage::{
-    ConfusionMatrix, Database, Examined, Plan, Query, Record, Scan, ScanAttackResult, ScanStep,
-    ScannedModel, Side, Table, report,
+    ConfusionMatrix, Database, Plan, Query, Record, Scan, ScanAttackResult, ScanStep, ScannedModel,
+    Side, Table, report,
 };
 use tempfile::tempdir;
 

@@ -11,10 +11,10 @@ use epsiloscope::data::{Dataset, Split};
 use epsiloscope::evaluate;
 use epsiloscope::model::Fingerprint;
 use epsiloscope::model::import::ModelSource;
-use epsiloscope::model::{Classifier, FeatureLayer, Network, ResNet};
+use epsiloscope::model::{Classifier, Examined, FeatureLayer, Network, ResNet};
 use epsiloscope::triage::query::Moment;
 use epsiloscope::triage::{
-    ConfusionMatrix, Database, Examined, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
+    ConfusionMatrix, Database, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
 };
 use tempfile::{TempDir, tempdir};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use super::{Classifier, Fingerprint, ModelRef, zoo};
 use crate::error::Result;
-use crate::model::{Classifier, Fingerprint, ModelRef, zoo};
 
 /// A model with its fingerprint.
 #[derive(Clone)]
