@@ -17,6 +17,9 @@ pub struct SeedsArguments {
     /// Height and width of the pictures before downsampling, in pixels.
     #[arg(long, default_value_t = 32)]
     size: usize,
+    /// Keep, of each class, this many directions of largest variance; without it all.
+    #[arg(long)]
+    directions: Option<usize>,
     /// The file to write.
     #[arg(long, default_value = "seeds.safetensors")]
     out: PathBuf,
@@ -29,7 +32,11 @@ impl SeedsArguments {
         let data = Dataset::open(&self.data, Split::Train, size)?;
         data.log_skipped();
         let pictures = (0..data.len()).map(|index| (data.labels[index], data.unit_planes(index)));
-        ClassGaussians::fit(&data.classes, size, pictures).write(&self.out)?;
+        let mut fitted = ClassGaussians::fit(&data.classes, size, pictures);
+        if let Some(most) = self.directions {
+            fitted.truncate(most);
+        }
+        fitted.write(&self.out)?;
         println!(
             "{} classes from {} pictures: {}",
             data.classes.len(),

@@ -100,7 +100,7 @@ struct Live {
 #[derive(Default)]
 pub(super) struct SynthesisRuns {
     rows: BTreeMap<Place, Rc<RefCell<Live>>>,
-    bundled: Option<Rc<ClassGaussians>>,
+    bundled: Vec<Rc<ClassGaussians>>,
     fitted: Option<Fitted>,
 }
 
@@ -201,10 +201,13 @@ impl SynthesisRuns {
             return Ok(None);
         }
         let Some(library) = &request.library else {
-            if self.bundled.is_none() {
-                self.bundled = Some(Rc::new(ClassGaussians::bundled()?));
+            let fitting = self.bundled.iter().find(|known| known.fits(size));
+            if let Some(known) = fitting {
+                return Ok(Some(known.clone()));
             }
-            return Ok(self.bundled.clone());
+            let read = ClassGaussians::bundled(size)?.map(Rc::new);
+            self.bundled.extend(read.clone());
+            return Ok(read);
         };
         if let Some(fitted) = &self.fitted
             && fitted.library == *library

@@ -63,8 +63,12 @@ impl UnitActivationsJob {
             .flat_map(|(picture, crop)| unit_planes(&picture.cropped(*crop, size)))
             .collect();
         if !planes.is_empty() {
-            let units =
-                crate::synthesis::activations(&self.model, self.unit_activations.stage, planes);
+            let units = crate::synthesis::activations(
+                &self.model,
+                self.unit_activations.stage,
+                size,
+                planes,
+            );
             self.activations.extend(units);
         }
         let done = self.activations.len() >= self.unit_activations.pictures.len();

@@ -125,6 +125,21 @@ impl Classifier {
         &self.budget
     }
 
+    /// Checks that its network takes pictures of this height and width, which need not be those it was trained on:
+    /// features of one network are compared over pictures of another's size.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the model and the operation that does not.
+    pub fn require_size(&self, size: [usize; 2]) -> Result<()> {
+        let checked = self.network.check_size(size);
+        checked.map_err(|reason| {
+            let ([h, w], name) = (size, &self.manifest.name);
+            Error::Config(format!(
+                "{name} takes no pictures of {w}×{h} pixels: {reason}"
+            ))
+        })
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.manifest.architecture.classes()

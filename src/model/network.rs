@@ -40,6 +40,13 @@ pub trait Network: Send + Sync {
     fn activations(&self, _input: [usize; 2]) -> usize {
         0
     }
+    /// Whether it takes pictures of this height and width.
+    ///
+    /// # Errors
+    /// A message that says which of its operations does not.
+    fn check_size(&self, _input: [usize; 2]) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Losses `[n]` and their gradients with respect to `x`, both off the autodiff graph.

@@ -7,19 +7,18 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::gaussian::Gaussian;
 use crate::data::random::noise_rng;
+use crate::data::same_class;
 use crate::error::{Error, Result};
 use crate::model::{Array, Precision, Weights};
 
-/// Downsampling factor of each side before a Gaussian is fitted.
+/// Least downsampling factor of each side before a Gaussian is fitted: the paper's.
 const DOWNSAMPLING: usize = 4;
+/// Largest side of a downsampled picture, so that a Gaussian over larger pictures stays as small.
+const MAX_SIDE: usize = 16;
 /// Variance that the paper adds to every pixel.
 const RIDGE: f64 = 1e-4;
 /// Principal directions of smaller variance are dropped: they are negligible beside [`RIDGE`].
 const MIN_VARIANCE: f64 = 1e-5;
-/// For more values a picture, the covariance is represented by the centred pictures instead of being
-/// decomposed, to save memory.
-const MAX_COVARIANCE_WIDTH: usize = 768;
-
 /// A normal distribution over the downsampled pictures of one class, as a low-rank factorisation.
 #[derive(Clone, Debug, PartialEq)]
 struct ClassGaussian {
@@ -54,7 +53,7 @@ impl ClassGaussians {
         }
         Self {
             labels: labels.to_vec(),
-            grid: size.map(|side| side.div_ceil(DOWNSAMPLING)),
+            grid: grid(size),
             classes: small
                 .iter()
                 .map(|small| ClassGaussian::fit(small))
@@ -64,7 +63,7 @@ impl ClassGaussians {
 
     /// Whether the Gaussians apply to pictures of this height and width.
     pub fn fits(&self, size: [usize; 2]) -> bool {
-        self.grid == size.map(|side| side.div_ceil(DOWNSAMPLING))
+        self.grid == grid(size)
     }
 
     /// Samples a picture `[3, h, w]` of height and width `size`: random stream `number` of `seed`, clamped
@@ -73,14 +72,20 @@ impl ClassGaussians {
     /// # Errors
     /// [`Error::Config`] where the class has no Gaussian.
     pub fn draw(&self, class: &str, size: [usize; 2], seed: u64, number: u64) -> Result<Vec<f32>> {
-        let index = self.labels.iter().position(|label| label == class);
+        let index = (self.labels.iter()).position(|label| same_class(label, class));
         let gaussian = index.and_then(|index| self.classes[index].as_ref());
         let gaussian = gaussian.ok_or_else(|| {
             Error::Config(format!(
-                "there is no Gaussian for the class {class}: it needs at least two pictures of it"
+                "there is no class Gaussian of {class}; fit them from the library, with at least two pictures of it"
             ))
         })?;
         Ok(upsample(&gaussian.draw(seed, number), self.grid, size))
+    }
+
+    /// Whether there is a Gaussian of this class.
+    pub fn knows(&self, class: &str) -> bool {
+        let mut pairs = self.labels.iter().zip(&self.classes);
+        pairs.any(|(label, gaussian)| gaussian.is_some() && same_class(label, class))
     }
 
     /// A class with a Gaussian, selected by `number`.
@@ -154,13 +159,44 @@ impl ClassGaussians {
         })
     }
 
-    /// The bundled Gaussians of CIFAR-10; their card is in the folder of the models.
-    pub fn bundled() -> Result<Self> {
-        let bytes = include_bytes!("../../assets/models/cifar10-seeds.safetensors");
-        let path = Path::new("cifar10-seeds");
-        Weights::from_bytes(bytes)
-            .and_then(|file| Self::of(&file))
-            .map_err(|reason| Error::model(path, reason))
+    /// The bundled Gaussians for pictures of this height and width, if there are any: those of CIFAR-10's ten classes
+    /// or of the photographs' fifteen. Their cards are in the folder of the models.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the bundled file is damaged.
+    pub fn bundled(size: [usize; 2]) -> Result<Option<Self>> {
+        let files: [(&str, &[u8], [usize; 2]); 2] = [
+            (
+                "cifar10-seeds",
+                include_bytes!("../../assets/models/cifar10-seeds.safetensors"),
+                [32; 2],
+            ),
+            (
+                "photographs-seeds",
+                include_bytes!("../../assets/models/photographs-seeds.safetensors"),
+                [128; 2],
+            ),
+        ];
+        let fitting = files
+            .iter()
+            .find(|(.., made_for)| grid(*made_for) == grid(size));
+        let read = |(name, bytes, _): &(&str, &[u8], [usize; 2])| {
+            Weights::from_bytes(bytes)
+                .and_then(|file| Self::of(&file))
+                .map_err(|reason| Error::model(Path::new(name), reason))
+        };
+        fitting.map(read).transpose()
+    }
+
+    /// Keeps, of each class, the `most` principal directions of largest variance.
+    pub fn truncate(&mut self, most: usize) {
+        for class in self.classes.iter_mut().flatten() {
+            class.directions.sort_by_cached_key(|direction| {
+                let variance: f32 = direction.iter().map(|value| value * value).sum();
+                std::cmp::Reverse(variance.to_bits())
+            });
+            class.directions.truncate(most);
+        }
     }
 }
 
@@ -170,7 +206,8 @@ const KEY: &str = "epsiloscope-seeds";
 impl ClassGaussian {
     fn fit(small: &[Vec<f32>]) -> Option<Self> {
         let width = small.first()?.len();
-        if width <= MAX_COVARIANCE_WIDTH {
+        // Of fewer pictures than values the centred pictures themselves are a factor of the covariance.
+        if small.len() > width {
             let gaussian = Gaussian::fit(small.iter().map(Vec::as_slice))?;
             let single = |values: &nalgebra::DVector<f64>| {
                 values
@@ -218,15 +255,26 @@ impl ClassGaussian {
     }
 }
 
-/// Downsampling by means over squares of [`DOWNSAMPLING`] pixels; those at the edge may be smaller.
+/// Downsampling factors of height and width.
+fn factors(size: [usize; 2]) -> [usize; 2] {
+    size.map(|side| side.div_ceil(MAX_SIDE).max(DOWNSAMPLING))
+}
+
+/// Height and width of downsampled pictures.
+fn grid(size: [usize; 2]) -> [usize; 2] {
+    let [rows, columns] = factors(size);
+    [size[0].div_ceil(rows), size[1].div_ceil(columns)]
+}
+
+/// Downsampling by means over rectangles of [`factors`] pixels; those at the edge may be smaller.
 fn downsample(picture: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
-    let [rows, columns] = [h, w].map(|side| side.div_ceil(DOWNSAMPLING));
+    let ([rows, columns], [down, right]) = (grid([h, w]), factors([h, w]));
     let mut small = Vec::with_capacity(3 * rows * columns);
     for plane in picture.chunks_exact(h * w) {
         for row in 0..rows {
             for column in 0..columns {
-                let lines = row * DOWNSAMPLING..((row + 1) * DOWNSAMPLING).min(h);
-                let line = column * DOWNSAMPLING..((column + 1) * DOWNSAMPLING).min(w);
+                let lines = row * down..((row + 1) * down).min(h);
+                let line = column * right..((column + 1) * right).min(w);
                 let count = (lines.len() * line.len()) as f32;
                 let sum: f32 = lines
                     .flat_map(|y| &plane[y * w + line.start..y * w + line.end])
@@ -238,12 +286,13 @@ fn downsample(picture: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
     small
 }
 
-/// Upsampling by repeating every value over the square that it is the mean of.
+/// Upsampling by repeating every value over the rectangle that it is the mean of.
 fn upsample(small: &[f32], [rows, columns]: [usize; 2], [h, w]: [usize; 2]) -> Vec<f32> {
+    let [down, right] = factors([h, w]);
     let mut picture = Vec::with_capacity(3 * h * w);
     for plane in small.chunks_exact(rows * columns) {
         for y in 0..h {
-            picture.extend((0..w).map(|x| plane[(y / DOWNSAMPLING) * columns + x / DOWNSAMPLING]));
+            picture.extend((0..w).map(|x| plane[(y / down) * columns + x / right]));
         }
     }
     picture

@@ -56,10 +56,14 @@ pub fn perceptual(feature_model: &Classifier, a: &Tensor<4>, b: &Tensor<4>) -> f
     (0..=stages).map(distance).sum::<f32>() / (stages + 1) as f32
 }
 
-/// Unit activations, `[n][units]`, of pictures `[n, 3, h, w]` of the model's input size: means of the
+/// Unit activations, `[n][units]`, of pictures `[n, 3, h, w]` of height and width `size`: means of the
 /// channels of `stage`'s feature map, or without a stage the pooled representation.
-pub fn activations(model: &Classifier, stage: Option<usize>, pictures: Vec<f32>) -> Vec<Vec<f32>> {
-    let [h, w] = model.manifest().input;
+pub fn activations(
+    model: &Classifier,
+    stage: Option<usize>,
+    [h, w]: [usize; 2],
+    pictures: Vec<f32>,
+) -> Vec<Vec<f32>> {
     let count = pictures.len() / (3 * h * w);
     let x = Tensor::from_data(TensorData::new(pictures, [count, 3, h, w]), model.device());
     let cut = FeatureLayer {

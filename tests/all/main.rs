@@ -4,6 +4,7 @@
 mod support; // tiny networks, tiny data, an engine that counts, made-up results
 
 mod boundaries; // which room may use what, and how long a file may be
+mod docs; // measured figures name their weights
 mod tasks; // background threads: names, order, cancellation, panics; thumbnails and exports on them
 
 mod attack {

@@ -105,8 +105,8 @@ fn start(
             .response
             .on_hover_text("Where the picture begins");
         if synthesis.config.start == Start::ClassGaussian {
-            ui.selectable_value(&mut synthesis.seeds, SeedSource::Bundled, "CIFAR-10")
-                .on_hover_text("Gaussians over 8×8 pictures of each CIFAR-10 class");
+            ui.selectable_value(&mut synthesis.seeds, SeedSource::Bundled, "bundled")
+                .on_hover_text("Gaussians over small pictures of each class: of CIFAR-10's ten, 8×8, for models of 32 pixels; of the fifteen of Photographs, 16×16, for larger ones");
             ui.selectable_value(&mut synthesis.seeds, SeedSource::Library, "library")
                 .on_hover_text("Fitted to the pictures of the library whose true class is given");
         }

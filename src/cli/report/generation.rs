@@ -10,12 +10,13 @@ use super::write_json;
 use crate::cli::synthesis::SynthesisFlags;
 use crate::cli::{ModelList, class_number, default_feature_models, default_models};
 use crate::compute::{Backend, Compute};
+use crate::counterfactual::real_classes;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, tensor_values, zoo};
+use crate::model::{Classifier, ModelRef, tensor_values, zoo};
 use crate::synthesis::{
-    ClassGaussians, ClassObjective, Gaussian, Synthesis, SynthesisInputs, SynthesisRun, Task,
-    activations, frechet,
+    ClassGaussians, ClassObjective, Gaussian, Start, Synthesis, SynthesisInputs, SynthesisRun,
+    Task, activations, frechet,
 };
 
 /// Generate pictures of every class by every model, and compute the Fréchet distance to the real test
@@ -71,27 +72,47 @@ struct GenerationReport {
 struct FeatureModel {
     model: Classifier,
     real: Gaussian,
+    /// Height and width of the pictures.
+    size: [usize; 2],
 }
 
 impl GenerationArguments {
     /// Computes, prints and writes the report.
+    ///
+    /// All feature models see the pictures at the size at which they are generated.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let mut feature_models = Vec::new();
-        for name in self.feature_models.iter() {
-            let model = zoo::open(name, &device)?;
-            let real = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
-            let real = gaussian(&model, &planes_of(&real))?;
-            feature_models.push(FeatureModel { model, real });
+        let open = |models: &[ModelRef]| -> Result<Vec<Classifier>> {
+            models.iter().map(|name| zoo::open(name, &device)).collect()
+        };
+        let (models, feature_models) = (open(&self.models)?, open(&self.feature_models)?);
+        let size = common_size(&models)?;
+        for feature_model in &feature_models {
+            feature_model.require_size(size)?;
         }
-        let mut lines = vec![self.floor(&feature_models)?];
+        let train = Dataset::open(&self.data, Split::Train, size)?;
+        let test = Dataset::open(&self.data, Split::Test, size)?;
+        let class_gaussians = class_gaussians(&models, &train, size)?;
+        self.check_starts(&models, &class_gaussians)?;
+        let real = planes_of(&test);
+        let real = |model: Classifier| {
+            let real = gaussian(&model, &real, size)?;
+            Ok(FeatureModel { model, real, size })
+        };
+        let feature_models: Vec<FeatureModel> = feature_models
+            .into_iter()
+            .map(real)
+            .collect::<Result<_>>()?;
+        let mut lines = vec![self.floor(train, &feature_models)?];
         let mut synthesis = None;
-        for name in self.models.iter() {
-            let model = zoo::open(name, &device)?;
-            let (pictures, config) = self.generate(&model)?;
+        for model in &models {
+            let (pictures, config) = self.generate(model, &class_gaussians)?;
             synthesis = Some(config);
-            let name = model.manifest().name.clone();
-            lines.push(line(name, &feature_models, |_| Ok(pictures.clone()))?);
+            lines.push(line(
+                model.manifest().name.clone(),
+                &feature_models,
+                &pictures,
+            )?);
         }
         let report = GenerationReport {
             per_class: self.per_class,
@@ -101,22 +122,46 @@ impl GenerationArguments {
         write_json(self.out.as_deref(), "report-generation.json", &report)
     }
 
-    /// As many real training pictures as are generated.
-    fn floor(&self, feature_models: &[FeatureModel]) -> Result<FrechetRow> {
-        line("real training pictures".into(), feature_models, |model| {
-            let mut data = Dataset::open(&self.data, Split::Train, model.manifest().input)?;
-            data.subsample(self.per_class * data.classes.len());
-            Ok(planes_of(&data))
+    /// Checks that every class has a start, before hours of work.
+    fn check_starts(&self, models: &[Classifier], class_gaussians: &ClassGaussians) -> Result<()> {
+        let task = Task::Generate {
+            class: 0,
+            objective: self.objective,
+        };
+        if self.settings.synthesis(task).start != Start::ClassGaussian {
+            return Ok(());
+        }
+        let missing = models
+            .iter()
+            .flat_map(classes_of)
+            .find(|label| !class_gaussians.knows(label));
+        missing.map_or(Ok(()), |label| {
+            let folder = &self.data;
+            let reason = format!("fewer than two training pictures of the class {label}");
+            Err(Error::data(folder, reason))
         })
     }
 
-    fn generate(&self, model: &Classifier) -> Result<(Vec<Vec<f32>>, Synthesis)> {
-        let seeds = ClassGaussians::bundled()?;
-        let labels = model.manifest().labels.clone();
+    /// As many real training pictures as are generated.
+    fn floor(&self, mut train: Dataset, feature_models: &[FeatureModel]) -> Result<FrechetRow> {
+        train.subsample(self.per_class * train.classes.len());
+        line(
+            "real training pictures".into(),
+            feature_models,
+            &planes_of(&train),
+        )
+    }
+
+    fn generate(
+        &self,
+        model: &Classifier,
+        class_gaussians: &ClassGaussians,
+    ) -> Result<(Vec<Vec<f32>>, Synthesis)> {
+        let labels = classes_of(model);
         let bar = ProgressBar::new((labels.len() * self.per_class) as u64);
         let mut pictures = Vec::new();
         let mut last = None;
-        for label in &labels {
+        for label in labels {
             let class = class_number(model, label)?;
             let task = Task::Generate {
                 class,
@@ -129,7 +174,7 @@ impl GenerationArguments {
                 // Every picture has its own random start.
                 config.seed = config.seed.wrapping_add(made as u64);
                 let material = SynthesisInputs {
-                    class_gaussians: Some(&seeds),
+                    class_gaussians: Some(class_gaussians),
                     ..SynthesisInputs::default()
                 };
                 let mut run = SynthesisRun::new(&config, model, &material)?;
@@ -150,6 +195,42 @@ impl GenerationArguments {
     }
 }
 
+/// Height and width of the pictures that all models see.
+fn common_size(models: &[Classifier]) -> Result<[usize; 2]> {
+    let sizes: Vec<[usize; 2]> = models.iter().map(|model| model.manifest().input).collect();
+    let first = *sizes
+        .first()
+        .ok_or_else(|| Error::Config("no model to measure".into()))?;
+    let other = sizes.iter().position(|size| *size != first);
+    other.map_or(Ok(first), |at| {
+        let [a, b] = [0, at].map(|at| &models[at].manifest().name);
+        let reason = format!("{a} and {b} see pictures of different sizes: measure them in turn");
+        Err(Error::Config(reason))
+    })
+}
+
+/// The labels of a model that are classes of pictures.
+fn classes_of(model: &Classifier) -> &[String] {
+    let labels = &model.manifest().labels;
+    &labels[..real_classes(labels)]
+}
+
+/// The bundled Gaussians where they know all classes of the models, else Gaussians of the training pictures.
+fn class_gaussians(
+    models: &[Classifier],
+    train: &Dataset,
+    size: [usize; 2],
+) -> Result<ClassGaussians> {
+    let mut labels = models.iter().flat_map(classes_of);
+    if let Some(bundled) = ClassGaussians::bundled(size)?
+        && labels.all(|label| bundled.knows(label))
+    {
+        return Ok(bundled);
+    }
+    let pictures = (0..train.len()).map(|at| (train.labels[at], train.unit_planes(at)));
+    Ok(ClassGaussians::fit(&train.classes, size, pictures))
+}
+
 fn planes_of(data: &Dataset) -> Vec<Vec<f32>> {
     (0..data.len()).map(|at| data.unit_planes(at)).collect()
 }
@@ -158,11 +239,11 @@ fn planes_of(data: &Dataset) -> Vec<Vec<f32>> {
 fn line(
     name: String,
     feature_models: &[FeatureModel],
-    pictures: impl Fn(&Classifier) -> Result<Vec<Vec<f32>>>,
+    pictures: &[Vec<f32>],
 ) -> Result<FrechetRow> {
     let mut distances = Vec::new();
     for feature_model in feature_models {
-        let made = gaussian(&feature_model.model, &pictures(&feature_model.model)?)?;
+        let made = gaussian(&feature_model.model, pictures, feature_model.size)?;
         let distance = frechet(&made, &feature_model.real);
         let by = feature_model.model.manifest().name.clone();
         println!("{name}: Fréchet distance {distance:.2} in the representation of {by}");
@@ -175,21 +256,10 @@ fn line(
 }
 
 /// The Gaussian of pictures in the representation of a model.
-fn gaussian(model: &Classifier, pictures: &[Vec<f32>]) -> Result<Gaussian> {
-    let size = model.manifest().input;
-    let length = 3 * size[0] * size[1];
-    if pictures.iter().any(|picture| picture.len() != length) {
-        let text = format!(
-            "{} is for pictures of {}×{} pixels only",
-            model.manifest().name,
-            size[1],
-            size[0]
-        );
-        return Err(Error::Config(text));
-    }
+fn gaussian(model: &Classifier, pictures: &[Vec<f32>], size: [usize; 2]) -> Result<Gaussian> {
     let rows: Vec<Vec<f32>> = pictures
         .chunks(AT_ONCE)
-        .flat_map(|some| activations(model, None, some.concat()))
+        .flat_map(|some| activations(model, None, size, some.concat()))
         .collect();
     let fitted = Gaussian::fit(rows.iter().map(Vec::as_slice));
     fitted.ok_or_else(|| Error::Config("two pictures at least are needed".into()))

@@ -78,6 +78,13 @@ impl InversionArguments {
                 .collect()
         };
         let (models, feature_models) = (open(&self.models)?, open(&self.feature_models)?);
+        for (model, feature_model) in models.iter().flat_map(|model| {
+            feature_models
+                .iter()
+                .map(move |feature_model| (model, feature_model))
+        }) {
+            feature_model.require_size(model.manifest().input)?;
+        }
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
         println!("{synthesis}");
         let mut names = vec![

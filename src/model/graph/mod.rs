@@ -236,4 +236,8 @@ impl Network for Graph {
     fn activations(&self, _: [usize; 2]) -> usize {
         self.activations
     }
+
+    fn check_size(&self, input: [usize; 2]) -> Result<(), String> {
+        self.resized(input).map(drop)
+    }
 }

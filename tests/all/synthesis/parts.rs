@@ -1,7 +1,7 @@
 //! What syntheses are made of: cuts, class Gaussians, kept iterates, distances.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::model::{Classifier, FeatureLayer, Weights, gradient};
+use epsiloscope::model::{Classifier, FeatureLayer, Weights, gradient, zoo};
 use epsiloscope::synthesis::{
     ClassGaussians, Gaussian, Iterate, IterateHistory, distances, frechet,
 };
@@ -56,22 +56,58 @@ fn class_gaussians_look_like_their_classes_and_survive_a_file() {
 
 #[test]
 fn the_bundled_gaussians_know_every_class_of_the_bundled_models() {
-    let seeds = ClassGaussians::bundled().expect("they open");
-    for class in [
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ] {
-        let draw = seeds.draw(class, [32, 32], 0, 0).expect("a draw");
-        assert!(draw.iter().all(|value| (0.0..=1.0).contains(value)));
+    let device = Device::flex();
+    let pairs = zoo::SETS.iter().flat_map(|set| set.models);
+    let pairs = pairs.filter(|id| id.starts_with("cifar10-") || id.starts_with("photographs-"));
+    for id in pairs {
+        let model = zoo::open(&(*id).into(), &device).expect("a bundled model");
+        let size = model.manifest().input;
+        let bundled = ClassGaussians::bundled(size).expect("they open");
+        let bundled = bundled.expect("some for pictures of this size");
+        for class in &model.manifest().labels {
+            assert!(bundled.knows(class), "{id}: {class}");
+            let draw = bundled.draw(class, size, 0, 0).expect("a draw");
+            assert!(draw.iter().all(|value| (0.0..=1.0).contains(value)));
+        }
     }
+    assert!(
+        ClassGaussians::bundled([8; 2])
+            .expect("they open")
+            .is_none()
+    );
+}
+
+#[test]
+fn truncated_gaussians_keep_the_directions_of_largest_variance() {
+    let (whole, mut short) = (seeds(), seeds());
+    let apart = |some: &ClassGaussians| {
+        let draw = |number| some.draw("class 0", SIZE, 0, number).expect("a draw");
+        let (mut sum, mean) = (0.0, whole.draw("class 0", SIZE, 0, 0).expect("a draw"));
+        for number in 1..40 {
+            let squares = draw(number)
+                .into_iter()
+                .zip(&mean)
+                .map(|(a, b)| (a - b).powi(2));
+            sum += squares.sum::<f32>();
+        }
+        sum
+    };
+    short.truncate(usize::MAX);
+    assert!((apart(&short) / apart(&whole) - 1.0).abs() < 0.5);
+    short.truncate(1);
+    assert!(apart(&short) < apart(&whole));
+}
+
+#[test]
+fn large_pictures_are_downsampled_to_sixteen_values_a_side() {
+    let labels = ["one".to_string()];
+    let size = [128, 96];
+    let pictures = (0..3).map(|at| (0, vec![at as f32 / 4.0; 3 * 128 * 96]));
+    let fitted = ClassGaussians::fit(&labels, size, pictures);
+    let draw = fitted.draw("one", size, 0, 0).expect("a draw");
+    assert_eq!(draw.len(), 3 * 128 * 96);
+    assert_eq!(draw[0], draw[7 * 96 + 5], "8×6 pixels are one value");
+    assert!(!fitted.fits([32, 32]) && fitted.fits([64, 64]));
 }
 
 #[test]
