@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 
+use super::metadata::Metadata;
 use super::tensors::TensorFile;
 use super::{
     ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, preactivation, resnet,
@@ -249,6 +250,7 @@ impl Found {
             normalizer: None,
             notes: vec![note],
             assumptions: Vec::new(),
+            metadata: Metadata::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod alternatives;
 mod description;
 mod layout;
 mod load_error;
+mod metadata;
 pub(in crate::model) mod onnx;
 mod preactivation;
 mod pytorch;
@@ -24,6 +25,7 @@ pub use description::{
     NormalizerSource,
 };
 use load_error::LoadError;
+use metadata::Metadata;
 use tensors::{TensorFile, start};
 
 use super::architecture::Architecture;
@@ -90,6 +92,8 @@ pub(super) struct Found {
     pub(super) notes: Vec<String>,
     /// What the file does not tell and was assumed.
     pub(super) assumptions: Vec<String>,
+    /// What the file says of itself.
+    pub(super) metadata: Metadata,
 }
 
 /// The note of a network with one output.
@@ -134,7 +138,9 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
         return Err("it describes another description".into());
     }
     let start = start(path)?;
-    let found = if onnx::is_onnx(path, &start) {
+    let beside = Metadata::beside(path);
+    let description = &description.clone().or(&beside.description);
+    let mut found = if onnx::is_onnx(path, &start) {
         onnx::open(path, &start, description, device)?
     } else {
         match TensorFile::open(path, &start)? {
@@ -149,10 +155,16 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
                         .into(),
                 );
             }
-            file => layout::recognise(&file, description, device)?,
+            file => {
+                let metadata = file.metadata();
+                let found = layout::recognise(&file, description, device)?;
+                Found { metadata, ..found }
+            }
         }
     };
-    let mut manifest = manifest(&found, description, path);
+    found.notes.extend(said_by(path, &beside, &found.metadata));
+    let description = description.clone().or(&found.metadata.description);
+    let mut manifest = manifest(&found, &description, path);
     description.put_over(&mut manifest)?;
     Ok(match found.network {
         FoundNetwork::Tensors(mut weights) => {
@@ -166,6 +178,24 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
             is_stored: false,
         })),
     })
+}
+
+/// Notes on what the file, and files beside it, say of themselves.
+fn said_by(path: &Path, beside: &Metadata, inside: &Metadata) -> Vec<String> {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let places = [
+        (
+            format!("in JSON files of its folder {}", folder.display()),
+            beside,
+        ),
+        ("in its metadata".into(), inside),
+    ];
+    let notes = places.into_iter().flat_map(|(place, metadata)| {
+        let said = metadata.description.said();
+        let note = (!said.is_empty()).then(|| format!("{place}: its {}", said.join(", ")));
+        note.into_iter().chain(metadata.notes.clone())
+    });
+    notes.collect()
 }
 
 /// The model in a file of this program's own format, which was opened as `path`.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::metadata::Metadata;
 use super::{Description, Found, FoundNetwork, LoadError};
 use crate::error::Mismatch;
 use crate::model::Weights;
@@ -118,6 +119,7 @@ pub(super) fn build(
         normalizer: None,
         notes: vec![note],
         assumptions: Vec::new(),
+        metadata: Metadata::default(),
     })
 }
 

@@ -120,7 +120,8 @@ fn require_no_program(path: &Path) -> Result<(), LoadError> {
     Err(format!(
         "it is a {kind} archive, whose program is not run here. Export it to ONNX in Python: \
              import torch; model = {load}; \
-             torch.onnx.export(model, (torch.zeros(1, 3, 224, 224),), \"model.onnx\", dynamo={})",
+             torch.onnx.export(model, (torch.zeros(1, 3, 224, 224),), \"model.onnx\", dynamo={}). \
+             docs/python.md has a function that exports labels and normaliser, too",
         if kind == "TorchScript" {
             "False"
         } else {

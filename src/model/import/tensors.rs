@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::LoadError;
+use super::metadata::Metadata;
 use super::pytorch::PytorchCheckpoint;
 use crate::model::{Array, Weights};
 
@@ -32,6 +33,17 @@ impl TensorFile {
             return PytorchCheckpoint::open(path).map(Self::PyTorch);
         }
         Ok(Self::Safetensors(Weights::read(path)?))
+    }
+
+    /// What the file says of itself besides its tensors.
+    pub(super) fn metadata(&self) -> Metadata {
+        match self {
+            Self::Safetensors(weights) => {
+                let pairs = weights.metadata.iter();
+                Metadata::of_properties(pairs.map(|(key, text)| (key.as_str(), text.as_str())))
+            }
+            Self::PyTorch(_) => Metadata::default(),
+        }
     }
 
     /// Shape of every tensor of floating-point numbers.

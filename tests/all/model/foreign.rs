@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::model::import::{Description, ModelSource, NormalizerSource, open_as};
+use epsiloscope::model::import::{
+    Description, LabelSource, ModelSource, NormalizerSource, open_as,
+};
 use epsiloscope::model::{Classifier, Normalizer, Precision, gradient, zoo};
 
 use crate::support::parity_checks::Values;
@@ -267,4 +269,71 @@ fn the_bundled_graph_agrees_with_pytorch() {
     ];
     let some: Vec<f32> = logits.into_iter().step_by(50).collect();
     check_near("efficientnet-lite0", &some, &expected, 0.02);
+}
+
+/// Appends a key and its value to the metadata of an ONNX file: a message's fields may be in any order.
+fn add_property(bytes: &mut Vec<u8>, key: &str, value: &str) {
+    let field = |tag: u8, content: &[u8]| {
+        let length = content.len();
+        let low = (length & 0x7f) as u8 | 0x80;
+        [&[tag << 3 | 2, low, (length >> 7) as u8][..], content].concat()
+    };
+    let entry = [field(1, key.as_bytes()), field(2, value.as_bytes())].concat();
+    bytes.extend(field(14, &entry));
+}
+
+#[test]
+fn what_an_onnx_file_says_of_itself_is_used_unless_a_description_says_otherwise() {
+    let mut bytes = std::fs::read(path("onnx_resnet.onnx")).expect("a fixture");
+    let labels: Vec<String> = (0..7).map(|at| format!("thing {at}")).collect();
+    let text = serde_json::to_string(&labels).expect("plain data");
+    for (key, value) in [
+        ("name", "exported"),
+        ("labels", text.as_str()),
+        ("mean", "[0.25, 0.5, 0.75]"),
+        ("std", "[0.5, 0.25, 1]"),
+    ] {
+        add_property(&mut bytes, key, value);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("model.onnx");
+    std::fs::write(&file, &bytes).expect("written");
+    let open = |description: &Description| {
+        let source = open_as(&file, description, &Device::flex());
+        source.map(|source| match source {
+            ModelSource::Graph(source) => source.manifest,
+            ModelSource::Weights(_) => panic!("an ONNX file is a graph"),
+        })
+    };
+    let manifest = open(&Description::default()).expect("it opens");
+    assert_eq!(
+        (manifest.name.as_str(), &manifest.labels),
+        ("exported", &labels)
+    );
+    assert_eq!(manifest.normalizer.mean, [0.25, 0.5, 0.75]);
+    let notes = manifest.notes.join("; ");
+    assert!(
+        notes.contains("in its metadata: its name, normaliser, labels"),
+        "{notes}"
+    );
+    assert_eq!(
+        manifest.assumptions.len(),
+        1,
+        "the order of the channels alone"
+    );
+    let other = vec!["other".to_string(); 7];
+    let said = Description {
+        labels: Some(LabelSource::Given(other.clone())),
+        ..Description::default()
+    };
+    let overruled = open(&said).expect("it opens");
+    assert_eq!(
+        (overruled.labels, overruled.normalizer),
+        (other, manifest.normalizer)
+    );
+    // Labels for another number of outputs are refused, not cut.
+    add_property(&mut bytes, "labels", r#"["one", "two"]"#);
+    std::fs::write(&file, &bytes).expect("written");
+    let refused = open(&Description::default()).expect_err("it is refused");
+    assert!(refused.to_string().contains("label"), "{refused}");
 }

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use prost::Message;
 
+use super::metadata::Metadata;
 use super::{Description, Found, FoundNetwork, LoadError};
 use crate::model::architecture::Architecture;
 use import::Imported;
@@ -66,6 +67,11 @@ pub(super) fn open(
             "its opset is {opset}; {low} to {high} are known"
         )));
     }
+    let properties = model.metadata_props.iter();
+    let metadata = Metadata::of_properties(
+        properties.map(|property| (property.key.as_str(), property.value.as_str())),
+    );
+    let description = &description.clone().or(&metadata.description);
     let graph = model
         .graph
         .ok_or_else(|| refuse("it holds no graph".into()))?;
@@ -95,6 +101,7 @@ pub(super) fn open(
             notes
         },
         assumptions,
+        metadata,
     })
 }
 

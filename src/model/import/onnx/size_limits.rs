@@ -47,7 +47,7 @@ impl Kind {
             (Self::Value, 2) => Self::Type,
             (Self::Type, 1) => Self::TensorType,
             (Self::TensorType, 2) => Self::Shape,
-            (Self::Model, 8) | (Self::Tensor, 13) | (Self::Shape, 1) => Self::Leaf,
+            (Self::Model, 8 | 14) | (Self::Tensor, 13) | (Self::Shape, 1) => Self::Leaf,
             (Self::Attribute, 8) | (Self::Tensor, 1 | 5 | 7) => Self::Numbers,
             _ => Self::Bytes,
         }
