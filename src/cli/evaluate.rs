@@ -13,7 +13,7 @@ use crate::data::{Dataset, PictureList, Split, class_indices};
 use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto};
 use crate::files::{require_writable, write_atomically};
-use crate::model::{Classifier, zoo};
+use crate::model::Classifier;
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
@@ -103,8 +103,7 @@ impl EvaluateArguments {
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         // Whatever cannot work is found before the first hour of work.
-        let opened = self.models.iter().map(|name| zoo::open(name, &device));
-        let models = opened.collect::<Result<Vec<Classifier>>>()?;
+        let models = self.models.classifiers(&device)?;
         let listed = PictureList::open(&self.data, Split::Test)?;
         for model in &models {
             for attack in self.attacks().iter().flatten() {

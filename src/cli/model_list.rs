@@ -6,9 +6,11 @@ use std::ops::Deref;
 use std::path::Path;
 use std::str::FromStr;
 
+use burn::tensor::Device;
+
 use crate::compute::{CachedModel, Models};
 use crate::error::Result;
-use crate::model::ModelRef;
+use crate::model::{Classifier, ModelRef, zoo};
 
 /// Models: ids of bundled ones or paths of files, with commas between. A file whose own name contains commas
 /// may be among them.
@@ -28,6 +30,14 @@ impl ModelList {
     /// As [`crate::model::zoo::open`].
     pub fn open(&self, models: &Models) -> Result<Vec<CachedModel>> {
         self.iter().map(|model| models.get(model)).collect()
+    }
+
+    /// The classifiers of all of them, on `device`.
+    ///
+    /// # Errors
+    /// As [`zoo::open`].
+    pub fn classifiers(&self, device: &Device) -> Result<Vec<Classifier>> {
+        self.iter().map(|model| zoo::open(model, device)).collect()
     }
 }
 

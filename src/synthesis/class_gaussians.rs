@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::gaussian::Gaussian;
+use super::gaussian::principal_directions;
 use crate::data::random::noise_rng;
 use crate::data::same_class;
 use crate::error::{Error, Result};
@@ -19,6 +19,7 @@ const MAX_SIDE: usize = 16;
 const RIDGE: f64 = 1e-4;
 /// Principal directions of smaller variance are dropped: they are negligible beside [`RIDGE`].
 const MIN_VARIANCE: f64 = 1e-5;
+
 /// A normal distribution over the downsampled pictures of one class, as a low-rank factorisation.
 #[derive(Clone, Debug, PartialEq)]
 struct ClassGaussian {
@@ -72,9 +73,7 @@ impl ClassGaussians {
     /// # Errors
     /// [`Error::Config`] where the class has no Gaussian.
     pub fn draw(&self, class: &str, size: [usize; 2], seed: u64, number: u64) -> Result<Vec<f32>> {
-        let index = (self.labels.iter()).position(|label| same_class(label, class));
-        let gaussian = index.and_then(|index| self.classes[index].as_ref());
-        let gaussian = gaussian.ok_or_else(|| {
+        let gaussian = self.of_class(class).ok_or_else(|| {
             Error::Config(format!(
                 "there is no class Gaussian of {class}; fit them from the library, with at least two pictures of it"
             ))
@@ -84,8 +83,13 @@ impl ClassGaussians {
 
     /// Whether there is a Gaussian of this class.
     pub fn knows(&self, class: &str) -> bool {
+        self.of_class(class).is_some()
+    }
+
+    fn of_class(&self, class: &str) -> Option<&ClassGaussian> {
         let mut pairs = self.labels.iter().zip(&self.classes);
-        pairs.any(|(label, gaussian)| gaussian.is_some() && same_class(label, class))
+        let (_, gaussian) = pairs.find(|(label, _)| same_class(label, class))?;
+        gaussian.as_ref()
     }
 
     /// A class with a Gaussian, selected by `number`.
@@ -191,10 +195,6 @@ impl ClassGaussians {
     /// Keeps, of each class, the `most` principal directions of largest variance.
     pub fn truncate(&mut self, most: usize) {
         for class in self.classes.iter_mut().flatten() {
-            class.directions.sort_by_cached_key(|direction| {
-                let variance: f32 = direction.iter().map(|value| value * value).sum();
-                std::cmp::Reverse(variance.to_bits())
-            });
             class.directions.truncate(most);
         }
     }
@@ -205,36 +205,16 @@ const KEY: &str = "epsiloscope-seeds";
 
 impl ClassGaussian {
     fn fit(small: &[Vec<f32>]) -> Option<Self> {
-        let width = small.first()?.len();
-        // Of fewer pictures than values the centred pictures themselves are a factor of the covariance.
-        if small.len() > width {
-            let gaussian = Gaussian::fit(small.iter().map(Vec::as_slice))?;
-            let single = |values: &nalgebra::DVector<f64>| {
-                values
-                    .iter()
-                    .map(|&value| value as f32)
-                    .collect::<Vec<f32>>()
-            };
-            return Some(Self {
-                mean: single(&gaussian.mean),
-                directions: gaussian
-                    .principal(MIN_VARIANCE)
-                    .iter()
-                    .map(single)
-                    .collect(),
-            });
-        }
-        let count = small.len() as f32;
-        let mean: Vec<f32> = (0..width)
-            .map(|at| small.iter().map(|row| row[at]).sum::<f32>() / count)
-            .collect();
-        let scale = 1.0 / (count - 1.0).sqrt();
-        let direction = |row: &Vec<f32>| {
-            let pairs = row.iter().zip(&mean);
-            pairs.map(|(value, mean)| (value - mean) * scale).collect()
+        let single = |values: &nalgebra::DVector<f64>| {
+            let values = values.iter().map(|&value| value as f32);
+            values.collect::<Vec<f32>>()
         };
-        let directions = small.iter().map(direction).collect();
-        (small.len() > 1).then_some(Self { mean, directions })
+        let (mean, directions) =
+            principal_directions(small.iter().map(Vec::as_slice), MIN_VARIANCE)?;
+        Some(Self {
+            mean: single(&mean),
+            directions: directions.iter().map(single).collect(),
+        })
     }
 
     fn draw(&self, seed: u64, number: u64) -> Vec<f32> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const WEIGHTS: &str = "Weights: ";
 
 /// First half of the content hash (BLAKE3) of a bundled model's file, as the documents quote it.
-fn content(id: &str) -> Option<String> {
+pub(crate) fn content(id: &str) -> Option<String> {
     let bytes = fs::read(format!("assets/models/{id}.safetensors")).ok()?;
     Some(blake3::hash(&bytes).to_hex()[..16].to_string())
 }

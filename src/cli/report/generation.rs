@@ -13,7 +13,7 @@ use crate::compute::{Backend, Compute};
 use crate::counterfactual::real_classes;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, ModelRef, tensor_values, zoo};
+use crate::model::{Classifier, tensor_values};
 use crate::synthesis::{
     ClassGaussians, ClassObjective, Gaussian, Start, Synthesis, SynthesisInputs, SynthesisRun,
     Task, activations, frechet,
@@ -82,10 +82,8 @@ impl GenerationArguments {
     /// All feature models see the pictures at the size at which they are generated.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let open = |models: &[ModelRef]| -> Result<Vec<Classifier>> {
-            models.iter().map(|name| zoo::open(name, &device)).collect()
-        };
-        let (models, feature_models) = (open(&self.models)?, open(&self.feature_models)?);
+        let models = self.models.classifiers(&device)?;
+        let feature_models = self.feature_models.classifiers(&device)?;
         let size = common_size(&models)?;
         for feature_model in &feature_models {
             feature_model.require_size(size)?;

@@ -12,7 +12,7 @@ use crate::cli::{ModelList, default_feature_models, default_models};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::model::{Classifier, ModelRef, tensor_values, zoo};
+use crate::model::{Classifier, tensor_values};
 use crate::synthesis::{
     Distances, Start, Synthesis, SynthesisInputs, SynthesisRun, Task, distances,
 };
@@ -71,19 +71,12 @@ impl InversionArguments {
     /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let open = |models: &[ModelRef]| -> Result<Vec<Classifier>> {
-            models
-                .iter()
-                .map(|model| zoo::open(model, &device))
-                .collect()
-        };
-        let (models, feature_models) = (open(&self.models)?, open(&self.feature_models)?);
-        for (model, feature_model) in models.iter().flat_map(|model| {
-            feature_models
-                .iter()
-                .map(move |feature_model| (model, feature_model))
-        }) {
-            feature_model.require_size(model.manifest().input)?;
+        let models = self.models.classifiers(&device)?;
+        let feature_models = self.feature_models.classifiers(&device)?;
+        for feature_model in &feature_models {
+            for model in &models {
+                feature_model.require_size(model.manifest().input)?;
+            }
         }
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
         println!("{synthesis}");

@@ -76,7 +76,7 @@ impl Metadata {
                 .or_else(|| labels(&timm["label_names"]))
                 .map(LabelSource::Given),
             normalizer: normalizer(&object["mean"], &object["std"])
-                .or_else(|| normalizer(&object["image_mean"], &object["image_std"]))
+                .or_else(|| hugging_face_normalizer(object))
                 .or_else(|| normalizer(&timm["mean"], &timm["std"]))
                 .map(NormalizerSource::Given),
             input: ["input", "crop_size", "size"]
@@ -137,6 +137,15 @@ fn labels(value: &Value) -> Option<Vec<String>> {
             (0..all.len()).map(at).collect()
         }
         _ => None,
+    }
+}
+
+/// What Hugging Face's image processors normalise with: nothing where `do_normalize` is off, whatever `image_mean` says.
+fn hugging_face_normalizer(object: &Value) -> Option<Normalizer> {
+    let found = normalizer(&object["image_mean"], &object["image_std"]);
+    match object["do_normalize"] {
+        Value::Bool(false) => Some(Normalizer::NONE),
+        _ => found,
     }
 }
 
@@ -239,6 +248,8 @@ mod tests {
         let half = Some(NormalizerSource::Given(Normalizer::HALF));
         assert_eq!(found.description.normalizer, half);
         assert_eq!(found.description.input, Some([224, 224]));
+        let off = serde_json::json!({"do_normalize": false, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]});
+        assert_eq!(hugging_face_normalizer(&off), Some(Normalizer::NONE));
         let other = Metadata::beside(&folder.path().join("other.safetensors"));
         assert_eq!(other.description, Description::default());
     }

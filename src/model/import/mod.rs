@@ -139,9 +139,9 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
     }
     let start = start(path)?;
     let beside = Metadata::beside(path);
-    let description = &description.clone().or(&beside.description);
+    let with_beside = description.clone().or(&beside.description);
     let mut found = if onnx::is_onnx(path, &start) {
-        onnx::open(path, &start, description, device)?
+        onnx::open(path, &start, &with_beside, device)?
     } else {
         match TensorFile::open(path, &start)? {
             TensorFile::Safetensors(weights) if Manifest::is_in(&weights) => {
@@ -157,13 +157,13 @@ fn read(path: &Path, description: &Description, device: &Device) -> Result<Model
             }
             file => {
                 let metadata = file.metadata();
-                let found = layout::recognise(&file, description, device)?;
+                let found = layout::recognise(&file, &with_beside, device)?;
                 Found { metadata, ..found }
             }
         }
     };
     found.notes.extend(said_by(path, &beside, &found.metadata));
-    let description = description.clone().or(&found.metadata.description);
+    let description = with_beside.or(&found.metadata.description);
     let mut manifest = manifest(&found, &description, path);
     description.put_over(&mut manifest)?;
     Ok(match found.network {
