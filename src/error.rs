@@ -70,6 +70,9 @@ pub enum Error {
     /// Somebody asked for the work to stop.
     #[error("cancelled")]
     Cancelled,
+    /// Ctrl-C or a termination signal stopped a command: what is kept, and how to go on.
+    #[error("stopped: {0}")]
+    Stopped(String),
     /// A background task panicked, or could not be started.
     #[error("{task}: failed unexpectedly: {reason}")]
     Task {
@@ -90,6 +93,16 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The exit status of a command that ended with it: 2 when no window can be opened, 130 when the work was asked to
+    /// stop, else 1.
+    pub fn exit_status(&self) -> i32 {
+        match self {
+            Self::Window(_) => 2,
+            Self::Stopped(_) | Self::Cancelled => 130,
+            _ => 1,
+        }
+    }
+
     /// An [`Error::Io`] for `path`; `action` completes “cannot …”.
     pub fn io(path: &Path, action: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Io {

@@ -3,17 +3,13 @@
 use clap::Parser;
 use epsiloscope::app::{diagnostics, frame_metrics};
 use epsiloscope::cli::Arguments;
-use epsiloscope::error::Error;
 
 fn main() {
     frame_metrics::start();
-    diagnostics::start();
-    if let Err(error) = Arguments::parse().run() {
+    let arguments = Arguments::parse();
+    diagnostics::start(arguments.log_filter());
+    if let Err(error) = arguments.run() {
         eprintln!("{error}");
-        std::process::exit(if matches!(error, Error::Window(_)) {
-            2
-        } else {
-            1
-        });
+        std::process::exit(error.exit_status());
     }
 }

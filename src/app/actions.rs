@@ -7,6 +7,7 @@ use egui::ViewportCommand;
 use super::App;
 use super::opening::Opening;
 use super::panels::Action;
+use super::panels::tour::Tour;
 use crate::compute::Place;
 use crate::counterfactual::GeneratorEntry;
 use crate::data::samples;
@@ -96,6 +97,8 @@ impl App {
                 self.exporter.begin(work, &self.state, &self.rows);
             }
             Action::CancelExport => self.exporter.cancel(),
+            Action::Search => self.search.toggle(),
+            Action::Tour => self.tour = Some(Tour::default()),
             Action::Help => self.help = !self.help,
             Action::ShowLog => self.log = !self.log,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),

@@ -55,9 +55,9 @@ impl Log {
 }
 
 /// Begins to log, to standard error and in memory, and to report panics. `RUST_LOG` chooses what goes to
-/// standard error, warnings without it.
-pub fn start() {
-    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+/// standard error, `filter` without it.
+pub fn start(filter: &str) {
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
     let terminal = fmt::layer().with_writer(io::stderr).with_filter(asked);
     let kept = fmt::layer()
         .with_ansi(false)

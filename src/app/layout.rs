@@ -4,6 +4,8 @@ use egui::{CentralPanel, Color32, Context, Panel};
 
 use super::{App, panels};
 use crate::app::panels::Action;
+use crate::app::panels::sections::Reveal;
+use crate::app::panels::tour::{self, Stop};
 use crate::session::{Bottom, DataFolder, Page};
 
 impl App {
@@ -80,13 +82,14 @@ impl App {
                                 &self.rows,
                                 (&labels, input, stages),
                                 labels_differ,
-                                &mut self.original,
+                                (&mut self.original, &mut self.reveal),
                                 &mut actions,
                             );
                         });
                 });
         }
         CentralPanel::default().frame(middle).show(ui, |ui| {
+            tour::mark(ui.ctx(), Stop::Rows, ui.max_rect());
             panels::grid::show(
                 ui,
                 &mut self.state,
@@ -112,6 +115,7 @@ impl App {
             })
             .min_size(90.0)
             .show(ui, |ui| {
+                tour::mark(ui.ctx(), Stop::Timeline, ui.max_rect());
                 let (state, rows) = (&mut self.state, &self.rows);
                 match state.settings.display.bottom {
                     Bottom::Epsilon => panels::timeline::show(ui, state, rows),
@@ -122,6 +126,24 @@ impl App {
                     }
                 }
             });
+    }
+
+    /// The tour, if it is under way.
+    fn show_tour(&mut self, context: &Context, actions: &mut Vec<Action>) {
+        let Some(tour) = &mut self.tour else { return };
+        let (goes_on, section) = tour.show(context, &mut self.state, actions);
+        if let Some(section) = section {
+            let now = context.input(|input| input.time);
+            self.reveal = Some(Reveal::new(section, now));
+        }
+        if !goes_on {
+            self.tour = None;
+            // A folder that cannot be written costs nothing but the tour once more.
+            let home = self.sessions.home.as_ref();
+            if let Some(Err(error)) = home.map(DataFolder::remember_start) {
+                tracing::warn!("{error}");
+            }
+        }
     }
 
     /// Windows over the panels.
@@ -162,6 +184,11 @@ impl App {
             &self.twins,
             actions,
         );
+        if let Some(section) = self.search.show(context, &mut self.state, actions) {
+            let now = context.input(|input| input.time);
+            self.reveal = Some(Reveal::new(section, now));
+        }
+        self.show_tour(context, actions);
         panels::help::show(context, &mut self.help);
         panels::log::show(context, &mut self.log);
         panels::help::messages(context, &mut self.messages);

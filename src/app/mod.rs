@@ -35,6 +35,7 @@ use crate::triage::reader::DatabaseReader;
 use dialogs::Dialogs;
 use frame_metrics::FrameMetrics;
 use loader::Loader;
+use panels::tour::Tour;
 use presentation::Presentation;
 use sessions::SessionManager;
 
@@ -51,6 +52,10 @@ pub struct App {
     dialogs: Dialogs,
     messages: Vec<String>,
     help: bool,
+    search: panels::search::Search,
+    /// A section of the controls that is being pointed out.
+    reveal: Option<panels::sections::Reveal>,
+    tour: Option<Tour>,
     /// Whether the log is open.
     log: bool,
     exporter: Exporter,
@@ -165,6 +170,9 @@ impl App {
             dialogs: Dialogs::new(waker(context)),
             messages: Vec::new(),
             help: false,
+            search: panels::search::Search::default(),
+            reveal: None,
+            tour: None,
             log: false,
             exporter: Exporter::new(engine_models, waker(context)),
             export: panels::export::ExportSettings::default(),
@@ -200,6 +208,7 @@ impl App {
         let thumbnailer = Thumbnailer::new(Some(home.thumbnails()), waker(context));
         self.triage = panels::triage::TriageState::new(thumbnailer);
         self.twins = twins::Twins::new(Some(home.path().join("twins")));
+        self.tour = home.is_new().then(Tour::default);
         self.sessions.use_folder(home);
         self
     }

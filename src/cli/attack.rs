@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::console::{answer_in, require_new, say};
 use super::model_list::ModelList;
 use super::pictures::save_png;
 use super::{AttackOptions, class_number, default_models, file_stems};
@@ -15,7 +16,6 @@ use crate::compute::{
 use crate::data::Picture;
 use crate::error::Result;
 use crate::evaluate::top;
-use crate::files::write_atomically;
 use crate::model::Classifier;
 
 /// Writes MODEL-attacked.png, MODEL-perturbation.png and attack.json.
@@ -77,13 +77,16 @@ impl AttackArguments {
         let models = self.models.open(runner.models())?;
         let picture = Picture::open(&self.picture)?;
         let stems = file_stems(models.iter().map(|model| model.name()));
+        let facts_file = self.out.join("attack.json");
+        let pictures = stems.iter().flat_map(|stem| self.files(stem));
+        require_new(pictures.chain([facts_file.clone()]))?;
         let mut all = Vec::new();
         for ((reference, model), stem) in self.models.iter().zip(&models).zip(stems) {
             let input = ModelInput::new(reference, &picture, self.truth.clone());
             all.push(self.attack(&mut runner, &model.classifier, input, &stem)?);
         }
         for facts in &all {
-            println!(
+            say!(
                 "{}: {} → {} ({}), L∞ {}, L2 {}",
                 facts.model,
                 facts.predicted_clean,
@@ -93,8 +96,12 @@ impl AttackArguments {
                 Norm::L2.format(facts.l2)
             );
         }
-        let json = serde_json::to_string_pretty(&all).expect("plain data");
-        write_atomically(&self.out.join("attack.json"), json.as_bytes())
+        answer_in(&facts_file, &all)
+    }
+
+    /// The files of the attacked picture and of the perturbation of a model.
+    fn files(&self, stem: &str) -> [PathBuf; 2] {
+        ["attacked", "perturbation"].map(|name| self.out.join(format!("{stem}-{name}.png")))
     }
 
     /// Attacks one model; the names of its pictures begin with `stem`.
@@ -122,16 +129,9 @@ impl AttackArguments {
             .zip(prediction.input.planes())
             .map(|(after, before)| 0.5 + self.gain * (after - before))
             .collect();
-        save_png(
-            &self.out.join(format!("{stem}-attacked.png")),
-            attacked.picture.planes(),
-            size,
-        )?;
-        save_png(
-            &self.out.join(format!("{stem}-perturbation.png")),
-            &perturbation,
-            size,
-        )?;
+        let [attacked_file, perturbation_file] = self.files(stem);
+        save_png(&attacked_file, attacked.picture.planes(), size)?;
+        save_png(&perturbation_file, &perturbation, size)?;
         Ok(facts(&prediction, &attacked, attack))
     }
 }

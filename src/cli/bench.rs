@@ -11,6 +11,7 @@ use clap::Args;
 use rand::RngExt;
 use serde::Serialize;
 
+use super::console::{answer, say};
 use super::default_models;
 use super::model_list::ModelList;
 use crate::attack::{Attack, AttackRun, Norm};
@@ -22,7 +23,6 @@ use crate::data::Batch;
 use crate::data::random::noise_rng;
 use crate::error::Result;
 use crate::evaluate::predict;
-use crate::files::write_atomically;
 use crate::model::{Classifier, memory, tensor_values, zoo};
 use crate::session::TriageTab;
 use crate::synthesis::{Synthesis, SynthesisInputs, SynthesisRun};
@@ -47,9 +47,6 @@ pub struct BenchArguments {
     /// Number of pictures of that library.
     #[arg(long, default_value_t = 100_000)]
     pictures: usize,
-    /// JSON file for the timings.
-    #[arg(long)]
-    json: Option<PathBuf>,
     /// Where to compute.
     #[arg(long, default_value_t)]
     backend: Backend,
@@ -76,7 +73,7 @@ impl BenchArguments {
     /// Runs the benchmarks.
     pub fn run(&self) -> Result<()> {
         let compute = Compute::open(&self.backend)?;
-        println!("on {}", compute.label);
+        say!("on {}", compute.label);
         let mut bench = Bench {
             arguments: self,
             device: compute.device,
@@ -86,13 +83,7 @@ impl BenchArguments {
             Some(folder) => bench.library(folder)?,
             None => bench.models()?,
         }
-        match &self.json {
-            Some(path) => {
-                let json = serde_json::to_string_pretty(&bench.timings).expect("plain data");
-                write_atomically(path, json.as_bytes())
-            }
-            None => Ok(()),
-        }
+        answer(&bench.timings)
     }
 }
 
@@ -114,7 +105,7 @@ impl Bench<'_> {
         let count = self.arguments.pictures;
         let begun = Instant::now();
         let database = library::make(folder, count)?;
-        println!(
+        say!(
             "{count} pictures made and scanned in {:.0} s",
             begun.elapsed().as_secs_f32()
         );
@@ -122,7 +113,7 @@ impl Bench<'_> {
         self.note("grid, wheel", grid.wheel());
         self.note("grid, a page down in every frame", grid.pages());
         self.note("grid, pointer", grid.moves(false));
-        println!("{} MB of memory", memory::resident() / 1_000_000);
+        say!("{} MB of memory", memory::resident() / 1_000_000);
         drop(grid);
         for (name, tab, pressed) in [
             ("matrices, pointer", TriageTab::Matrices, false),
@@ -131,7 +122,7 @@ impl Bench<'_> {
             let mut window = library::Window::open(folder, &database, tab)?;
             self.note(name, window.moves(pressed));
         }
-        println!("{} MB of memory", memory::resident() / 1_000_000);
+        say!("{} MB of memory", memory::resident() / 1_000_000);
         Ok(())
     }
 
@@ -163,9 +154,12 @@ impl Bench<'_> {
             p99: times[last * 99 / 100],
             slowest: times[last],
         };
-        println!(
+        say!(
             "{name:<44} median {:9.2} ms  ({:.2} to {:.2}, p99 {:.2})",
-            timing.median, timing.fastest, timing.slowest, timing.p99
+            timing.median,
+            timing.fastest,
+            timing.slowest,
+            timing.p99
         );
         self.timings.push(timing);
     }

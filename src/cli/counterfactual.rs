@@ -1,10 +1,11 @@
 //! `epsiloscope counterfactual`: counterfactuals of one picture, their change maps and masks, as files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::console::{answer_in, require_new, say};
 use super::model_list::ModelList;
 use super::pictures::save_png;
 use super::{class_number, default_models, file_stems};
@@ -19,7 +20,6 @@ use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
-use crate::files::write_atomically;
 use crate::model::{Classifier, ModelRef};
 
 /// Compute counterfactuals of a picture: what it would look like as another class, for each model.
@@ -111,6 +111,12 @@ impl CounterfactualArguments {
         let picture = Picture::open(&self.picture)?;
         let opened = self.models.open(runner.models())?;
         let stems = file_stems(opened.iter().map(|model| model.name()));
+        let facts_file = self.out.join("counterfactual.json");
+        let pictures = stems.iter().flat_map(|stem| {
+            let names = ["counterfactual", "back", "change", "mask"];
+            names.map(|name| self.file(stem, name))
+        });
+        require_new(pictures.chain([facts_file.clone()]))?;
         let mut all = Vec::new();
         let generators = self.generators(&opened)?;
         for (((reference, model), generator), stem) in
@@ -123,8 +129,12 @@ impl CounterfactualArguments {
             print(&facts);
             all.push(facts);
         }
-        let json = serde_json::to_string_pretty(&all).expect("plain data");
-        write_atomically(&self.out.join("counterfactual.json"), json.as_bytes())
+        answer_in(&facts_file, &all)
+    }
+
+    /// The file of a model's picture of this name.
+    fn file(&self, stem: &str, name: &str) -> PathBuf {
+        self.out.join(format!("{stem}-{name}.png"))
     }
 
     /// The generator of each model that has one.
@@ -228,10 +238,7 @@ impl CounterfactualArguments {
         let style = HeatStyle::default();
         let scale = answer.heat.scale(&style);
         let coloured = style.paint(answer.request.picture.planes(), &answer.heat, scale);
-        let write = |name: &str, planes: &[f32]| {
-            let path: &Path = &self.out.join(format!("{stem}-{name}.png"));
-            save_png(path, planes, size)
-        };
+        let write = |name: &str, planes: &[f32]| save_png(&self.file(stem, name), planes, size);
         write("counterfactual", answer.picture.planes())?;
         if let Some(back) = &answer.back {
             write("back", back.picture.planes())?;
@@ -257,7 +264,7 @@ impl CounterfactualArguments {
 }
 
 fn print(facts: &Facts) {
-    println!("{}, by {}:", facts.model, facts.method);
+    say!("{}, by {}:", facts.model, facts.method);
     let percent = |seen: &[f32]| {
         let mut sorted: Vec<(&String, &f32)> = facts.labels.iter().zip(seen).collect();
         sorted.sort_by(|a, b| b.1.total_cmp(a.1));
@@ -267,14 +274,14 @@ fn print(facts: &Facts) {
     };
     let names = ["picture", "counterfactual", "translated back"];
     for (name, seen) in names.iter().zip(&facts.seen) {
-        println!("  {name}: {}", percent(seen));
+        say!("  {name}: {}", percent(seen));
     }
     let norm = facts.norm;
     let lengths = [("flips at", facts.flips_at), ("sure at", facts.sure_at)];
     let lengths = lengths.into_iter().filter_map(|(what, length)| {
         length.map(|length| format!(", {what} {}", norm.format(length)))
     });
-    println!(
+    say!(
         "  {} to {}, {norm} {}{}, mean change {:.4}, mask {:.1} % of the pixels above {:.3}",
         facts.source,
         facts.target,
@@ -291,7 +298,7 @@ fn print(facts: &Facts) {
         recall,
     }) = facts.overlap
     {
-        println!("  IoU {iou:.3}, Dice {dice:.3}, precision {precision:.3}, recall {recall:.3}");
+        say!("  IoU {iou:.3}, Dice {dice:.3}, precision {precision:.3}, recall {recall:.3}");
     }
 }
 

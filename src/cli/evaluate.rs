@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::console::{answer, picture_bar, require_new, say, stop_on_signals, stopped};
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Attack, AutoAttack, AutoPart, Goal, Norm, parse_epsilon};
@@ -12,8 +12,11 @@ use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, PictureList, Split, class_indices};
 use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto};
-use crate::files::{require_writable, write_atomically};
+use crate::files::write_atomically;
 use crate::model::Classifier;
+
+/// The files of the results.
+const FILES: [&str; 2] = ["evaluate.json", "evaluate.csv"];
 
 /// Prints a table and, with --out, writes evaluate.json and evaluate.csv.
 #[derive(Debug, Args)]
@@ -112,18 +115,21 @@ impl EvaluateArguments {
             class_indices(&listed.classes, &model.manifest().labels)
                 .map_err(|reason| Error::data(&self.data, reason))?;
         }
-        if let Some(out) = &self.out {
-            require_writable(out)?;
-        }
+        let out = self.out.as_deref();
+        require_new(
+            out.into_iter()
+                .flat_map(|out| FILES.map(|name| out.join(name))),
+        )?;
+        let stop = stop_on_signals();
         let mut reports = Vec::new();
         for model in &models {
             let data = self.data_set(model)?;
             data.log_skipped();
             for attack in self.attacks() {
-                let bar = progress(&model.manifest().name, data.len());
+                let bar = picture_bar(&model.manifest().name, data.len());
                 let progress = |done: usize| {
                     bar.set_position(done as u64);
-                    true
+                    !stop.is_cancelled()
                 };
                 let report = match &attack {
                     None => evaluate(model, &data, None, progress),
@@ -131,15 +137,33 @@ impl EvaluateArguments {
                     Some(AnyAttack::Auto(attack)) => evaluate_auto(model, &data, attack, progress),
                 };
                 bar.finish_and_clear();
-                println!("{}", describe(&report));
+                if report.pictures == 0 {
+                    return Err(self.stopped());
+                }
+                say!("{}", describe(&report));
                 for warning in &report.warnings {
-                    println!("  not to be trusted: {warning}");
+                    say!("  not to be trusted: {warning}");
                 }
                 reports.push(report);
                 self.write(&reports)?;
+                if stop.is_cancelled() {
+                    answer(&reports)?;
+                    return Err(self.stopped());
+                }
             }
         }
-        Ok(())
+        answer(&reports)
+    }
+
+    /// What is kept of an evaluation that was stopped.
+    fn stopped(&self) -> Error {
+        let kept = self.out.as_ref().map_or_else(
+            || "the rows above are of the pictures until then".to_owned(),
+            |out| format!("{} has the rows of the pictures until then", out.display()),
+        );
+        stopped(format!(
+            "{kept}; the same command begins anew, `epsiloscope scan` resumes where it was stopped"
+        ))
     }
 
     /// The pictures for a model.
@@ -185,14 +209,6 @@ impl EvaluateArguments {
     }
 }
 
-/// A progress bar over `total` pictures.
-pub(super) fn progress(name: &str, total: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec}, {eta} left");
-    ProgressBar::new(total as u64)
-        .with_style(style.expect("a valid template"))
-        .with_message(name.to_owned())
-}
-
 fn describe(report: &AccuracyReport) -> String {
     let accuracy = format!(
         "{:<20} {:<34} accuracy {:6.2} %",
@@ -226,8 +242,8 @@ fn describe(report: &AccuracyReport) -> String {
 
 fn write(out: &std::path::Path, reports: &[AccuracyReport]) -> Result<()> {
     let json = serde_json::to_string_pretty(reports).expect("plain data");
-    write_atomically(&out.join("evaluate.json"), json.as_bytes())?;
-    let path = out.join("evaluate.csv");
+    write_atomically(&out.join(FILES[0]), json.as_bytes())?;
+    let path = out.join(FILES[1]);
     let writing = |error: &dyn std::fmt::Display| Error::io(&path, "write", error);
     let mut writer = csv::Writer::from_writer(Vec::new());
     for report in reports {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::console::{answer_in, require_new, say};
 use super::model_list::ModelList;
 use super::pictures::{enlarged, save_png};
 use super::{AttackOptions, class_number, default_models, file_stems};
@@ -105,10 +106,13 @@ impl ExplainArguments {
         let picture = Picture::open(picture)?;
         let mut all = Vec::new();
         let stems = file_stems(models.iter().map(|model| model.name()));
+        let facts_file = self.out.join("explain.json");
+        let maps = stems.iter().flat_map(|stem| self.files(stem));
+        require_new(maps.chain([facts_file.clone()]))?;
         for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
             let input = ModelInput::new(reference, &picture, self.truth.clone());
             let facts = self.explain(&mut runner, &model.classifier, input, stem)?;
-            println!(
+            say!(
                 "{}: {} of {}, deletion {:.3}, insertion {:.3}, gap {} of the score",
                 facts.model,
                 facts.explanation,
@@ -122,8 +126,12 @@ impl ExplainArguments {
             );
             all.push(facts);
         }
-        let json = serde_json::to_string_pretty(&all).expect("plain data");
-        write_atomically(&self.out.join("explain.json"), json.as_bytes())
+        answer_in(&facts_file, &all)
+    }
+
+    /// The files of a model's map: its values, and the overlay.
+    fn files(&self, stem: &str) -> [PathBuf; 2] {
+        ["npy", "png"].map(|kind| self.out.join(format!("{stem}.{kind}")))
     }
 
     fn explain(
@@ -181,10 +189,8 @@ impl ExplainArguments {
     fn write(&self, stem: &str, map: &Attribution, picture: &[f32]) -> Result<()> {
         let [h, w] = map.size;
         let shape = [map.channels, h, w];
-        write_atomically(
-            &self.out.join(format!("{stem}.npy")),
-            &npy(&shape, &map.values),
-        )?;
+        let [values_file, overlay_file] = self.files(stem);
+        write_atomically(&values_file, &npy(&shape, &map.values))?;
         let style = HeatStyle {
             sign: self.sign,
             palette: self.palette,
@@ -195,6 +201,6 @@ impl ExplainArguments {
         let scale = heat.scale(&style);
         let painted = style.paint(picture, &heat, scale);
         let (planes, whole) = enlarged(&painted, [h, w], self.zoom);
-        save_png(&self.out.join(format!("{stem}.png")), &planes, whole)
+        save_png(&overlay_file, &planes, whole)
     }
 }

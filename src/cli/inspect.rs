@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use clap::Args;
 
-use crate::error::{Error, Result};
+use super::console::{answer, require_new, say};
+use crate::error::Result;
 use crate::model::{ModelRef, Precision, zoo};
 
 /// Most class names that are printed.
@@ -17,7 +18,7 @@ pub struct InspectArguments {
     /// A bundled model's id or a file: safetensors, PyTorch, ONNX, or a description in TOML.
     model: ModelRef,
     /// Also write the model to this file in this program's own format, safetensors in half precision, with
-    /// all that is printed; the file must not exist.
+    /// all that is printed.
     #[arg(long)]
     save: Option<PathBuf>,
 }
@@ -29,12 +30,13 @@ impl InspectArguments {
         let manifest = model.manifest();
         let [h, w] = manifest.input;
         let normalizer = manifest.normalizer;
-        println!("name        {}", manifest.name);
-        println!("network     {}", manifest.architecture);
-        println!("input       {w}×{h} pixels");
-        println!(
+        say!("name        {}", manifest.name);
+        say!("network     {}", manifest.architecture);
+        say!("input       {w}×{h} pixels");
+        say!(
             "normaliser  mean {:?}, deviation {:?}",
-            normalizer.mean, normalizer.std
+            normalizer.mean,
+            normalizer.std
         );
         let labels: Vec<&str> = manifest
             .labels
@@ -48,24 +50,22 @@ impl InspectArguments {
         } else {
             String::new()
         };
-        println!("labels      {}{more}", labels.join(", "));
-        println!("training    {}", manifest.training);
+        say!("labels      {}{more}", labels.join(", "));
+        say!("training    {}", manifest.training);
         for note in &manifest.notes {
-            println!("note        {note}");
+            say!("note        {note}");
         }
         for assumption in &manifest.assumptions {
-            println!("assumed     {assumption}");
+            say!("assumed     {assumption}");
         }
-        match &self.save {
-            Some(path) => self.save(path),
-            None => Ok(()),
+        if let Some(path) = &self.save {
+            self.save(path)?;
         }
+        answer(manifest)
     }
 
     fn save(&self, path: &Path) -> Result<()> {
-        if path.exists() {
-            return Err(Error::io(path, "write", "it exists already"));
-        }
+        require_new([path.into()])?;
         let source = zoo::source(&self.model, &Device::flex())?;
         source.into_weights().write(path, Precision::Half)
     }

@@ -1,9 +1,8 @@
 //! The command line: the window, and commands that work without one.
 
-#![allow(clippy::print_stdout, reason = "commands answer on standard output")]
-
 mod attack;
 mod bench;
+mod console;
 mod counterfactual;
 mod evaluate;
 mod explain;
@@ -15,9 +14,11 @@ mod render;
 mod report;
 mod scan;
 mod seeds;
+mod shell;
 mod synthesis;
 mod synthetic_cracks;
 mod train;
+mod version;
 
 use std::path::PathBuf;
 
@@ -27,24 +28,33 @@ use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, ModelRef, zoo};
+use console::ConsoleOptions;
 use model_list::ModelList;
 
 /// See what a standard and an adversarially robust image classifier see in the same picture.
 ///
 /// Without a command it opens the window.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXIT_STATUS)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     window: WindowArguments,
+    #[command(flatten)]
+    console: ConsoleOptions,
 }
+
+/// The exit statuses, for the help.
+const EXIT_STATUS: &str = "Exit status: 0 when all is done, 1 on an error, 2 when the command line is not \
+                           understood or no window can be opened, 130 when Ctrl-C or a termination signal \
+                           stopped the work; what was finished is kept then.";
 
 #[derive(Debug, Args)]
 struct WindowArguments {
-    /// Pictures, or folders of pictures, to open.
-    pictures: Vec<PathBuf>,
+    /// What to open: pictures, folders of pictures, model files, generators, a session, a database of scans.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// The two models, one a row: ids of bundled ones or paths of files, with commas between.
     #[arg(long, default_value_t = default_models())]
     models: ModelList,
@@ -54,6 +64,9 @@ struct WindowArguments {
     /// Write a picture of the window to this PNG file once everything is computed, and close it.
     #[arg(long)]
     screenshot: Option<PathBuf>,
+    /// Print version, commit and where models run, and open no window.
+    #[arg(long, short = 'V')]
+    version: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +102,10 @@ enum Command {
     /// Write a synthetic data set of cracked and clean walls, with masks.
     #[command(alias = "walls")]
     SyntheticCracks(synthetic_cracks::SyntheticCracksArguments),
+    /// Print completions of the commands for a shell.
+    Completions(shell::CompletionsArguments),
+    /// Write manual pages.
+    Man(shell::ManArguments),
 }
 
 /// Options of the attack, shared by several commands.
@@ -176,8 +193,17 @@ fn default_feature_models() -> ModelList {
 }
 
 impl Arguments {
+    /// What goes to the log on standard error, as `RUST_LOG` says it.
+    pub fn log_filter(&self) -> &'static str {
+        self.console.log_filter()
+    }
+
     /// Runs the command, or the window without one.
+    ///
+    /// # Errors
+    /// What went wrong, in words; [`Error::exit_status`] has the status to end with.
     pub fn run(self) -> Result<()> {
+        self.console.start()?;
         match self.command {
             Some(Command::Attack(arguments)) => arguments.run(),
             Some(Command::Bench(arguments)) => arguments.run(),
@@ -194,6 +220,9 @@ impl Arguments {
             Some(Command::Seeds(arguments)) => arguments.run(),
             Some(Command::Train(arguments)) => arguments.run(),
             Some(Command::SyntheticCracks(arguments)) => arguments.run(),
+            Some(Command::Completions(arguments)) => arguments.run(),
+            Some(Command::Man(arguments)) => arguments.run(),
+            None if self.window.version => version::run(&self.window.backend),
             None => self.window.open(),
         }
     }
@@ -219,7 +248,7 @@ impl WindowArguments {
         crate::app::open_window(
             Compute::open(&self.backend)?,
             self.models.to_vec(),
-            self.pictures,
+            self.files,
             self.screenshot,
         )
     }

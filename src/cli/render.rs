@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::console::{answer, progress_bar, require_new, say, stop_on_signals};
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, parse_epsilon};
@@ -20,7 +20,7 @@ use crate::files::write_atomically;
 use crate::model::Fingerprint;
 use crate::model::{ModelRef, zoo};
 use crate::session::{self, Column, Figure, Film, Motion, Size, Spread, State, has_session_name};
-use crate::tasks::{CancelToken, TaskProgress};
+use crate::tasks::TaskProgress;
 
 /// Render a session, or some pictures, to figures, films or arrays.
 ///
@@ -134,15 +134,12 @@ impl RenderArguments {
             .iter()
             .map(|path| self.kind(path))
             .collect::<Result<_>>()?;
+        require_new(self.out.iter().cloned())?;
         let (state, pictures) = self.state()?;
         let figure = self.arranged(&state.document.exports.figure, &pictures)?;
         let mut engine = Headless::new(Compute::open(&self.backend)?.device);
-        let cancel = CancelToken::default();
-        let interrupted = cancel.clone();
-        ctrlc::set_handler(move || interrupted.cancel())
-            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %");
-        let bar = ProgressBar::new(1000).with_style(style.expect("a valid template"));
+        let cancel = stop_on_signals();
+        let bar = progress_bar(1000, "{msg} {wide_bar} {percent} %");
         let mut progress = |share: f32| bar.set_position((1000.0 * share) as u64);
         let mut watch = TaskProgress {
             progress: &mut progress,
@@ -155,7 +152,7 @@ impl RenderArguments {
             for (path, _) in self.wanting(&kinds, &[OutputKind::Film]) {
                 bar.set_message(path.display().to_string());
                 film::write(&footage, path, &mut watch)?;
-                bar.suspend(|| println!("{}", path.display()));
+                bar.suspend(|| say!("{}", path.display()));
             }
         }
         let still = self.wanting(
@@ -166,7 +163,7 @@ impl RenderArguments {
             self.stills(&still, &figure, &state, &mut engine, &mut watch)?;
         }
         bar.finish_and_clear();
-        Ok(())
+        answer(&self.out)
     }
 
     fn kind(&self, path: &Path) -> Result<OutputKind> {
@@ -325,7 +322,7 @@ impl RenderArguments {
                     arrays::write(path, &shots)?;
                 }
             }
-            println!("{}", path.display());
+            say!("{}", path.display());
         }
         Ok(())
     }

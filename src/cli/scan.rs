@@ -1,12 +1,11 @@
 //! `epsiloscope scan`: predictions, attacks and flip ε of all pictures of a data set, in a database.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::ProgressBar;
+use serde::Serialize;
 
+use super::console::{answer, picture_bar, require_new, say, stop_on_signals, stopped};
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, parse_epsilon};
@@ -16,8 +15,11 @@ use crate::evaluate::BATCH;
 use crate::model::Examined;
 use crate::triage::query::Vocabulary;
 use crate::triage::{
-    ConfusionMatrix, Database, FlipSearch, Plan, Query, Scan, ScanStep, Table, report,
+    Axis, ConfusionMatrix, Database, FlipSearch, Part, Plan, Query, Scan, ScanStep, Table, report,
 };
+
+/// The database without --db.
+const DEFAULT_DATABASE: &str = "epsiloscope.db";
 
 /// Scan a data set: evaluate every model on every picture of SOURCE, clean and attacked, and store the
 /// results in a database; the same command resumes an interrupted scan.
@@ -25,13 +27,21 @@ use crate::triage::{
 pub struct ScanArguments {
     /// A folder of pictures, a data set's folder (its test or val split is taken), or a text file of
     /// paths, one a line, each with its class after a tab where that is known.
-    source: PathBuf,
+    #[arg(required_unless_present = "merge")]
+    source: Option<PathBuf>,
     /// Models, which queries call a, b, …: ids of bundled ones or paths of files, with commas between.
     #[arg(long, default_value_t = default_models())]
     models: ModelList,
     /// Database file of the results, which can contain many scans.
-    #[arg(long, default_value = "epsiloscope.db")]
+    #[arg(long, default_value = DEFAULT_DATABASE)]
     db: PathBuf,
+    /// Scan only this one of several equal parts of SOURCE, for instance 3/8, so that processes or machines share
+    /// the work, each with a database of its own.
+    #[arg(long)]
+    part: Option<Part>,
+    /// Instead of scanning, merge the databases of all parts into --db.
+    #[arg(long, num_args = 1.., value_name = "DB", conflicts_with_all = ["source", "part"])]
+    merge: Vec<PathBuf>,
     /// Do not attack.
     #[arg(long, conflicts_with = "flip")]
     clean: bool,
@@ -67,34 +77,104 @@ pub struct ScanArguments {
     backend: Backend,
 }
 
+/// The answer of the command.
+#[derive(Serialize)]
+struct Answer<'a> {
+    database: &'a Path,
+    /// Number of pictures of the source.
+    total: usize,
+    /// Number of pictures that are done, of which `broken` could not be opened.
+    done: usize,
+    broken: usize,
+    /// Number of pictures that --where selects.
+    selected: usize,
+    /// Matrices of the selection: names of rows and columns, and how many pictures each cell has.
+    matrices: Vec<serde_json::Value>,
+}
+
 impl ScanArguments {
-    /// Scans, prints the matrices and writes the selection.
+    /// Scans or merges, prints the matrices and writes the selection.
     pub fn run(&self) -> Result<()> {
+        require_new([&self.csv, &self.html].into_iter().flatten().cloned())?;
+        match &self.source {
+            Some(source) => self.scan(source),
+            None => self.merge(),
+        }
+    }
+
+    fn scan(&self, source: &Path) -> Result<()> {
         let database = Database::open(&self.db)?;
         let device = Compute::open(&self.backend)?.device;
         let names = self.models.iter();
         let models = names.map(|name| Examined::open(name, &device));
         let models = models.collect::<Result<Vec<Examined>>>()?;
+        let plan = self.plan(source)?;
         if database.is_read_only() {
-            return self.tell_finished(&database);
+            return self.tell_finished(&database, &plan);
         }
-        let mut scan = Scan::new(database, &self.plan()?, models, BATCH)?;
+        let part = self.part.unwrap_or(Part::WHOLE);
+        let mut scan = Scan::of_part(database, &plan, models, BATCH, part)?;
         let query = self.query(&scan.vocabulary())?;
         let finished = go(&mut scan)?;
+        let counts = scan.progress();
         let id = scan.id();
         let table = scan.into_database().table(id)?;
+        self.tell(&table, &query)?;
         if !finished {
-            let (done, total) = (table.records.len() + table.broken.len(), table.total());
-            println!("Stopped after {done} of {total} pictures; the same command resumes the scan");
+            let (done, total) = (counts.done, counts.total);
+            return Err(stopped(format!(
+                "{done} of {total} pictures are in {}; the same command resumes the scan",
+                self.db.display()
+            )));
         }
-        self.tell(&table, &query)
+        if let Some(part) = self.part {
+            say!(
+                "Part {part}; once all are done: epsiloscope scan --merge DB… --db {}",
+                DEFAULT_DATABASE
+            );
+        }
+        Ok(())
+    }
+
+    /// Merges databases of parts, and tells of the scan if it is one.
+    fn merge(&self) -> Result<()> {
+        let mut parts = Vec::new();
+        for path in &self.merge {
+            if !path.is_file() {
+                return Err(Error::io(path, "read", "there is no such file"));
+            }
+            parts.push(Database::open(path)?);
+        }
+        let mut database = Database::open(&self.db)?;
+        let conflicts = database.merge(&parts)?;
+        let scans = database.scans()?;
+        for scan in &scans {
+            let (title, done, total) = (scan.title(), scan.done, scan.total);
+            say!("{title}: {done} of {total} pictures");
+        }
+        if let [scan] = scans.as_slice() {
+            let table = database.table(scan.id)?;
+            self.tell(&table, &self.query(&table.vocabulary())?)?;
+        }
+        for conflict in &conflicts {
+            tracing::warn!("{conflict}; the earlier one is kept");
+        }
+        match conflicts.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::data(
+                &self.db,
+                format!(
+                    "{} results differ between the databases, and the earlier ones were kept; the first: {first}",
+                    conflicts.len()
+                ),
+            )),
+        }
     }
 
     /// The results of a finished scan of this plan in a database that can only be read.
-    fn tell_finished(&self, database: &Database) -> Result<()> {
-        let plan = self.plan()?;
+    fn tell_finished(&self, database: &Database, plan: &Plan) -> Result<()> {
         let scans = database.scans()?.into_iter();
-        let mut finished = scans.filter(|scan| scan.finished && scan.plan == plan);
+        let mut finished = scans.filter(|scan| scan.finished && scan.plan == *plan);
         let scan = finished.next().ok_or_else(|| {
             let reason = "it can only be read, and holds no finished scan of these pictures, models and attacks";
             Error::data(&self.db, reason)
@@ -112,9 +192,9 @@ impl ScanArguments {
         })
     }
 
-    fn plan(&self) -> Result<Plan> {
-        let source = std::path::absolute(&self.source);
-        let source = source.map_err(|error| Error::io(&self.source, "find", error))?;
+    fn plan(&self, source: &Path) -> Result<Plan> {
+        let absolute = std::path::absolute(source);
+        let source = absolute.map_err(|error| Error::io(source, "find", error))?;
         let usual = FlipSearch::REACH * self.options.eps;
         let usual = FlipSearch::up_to(self.flip_most.unwrap_or(usual));
         Ok(Plan {
@@ -134,16 +214,16 @@ impl ScanArguments {
         if let (true, Some((_, reason))) = (table.records.is_empty(), table.broken.first()) {
             let count = table.broken.len();
             let reason = format!("none of its {count} pictures opens; the first: {reason}");
-            return Err(Error::data(&self.source, reason));
+            let source = self.source.as_deref().unwrap_or(&self.db);
+            return Err(Error::data(source, reason));
         }
-        println!("{} of {} pictures", selected.len(), table.records.len());
+        say!("{} of {} pictures", selected.len(), table.records.len());
         if let Some((_, reason)) = table.broken.first() {
             let count = table.broken.len();
-            println!("{count} cannot be opened; the first: {reason}");
+            say!("{count} cannot be opened; the first: {reason}");
         }
-        for matrix in ConfusionMatrix::all(&table.part(&selected)) {
-            print(&matrix);
-        }
+        let matrices = ConfusionMatrix::all(&table.part(&selected));
+        matrices.iter().for_each(print);
         if let Some(path) = &self.csv {
             report::csv(table, &selected, path)?;
         }
@@ -153,25 +233,28 @@ impl ScanArguments {
         if let Some(folder) = &self.pictures {
             report::copy(table, &selected, folder)?;
         }
-        Ok(())
+        answer(&Answer {
+            database: &self.db,
+            total: table.total(),
+            done: table.records.len() + table.broken.len(),
+            broken: table.broken.len(),
+            selected: selected.len(),
+            matrices: matrices.iter().map(json).collect(),
+        })
     }
 }
 
 /// Scans to the end (`true`), or until Ctrl-C stops it after a batch (`false`).
 fn go(scan: &mut Scan) -> Result<bool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    let handler = move || asked.store(true, Ordering::Relaxed);
-    // Without a handler, Ctrl-C would end the program and lose the current batch.
-    let _ = ctrlc::set_handler(handler);
-    let bar: ProgressBar = super::evaluate::progress("Scanning", scan.progress().total);
+    let stop = stop_on_signals();
+    let bar = picture_bar("Scanning", scan.progress().total);
     loop {
         match scan.step()? {
             ScanStep::Working => continue,
             ScanStep::Finished => break,
             ScanStep::Stored => bar.set_position(scan.progress().done as u64),
         }
-        if stop.load(Ordering::Relaxed) {
+        if stop.is_cancelled() {
             bar.finish_and_clear();
             return Ok(false);
         }
@@ -180,9 +263,23 @@ fn go(scan: &mut Scan) -> Result<bool> {
     let progress = scan.progress();
     if let Some(rate) = progress.per_second() {
         let known = progress.known;
-        println!("{rate:.1} pictures per second; the results of {known} were stored already");
+        say!("{rate:.1} pictures per second; the results of {known} were stored already");
     }
     Ok(true)
+}
+
+/// A matrix as JSON.
+fn json(matrix: &ConfusionMatrix) -> serde_json::Value {
+    let names = |axis: &Axis| -> Vec<String> {
+        let parts = axis.parts.iter();
+        parts.map(|(name, _)| name.clone()).collect()
+    };
+    serde_json::json!({
+        "title": matrix.title,
+        "rows": names(&matrix.rows),
+        "columns": names(&matrix.columns),
+        "counts": matrix.counts,
+    })
 }
 
 /// Prints a matrix as text.
@@ -194,17 +291,19 @@ fn print(matrix: &ConfusionMatrix) {
         .map(|(name, _)| name.chars().count())
         .max();
     let width = width.unwrap_or(0);
-    println!(
+    say!(
         "\n{} (down: {}; across: {})",
-        matrix.title, rows.title, columns.title
+        matrix.title,
+        rows.title,
+        columns.title
     );
     let heads = columns.parts.iter().map(|(name, _)| format!("  {name:>6}"));
-    println!("{:width$}{}", "", heads.collect::<String>());
+    say!("{:width$}{}", "", heads.collect::<String>());
     for ((name, _), counts) in rows.parts.iter().zip(&matrix.counts) {
         let cells = columns.parts.iter().zip(counts).map(|((name, _), count)| {
             let width = name.chars().count().max(6);
             format!("  {count:>width$}")
         });
-        println!("{name:width$}{}", cells.collect::<String>());
+        say!("{name:width$}{}", cells.collect::<String>());
     }
 }

@@ -1,9 +1,11 @@
 //! `epsiloscope seeds`: class Gaussians for class-specific generation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 
+use super::console::{answer, require_new, say};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::synthesis::ClassGaussians;
@@ -25,9 +27,19 @@ pub struct SeedsArguments {
     out: PathBuf,
 }
 
+/// What was fitted.
+#[derive(Serialize)]
+struct Fitted<'a> {
+    file: &'a Path,
+    classes: &'a [String],
+    /// Number of training pictures.
+    pictures: usize,
+}
+
 impl SeedsArguments {
     /// Fits and writes the Gaussians.
     pub fn run(&self) -> Result<()> {
+        require_new([self.out.clone()])?;
         let size = [self.size; 2];
         let data = Dataset::open(&self.data, Split::Train, size)?;
         data.log_skipped();
@@ -37,12 +49,16 @@ impl SeedsArguments {
             fitted.truncate(most);
         }
         fitted.write(&self.out)?;
-        println!(
+        say!(
             "{} classes from {} pictures: {}",
             data.classes.len(),
             data.len(),
             self.out.display()
         );
-        Ok(())
+        answer(&Fitted {
+            file: &self.out,
+            classes: &data.classes,
+            pictures: data.len(),
+        })
     }
 }

@@ -7,6 +7,7 @@ use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, RgbImage};
 use serde::Serialize;
 
+use super::console::{answer_in, require_new, say};
 use super::model_list::ModelList;
 use super::pictures::{enlarged, save_png};
 use super::{class_number, default_models, file_stems};
@@ -240,6 +241,12 @@ impl Options {
         let other = self.other.as_deref().map(open).transpose()?;
         let models = self.models.open(runner.models())?;
         let stems = file_stems(models.iter().map(|model| model.name()));
+        let facts_file = self.out.join(format!("{command}.json"));
+        let pictures = stems.iter().flat_map(|stem| {
+            let files = self.files(&format!("{stem}-{command}"));
+            files.into_iter()
+        });
+        require_new(pictures.chain([facts_file.clone()]))?;
         let mut all = Vec::new();
         for ((reference, model), stem) in self.models.iter().zip(&models).zip(&stems) {
             let size = model.classifier.manifest().input;
@@ -263,11 +270,15 @@ impl Options {
             let names = format!("{stem}-{command}");
             let facts = self.make(&mut runner, &names, model.name(), request, &feature_model)?;
             let config = &facts.synthesis;
-            println!("{}: {config}: {}", facts.model, describe(&facts));
+            say!("{}: {config}: {}", facts.model, describe(&facts));
             all.push(facts);
         }
-        let json = serde_json::to_string_pretty(&all).expect("plain data");
-        write_atomically(&self.out.join(format!("{command}.json")), json.as_bytes())
+        answer_in(&facts_file, &all)
+    }
+
+    /// The files of a model's picture and of the film of its iterations; their names begin with `names`.
+    fn files(&self, names: &str) -> [PathBuf; 2] {
+        ["png", "gif"].map(|kind| self.out.join(format!("{names}.{kind}")))
     }
 
     /// Makes the pictures of one model; the names of its files begin with `names`.
@@ -283,12 +294,12 @@ impl Options {
         let made = runner.synthesize(request)?;
         let seconds = started.elapsed().as_secs_f64();
         let (config, size) = (&made.request.config, made.size);
-        let path = |kind: &str| self.out.join(format!("{names}.{kind}"));
+        let [picture_file, film_file] = self.files(names);
         let pixels = made.picture.planes();
         let (planes, whole) = enlarged(pixels, made.picture.size(), self.zoom);
-        save_png(&path("png"), &planes, whole)?;
+        save_png(&picture_file, &planes, whole)?;
         let history = lock(&made.history);
-        self.save_gif(&path("gif"), &history, config.count, size)?;
+        self.save_gif(&film_file, &history, config.count, size)?;
         let curve = |picture: usize| {
             let point = |kept: &Iterate| (kept.iteration, kept.losses[picture]);
             history.iter().map(point).collect()

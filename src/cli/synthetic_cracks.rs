@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::console::{answer, require_new, say};
 use crate::data::samples::synthetic_cracks::write_data_set;
 use crate::error::Result;
 
@@ -24,8 +25,10 @@ pub struct SyntheticCracksArguments {
 impl SyntheticCracksArguments {
     /// Generates and writes the pictures.
     pub fn run(&self) -> Result<()> {
+        let folders = ["train", "test", "test_masks"].map(|name| self.out.join(name));
+        require_new(folders)?;
         write_data_set(&self.out, self.count, self.size)?;
-        println!("the data set is in {}", self.out.display());
-        Ok(())
+        say!("the data set is in {}", self.out.display());
+        answer(&serde_json::json!({ "folder": self.out, "count": self.count, "size": self.size }))
     }
 }

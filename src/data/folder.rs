@@ -110,14 +110,16 @@ pub fn open(root: &Path, size: [usize; 2]) -> Result<Dataset> {
         skipped: Vec::new(),
         passed_over,
         original_sizes: Vec::new(),
+        noise_ids: Vec::new(),
         pixels: Vec::new(),
     };
-    for ((label, path), planes) in files.into_iter().zip(decoded) {
+    for (noise_id, ((label, path), planes)) in (0..).zip(files.into_iter().zip(decoded)) {
         match planes {
             Ok((planes, original)) => {
                 dataset.original_sizes.push(original);
                 dataset.labels.push(label);
                 dataset.names.push(path);
+                dataset.noise_ids.push(noise_id);
                 dataset.pixels.extend(planes);
             }
             Err(error) => dataset.skipped.push(error),

@@ -64,6 +64,8 @@ pub struct Dataset {
     pub passed_over: Vec<PathBuf>,
     /// Width and height in pixels of each picture before it was cropped and resized.
     pub original_sizes: Vec<[u32; 2]>,
+    /// Identity of each picture for random numbers: its place in the listing of all files, broken ones included.
+    pub noise_ids: Vec<u64>,
     /// `[labels.len(), 3, h, w]`, row-major.
     pixels: Vec<u8>,
 }
@@ -138,7 +140,7 @@ impl Dataset {
         (0..count).map(|index| index * self.len() / count).collect()
     }
 
-    /// The subset of the pictures `indices`.
+    /// The subset of the pictures `indices`, whose random numbers are those of a set of them alone.
     fn subset(&self, indices: &[usize]) -> Self {
         let pixels = indices.iter().flat_map(|&index| self.picture(index));
         Self {
@@ -155,6 +157,7 @@ impl Dataset {
                 .iter()
                 .map(|&index| self.original_sizes[index])
                 .collect(),
+            noise_ids: (0..indices.len() as u64).collect(),
             pixels: pixels.copied().collect(),
         }
     }
@@ -171,6 +174,7 @@ impl Dataset {
             skipped: self.skipped.clone(),
             passed_over: self.passed_over.clone(),
             original_sizes: self.original_sizes.clone(),
+            noise_ids: self.noise_ids.clone(),
             pixels: pixels.collect(),
         }
     }

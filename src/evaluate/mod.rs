@@ -138,7 +138,7 @@ fn batch(data: &Dataset, chunk: &[usize], model: &Classifier) -> (Tensor<4>, Vec
     (
         data.tensor(chunk, model.device()),
         chunk.iter().map(|&index| data.labels[index]).collect(),
-        chunk.iter().map(|&index| index as u64).collect(),
+        chunk.iter().map(|&index| data.noise_ids[index]).collect(),
     )
 }
 

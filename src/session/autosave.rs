@@ -10,6 +10,9 @@ use super::{EXTENSION, has_session_name};
 use crate::error::{Error, Result};
 use crate::files::{path_text, write_atomically};
 
+/// The file that says that the tour was shown.
+const STARTED: &str = "tour";
+
 /// Recent sessions that are remembered.
 const REMEMBERED: usize = 10;
 
@@ -51,6 +54,19 @@ impl DataFolder {
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.folder
+    }
+
+    /// Whether nobody has used the program with this folder, or ended its tour.
+    pub fn is_new(&self) -> bool {
+        !self.folder.join(STARTED).exists() && !self.last().exists()
+    }
+
+    /// Remembers that the program was used.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when nothing can be written there.
+    pub fn remember_start(&self) -> Result<()> {
+        write_atomically(&self.folder.join(STARTED), b"The tour was shown.\n")
     }
 
     /// Where this process saves what is on the screen; marks the file as that of a running process.

@@ -24,6 +24,7 @@ pub use architecture::TrainArchitecture;
 pub use config::{Preset, TrainConfig};
 pub use distillation::Distillation;
 pub use init::{InitialModel, initial_model};
+pub use progress::TrainingWatch;
 pub use schedule::{EpsilonSchedule, Schedule, ScheduleKind};
 pub use status::{CurvePoint, PAUSE, Phase, STATUS, TrainingStatus, is_running, record_phase};
-pub use training_loop::{CHECKPOINT, Interrupt, Training, TrainingOutcome, train};
+pub use training_loop::{CHECKPOINT, Training, TrainingOutcome, train};

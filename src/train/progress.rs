@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::tasks::CancelToken;
 
 /// Metrics of one epoch, a row of `metrics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,11 +81,32 @@ impl<Row: Serialize + DeserializeOwned> Metrics<Row> {
     }
 }
 
-/// A progress bar over all steps of a training, hidden where the output is not a terminal.
-pub fn progress_bar(total: usize, done: usize) -> ProgressBar {
-    let progress_bar = ProgressBar::new(total as u64).with_position(done as u64);
-    let template = "{elapsed_precise} {wide_bar} {pos}/{len} steps, {msg}, {eta} left";
-    progress_bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
-    progress_bar.reset_eta();
-    progress_bar
+/// How whoever runs a training follows it and stops it.
+#[derive(Clone, Debug, Default)]
+pub struct TrainingWatch {
+    /// Stops the training after the current step.
+    pub cancel: CancelToken,
+    /// Whether neither progress nor the figures of epochs go to standard error.
+    pub quiet: bool,
+}
+
+impl TrainingWatch {
+    /// The bar over `total` steps, of which `done` are done.
+    pub(super) fn progress_bar(&self, total: usize, done: usize) -> ProgressBar {
+        let bar = ProgressBar::new(total as u64).with_position(done as u64);
+        if self.quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let template = "{elapsed_precise} {wide_bar} {pos}/{len} steps, {msg}, {eta} left";
+        bar.set_style(ProgressStyle::with_template(template).expect("a valid template"));
+        bar.reset_eta();
+        bar
+    }
+
+    /// Prints the figures of an epoch above the bar.
+    pub(super) fn tell(&self, bar: &ProgressBar, figures: &str) {
+        if !self.quiet {
+            bar.suspend(|| eprintln!("{figures}"));
+        }
+    }
 }

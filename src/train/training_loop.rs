@@ -1,18 +1,12 @@
 //! The training loop of classifiers: adversarial SGD steps, epochs, validation, early stopping,
 //! checkpoints.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "the headless command's progress, one line an epoch"
-)]
-
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor};
+use indicatif::ProgressBar;
 
 use super::checkpoint::{self, Checkpoint, Networks, TrainingPosition};
 use super::config::TrainConfig;
@@ -20,7 +14,7 @@ use super::distillation::Teacher;
 use super::gradients::{WeightAverage, require_gradients, require_gradients_under, take_gradients};
 use super::init;
 use super::network::TrainableNetwork;
-use super::progress::{EpochMetrics, Metrics, progress_bar};
+use super::progress::{EpochMetrics, Metrics, TrainingWatch};
 use super::running_statistics::update_running_statistics;
 use super::schedule::EpsilonSchedule;
 use super::sgd::Sgd;
@@ -30,9 +24,6 @@ use crate::data::{Batch, Batches, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::model::{Classifier, Manifest, Precision, ResNet, Weights};
-
-/// Flag that stops a training after the current step; set by Ctrl-C.
-pub type Interrupt = Arc<AtomicBool>;
 
 /// File name of the checkpoint in the output folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -256,8 +247,8 @@ impl Training {
     fn epoch(
         &mut self,
         data: &Dataset,
-        interrupt: &Interrupt,
-        progress_bar: &indicatif::ProgressBar,
+        watch: &TrainingWatch,
+        progress_bar: &ProgressBar,
         status: &mut StatusWriter,
     ) -> Result<bool> {
         let TrainingPosition {
@@ -266,7 +257,7 @@ impl Training {
         let config = &self.config;
         let batches = Batches::new(data, config.augmentation, config.batch, config.seed, epoch);
         for step in first..batches.len() {
-            if interrupt.load(Ordering::Relaxed) || status.is_asked_to_pause() {
+            if watch.cancel.is_cancelled() || status.is_asked_to_pause() {
                 return Ok(false);
             }
             let started = Instant::now();
@@ -419,21 +410,6 @@ pub enum TrainingOutcome {
     Interrupted(PathBuf),
 }
 
-impl TrainingOutcome {
-    /// Prints the outcome.
-    pub fn announce(&self) {
-        match self {
-            Self::Finished(path) => println!("the model is in {}", path.display()),
-            Self::Interrupted(path) => {
-                println!(
-                    "interrupted; continue from {} with --resume",
-                    path.display()
-                );
-            }
-        }
-    }
-}
-
 /// Trains into the folder `out`: `checkpoint.safetensors`, `metrics.csv`, and at the end
 /// `model.safetensors`.
 ///
@@ -447,9 +423,9 @@ pub fn train(
     out: &Path,
     resume: bool,
     device: &Device,
-    interrupt: &Interrupt,
+    watch: &TrainingWatch,
 ) -> Result<TrainingOutcome> {
-    let outcome = train_unrecorded(config, out, resume, device, interrupt);
+    let outcome = train_unrecorded(config, out, resume, device, watch);
     if let (Err(error), true) = (&outcome, out.is_dir() && !is_running(out)) {
         // What went wrong counts more than that it could not be recorded.
         let _ = record_phase(out, Phase::Failed, Some(error.to_string()));
@@ -462,7 +438,7 @@ fn train_unrecorded(
     out: &Path,
     resume: bool,
     device: &Device,
-    interrupt: &Interrupt,
+    watch: &TrainingWatch,
 ) -> Result<TrainingOutcome> {
     let path = out.join(CHECKPOINT);
     let config = if resume {
@@ -498,16 +474,16 @@ fn train_unrecorded(
         config.epochs * batches,
         training.position.epoch * batches + training.position.step,
     );
-    let progress_bar = progress_bar(total, done);
+    let progress_bar = watch.progress_bar(total, done);
     let mut status = StatusWriter::new(out, done, total)?;
     while !training.is_finished() {
-        if !training.epoch(&data, interrupt, &progress_bar, &mut status)? {
+        if !training.epoch(&data, watch, &progress_bar, &mut status)? {
             training.save(&path)?;
             status.enter(Phase::Paused)?;
             return Ok(TrainingOutcome::Interrupted(path));
         }
         let row = training.finish_epoch(&data, &monitoring)?;
-        progress_bar.suspend(|| println!("{}", describe(&row, &config.monitoring_attack())));
+        watch.tell(&progress_bar, &describe(&row, &config.monitoring_attack()));
         metrics.push(row)?;
         training.save(&path)?;
     }

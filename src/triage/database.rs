@@ -64,6 +64,14 @@ pub fn has_database_name(path: &Path) -> bool {
     })
 }
 
+/// Marks a scan as finished if all pictures of its source are.
+pub(super) fn finish(transaction: &Transaction, scan: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE scans SET finished = \
+               (SELECT count(*) FROM entries WHERE scan = id) >= total WHERE id = ?";
+    transaction.execute(sql, [scan])?;
+    Ok(())
+}
+
 impl Database {
     /// Opens a database file, or creates an empty one.
     ///
@@ -181,11 +189,9 @@ impl Database {
         })
     }
 
+    /// Marks a scan as finished if all pictures of its source are, not a part of them alone.
     pub(super) fn finish(&mut self, scan: i64) -> Result<()> {
-        self.change(|transaction| {
-            transaction.execute("UPDATE scans SET finished = 1 WHERE id = ?", [scan])?;
-            Ok(())
-        })
+        self.change(|transaction| finish(transaction, scan))
     }
 
     /// All scans, the newest first; rows that cannot be parsed are left out.

@@ -1,5 +1,6 @@
 //! Reading the pictures of a scan's next batch; those with complete results are hashed but not decoded.
 
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -20,11 +21,10 @@ pub(super) struct GatheredItem {
 }
 
 /// The pictures of a batch, being read.
+#[derive(Default)]
 pub(super) struct Gathered {
     pub(super) items: Vec<GatheredItem>,
     pub(super) entries: Vec<EntryRow>,
-    /// Number of pictures of the source up to here that can be decoded.
-    pub(super) number: u64,
 }
 
 /// A picture being read.
@@ -34,7 +34,6 @@ struct PendingPicture<'a> {
     /// Its id in the database, if the database has it.
     known: Option<i64>,
     picture: i64,
-    number: u64,
     /// Bytes `[3, h, w]` at every size; empty before it is decoded.
     planes: Vec<Vec<u8>>,
     original: [u32; 2],
@@ -51,7 +50,6 @@ impl<'a> PendingPicture<'a> {
             content: Fingerprint::of_picture(&entry.bytes()?),
             known: None,
             picture: 0,
-            number: 0,
             planes: Vec::new(),
             original: [0; 2],
             items: Vec::new(),
@@ -85,40 +83,30 @@ fn each<T: Send>(all: &mut [Result<T>], work: impl Fn(&mut T) -> Result<()> + Sy
 const PIECE: usize = 8;
 
 impl Gathered {
-    /// An empty batch after `number` pictures of the source that can be decoded.
-    pub(super) fn new(number: u64) -> Self {
-        Self {
-            items: Vec::new(),
-            entries: Vec::new(),
-            number,
-        }
-    }
-
-    /// Reads some more pictures from `position` on. Returns whether the batch is complete: it has `at_once`
-    /// pictures, or the source has ended.
+    /// Reads some more pictures of a batch that begins at `places.start`. Returns whether it is complete: it has
+    /// `at_once` pictures, or `places` has ended.
     pub(super) fn gather(
         &mut self,
         database: &mut Database,
         listing: &PictureList,
         plan: &ScanPlan,
-        position: usize,
+        places: Range<usize>,
         at_once: usize,
     ) -> Result<bool> {
-        let from = position + self.entries.len();
+        let from = places.start + self.entries.len();
         let wanted = (at_once - self.items.len()).min(PIECE);
-        let entries = &listing.entries[from..];
-        let entries = &entries[..wanted.min(entries.len())];
+        let entries = &listing.entries[from..(from + wanted).min(places.end)];
         let mut pending: Vec<Result<PendingPicture>> =
             entries.par_iter().map(PendingPicture::new).collect();
         identify(database, &mut pending, &plan.sizes)?;
-        for picture in pending.iter_mut().flatten() {
+        for (index, picture) in pending.iter_mut().enumerate() {
+            let Ok(picture) = picture else { continue };
             let label = picture
                 .entry
                 .label
                 .map(|label| listing.classes[label].as_str());
-            picture.number = self.number;
-            picture.items = plan.items(database, picture.picture, label, picture.number)?;
-            self.number += 1;
+            let number = (from + index) as u64;
+            picture.items = plan.items(database, picture.picture, label, number)?;
         }
         each(&mut pending, |picture| {
             let known = !picture.items.iter().any(ScanItem::is_open);
@@ -131,7 +119,7 @@ impl Gathered {
             let label = entry.label.map(|label| listing.classes[label].clone());
             self.add(from + index, &entry.path, label, picture);
         }
-        let ended = from + entries.len() == listing.entries.len();
+        let ended = from + entries.len() == places.end;
         Ok(ended || self.items.len() == at_once)
     }
 
@@ -147,7 +135,7 @@ impl Gathered {
                 planes: picture.planes,
                 items: picture.items,
             });
-            (picture.picture, picture.number)
+            (picture.picture, position as u64)
         });
         self.entries.push(EntryRow {
             position,

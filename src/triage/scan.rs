@@ -1,11 +1,13 @@
 //! Scans of a data set: predictions, attacks and flip ε of every picture, in small steps, resumable.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::batch::ScanBatch;
 use super::database::Database;
 use super::gather::Gathered;
 use super::item::ScanPlan;
+use super::part::Part;
 use super::plan::Plan;
 use super::query::Vocabulary;
 use crate::data::{PictureList, Split, class_indices, log_passed_over};
@@ -19,7 +21,7 @@ pub enum ScanStep {
     Working,
     /// A batch was stored in the database.
     Stored,
-    /// All pictures are done.
+    /// All pictures of the source, or of the part of it, are done.
     Finished,
 }
 
@@ -28,7 +30,7 @@ pub enum ScanStep {
 pub struct ScanCounts {
     /// Finished pictures, failed ones included.
     pub done: usize,
-    /// All pictures of the source.
+    /// All pictures of the source, or of the part of it.
     pub total: usize,
     /// Finished pictures that could not be decoded.
     pub broken: usize,
@@ -54,8 +56,8 @@ impl ScanCounts {
 
 /// A running scan.
 ///
-/// Every picture gets the noise id that [`crate::evaluate::evaluate`] gives it, its index among the
-/// source's decodable pictures, so that the accuracies are equal. Results of a picture are shared between
+/// Every picture gets the noise id that [`crate::evaluate::evaluate`] gives it, its place in the source's
+/// listing, so that the accuracies are equal whichever part of the source a scan is about. Results of a picture are shared between
 /// sources where these ids agree or the attack has no random start.
 pub struct Scan {
     database: Database,
@@ -64,8 +66,8 @@ pub struct Scan {
     orders: ScanPlan,
     tolerance: f32,
     at_once: usize,
-    /// Number of decodable pictures so far.
-    number: u64,
+    /// Places of the pictures in the listing.
+    places: Range<usize>,
     gathered: Option<Gathered>,
     batch: Option<ScanBatch>,
     progress: ScanCounts,
@@ -80,10 +82,25 @@ impl Scan {
     /// # Errors
     /// As [`Plan::validate`] and [`PictureList::open`], and those of the database.
     pub fn new(
+        database: Database,
+        plan: &Plan,
+        models: Vec<Examined>,
+        at_once: usize,
+    ) -> Result<Self> {
+        Self::of_part(database, plan, models, at_once, Part::WHOLE)
+    }
+
+    /// Starts or resumes the scan of a part of the source. Databases of all parts are put together by
+    /// [`Database::merge`].
+    ///
+    /// # Errors
+    /// As [`Scan::new`].
+    pub fn of_part(
         mut database: Database,
         plan: &Plan,
         models: Vec<Examined>,
         at_once: usize,
+        part: Part,
     ) -> Result<Self> {
         let classes: Vec<usize> = models
             .iter()
@@ -102,15 +119,16 @@ impl Scan {
         }
         let orders = ScanPlan::new(&database, plan, models)?;
         let ids: Vec<i64> = orders.models.iter().map(|(_, id)| *id).collect();
-        let total = listing.entries.len();
+        let places = part.range(listing.entries.len());
+        let total = places.len();
         Ok(Self {
-            id: database.begin(plan, &ids, total)?,
+            id: database.begin(plan, &ids, listing.entries.len())?,
             database,
             listing,
             orders,
             tolerance: plan.flip.map_or(0.0, |search| search.tolerance),
             at_once: at_once.max(1),
-            number: 0,
+            places,
             gathered: None,
             batch: None,
             progress: ScanCounts {
@@ -159,7 +177,6 @@ impl Scan {
             let Some(gathered) = self.gather(begun)? else {
                 return Ok(ScanStep::Working);
             };
-            self.number = gathered.number;
             let batch = ScanBatch::new(gathered);
             if batch.open() > 0 {
                 self.progress.worked += begun.elapsed();
@@ -185,15 +202,14 @@ impl Scan {
 
     /// Reads pictures within the time limit; returns the next batch once it is complete.
     fn gather(&mut self, begun: Instant) -> Result<Option<Gathered>> {
-        let gathered = self
-            .gathered
-            .get_or_insert_with(|| Gathered::new(self.number));
+        let gathered = self.gathered.get_or_insert_default();
+        let places = self.places.start + self.progress.done..self.places.end;
         while begun.elapsed() < BRIEF {
             let full = gathered.gather(
                 &mut self.database,
                 &self.listing,
                 &self.orders,
-                self.progress.done,
+                places.clone(),
                 self.at_once,
             )?;
             if full {

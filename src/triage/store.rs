@@ -57,7 +57,7 @@ pub(super) struct EntryRow {
     pub(super) position: usize,
     pub(super) path: String,
     pub(super) label: Option<String>,
-    /// Database id of the picture and its index among the source's decodable pictures, or the error.
+    /// Database id of the picture and its noise id, or the error.
     pub(super) found: Result<(i64, u64), String>,
 }
 

@@ -32,8 +32,8 @@ pub(super) struct TableOrigin {
     scan: i64,
     /// Number of pictures of the source.
     total: usize,
-    /// Number of the scan's entries read so far.
-    entries: usize,
+    /// Place in the source from which on no entry was read yet.
+    next: usize,
     pub(super) models: Vec<i64>,
     /// Indices of the classes by name.
     numbers: HashMap<String, usize>,
@@ -55,7 +55,7 @@ pub struct ScannedModel {
 pub struct Record {
     /// Database id, which pictures of equal content share.
     pub picture: i64,
-    /// Index among the source's decodable pictures, which is also its noise id.
+    /// Place in the source's listing, which is also its noise id.
     pub number: u64,
     /// Path; see [`crate::data::PictureLocation::at`].
     pub path: String,
@@ -138,17 +138,20 @@ impl Database {
     /// # Errors
     /// As [`Database::table`].
     pub fn extend(&self, table: &mut Table) -> Result<()> {
-        let sql = "SELECT path, label, picture, number, trouble FROM entries \
+        let sql = "SELECT path, label, picture, number, trouble, position FROM entries \
                    WHERE scan = ? AND position >= ? ORDER BY position";
-        let entries = self.all(sql, (table.origin.scan, table.origin.entries), |row| {
+        let entries = self.all(sql, (table.origin.scan, table.origin.next), |row| {
             Ok(StoredEntry {
                 path: row.get(0)?,
                 label: row.get(1)?,
                 found: row.get::<_, Option<i64>>(2)?.zip(row.get(3)?),
                 reason: row.get(4)?,
+                position: row.get(5)?,
             })
         })?;
-        table.origin.entries += entries.len();
+        if let Some(last) = entries.last() {
+            table.origin.next = last.position + 1;
+        }
         for entry in entries {
             let truth = entry.label.map(|label| table.number(label));
             let Some((picture, number)) = entry.found else {
@@ -251,6 +254,7 @@ struct StoredEntry {
     label: Option<String>,
     found: Option<(i64, u64)>,
     reason: Option<String>,
+    position: usize,
 }
 
 impl Table {

@@ -133,11 +133,11 @@ fn words_against(name: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The room of a file, nothing for `lib.rs` and `main.rs`, which are above all.
+/// The room of a file, nothing for `lib.rs` and `main.rs`, which are above all, and the build script.
 fn room(name: &str) -> Option<&str> {
     let room = name.split('/').next().unwrap_or(name);
     let room = room.strip_suffix(".rs").unwrap_or(room);
-    (!matches!(room, "lib" | "main")).then_some(room)
+    (!matches!(room, "lib" | "main" | "build")).then_some(room)
 }
 
 fn rank(room: &str) -> usize {

@@ -9,7 +9,6 @@ pub(crate) mod snapshots; // small pictures of what is drawn
 pub(crate) mod window; // the window in a run of frames
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -21,7 +20,7 @@ use epsiloscope::model::{
     Block, Classifier, Manifest, Normalizer, Parameters, ResNet, ResNetConfig, Role, Stem, Visitor,
 };
 use epsiloscope::train::{
-    Interrupt, Schedule, ScheduleKind, TrainArchitecture, TrainConfig, TrainingOutcome,
+    Schedule, ScheduleKind, TrainArchitecture, TrainConfig, TrainingOutcome, TrainingWatch,
 };
 use image::{Rgb, RgbImage};
 use proptest::test_runner::{Config, RngSeed};
@@ -251,13 +250,25 @@ pub(crate) fn smooth_picture(phase: f32) -> Vec<f32> {
         .collect()
 }
 
+/// A watch over a training that prints nothing, and that is asked to stop at once if `stop`.
+pub(crate) fn stopped(stop: bool) -> TrainingWatch {
+    let watch = TrainingWatch {
+        quiet: true,
+        ..TrainingWatch::default()
+    };
+    if stop {
+        watch.cancel.cancel();
+    }
+    watch
+}
+
 /// Runs a training into `out` and interrupts it `wait` after its first epoch.
 pub(crate) fn interrupted(
     out: &Path,
     wait: Duration,
-    train: impl FnOnce(&Interrupt) -> Result<TrainingOutcome>,
+    train: impl FnOnce(&TrainingWatch) -> Result<TrainingOutcome>,
 ) -> TrainingOutcome {
-    let interrupt = Interrupt::default();
+    let watch = stopped(false);
     let deadline = Instant::now() + Duration::from_secs(120);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -265,8 +276,8 @@ pub(crate) fn interrupted(
                 std::thread::sleep(Duration::from_millis(1));
             }
             std::thread::sleep(wait);
-            interrupt.store(true, Ordering::Relaxed);
+            watch.cancel.cancel();
         });
-        train(&interrupt).unwrap_or_else(|error| panic!("{error}"))
+        train(&watch).unwrap_or_else(|error| panic!("{error}"))
     })
 }

@@ -86,6 +86,10 @@ pub enum Command {
     AddSyntheticCracks,
     /// Removes the selected picture from the library.
     Remove,
+    /// The search over commands and settings.
+    Search,
+    /// The tour of the window.
+    Tour,
     /// The list of keys.
     Keys,
     /// Closes the window.
@@ -222,10 +226,22 @@ static TABLE: &[Entry] = {
         entry(C::Paste, "Paste picture", "paste a picture", &[command(Key::V)], Menu),
         entry(C::AddSyntheticCracks, "Add synthetic cracks", "add synthetic cracks to the library", &[], Menu),
         entry(C::Remove, "Remove from library", "remove the picture from the library", &[key(Key::Delete)], Explorer),
+        entry(C::Search, "Search…", "search commands and settings", &[command(Key::K)], Window),
+        entry(C::Tour, "Tour", "a tour of the window in six steps", &[], Menu),
         entry(C::Keys, "Keys", "this list", &[key(Key::Questionmark), key(Key::F1)], Pages),
         entry(C::Quit, "Quit", "quit", &[command(Key::Q)], Always),
     ]
 };
+
+/// The commands that a search finds, with what each does: all but those of presentations.
+pub fn searchable() -> impl Iterator<Item = (Command, &'static str)> {
+    let found =
+        |entry: &&Entry| entry.scope != Scope::Presentation && entry.command != Command::Search;
+    TABLE
+        .iter()
+        .filter(found)
+        .map(|entry| (entry.command, entry.meaning))
+}
 
 /// What no command has: keys of every control, and the mouse.
 const OTHERS: [(&str, &str); 2] = [

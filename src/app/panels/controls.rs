@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use egui::{CollapsingHeader, ComboBox, DragValue, Slider, Ui};
+use egui::{ComboBox, DragValue, Slider, Ui};
 
 use super::crop::{self, Original};
+use super::sections::{Reveal, Section};
 use super::{Action, colors, counterfactual, explain, synthesis};
 use crate::app::commands::Command;
 use crate::app::theme;
@@ -57,14 +58,15 @@ pub(super) fn usual_or_given(
 }
 
 /// Draws the panel; `labels` are the classes, `input` the size and `stages` the
-/// number of stages of the first row's model; `labels_differ` if other rows have other classes.
+/// number of stages of the first row's model; `labels_differ` if other rows have other classes; `reveal` is the
+/// section to point out.
 pub fn show(
     ui: &mut Ui,
     state: &mut State,
     rows: &[Row],
     (labels, input, stages): (&[String], [usize; 2], usize),
     labels_differ: bool,
-    original: &mut Original,
+    (original, reveal): (&mut Original, &mut Option<Reveal>),
     actions: &mut Vec<Action>,
 ) {
     if labels_differ {
@@ -73,39 +75,43 @@ pub fn show(
              first row's model names them.",
         ));
     }
-    section(ui, "Attack", |ui| attack(ui, state, labels));
-    section(ui, "Attribution", |ui| {
-        explain::show(ui, state, labels, input[0].min(input[1]), actions);
-    });
-    section(ui, "Synthesis", |ui| {
-        synthesis::show(ui, state, labels, stages);
-    });
-    section(ui, "Counterfactual", |ui| {
-        counterfactual::settings(ui, state, rows, (labels, input), actions);
-    });
-    section(ui, "Map colours", |ui| {
-        colors::show(ui, &mut state.settings.display.heat);
-    });
-    section(ui, "Display", |ui| {
-        display(ui, &mut state.settings.display, &state.document.models);
-    });
-    if let Some(mut entry) = state.entry().cloned() {
-        section(ui, "Picture", |ui| {
-            crop::show(ui, &mut entry, input, original);
-            truth(ui, &mut entry.truth, labels);
-        });
-        if state.entry() != Some(&entry)
-            && let Some(place) = state.entry_mut()
-        {
-            *place = entry;
+    for (section, is_of_visible) in Section::ordered(&state.settings.display) {
+        if section == Section::Picture && state.entry().is_none() {
+            continue;
         }
+        section.show(ui, is_of_visible, reveal, |ui| match section {
+            Section::Attack => attack(ui, state, labels),
+            Section::Attribution => {
+                explain::show(ui, state, labels, input[0].min(input[1]), actions);
+            }
+            Section::MapColours => colors::show(ui, &mut state.settings.display.heat),
+            Section::Synthesis => synthesis::show(ui, state, labels, stages),
+            Section::Counterfactual => {
+                counterfactual::settings(ui, state, rows, (labels, input), actions);
+            }
+            Section::Display => display(ui, &mut state.settings.display, &state.document.models),
+            Section::Picture => picture(ui, state, (labels, input), original),
+        });
     }
 }
 
-fn section(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
-    CollapsingHeader::new(egui::RichText::new(title).strong())
-        .default_open(true)
-        .show_unindented(ui, add);
+/// Crop and true class of the open picture.
+fn picture(
+    ui: &mut Ui,
+    state: &mut State,
+    (labels, input): (&[String], [usize; 2]),
+    original: &mut Original,
+) {
+    let Some(mut entry) = state.entry().cloned() else {
+        return;
+    };
+    crop::show(ui, &mut entry, input, original);
+    truth(ui, &mut entry.truth, labels);
+    if state.entry() != Some(&entry)
+        && let Some(place) = state.entry_mut()
+    {
+        *place = entry;
+    }
 }
 
 fn truth(ui: &mut Ui, truth: &mut Option<String>, labels: &[String]) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::Action;
+use super::tour::{self, Stop};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::model::zoo::SETS;
@@ -29,13 +30,16 @@ pub struct Status<'a> {
 /// Draws the bar.
 pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
     MenuBar::new().ui(ui, |ui| {
-        ui.menu_button("File", |ui| file(ui, state, status, actions));
+        let files = ui.menu_button("File", |ui| file(ui, state, status, actions));
+        tour::mark(ui.ctx(), Stop::Files, files.response.rect);
         ui.menu_button("Edit", |ui| edit(ui, state, status, actions));
         ui.menu_button("Models", |ui| models(ui, state, actions));
         ui.menu_button("View", |ui| view(ui, state, actions));
         ui.menu_button("Run", |ui| run(ui, state, actions));
         ui.menu_button("Help", |ui| {
-            item(ui, Command::Keys, true, state, actions);
+            for command in [Command::Tour, Command::Search, Command::Keys] {
+                item(ui, command, true, state, actions);
+            }
             if ui.button("Show log").clicked() {
                 actions.push(Action::ShowLog);
                 ui.close();
@@ -79,8 +83,9 @@ fn layouts(ui: &mut Ui, state: &mut State) {
     {
         state.show_attacks();
     }
-    if ui
-        .selectable_label(counterfactual, "Counterfactuals")
+    let response = ui.selectable_label(counterfactual, "Counterfactuals");
+    tour::mark(ui.ctx(), Stop::Counterfactuals, response.rect);
+    if response
         .on_hover_text(
             "What the picture would have to look like for each model to predict another class",
         )

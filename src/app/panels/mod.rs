@@ -18,12 +18,15 @@ pub mod presentation;
 pub mod progress;
 pub mod read_out;
 pub mod row_header;
+pub mod search;
+pub mod sections;
 pub mod sessions;
 pub mod synthesis;
 pub mod synthesis_cell;
 pub mod tile;
 pub mod timeline;
 pub mod top_classes;
+pub mod tour;
 pub mod triage;
 pub mod twins;
 pub mod units;
@@ -161,6 +164,10 @@ pub enum Action {
     CopyFigure,
     /// Stop making it.
     CancelExport,
+    /// Show or hide the search over commands and settings.
+    Search,
+    /// Begin the tour.
+    Tour,
     /// Show or hide the list of keys.
     Help,
     /// Show or hide the log.

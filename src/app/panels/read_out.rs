@@ -1,9 +1,12 @@
-//! The values of a pixel in every panel, beside the pointer.
+//! The values of a pixel in every panel, in the corner below the pictures.
 
 use egui::Ui;
 
 use crate::compute::PictureSource;
 use crate::session::{Row, State};
+
+/// From the edges of the window, in points.
+const MARGIN: f32 = 8.0;
 
 /// Draws the values at column and row `[x, y]`.
 pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
@@ -35,17 +38,19 @@ pub fn show(ui: &Ui, state: &State, rows: &[Row], [x, y]: [usize; 2]) {
         }
         text += &attributions(state, row, y * w + x);
     }
-    egui::Tooltip::always_open(
-        ui.ctx().clone(),
-        ui.layer_id(),
-        ui.scope_id().with("read-out"),
-        egui::PopupAnchor::Pointer,
-    )
-    .gap(16.0)
-    .show(|ui| {
-        ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
-        ui.monospace(text)
-    });
+    // In the corner below the pictures, which it would hide beside the pointer.
+    let corner = ui.ctx().content_rect().left_bottom() + egui::vec2(MARGIN, -MARGIN);
+    egui::Area::new(ui.scope_id().with("read-out"))
+        .order(egui::Order::Tooltip)
+        .fixed_pos(corner)
+        .pivot(egui::Align2::LEFT_BOTTOM)
+        .interactable(false)
+        .show(ui.ctx(), |ui| {
+            egui::Frame::popup(ui.style()).show(ui, |ui| {
+                ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Extend);
+                ui.monospace(text)
+            })
+        });
 }
 
 fn attributions(state: &State, row: &Row, at: usize) -> String {

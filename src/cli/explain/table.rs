@@ -10,13 +10,14 @@ use serde::Serialize;
 use super::ExplainArguments;
 use crate::attack::Goal;
 use crate::attribution::{CurvesRun, Input, explain, gini, spearman, ssim};
-use crate::cli::evaluate::progress;
+use crate::cli::console::{answer_in, picture_bar, require_new, say, stop_on_signals, stopped};
 use crate::cli::mean::Mean;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, PictureList, Split, class_indices};
 use crate::error::{Error, Result};
 use crate::evaluate::top_two;
 use crate::files::write_atomically;
 use crate::model::{Classifier, tensor_values};
+use crate::tasks::CancelToken;
 
 /// Measures of a map, in the order of [`MapMeasures::measures`], and their direction.
 const MEASURES: [(&str, &str); 6] = [
@@ -71,24 +72,62 @@ struct MeasureRow {
 /// Explains the pictures of the data set with every model and prints the table.
 pub(super) fn run(arguments: &ExplainArguments, models: &[Arc<Classifier>]) -> Result<()> {
     let root = arguments.data.as_deref().expect("clap asks for it");
+    check(arguments, models, root)?;
+    let stop = stop_on_signals();
     let mut lines = Vec::new();
     for model in models {
-        lines.push(explain_all(arguments, model, root)?);
+        lines.push(explain_all(arguments, model, root, &stop)?);
     }
+    // A model that was not reached before the stop has no means.
+    lines.retain(|lines| !lines.is_empty());
+    if lines.is_empty() {
+        return Err(stopped("before the first picture was explained"));
+    }
+    let models = &models[..lines.len()];
+    let all = lines.concat();
+    // The means of all models are of the same pictures.
+    let shared = lines.iter().map(Vec::len).min().unwrap_or(0);
+    lines.iter_mut().for_each(|lines| lines.truncate(shared));
     let rows = rows(&lines);
     let names: Vec<&str> = models.iter().map(|m| m.manifest().name.as_str()).collect();
-    println!(
+    say!(
         "{} pictures, means ± 95 % confidence; difference: {} minus {}",
         lines[0].len(),
         names[names.len() - 1],
         names[0]
     );
-    println!("{:<20}{}difference", "", columns(&names));
+    say!("{:<20}{}difference", "", columns(&names));
     for row in &rows {
         let numbers = columns(row.means.iter().chain([&row.difference]));
-        println!("{:<20}{numbers}({})", row.measure, row.meaning);
+        say!("{:<20}{numbers}({})", row.measure, row.meaning);
     }
-    write(&arguments.out, &rows, &lines.concat())
+    write(&arguments.out, &rows, &all)?;
+    if stop.is_cancelled() {
+        return Err(stopped(format!(
+            "explain.json and explain.csv in {} have the pictures explained so far; the command begins anew",
+            arguments.out.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Checks, before the work, what every model needs and that the results can be written.
+fn check(arguments: &ExplainArguments, models: &[Arc<Classifier>], root: &Path) -> Result<()> {
+    let files = ["explain.json", "explain.csv"].map(|name| arguments.out.join(name));
+    require_new(files)?;
+    let listed = PictureList::open(root, Split::Test)?;
+    for model in models {
+        let manifest = model.manifest();
+        let explanation = arguments.method.explanation(manifest)?;
+        explanation.validate(model.classes(), manifest.input)?;
+        arguments
+            .attack
+            .attack(Goal::Untargeted)
+            .validate(model.classes())?;
+        class_indices(&listed.classes, &manifest.labels)
+            .map_err(|reason| Error::data(root, reason))?;
+    }
+    Ok(())
 }
 
 /// Formats cells in columns of equal width.
@@ -103,23 +142,21 @@ fn explain_all(
     arguments: &ExplainArguments,
     model: &Classifier,
     root: &Path,
+    stop: &CancelToken,
 ) -> Result<Vec<MapMeasures>> {
     let size = model.manifest().input;
     let explanation = arguments.method.explanation(model.manifest())?;
-    explanation.validate(model.classes(), size)?;
-    let attack = arguments.attack.attack(Goal::Untargeted);
-    attack.validate(model.classes())?;
     let mut data = Dataset::open(root, Split::Test, size)?;
     data.log_skipped();
     data.subsample(arguments.limit);
     data.relabel(&model.manifest().labels)
         .map_err(|reason| Error::data(root, reason))?;
-    let bar = progress(&model.manifest().name, data.len());
+    let bar = picture_bar(&model.manifest().name, data.len());
     let empty = vec![0.0; 3 * size[0] * size[1]];
     // All pictures have the same background and reference.
     let base = arguments.method.input(&explanation.method, &empty, size)?;
     let mut lines = Vec::new();
-    for index in 0..data.len() {
+    for index in (0..data.len()).take_while(|_| !stop.is_cancelled()) {
         lines.push(line(arguments, model, &data, index, &base)?);
         bar.inc(1);
     }
@@ -190,8 +227,7 @@ fn rows(lines: &[Vec<MapMeasures>]) -> Vec<MeasureRow> {
 }
 
 fn write(out: &Path, rows: &[MeasureRow], lines: &[MapMeasures]) -> Result<()> {
-    let json = serde_json::to_string_pretty(rows).expect("plain data");
-    write_atomically(&out.join("explain.json"), json.as_bytes())?;
+    answer_in(&out.join("explain.json"), &rows)?;
     let path = out.join("explain.csv");
     let mut writer = csv::Writer::from_writer(Vec::new());
     for line in lines {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::write_json;
+use super::{require_new_in, stopped_in, write_json};
+use crate::cli::console::{answer, picture_bar, say, stop_on_signals};
 use crate::cli::synthesis::SynthesisFlags;
 use crate::cli::{ModelList, class_number, default_feature_models, default_models};
 use crate::compute::{Backend, Compute};
@@ -18,6 +18,7 @@ use crate::synthesis::{
     ClassGaussians, ClassObjective, Gaussian, Start, Synthesis, SynthesisInputs, SynthesisRun,
     Task, activations, frechet,
 };
+use crate::tasks::CancelToken;
 
 /// Generate pictures of every class by every model, and compute the Fréchet distance to the real test
 /// pictures in the representation of each feature model; that of real training pictures is the floor.
@@ -64,7 +65,8 @@ struct FrechetRow {
 #[derive(Serialize)]
 struct GenerationReport {
     per_class: usize,
-    synthesis: Synthesis,
+    /// Settings of the last class; `None` if no model was measured before a stop.
+    synthesis: Option<Synthesis>,
     lines: Vec<FrechetRow>,
 }
 
@@ -90,6 +92,8 @@ impl GenerationArguments {
         }
         let train = Dataset::open(&self.data, Split::Train, size)?;
         let test = Dataset::open(&self.data, Split::Test, size)?;
+        require_new_in(self.out.as_deref(), &["report-generation.json"])?;
+        let stop = stop_on_signals();
         let class_gaussians = class_gaussians(&models, &train, size)?;
         self.check_starts(&models, &class_gaussians)?;
         let real = planes_of(&test);
@@ -104,7 +108,9 @@ impl GenerationArguments {
         let mut lines = vec![self.floor(train, &feature_models)?];
         let mut synthesis = None;
         for model in &models {
-            let (pictures, config) = self.generate(model, &class_gaussians)?;
+            let Some((pictures, config)) = self.generate(model, &class_gaussians, &stop)? else {
+                break;
+            };
             synthesis = Some(config);
             lines.push(line(
                 model.manifest().name.clone(),
@@ -114,10 +120,16 @@ impl GenerationArguments {
         }
         let report = GenerationReport {
             per_class: self.per_class,
-            synthesis: synthesis.ok_or_else(|| Error::Config("no model to measure".into()))?,
+            synthesis,
             lines,
         };
-        write_json(self.out.as_deref(), "report-generation.json", &report)
+        let out = self.out.as_deref();
+        write_json(out, "report-generation.json", &report)?;
+        answer(&report)?;
+        match stop.is_cancelled() {
+            true => Err(stopped_in(out, "the models that were measured to the end")),
+            false => Ok(()),
+        }
     }
 
     /// Checks that every class has a start, before hours of work.
@@ -150,13 +162,15 @@ impl GenerationArguments {
         )
     }
 
+    /// Pictures of all classes, and the settings of the last; `None` when stopped.
     fn generate(
         &self,
         model: &Classifier,
         class_gaussians: &ClassGaussians,
-    ) -> Result<(Vec<Vec<f32>>, Synthesis)> {
+        stop: &CancelToken,
+    ) -> Result<Option<(Vec<Vec<f32>>, Synthesis)>> {
         let labels = classes_of(model);
-        let bar = ProgressBar::new((labels.len() * self.per_class) as u64);
+        let bar = picture_bar(&model.manifest().name, labels.len() * self.per_class);
         let mut pictures = Vec::new();
         let mut last = None;
         for label in labels {
@@ -177,6 +191,10 @@ impl GenerationArguments {
                 };
                 let mut run = SynthesisRun::new(&config, model, &material)?;
                 while !run.finished() {
+                    if stop.is_cancelled() {
+                        bar.finish_and_clear();
+                        return Ok(None);
+                    }
                     run.step(model)?;
                 }
                 let values = tensor_values(run.current().clone());
@@ -189,7 +207,7 @@ impl GenerationArguments {
         }
         bar.finish_and_clear();
         let config = last.ok_or_else(|| Error::Config("no picture to generate".into()))?;
-        Ok((pictures, config))
+        Ok(Some((pictures, config)))
     }
 }
 
@@ -244,7 +262,7 @@ fn line(
         let made = gaussian(&feature_model.model, pictures, feature_model.size)?;
         let distance = frechet(&made, &feature_model.real);
         let by = feature_model.model.manifest().name.clone();
-        println!("{name}: Fréchet distance {distance:.2} in the representation of {by}");
+        say!("{name}: Fréchet distance {distance:.2} in the representation of {by}");
         distances.push((by, distance));
     }
     Ok(FrechetRow {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::write_json;
+use super::{require_new_in, stopped_in, write_json};
+use crate::cli::console::{answer, picture_bar, say, stop_on_signals};
 use crate::cli::mean::Mean;
 use crate::cli::synthesis::SynthesisFlags;
 use crate::cli::{ModelList, default_feature_models, default_models};
@@ -78,8 +79,10 @@ impl InversionArguments {
                 feature_model.require_size(model.manifest().input)?;
             }
         }
+        require_new_in(self.out.as_deref(), &["report-inversion.json"])?;
+        let stop = stop_on_signals();
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
-        println!("{synthesis}");
+        say!("{synthesis}");
         let mut names = vec![
             "representation distance".to_owned(),
             "pixel L2".into(),
@@ -95,7 +98,16 @@ impl InversionArguments {
             let mut data = Dataset::open(&self.data, Split::Test, model.manifest().input)?;
             data.subsample(self.limit);
             count = data.len();
-            let values = measure(model, &feature_models, &data, &synthesis)?;
+            let bar = picture_bar(&model.manifest().name, data.len());
+            let goes_on = |done: usize| {
+                bar.set_position(done as u64);
+                !stop.is_cancelled()
+            };
+            let values = measure(model, &feature_models, &data, &synthesis, goes_on)?;
+            bar.finish_and_clear();
+            if stop.is_cancelled() {
+                break;
+            }
             let named = |values: Vec<Vec<f32>>| -> Vec<(String, Mean)> {
                 let means = values.iter().map(|values| Mean::of(values.iter().copied()));
                 names.iter().cloned().zip(means).collect()
@@ -123,29 +135,36 @@ impl InversionArguments {
             synthesis,
             outcomes,
         };
-        write_json(self.out.as_deref(), "report-inversion.json", &report)
+        let out = self.out.as_deref();
+        write_json(out, "report-inversion.json", &report)?;
+        answer(&report)?;
+        match stop.is_cancelled() {
+            true => Err(stopped_in(out, "the models that were measured to the end")),
+            false => Ok(()),
+        }
     }
 }
 
 impl InversionResult {
     fn print(&self) {
-        println!("{}", self.model);
+        say!("{}", self.model);
         for (name, mean) in &self.measures {
-            println!("  {name}: {mean}");
+            say!("  {name}: {mean}");
         }
         for (name, mean) in &self.minus_first {
-            println!("  {name}, minus the first model's: {mean}");
+            say!("  {name}, minus the first model's: {mean}");
         }
     }
 }
 
 /// For each measure (representation distance, pixel L2, SSIM, perceptual distance by each feature model), its value for
-/// each picture.
+/// each picture. `goes_on` is asked with the number of finished pictures; `false` ends the measuring there.
 pub(in crate::cli) fn measure(
     model: &Classifier,
     feature_models: &[Classifier],
     data: &Dataset,
     synthesis: &Synthesis,
+    goes_on: impl Fn(usize) -> bool,
 ) -> Result<Vec<Vec<f32>>> {
     let mut values = vec![Vec::new(); 3 + feature_models.len()];
     let indices: Vec<usize> = (0..data.len()).collect();
@@ -184,6 +203,9 @@ pub(in crate::cli) fn measure(
                 }
                 values[3 + place].push(perceptual);
             }
+        }
+        if !goes_on(values[0].len()) {
+            break;
         }
     }
     Ok(values)

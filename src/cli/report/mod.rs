@@ -9,7 +9,8 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::cli::console::{require_new, stopped};
+use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
 /// Compare standard and robust models over many pictures.
@@ -40,8 +41,26 @@ impl ReportArguments {
     }
 }
 
+/// Checks before the work that these files of a report can be written.
+fn require_new_in(folder: Option<&Path>, names: &[&str]) -> Result<()> {
+    let folder = folder.into_iter();
+    require_new(folder.flat_map(|folder| names.iter().map(|name| folder.join(name))))
+}
+
+/// Writes a report to its file in the folder, if there is one.
 fn write_json(folder: Option<&Path>, name: &str, report: &impl Serialize) -> Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let json = serde_json::to_string_pretty(report).expect("plain data");
     write_atomically(&folder.join(name), json.as_bytes())
+}
+
+/// The error of a report that was stopped; what was measured until then is kept in the folder, if there is one.
+fn stopped_in(folder: Option<&Path>, measured: &str) -> Error {
+    stopped(match folder {
+        Some(folder) => format!(
+            "{} has {measured}; the command begins anew",
+            folder.display()
+        ),
+        None => format!("above is {measured}; with --out it is also written"),
+    })
 }

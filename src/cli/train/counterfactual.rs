@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::RunOptions;
+use super::run_options::{RunOptions, finished};
+use crate::cli::console::answer;
 use crate::error::{Error, Result};
 use crate::train::counterfactual::{
     CounterfactualCheckpoint, CounterfactualConfig, FrozenClassifier, train_counterfactual,
 };
-use crate::train::{CHECKPOINT, TrainingOutcome, initial_model};
+use crate::train::{CHECKPOINT, initial_model};
 
 /// Options that are not given have the preset's value: with --classifier that for a frozen classifier, else that
 /// for textures of 64×64 pixels.
@@ -190,17 +191,15 @@ impl CounterfactualTrainArguments {
             seed,
             ..first.clone()
         };
-        let (device, interrupt) = self.run_options.start()?;
+        let (device, watch) = self.run_options.start()?;
+        let mut models = Vec::new();
         for &seed in &self.seeds {
             let out = self.folder(seed);
             let resume = self.run_options.resumes(&out);
-            let outcome = train_counterfactual(&config(seed), &out, resume, &device, &interrupt)?;
-            outcome.announce();
-            if matches!(outcome, TrainingOutcome::Interrupted(_)) {
-                break;
-            }
+            let outcome = train_counterfactual(&config(seed), &out, resume, &device, &watch)?;
+            models.push(finished(outcome)?);
         }
-        Ok(())
+        answer(&serde_json::json!({ "models": models, "settings": first }))
     }
 
     /// The configuration of a training to be resumed, which further seeds use too.

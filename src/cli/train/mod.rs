@@ -8,15 +8,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use run_options::RunOptions;
+use run_options::{RunOptions, finished};
 
 use crate::attack::{Attack, Norm, parse_epsilon};
+use crate::cli::console::answer;
 use crate::error::Result;
 use crate::model::{Block, Normalizer, Stem};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::{
     CHECKPOINT, Distillation, EpsilonSchedule, InitialModel, Preset, ScheduleKind,
-    TrainArchitecture, TrainConfig, TrainingOutcome, initial_model, train,
+    TrainArchitecture, TrainConfig, initial_model, train,
 };
 
 /// Train a classifier, or with `counterfactual` a discriminator and a generator.
@@ -323,15 +324,13 @@ impl ClassifierArguments {
         let config = self.config()?;
         let out = self.run_options.out();
         self.run_options.check(out)?;
-        let (device, interrupt) = self.run_options.start()?;
-        let outcome = train(&config, out, self.run_options.resume, &device, &interrupt)?;
-        outcome.announce();
-        if let TrainingOutcome::Finished(model) = &outcome {
-            let config = Checkpoint::read(&out.join(CHECKPOINT))?.config;
-            if config.twin {
-                twin::judge(&config, model, out, &device)?;
-            }
+        let (device, watch) = self.run_options.start()?;
+        let outcome = train(&config, out, self.run_options.resume, &device, &watch)?;
+        let model = finished(outcome)?;
+        let config = Checkpoint::read(&out.join(CHECKPOINT))?.config;
+        if config.twin {
+            twin::judge(&config, &model, out, &device)?;
         }
-        Ok(())
+        answer(&serde_json::json!({ "model": model, "settings": config }))
     }
 }

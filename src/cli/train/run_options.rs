@@ -1,15 +1,14 @@
 //! Where a training writes, and how it runs: options of `train` and of `train counterfactual`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use clap::Args;
 
+use crate::cli::console::{is_quiet, may_overwrite, say, stop_on_signals, stopped};
 use crate::compute::{Backend, Compute};
 use crate::error::{Error, Result};
-use crate::train::{CHECKPOINT, Interrupt};
+use crate::train::{CHECKPOINT, TrainingOutcome, TrainingWatch};
 
 /// Output and execution of a training.
 #[derive(Debug, Args)]
@@ -21,9 +20,6 @@ pub(super) struct RunOptions {
     /// Resume from the checkpoint in the output folder, with its settings.
     #[arg(long)]
     pub(super) resume: bool,
-    /// Start a new training even if the output folder contains a checkpoint.
-    #[arg(long, conflicts_with = "resume")]
-    pub(super) overwrite: bool,
     /// Mixed precision with bfloat16 activations: faster on processors that support it; libtorch only.
     #[cfg(feature = "tch")]
     #[arg(long)]
@@ -42,7 +38,11 @@ impl RunOptions {
     /// Refuses to overwrite a checkpoint without --overwrite.
     pub(super) fn check(&self, out: &Path) -> Result<()> {
         let checkpoint = out.join(CHECKPOINT);
-        if checkpoint.exists() && !self.resume && !self.overwrite {
+        if self.resume && may_overwrite() {
+            let reason = "--resume continues a training, --overwrite starts a new one".to_owned();
+            return Err(Error::Config(reason));
+        }
+        if checkpoint.exists() && !self.resume && !may_overwrite() {
             let reason =
                 "it exists already; --resume continues from it, --overwrite starts a new training";
             return Err(Error::io(&checkpoint, "write", reason));
@@ -63,13 +63,30 @@ impl RunOptions {
         false
     }
 
-    /// The device, and a flag that Ctrl-C sets.
-    pub(super) fn start(&self) -> Result<(Device, Interrupt)> {
+    /// The device, and how Ctrl-C stops the training.
+    pub(super) fn start(&self) -> Result<(Device, TrainingWatch)> {
         let device = Compute::open(&self.backend)?.device;
-        let interrupt = Arc::new(AtomicBool::new(false));
-        let flag = interrupt.clone();
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .map_err(|error| Error::Config(format!("cannot listen for Ctrl-C: {error}")))?;
-        Ok((device, interrupt))
+        let watch = TrainingWatch {
+            cancel: stop_on_signals(),
+            quiet: is_quiet(),
+        };
+        Ok((device, watch))
+    }
+}
+
+/// Tells where the model of a training is.
+///
+/// # Errors
+/// [`Error::Stopped`] with how to go on, for a training that was stopped.
+pub(super) fn finished(outcome: TrainingOutcome) -> Result<PathBuf> {
+    match outcome {
+        TrainingOutcome::Finished(path) => {
+            say!("the model is in {}", path.display());
+            Ok(path)
+        }
+        TrainingOutcome::Interrupted(path) => {
+            let path = path.display();
+            Err(stopped(format!("continue from {path} with --resume")))
+        }
     }
 }

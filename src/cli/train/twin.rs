@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::attack::Attack;
+use crate::cli::console::say;
 use crate::cli::report::inversion::measure;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -77,7 +78,13 @@ fn measure_and_name(config: &TrainConfig, model: &Path, out: &Path, device: &Dev
             task: Task::Invert { stage: None },
             ..Synthesis::paper_inversion().fast()
         };
-        let values = measure(model, std::slice::from_ref(model), &data, &synthesis)?;
+        let values = measure(
+            model,
+            std::slice::from_ref(model),
+            &data,
+            &synthesis,
+            |_| true,
+        )?;
         Ok(values[2].iter().sum::<f32>() / values[2].len() as f32)
     };
     let (inversion_ssim, original_inversion_ssim) = (ssim(&twin)?, ssim(&original)?);
@@ -95,7 +102,7 @@ fn measure_and_name(config: &TrainConfig, model: &Path, out: &Path, device: &Dev
     let text = serde_json::to_string_pretty(&verdict).expect("plain data");
     write_atomically(&out.join("twin.json"), text.as_bytes())?;
     let line = verdict.line();
-    println!("{line}");
+    say!("{line}");
     rename(model, &original.manifest().name, &verdict, &line)?;
     record_phase(out, Phase::Finished, Some(line))
 }

@@ -188,6 +188,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
         skipped: Vec::new(),
         passed_over: Vec::new(),
         original_sizes: Vec::new(),
+        noise_ids: Vec::new(),
         pixels: Vec::new(),
     };
     for (path, format) in files(root, split) {
@@ -208,6 +209,7 @@ pub fn open(root: &Path, split: Split, size: [usize; 2]) -> Result<Dataset> {
         dataset.labels.extend(batch.labels);
         dataset.pixels.extend(batch.planes);
     }
+    dataset.noise_ids = (0..dataset.labels.len() as u64).collect();
     Ok(dataset)
 }
 

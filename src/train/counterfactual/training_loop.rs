@@ -1,12 +1,6 @@
 //! The training loop of counterfactual models: epochs, evaluation, example sheets, checkpoints.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "the headless command's progress, one line an epoch"
-)]
-
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use burn::tensor::Device;
@@ -20,8 +14,8 @@ use super::step::CounterfactualTraining;
 use crate::data::{Batches, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::Precision;
-use crate::train::progress::{Metrics, progress_bar};
-use crate::train::training_loop::{CHECKPOINT, Interrupt, TrainingOutcome, monitored};
+use crate::train::progress::{Metrics, TrainingWatch};
+use crate::train::training_loop::{CHECKPOINT, TrainingOutcome, monitored};
 
 struct TrainingLoop<'a> {
     training: CounterfactualTraining,
@@ -37,7 +31,7 @@ impl TrainingLoop<'_> {
     }
 
     /// Runs the current epoch to its end (`true`) or to an interruption (`false`).
-    fn epoch(&mut self, interrupt: &Interrupt) -> Result<bool> {
+    fn epoch(&mut self, watch: &TrainingWatch) -> Result<bool> {
         let CounterfactualPosition {
             epoch, step: first, ..
         } = self.position;
@@ -50,7 +44,7 @@ impl TrainingLoop<'_> {
             epoch,
         );
         for step in first..batches.len() {
-            if interrupt.load(Ordering::Relaxed) {
+            if watch.cancel.is_cancelled() {
                 return Ok(false);
             }
             let started = Instant::now();
@@ -143,7 +137,7 @@ pub fn train_counterfactual(
     out: &Path,
     resume: bool,
     device: &Device,
-    interrupt: &Interrupt,
+    watch: &TrainingWatch,
 ) -> Result<TrainingOutcome> {
     let path = out.join(CHECKPOINT);
     let checkpoint = resume
@@ -177,7 +171,7 @@ pub fn train_counterfactual(
     let steps = data.len() / config.batch.min(data.len());
     let mut training_loop = TrainingLoop {
         training,
-        progress_bar: progress_bar(
+        progress_bar: watch.progress_bar(
             config.epochs * steps,
             position.epoch * steps + position.step,
         ),
@@ -185,14 +179,12 @@ pub fn train_counterfactual(
         data: &data,
     };
     while training_loop.position.epoch < config.epochs {
-        if !training_loop.epoch(interrupt)? {
+        if !training_loop.epoch(watch)? {
             checkpoint::save(&path, &mut training_loop.training, &training_loop.position)?;
             return Ok(TrainingOutcome::Interrupted(path));
         }
         let row = training_loop.finish_epoch(test.as_ref(), out)?;
-        training_loop
-            .progress_bar
-            .suspend(|| println!("{}", describe(&row)));
+        watch.tell(&training_loop.progress_bar, &describe(&row));
         metrics.push(row)?;
         checkpoint::save(&path, &mut training_loop.training, &training_loop.position)?;
         write_generator(&mut training_loop.training, out)?;

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
@@ -18,10 +17,10 @@ use epsiloscope::train::counterfactual::{
     CounterfactualCheckpoint, CounterfactualConfig, CounterfactualPosition, LossWeights,
     evaluate_pair, train_counterfactual,
 };
-use epsiloscope::train::{Interrupt, Schedule, ScheduleKind, TrainingOutcome};
+use epsiloscope::train::{Schedule, ScheduleKind, TrainingOutcome};
 use tempfile::{TempDir, tempdir};
 
-use crate::support::{interrupted, message_naming, values, write_pictures};
+use crate::support::{interrupted, message_naming, stopped, values, write_pictures};
 
 pub(crate) const SIDE: u32 = 32;
 
@@ -66,7 +65,7 @@ pub(crate) fn run(
     resume: bool,
     stop: bool,
 ) -> Result<TrainingOutcome> {
-    let interrupt = Interrupt::new(AtomicBool::new(stop));
+    let interrupt = stopped(stop);
     train_counterfactual(config, out, resume, &Device::flex(), &interrupt)
 }
 

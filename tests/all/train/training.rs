@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use epsiloscope::attack::{Attack, Norm};
@@ -11,14 +10,13 @@ use epsiloscope::error::{Error, Result};
 use epsiloscope::evaluate::accuracy;
 use epsiloscope::model::{Classifier, Weights};
 use epsiloscope::train::checkpoint::Checkpoint;
-use epsiloscope::train::{
-    EpsilonSchedule, Interrupt, TrainConfig, Training, TrainingOutcome, train,
-};
+use epsiloscope::train::{EpsilonSchedule, TrainConfig, Training, TrainingOutcome, train};
 use serde::Deserialize;
 use tempfile::{TempDir, tempdir};
 
 use crate::support::{
-    BLUE, GREEN, RED, bits, message_naming, tiny_training, write_pictures, write_two_colours,
+    BLUE, GREEN, RED, bits, message_naming, stopped, tiny_training, write_pictures,
+    write_two_colours,
 };
 
 /// A line of `metrics.csv`.
@@ -58,13 +56,7 @@ pub(crate) fn run(
     resume: bool,
     interrupted: bool,
 ) -> Result<TrainingOutcome> {
-    train(
-        config,
-        out,
-        resume,
-        &Device::flex(),
-        &Interrupt::new(AtomicBool::new(interrupted)),
-    )
+    train(config, out, resume, &Device::flex(), &stopped(interrupted))
 }
 
 pub(crate) fn finish(config: &TrainConfig, out: &Path, resume: bool) -> Classifier {

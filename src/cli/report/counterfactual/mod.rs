@@ -13,7 +13,8 @@ use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
 
-use super::write_json;
+use super::{require_new_in, stopped_in, write_json};
+use crate::cli::console::{answer, say, stop_on_signals};
 use crate::cli::model_list::ModelList;
 use crate::compute::{Backend, Compute};
 use crate::data::mask::GroundTruthMask;
@@ -29,6 +30,11 @@ use test_set::TestSet;
 
 /// Index of the table of robust accuracy.
 const RESILIENCE: usize = 1;
+
+/// The files of the report.
+const JSON: &str = "report-counterfactual.json";
+const TEXT: &str = "report-counterfactual.md";
+const EXAMPLES: &str = "report-counterfactual.png";
 
 #[derive(Serialize)]
 struct CounterfactualReport<'a> {
@@ -78,12 +84,13 @@ impl CounterfactualReportArguments {
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
         let scenes = self.scenes(&device)?;
+        let out = self.out.as_deref();
+        require_new_in(out, &[JSON, TEXT, EXAMPLES])?;
+        let stop = stop_on_signals();
         let mut seeds: Vec<Vec<ReportTable>> = Vec::new();
         for (seed, test_set) in scenes.iter().enumerate() {
-            if let (0, Some(folder)) = (seed, &self.out) {
-                std::fs::create_dir_all(folder)
-                    .map_err(|error| Error::io(folder, "create", error))?;
-                let path = folder.join("report-counterfactual.png");
+            if let (0, Some(folder)) = (seed, out) {
+                let path = folder.join(EXAMPLES);
                 example_sheet::write(&path, &test_set.model.generator, &test_set.data)?;
             }
             tracing::info!("{}", self.models[seed]);
@@ -91,24 +98,31 @@ impl CounterfactualReportArguments {
             seeds.push(self.tables(test_set, ceiling.as_deref())?);
             // Intermediate results are written, in case a later seed fails.
             self.write(&seeds)?;
+            if stop.is_cancelled() && seeds.len() < scenes.len() {
+                say!("{}", self.report(&seeds));
+                return Err(stopped_in(out, "the seeds that were measured to the end"));
+            }
         }
-        println!("{}", self.report(&seeds));
-        Ok(())
+        say!("{}", self.report(&seeds));
+        answer(&self.facts(&seeds))
     }
 
-    fn write(&self, seeds: &[Vec<ReportTable>]) -> Result<()> {
-        if let Some(folder) = &self.out {
-            let text = self.report(seeds);
-            write_atomically(&folder.join("report-counterfactual.md"), text.as_bytes())?;
-        }
-        let report = CounterfactualReport {
+    fn facts<'a>(&'a self, seeds: &'a [Vec<ReportTable>]) -> CounterfactualReport<'a> {
+        CounterfactualReport {
             models: &self.models,
             ordinary: &self.ordinary,
             robust: &self.robust,
             attacked: self.attacked,
             seeds,
-        };
-        write_json(self.out.as_deref(), "report-counterfactual.json", &report)
+        }
+    }
+
+    fn write(&self, seeds: &[Vec<ReportTable>]) -> Result<()> {
+        if let Some(folder) = &self.out {
+            let text = self.report(seeds);
+            write_atomically(&folder.join(TEXT), text.as_bytes())?;
+        }
+        write_json(self.out.as_deref(), JSON, &self.facts(seeds))
     }
 
     /// Opens all models and pictures first, so that errors in them are reported before computing.
