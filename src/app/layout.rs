@@ -5,7 +5,7 @@ use egui::{CentralPanel, Color32, Context, Panel};
 use super::{App, panels};
 use crate::app::panels::Action;
 use crate::app::panels::sections::Reveal;
-use crate::app::panels::tour::{self, Stop};
+use crate::app::panels::tour_stops::{self, Stop};
 use crate::session::{Bottom, DataFolder, Page};
 
 impl App {
@@ -89,7 +89,7 @@ impl App {
                 });
         }
         CentralPanel::default().frame(middle).show(ui, |ui| {
-            tour::mark(ui.ctx(), Stop::Rows, ui.max_rect());
+            tour_stops::mark(ui.ctx(), Stop::Rows, ui.max_rect());
             panels::grid::show(
                 ui,
                 &mut self.state,
@@ -115,7 +115,7 @@ impl App {
             })
             .min_size(90.0)
             .show(ui, |ui| {
-                tour::mark(ui.ctx(), Stop::Timeline, ui.max_rect());
+                tour_stops::mark(ui.ctx(), Stop::Timeline, ui.max_rect());
                 let (state, rows) = (&mut self.state, &self.rows);
                 match state.settings.display.bottom {
                     Bottom::Epsilon => panels::timeline::show(ui, state, rows),
@@ -189,6 +189,7 @@ impl App {
             self.reveal = Some(Reveal::new(section, now));
         }
         self.show_tour(context, actions);
+        panels::robustness::show(context, &mut self.state, &self.rows);
         panels::help::show(context, &mut self.help);
         panels::log::show(context, &mut self.log);
         panels::help::messages(context, &mut self.messages);

@@ -12,6 +12,7 @@ mod heat_map;
 mod model_cache;
 mod preview;
 mod requests;
+mod robustness;
 mod runner;
 mod scan;
 pub mod scheduler;
@@ -36,6 +37,7 @@ pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
     ModelInput, PictureSource, Place, PredictionResult, Request, flipped_before, flips,
 };
+pub use robustness::{Fooling, PartStatus, RobustnessRequest, RobustnessResult};
 pub use runner::Runner;
 pub use scan::ScanRequest;
 pub use sweep::flip_interval;

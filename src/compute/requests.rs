@@ -8,8 +8,9 @@ use super::{GpuImage, HeatMap};
 use crate::attack::{Attack, Norm};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::compute::{
-    CounterfactualRequest, CounterfactualResult, DescriptionPreview, ScanRequest, SynthesisRequest,
-    SynthesisResult, UnitActivations, UnitActivationsRequest,
+    CounterfactualRequest, CounterfactualResult, DescriptionPreview, RobustnessRequest,
+    RobustnessResult, ScanRequest, SynthesisRequest, SynthesisResult, UnitActivations,
+    UnitActivationsRequest,
 };
 use crate::counterfactual::real_classes;
 use crate::data::{Crop, Picture};
@@ -63,6 +64,8 @@ pub enum Lane {
     Synthesis(Place),
     /// Activations of all units for the pictures of the library.
     UnitActivations(Place),
+    /// The check of the picture by AutoAttack.
+    Robustness(Place),
     /// Predictions of a row's model with other normalisers.
     DescriptionPreview(Place),
     /// A scan of a data set.
@@ -113,6 +116,7 @@ impl Lane {
             | Self::Counterfactual(place)
             | Self::Synthesis(place)
             | Self::UnitActivations(place)
+            | Self::Robustness(place)
             | Self::DescriptionPreview(place) => Some(place),
             Self::Scan => None,
         }
@@ -249,6 +253,8 @@ pub enum Request {
     Counterfactual(CounterfactualRequest),
     /// Compute the activations of all units for these pictures.
     UnitActivations(UnitActivationsRequest),
+    /// Check the picture by AutoAttack.
+    CheckRobustness(RobustnessRequest),
     /// Predict the picture after every usual normaliser.
     PreviewDescriptions(ModelInput),
     /// Scan a set of pictures.
@@ -276,6 +282,7 @@ impl Request {
             Self::Synthesize { request, .. } => &request.model,
             Self::Counterfactual(request) => &request.model,
             Self::UnitActivations(unit_activations) => &unit_activations.model,
+            Self::CheckRobustness(request) => &request.input.model,
             Self::Scan(order) => return order.plan.models.first(),
         })
     }
@@ -301,6 +308,8 @@ pub enum ComputeMessage {
     Synthesized(Box<SynthesisResult>),
     /// Activations of all units for the library's pictures.
     UnitActivations(Arc<UnitActivations>),
+    /// A check by AutoAttack, finished or not.
+    RobustnessChecked(Arc<RobustnessResult>),
     /// Predictions after every usual normaliser.
     DescriptionsPreviewed(Vec<DescriptionPreview>),
     /// The request failed; the message is for people.

@@ -16,6 +16,7 @@ use super::requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, ModelInput,
     PictureSource, PredictionResult, Request,
 };
+use super::robustness::{RobustnessJob, RobustnessRequest, RobustnessResult};
 use super::scan::ScanJob;
 use super::scheduler::{Failure, Step, Worker};
 use super::sweep::SweepJob;
@@ -56,6 +57,8 @@ pub struct ComputeWorker {
     remembered: VecDeque<(ModelInput, Attack, AttackResult)>,
     explained: VecDeque<Arc<AttributionResult>>,
     counterfactual: VecDeque<Arc<CounterfactualResult>>,
+    /// Finished checks by AutoAttack.
+    checks: VecDeque<Arc<RobustnessResult>>,
     backgrounds: BackgroundCache,
     descents: DescentRuns,
     synthesis: SynthesisRuns,
@@ -81,6 +84,8 @@ pub enum Job {
     Synthesis(SynthesisJob),
     /// Activations of all units for the library.
     UnitActivations(UnitActivationsJob),
+    /// A check by AutoAttack.
+    Robustness(Box<RobustnessJob>),
     /// A scan of a set of pictures.
     Scan(Box<ScanJob>),
 }
@@ -94,6 +99,7 @@ impl ComputeWorker {
             remembered: VecDeque::new(),
             explained: VecDeque::new(),
             counterfactual: VecDeque::new(),
+            checks: VecDeque::new(),
             backgrounds: BackgroundCache::default(),
             descents: DescentRuns::default(),
             synthesis: SynthesisRuns::default(),
@@ -200,6 +206,8 @@ impl ComputeWorker {
             self.explained.retain(|known| known.request.model != *model);
             self.counterfactual
                 .retain(|known| known.request.model != *model);
+            self.checks
+                .retain(|known| known.request.input.model != *model);
             self.predictions
                 .retain(|known| known.subject.model != *model);
             self.descents.forget(model);
@@ -280,6 +288,7 @@ impl ComputeWorker {
                 (None, Some(Job::Synthesis(job?)))
             }
             Request::Counterfactual(request) => self.prepare_counterfactual(request)?,
+            Request::CheckRobustness(request) => self.prepare_check(request)?,
             Request::PreviewDescriptions(subject) => {
                 let model = self.model(&subject.model)?;
                 let x = self.pixels(&model, &subject);
@@ -316,6 +325,30 @@ impl ComputeWorker {
                 )
             }
         })
+    }
+
+    fn prepare_check(
+        &mut self,
+        request: RobustnessRequest,
+    ) -> Result<(Option<ComputeMessage>, Option<Job>)> {
+        let known = self.checks.iter().find(|known| known.request == request);
+        if let Some(known) = known {
+            return Ok((Some(ComputeMessage::RobustnessChecked(known.clone())), None));
+        }
+        let model = self.model(&request.input.model)?;
+        request.attack.validate(model.classes())?;
+        let (x, prediction) = self.prediction(&model, &request.input);
+        let job = RobustnessJob::new(request, model, x, prediction.label);
+        Ok((None, Some(Job::Robustness(Box::new(job)))))
+    }
+
+    fn check_step(&mut self, job: &mut RobustnessJob) -> Step<ComputeMessage> {
+        let step = job.step();
+        if let (true, Some(ComputeMessage::RobustnessChecked(result))) = (step.done, &step.message)
+        {
+            remember(&mut self.checks, result.clone(), REMEMBERED);
+        }
+        step
     }
 
     fn input(&mut self, request: &AttributionRequest) -> Result<crate::attribution::Input> {
@@ -402,7 +435,10 @@ impl Worker for ComputeWorker {
                 (Lane::UnitActivations(_), _) => 2,
                 (Lane::Scan, _) => LATER,
                 // Long computations share the rest.
-                (Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_), _) => 3,
+                (
+                    Lane::Curves(..) | Lane::Sanity(..) | Lane::Synthesis(_) | Lane::Robustness(_),
+                    _,
+                ) => 3,
             }
     }
 
@@ -434,6 +470,7 @@ impl Worker for ComputeWorker {
                 .unwrap_or_else(|error| failure(&error)),
             Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::UnitActivations(job) => job.step(),
+            Job::Robustness(job) => self.check_step(job),
             Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),
         }
     }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{AccuracyReport, BATCH, Totals, batch, share};
+use crate::attack::auto::PartOutcome;
 use crate::attack::{AutoAttack, AutoPart, Goal};
 use crate::data::Dataset;
 use crate::model::{Classifier, tensor_values};
@@ -87,6 +88,17 @@ pub fn warnings_of_logits(model: &Classifier, x: &Tensor<4>) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// What the outcomes of attacks on one batch say; see the authors' checks.
+pub fn warnings_of_outcomes(outcomes: &[PartOutcome]) -> Vec<String> {
+    let parts: Vec<AutoPart> = outcomes.iter().map(|outcome| outcome.part).collect();
+    let counts = outcomes.iter().map(|outcome| Counts {
+        fooled: outcome.fooled.len(),
+        attacked: outcome.attacked.len(),
+        without_gradient: outcome.without_gradient.len(),
+    });
+    warnings_of_parts(&parts, &counts.collect::<Vec<_>>())
 }
 
 /// What the attacks' outcomes say: pictures without a gradient, and the search without gradients beating those with.

@@ -5,7 +5,7 @@ pub mod classes;
 pub mod masks;
 pub mod uncertainty;
 
-pub use auto::{evaluate_auto, warnings_of_logits};
+pub use auto::{evaluate_auto, warnings_of_logits, warnings_of_outcomes};
 
 use std::time::Instant;
 

@@ -56,6 +56,27 @@ impl Column {
         }
     }
 
+    /// What it shows, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Input => "The picture at the size at which the model sees it",
+            Self::Attacked => "The adversarial picture at ε, and what the model predicts for it",
+            Self::Perturbation => "Attacked picture minus input, amplified around grey",
+            Self::Attribution => {
+                "Which pixels of the picture speak for the class, and which against it"
+            }
+            Self::AttackedAttribution => "The same for the attacked picture",
+            Self::Synthesis => {
+                "A picture that the model makes: inversion, class generation (arXiv 2307.02500), a unit"
+            }
+            Self::Counterfactual => {
+                "What the picture would have to look like for the model to predict another class (arXiv 2310.00761)"
+            }
+            Self::Change => "Counterfactual minus picture, as a map",
+            Self::Return => "The counterfactual turned back into the class of the picture",
+        }
+    }
+
     /// The picture whose map it shows, if it shows one.
     pub fn map(self) -> Option<PictureSource> {
         match self {

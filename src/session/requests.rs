@@ -8,7 +8,8 @@ use super::{counterfactual_request, synthesis};
 use crate::attack::Attack;
 use crate::attribution::{Background, Method};
 use crate::compute::{
-    AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Place, Request, thinned,
+    AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Place, Request,
+    RobustnessRequest, thinned,
 };
 use crate::evaluate::top_two;
 
@@ -60,6 +61,16 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         {
             let request = Request::PreviewDescriptions(subject.clone());
             requests.insert(Lane::DescriptionPreview(place), request);
+        }
+        if let (Some(check), Some(Request::Predict(input))) = (
+            state.robustness_check(),
+            requests.get(&Lane::Prediction(place)),
+        ) {
+            let request = Request::CheckRobustness(RobustnessRequest {
+                input: input.clone(),
+                attack: check.attack.clone(),
+            });
+            requests.insert(Lane::Robustness(place), request);
         }
         for which in state.settings.display.maps() {
             add_map_requests(state, index, row, which, &mut requests);

@@ -7,8 +7,8 @@ use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
 use crate::compute::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, CounterfactualResult,
-    DescriptionPreview, Lane, PictureSource, PredictionResult, SynthesisResult, UnitActivations,
-    flip_interval, flips,
+    DescriptionPreview, Lane, PictureSource, PredictionResult, RobustnessResult, SynthesisResult,
+    UnitActivations, flip_interval, flips,
 };
 
 /// The results of one model row that still hold.
@@ -32,6 +32,8 @@ pub struct Row {
     pub counterfactual: Option<Arc<CounterfactualResult>>,
     /// Activations of the model's units.
     pub unit_activations: Option<Arc<UnitActivations>>,
+    /// The check by AutoAttack, as far as it is.
+    pub robustness: Option<Arc<RobustnessResult>>,
     /// Predictions after every usual normaliser.
     pub preview: Option<Vec<DescriptionPreview>>,
     /// Errors of the other lanes.
@@ -68,6 +70,11 @@ impl Row {
                     .counterfactual
                     .take()
                     .filter(|of| of.request.epsilon == 0.0);
+            }
+            Lane::Robustness(_) => {
+                self.robustness = None;
+                self.errors.remove(&lane);
+                return;
             }
             Lane::Attribution(..)
             | Lane::Curves(..)
@@ -109,6 +116,7 @@ impl Row {
             ComputeMessage::UnitActivations(unit_activations) => {
                 self.unit_activations = Some(unit_activations);
             }
+            ComputeMessage::RobustnessChecked(result) => self.robustness = Some(result),
             ComputeMessage::DescriptionsPreviewed(guesses) => self.preview = Some(guesses),
             ComputeMessage::Failed(message)
                 if !matches!(lane, Lane::Prediction(_) | Lane::Attack(_) | Lane::Sweep(_)) =>
@@ -176,6 +184,11 @@ impl Row {
     /// What went wrong with the synthesis.
     pub fn synthesis_error(&self) -> Option<&String> {
         self.error_of(|lane| matches!(lane, Lane::Synthesis(_)))
+    }
+
+    /// What went wrong with the check by AutoAttack.
+    pub fn robustness_error(&self) -> Option<&String> {
+        self.error_of(|lane| matches!(lane, Lane::Robustness(_)))
     }
 
     fn error_of(&self, about: impl Fn(&Lane) -> bool) -> Option<&String> {

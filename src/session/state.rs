@@ -7,7 +7,7 @@ use super::{
     Library, LibraryEntry, Page, Playhead, PresentationState, SynthesisProgress, SynthesisSettings,
     Triage,
 };
-use crate::attack::{Attack, Goal, Norm};
+use crate::attack::{Attack, AutoAttack, Goal, Norm};
 use crate::attribution::{Explanation, IntegratedGradients, Method, Question};
 use crate::compute::ScanRequest;
 use crate::counterfactual::GeneratorEntry;
@@ -131,6 +131,17 @@ pub struct Progress {
     pub counterfactual: CounterfactualProgress,
     /// The scan of a data set.
     pub scan: ScanProgress,
+    /// The check of a picture by AutoAttack that is asked for.
+    pub robustness: Option<RobustnessCheck>,
+}
+
+/// A check by AutoAttack: of which picture, and how. It rests while another picture is open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RobustnessCheck {
+    /// The picture, its part that models see, and its true class.
+    pub of: (Picture, Crop, Option<String>),
+    /// The attacks, their norm and radius.
+    pub attack: AutoAttack,
 }
 
 /// The scan under way.
@@ -167,6 +178,27 @@ pub struct Revision {
 }
 
 impl State {
+    /// Asks for a check of the open picture by AutoAttack, within the norm and ε of the attack.
+    pub fn check_robustness(&mut self) {
+        let Some(entry) = self.entry() else { return };
+        let of = (entry.picture.clone(), entry.crop, entry.truth.clone());
+        let attack = &self.settings.attack;
+        let attack = AutoAttack {
+            seed: attack.seed,
+            ..AutoAttack::standard(attack.norm, attack.epsilon)
+        };
+        self.progress.robustness = Some(RobustnessCheck { of, attack });
+    }
+
+    /// The check by AutoAttack that is asked for, if it is of the open picture.
+    pub fn robustness_check(&self) -> Option<&RobustnessCheck> {
+        let entry = self.entry()?;
+        let check = self.progress.robustness.as_ref()?;
+        let (picture, crop, truth) = &check.of;
+        let same = *picture == entry.picture && *crop == entry.crop && *truth == entry.truth;
+        same.then_some(check)
+    }
+
     /// No picture yet; `models` one a row.
     pub fn new(models: Vec<ModelRef>) -> Self {
         Self {

@@ -74,6 +74,7 @@ mod triage {
     mod compare; // two scans in one table, histograms
     mod database; // strangers' databases
     mod map; // components, neighbourhoods, arrows
+    mod parts; // scans in parts, merged
     mod query; // laws of the query language
     mod report; // tables, pictures, pages, matrices
     mod scan; // counts, resumption, brackets, lists
@@ -94,6 +95,7 @@ mod app {
 }
 
 mod cli {
-    mod commands; // every subcommand from end to end
+    pub(crate) mod commands; // every subcommand from end to end
+    mod console; // JSON, silence, overwriting, exit statuses, interruption
     mod report_counterfactual; // the whole report on two seeds
 }

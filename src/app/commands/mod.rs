@@ -86,6 +86,8 @@ pub enum Command {
     AddSyntheticCracks,
     /// Removes the selected picture from the library.
     Remove,
+    /// Checks the open picture by AutoAttack.
+    CheckRobustness,
     /// The search over commands and settings.
     Search,
     /// The tour of the window.
@@ -226,6 +228,7 @@ static TABLE: &[Entry] = {
         entry(C::Paste, "Paste picture", "paste a picture", &[command(Key::V)], Menu),
         entry(C::AddSyntheticCracks, "Add synthetic cracks", "add synthetic cracks to the library", &[], Menu),
         entry(C::Remove, "Remove from library", "remove the picture from the library", &[key(Key::Delete)], Explorer),
+        entry(C::CheckRobustness, "Check this picture", "check the picture by AutoAttack", &[], Menu),
         entry(C::Search, "Search…", "search commands and settings", &[command(Key::K)], Window),
         entry(C::Tour, "Tour", "a tour of the window in six steps", &[], Menu),
         entry(C::Keys, "Keys", "this list", &[key(Key::Questionmark), key(Key::F1)], Pages),

@@ -87,6 +87,7 @@ impl Command {
             Self::Paste => actions.push(Action::Paste),
             Self::AddSyntheticCracks => actions.push(Action::AddSyntheticCracks),
             Self::Remove => actions.push(Action::Remove),
+            Self::CheckRobustness => state.check_robustness(),
             Self::Search => actions.push(Action::Search),
             Self::Tour => actions.push(Action::Tour),
             Self::Keys => actions.push(Action::Help),

@@ -8,17 +8,25 @@ use crate::compute::{Blend, Channels, HeatStyle, Palette, Sign};
 pub fn show(ui: &mut Ui, style: &mut HeatStyle) {
     ui.horizontal(|ui| {
         for sign in Sign::ALL {
-            ui.selectable_value(&mut style.sign, sign, format!("{sign:?}").to_lowercase());
+            let hint = match sign {
+                Sign::Signed => "Pixels that speak for the class and pixels that speak against it",
+                Sign::Positive => "Only pixels that speak for the class",
+                Sign::Negative => "Only pixels that speak against the class",
+                Sign::Absolute => "How much a pixel matters, for or against",
+            };
+            ui.selectable_value(&mut style.sign, sign, format!("{sign:?}").to_lowercase())
+                .on_hover_text(hint);
         }
     });
     ui.horizontal(|ui| {
         for blend in Blend::ALL {
-            let name = match blend {
-                Blend::Grey => "on grey",
-                Blend::Picture => "on the picture",
-                Blend::Alone => "alone",
+            let (name, hint) = match blend {
+                Blend::Grey => ("on grey", "The map over the picture without its colours"),
+                Blend::Picture => ("on the picture", "The map over the picture as it is"),
+                Blend::Alone => ("alone", "The map without the picture"),
             };
-            ui.selectable_value(&mut style.blend, blend, name);
+            ui.selectable_value(&mut style.blend, blend, name)
+                .on_hover_text(hint);
         }
     });
     ui.horizontal(|ui| {
@@ -37,9 +45,12 @@ pub fn show(ui: &mut Ui, style: &mut HeatStyle) {
     });
     ui.horizontal(|ui| {
         ui.label("Channels");
-        ui.selectable_value(&mut style.channels, Channels::Sum, "sum");
-        ui.selectable_value(&mut style.channels, Channels::Mean, "mean");
-        if ui.small_button("Reset").clicked() {
+        ui.selectable_value(&mut style.channels, Channels::Sum, "sum")
+            .on_hover_text("The values of red, green and blue together, so that the map adds up as its method promises");
+        ui.selectable_value(&mut style.channels, Channels::Mean, "mean")
+            .on_hover_text("Their mean, in the unit of one value");
+        let reset = ui.small_button("Reset");
+        if reset.on_hover_text("The usual colours").clicked() {
             *style = HeatStyle::default();
         }
     });

@@ -202,6 +202,12 @@ fn attack(ui: &mut Ui, state: &mut State, labels: &[String]) {
         ui.add(DragValue::new(&mut attack.seed))
             .on_hover_text("Seed of the random starts");
     });
+    let check = ui.button(Command::CheckRobustness.name());
+    let hint = "Runs AutoAttack (Croce and Hein 2020) on it within this norm and ε, for every model: up to 1,900 \
+                gradients and 5,000 predictions each";
+    if check.on_hover_text(hint).clicked() {
+        state.check_robustness();
+    }
 }
 
 /// A field for ε or a step size, written as usual for the norm and dragged in these steps; numbers and
@@ -319,7 +325,8 @@ fn display(ui: &mut Ui, display: &mut Display, models: &[ModelRef]) {
     });
     ui.horizontal_wrapped(|ui| {
         for (column, shown) in Column::ALL.into_iter().zip(&mut display.shown) {
-            ui.toggle_value(shown, column.name());
+            ui.toggle_value(shown, column.name())
+                .on_hover_text(column.about());
         }
     });
     if models.len() > 1 {

@@ -133,11 +133,20 @@ fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> boo
             1..=500,
             "Gradients on each path",
         );
-        for (rule, name) in [
-            (Rule::Trapezoid, "trapezoid"),
-            (Rule::GaussLegendre, "Gauss–Legendre"),
+        for (rule, name, hint) in [
+            (
+                Rule::Trapezoid,
+                "trapezoid",
+                "Equal steps, the ends with half the weight, as in arXiv 2307.02500",
+            ),
+            (
+                Rule::GaussLegendre,
+                "Gauss–Legendre",
+                "The places of Gaussian quadrature: as exact with fewer steps",
+            ),
         ] {
-            ui.selectable_value(&mut config.rule, rule, name);
+            ui.selectable_value(&mut config.rule, rule, name)
+                .on_hover_text(hint);
         }
     });
     ui.horizontal(|ui| {
@@ -198,7 +207,8 @@ fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> boo
             ui.horizontal(|ui| {
                 baselines(ui, count);
                 ui.label("σ");
-                ui.add(DragValue::new(sigma).range(0.0..=2.0).speed(0.01));
+                ui.add(DragValue::new(sigma).range(0.0..=2.0).speed(0.01))
+                    .on_hover_text("Standard deviation of the noise, of pixels in [0, 1]");
                 seed(ui, &mut config.seed);
             });
             false
@@ -250,10 +260,14 @@ fn masker(ui: &mut Ui, masker: &mut Masker, side: usize) {
     ui.horizontal(|ui| {
         ui.label("Hidden pixels");
         let blurs = matches!(masker, Masker::Blur(_));
-        if ui.selectable_label(blurs, "blurred").clicked() && !blurs {
+        let blurred = ui.selectable_label(blurs, "blurred");
+        let blurred = blurred.on_hover_text("A box blur of the picture stands in their place");
+        if blurred.clicked() && !blurs {
             *masker = Masker::Blur((side / 2).max(1));
         }
-        if ui.selectable_label(!blurs, "inpainted").clicked() {
+        let inpainted = ui.selectable_label(!blurs, "inpainted");
+        let hint = "They are filled in from around, by push–pull (Gortler et al. 1996)";
+        if inpainted.on_hover_text(hint).clicked() {
             *masker = Masker::Inpaint;
         }
         if let Masker::Blur(width) = masker {
@@ -321,7 +335,9 @@ pub(super) fn reference(
                     let picture = Some(entry.picture.clone());
                     ui.selectable_value(chosen, picture, name(&entry.picture));
                 }
-            });
+            })
+            .response
+            .on_hover_text("A picture of the library, at the model's size");
     });
 }
 
@@ -345,7 +361,10 @@ fn question(ui: &mut Ui, question: &mut Question, labels: &[String]) {
         ui.label("Score");
         ui.selectable_value(&mut question.score, Score::Probability, "probability")
             .on_hover_text("Softmax probability, as in arXiv 2307.02500");
-        ui.selectable_value(&mut question.score, Score::Logit, "logit");
+        ui.selectable_value(&mut question.score, Score::Logit, "logit")
+            .on_hover_text(
+                "The class's output before softmax, which other classes do not saturate",
+            );
     });
 }
 

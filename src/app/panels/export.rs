@@ -185,7 +185,8 @@ fn epsilons(ui: &mut Ui, settings: &mut ExportSettings, figure: &mut Figure, nor
             (Spread::Across, "side by side"),
             (Spread::Down, "one below the other"),
         ] {
-            ui.radio_value(&mut figure.spread, spread, name);
+            ui.radio_value(&mut figure.spread, spread, name)
+                .on_hover_text("How the pictures of several ε are laid out");
         }
     });
     if let Err(error) = parsed(&settings.epsilons) {
@@ -231,11 +232,14 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
         }
     });
     ui.horizontal(|ui| {
-        ui.add(DragValue::new(&mut film.frames).range(2..=5000));
+        ui.add(DragValue::new(&mut film.frames).range(2..=5000))
+            .on_hover_text("Number of pictures of the film");
         ui.label("frames,");
-        ui.add(DragValue::new(&mut film.rate).range(1.0..=100.0));
+        ui.add(DragValue::new(&mut film.rate).range(1.0..=100.0))
+            .on_hover_text("Pictures a second");
         ui.label("a second, the last one for");
-        ui.add(DragValue::new(&mut film.hold).range(0.0..=60.0).speed(0.1));
+        ui.add(DragValue::new(&mut film.hold).range(0.0..=60.0).speed(0.1))
+            .on_hover_text("How long the last picture stays");
         ui.label("s");
     });
     if !mp4 {
@@ -261,7 +265,8 @@ fn size(ui: &mut Ui, figure: &mut Figure) {
         }
         match &mut figure.size {
             Size::Pixels { width, scale } => {
-                ui.add(DragValue::new(width).range(64.0..=8000.0).prefix("width "));
+                ui.add(DragValue::new(width).range(64.0..=8000.0).prefix("width "))
+                    .on_hover_text("Width of the figure, in units of which text is so many high");
                 ui.add(
                     DragValue::new(scale)
                         .range(0.25..=8.0)
@@ -271,8 +276,10 @@ fn size(ui: &mut Ui, figure: &mut Figure) {
                 .on_hover_text("Pixels of the file for each unit of the width");
             }
             Size::Millimetres { width, dpi } => {
-                ui.add(DragValue::new(width).range(20.0..=1000.0).suffix(" mm"));
-                ui.add(DragValue::new(dpi).range(36.0..=1200.0).suffix(" dpi"));
+                ui.add(DragValue::new(width).range(20.0..=1000.0).suffix(" mm"))
+                    .on_hover_text("Width on paper");
+                ui.add(DragValue::new(dpi).range(36.0..=1200.0).suffix(" dpi"))
+                    .on_hover_text("Pixels of each inch of paper");
             }
         }
         ui.add(
@@ -295,7 +302,8 @@ fn parts(ui: &mut Ui, figure: &mut Figure) {
             (&mut figure.zoomed, "Zoomed as on the screen"),
             (&mut figure.curves, "Curves"),
         ] {
-            ui.checkbox(part, name);
+            ui.checkbox(part, name)
+                .on_hover_text("Whether the figure has this part");
         }
     });
 }

@@ -109,7 +109,11 @@ fn speed(ui: &mut Ui, state: &mut State) {
             for choice in [None, Some(1), Some(2), Some(5), Some(20)] {
                 ui.selectable_value(speed, choice, name(choice));
             }
-        });
+        })
+        .response
+        .on_hover_text(
+            "How many steps of the descent are made for each picture of it on the screen",
+        );
 }
 
 fn cursor(ui: &mut Ui, state: &mut State) {
@@ -145,7 +149,8 @@ fn cursor(ui: &mut Ui, state: &mut State) {
             choices.push((synthesis.against, format!("step {pinned}")));
         }
         for (choice, name) in choices {
-            ui.selectable_value(&mut synthesis.against, choice, name);
+            ui.selectable_value(&mut synthesis.against, choice, name)
+                .on_hover_text("What the synthesis is compared with, left of the divider");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use egui::{CollapsingHeader, RichText, Ui};
 
-use super::tour::{self, Stop};
+use super::tour_stops::{self, Stop};
 use crate::session::{Column, Display};
 
 /// A section of the panel on the right.
@@ -126,7 +126,7 @@ impl Section {
             None => response.header_response.rect,
         };
         if let Some(stop) = stop {
-            tour::mark(ui.ctx(), stop, area.intersect(ui.clip_rect()));
+            tour_stops::mark(ui.ctx(), stop, area.intersect(ui.clip_rect()));
         }
         let Some(revealed) = revealed else { return };
         if opens {

@@ -122,7 +122,10 @@ fn start(
                 (PictureSource::Input, "input"),
                 (PictureSource::Attacked, "attacked"),
             ] {
-                ui.selectable_value(&mut synthesis.which, which, name);
+                ui.selectable_value(&mut synthesis.which, which, name)
+                    .on_hover_text(
+                        "Whether the open picture is meant, or what the attack makes of it",
+                    );
             }
         });
     }

@@ -4,26 +4,10 @@ use egui::{Area, Context, Frame, Id, Key, Modifiers, Order, Pos2, Rect, Vec2, ve
 
 use super::Action;
 use super::sections::Section;
+use super::tour_stops::{self, Stop};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::session::{Bottom, Column, Page, State};
-
-/// Where a step of the tour points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stop {
-    /// The panel at the bottom.
-    Timeline,
-    /// The pictures of all models.
-    Rows,
-    /// A section of the panel on the right.
-    Attribution,
-    /// A section of the panel on the right.
-    Synthesis,
-    /// The choice of columns in the menu bar.
-    Counterfactuals,
-    /// The menu that opens files.
-    Files,
-}
 
 /// A step: where it points, its title and what it says.
 struct Step {
@@ -92,15 +76,6 @@ pub struct Tour {
     size: Option<Vec2>,
 }
 
-/// Remembers where something is that the tour can point to.
-pub fn mark(context: &Context, stop: Stop, area: Rect) {
-    context.data_mut(|data| data.insert_temp(id(stop), area));
-}
-
-fn id(stop: Stop) -> Id {
-    Id::unique(("tour", stop))
-}
-
 impl Tour {
     /// Draws the card of the step; `false` once the tour has ended. Returns the section of the panel on the right
     /// that is to be pointed out.
@@ -116,7 +91,7 @@ impl Tour {
         }
         let step = &STEPS[self.step];
         let screen = context.content_rect();
-        let target = context.data(|data| data.get_temp::<Rect>(id(step.stop)));
+        let target = tour_stops::area(context, step.stop);
         let target = target.unwrap_or(screen).intersect(screen);
         outline(context, target);
         let at = place(target, screen, self.size.unwrap_or(CARD));
@@ -241,7 +216,7 @@ mod tests {
             Rect::from_min_max(Pos2::new(0.0, 560.0), Pos2::new(1280.0, 720.0)),
             Rect::from_min_max(Pos2::new(980.0, 24.0), Pos2::new(1280.0, 560.0)),
             Rect::from_min_max(Pos2::new(4.0, 2.0), Pos2::new(40.0, 20.0)),
-            Rect::from_min_max(Pos2::new(190.0, 24.0), Pos2::new(980.0, 560.0)),
+            Rect::from_min_max(Pos2::new(190.0, 24.0), Pos2::new(980.0, 530.0)),
         ];
         for target in targets {
             let card = Rect::from_min_size(place(target, screen, CARD), CARD);

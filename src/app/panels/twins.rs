@@ -90,7 +90,9 @@ fn settings(
                 for row in 0..models.len() {
                     ui.selectable_value(&mut form.row, row, name(row));
                 }
-            });
+            })
+            .response
+            .on_hover_text("The model of which an adversarially fine-tuned copy is made");
         ui.end_row();
         ui.label("Pictures");
         ui.horizontal(|ui| {
@@ -111,7 +113,8 @@ fn settings(
         ui.label("Norm");
         ui.horizontal(|ui| {
             for norm in [Norm::L2, Norm::Linf] {
-                if ui.selectable_label(form.norm == norm, norm.to_string()).clicked() {
+                let label = ui.selectable_label(form.norm == norm, norm.to_string());
+                if label.on_hover_text("Norm of the attacks of the training").clicked() {
                     form.norm = norm;
                     form.epsilon = None;
                 }
@@ -200,11 +203,19 @@ fn show_twin(
         if !works
             && status.phase != Phase::Finished
             && twin.has_checkpoint()
-            && ui.button("Resume").clicked()
+            && ui
+                .button("Resume")
+                .on_hover_text("It goes on from its last checkpoint")
+                .clicked()
         {
             act(TwinAction::Resume);
         }
-        if status.phase == Phase::Finished && ui.button("Open in row 2").clicked() {
+        if status.phase == Phase::Finished
+            && ui
+                .button("Open in row 2")
+                .on_hover_text("Compare it with the model of the first row")
+                .clicked()
+        {
             act(TwinAction::Open);
         }
         if form.deleting == Some(index) {

@@ -53,6 +53,36 @@ struct Evaluation {
     right: Vec<bool>,
 }
 
+/// Auto-PGD on a batch, a gradient at a time.
+pub struct ApgdRun {
+    norm: Norm,
+    steps: usize,
+    loss: Loss,
+    ball: Ball,
+    x: Tensor<4>,
+    labels: Vec<usize>,
+    targets: Vec<usize>,
+    current: Tensor<4>,
+    before: Tensor<4>,
+    /// At `current`.
+    at: Evaluation,
+    best: Tensor<4>,
+    best_gradient: Tensor<4>,
+    best_loss: Vec<f32>,
+    /// The last misclassified iterate of each picture.
+    adversarial: Tensor<4>,
+    fooled: Vec<bool>,
+    step_size: Vec<f32>,
+    /// Highest losses at the last check, and whether the step sizes were halved there.
+    loss_at_check: Vec<f32>,
+    was_halved: Vec<bool>,
+    losses: Vec<Vec<f32>>,
+    no_gradient: Vec<bool>,
+    since_check: usize,
+    /// Steps between the last check and the next.
+    phase: usize,
+}
+
 impl Apgd<'_> {
     /// Attacks pictures `x` of the classes `labels` from `start` (`[n, 3, h, w]`, in the ball); `targets` are read by
     /// [`Loss::TargetedDlr`] alone.
@@ -63,98 +93,156 @@ impl Apgd<'_> {
         labels: &[usize],
         targets: &[usize],
     ) -> ApgdOutcome {
-        let n = labels.len();
-        let device = self.model.device();
-        let ball = Ball::new(self.norm, &[self.epsilon], device);
-        let phase = |share: f64| ((share * self.steps as f64) as usize).max(1);
-        let (mut length, shortest) = (phase(FIRST_PHASE), phase(SHORTEST_PHASE));
+        let mut run = self.begin(x, start, labels, targets);
+        while run.step(self.model) {}
+        run.finish()
+    }
 
-        let mut current = start;
-        let mut before = current.clone();
-        let mut at = self.evaluate(&current, labels, targets);
-        let no_gradient = without_gradient(&at.gradient);
-        let (mut best, mut best_gradient) = (current.clone(), at.gradient.clone());
-        let mut best_loss = at.losses.clone();
-        let mut adversarial = current.clone();
-        let mut fooled: Vec<bool> = at.right.iter().map(|right| !right).collect();
-        let mut step_size = vec![2.0 * self.epsilon; n];
-        let (mut loss_at_check, mut was_halved) = (best_loss.clone(), vec![true; n]);
-        let mut losses: Vec<Vec<f32>> = Vec::with_capacity(self.steps);
-        let mut since_check = 0;
-        for step in 0..self.steps {
-            let direction = self.norm.steepest(at.gradient.clone());
-            let size = per_picture(&step_size, device);
-            let plain = ball.project(x, current.clone() + direction * size);
-            let share = if step > 0 { MOMENTUM } else { 1.0 };
-            let momentum = (current.clone() - before) * (1.0 - share);
-            let next = current.clone() + (plain - current.clone()) * share + momentum;
-            before = current;
-            current = ball.project(x, next);
-
-            at = self.evaluate(&current, labels, targets);
-            let wrong: Vec<bool> = at.right.iter().map(|right| !right).collect();
-            adversarial = chosen(&wrong, &current, adversarial);
-            fooled
-                .iter_mut()
-                .zip(&wrong)
-                .for_each(|(fooled, wrong)| *fooled |= wrong);
-            let better: Vec<bool> = at
-                .losses
-                .iter()
-                .zip(&best_loss)
-                .map(|(new, best)| new > best)
-                .collect();
-            best = chosen(&better, &current, best);
-            best_gradient = chosen(&better, &at.gradient, best_gradient);
-            for (best, new) in best_loss.iter_mut().zip(&at.losses) {
-                *best = best.max(*new);
-            }
-            losses.push(at.losses.clone());
-
-            since_check += 1;
-            if since_check < length {
-                continue;
-            }
-            let halve: Vec<bool> = (0..n)
-                .map(|picture| {
-                    let oscillates = rises(&losses, picture, length) <= RHO * length as f32;
-                    let rests =
-                        !was_halved[picture] && loss_at_check[picture] >= best_loss[picture];
-                    oscillates || rests
-                })
-                .collect();
-            for (size, halve) in step_size.iter_mut().zip(&halve) {
-                *size *= if *halve { 0.5 } else { 1.0 };
-            }
-            current = chosen(&halve, &best, current);
-            at.gradient = chosen(&halve, &best_gradient, at.gradient);
-            (loss_at_check, was_halved) = (best_loss.clone(), halve);
-            since_check = 0;
-            length = length.saturating_sub(phase(SHORTENING)).max(shortest);
+    /// The same, to be stepped.
+    pub fn begin(
+        &self,
+        x: &Tensor<4>,
+        start: Tensor<4>,
+        labels: &[usize],
+        targets: &[usize],
+    ) -> ApgdRun {
+        let at = evaluate(self.model, self.loss, &start, labels, targets);
+        ApgdRun {
+            norm: self.norm,
+            steps: self.steps,
+            loss: self.loss,
+            ball: Ball::new(self.norm, &[self.epsilon], self.model.device()),
+            x: x.clone(),
+            labels: labels.to_vec(),
+            targets: targets.to_vec(),
+            before: start.clone(),
+            best: start.clone(),
+            best_gradient: at.gradient.clone(),
+            best_loss: at.losses.clone(),
+            adversarial: start.clone(),
+            fooled: at.right.iter().map(|right| !right).collect(),
+            step_size: vec![2.0 * self.epsilon; labels.len()],
+            loss_at_check: at.losses.clone(),
+            was_halved: vec![true; labels.len()],
+            losses: Vec::with_capacity(self.steps),
+            no_gradient: without_gradient(&at.gradient),
+            since_check: 0,
+            phase: phase(FIRST_PHASE, self.steps),
+            current: start,
+            at,
         }
-        ApgdOutcome {
-            pictures: chosen(&fooled, &adversarial, best),
-            fooled,
-            best_loss,
-            losses,
-            no_gradient,
+    }
+}
+
+/// A share of all steps, at least one.
+fn phase(share: f64, steps: usize) -> usize {
+    ((share * steps as f64) as usize).max(1)
+}
+
+impl ApgdRun {
+    /// Takes a step of one gradient; `false`, and none, once all are done.
+    pub fn step(&mut self, model: &Classifier) -> bool {
+        let step = self.losses.len();
+        if step == self.steps {
+            return false;
+        }
+        let direction = self.norm.steepest(self.at.gradient.clone());
+        let size = per_picture(&self.step_size, model.device());
+        let current = self.current.clone();
+        let plain = self
+            .ball
+            .project(&self.x, current.clone() + direction * size);
+        let share = if step > 0 { MOMENTUM } else { 1.0 };
+        let momentum = (current.clone() - self.before.clone()) * (1.0 - share);
+        let next = current.clone() + (plain - current.clone()) * share + momentum;
+        self.before = current;
+        self.current = self.ball.project(&self.x, next);
+        self.at = evaluate(model, self.loss, &self.current, &self.labels, &self.targets);
+        self.keep_best();
+        self.losses.push(self.at.losses.clone());
+        self.since_check += 1;
+        if self.since_check == self.phase {
+            self.check();
+        }
+        true
+    }
+
+    /// Whether every picture was misclassified at some step.
+    pub fn has_fooled_all(&self) -> bool {
+        !self.fooled.contains(&false)
+    }
+
+    /// Share of the steps that are done, in [0, 1].
+    pub fn progress(&self) -> f32 {
+        self.losses.len() as f32 / self.steps.max(1) as f32
+    }
+
+    fn keep_best(&mut self) {
+        let wrong: Vec<bool> = self.at.right.iter().map(|right| !right).collect();
+        self.adversarial = chosen(&wrong, &self.current, self.adversarial.clone());
+        let fooled = self.fooled.iter_mut().zip(&wrong);
+        fooled.for_each(|(fooled, wrong)| *fooled |= wrong);
+        let pairs = self.at.losses.iter().zip(&self.best_loss);
+        let better: Vec<bool> = pairs.map(|(new, best)| new > best).collect();
+        self.best = chosen(&better, &self.current, self.best.clone());
+        self.best_gradient = chosen(&better, &self.at.gradient, self.best_gradient.clone());
+        for (best, new) in self.best_loss.iter_mut().zip(&self.at.losses) {
+            *best = best.max(*new);
         }
     }
 
-    fn evaluate(&self, x: &Tensor<4>, labels: &[usize], targets: &[usize]) -> Evaluation {
-        let seen = RefCell::new(None);
-        let (losses, gradient) = self.model.gradient(x, &|features| {
-            let logits = self.model.logits_of(features);
-            *seen.borrow_mut() = Some(logits.clone().inner());
-            self.loss.of_logits(logits, labels, targets)
+    /// Halves the step sizes of pictures that oscillate or rest, and goes on from their best points.
+    fn check(&mut self) {
+        let (length, all) = (self.phase, 0..self.labels.len());
+        let halve = all.map(|picture| {
+            let oscillates = rises(&self.losses, picture, length) <= RHO * length as f32;
+            let rests =
+                !self.was_halved[picture] && self.loss_at_check[picture] >= self.best_loss[picture];
+            oscillates || rests
         });
-        let logits = seen.into_inner().expect("the loss was computed");
-        let predicted = predicted_classes(logits).into_iter().zip(labels);
-        Evaluation {
-            losses: tensor_values(losses),
-            gradient,
-            right: predicted.map(|(class, &label)| class == label).collect(),
+        let halve: Vec<bool> = halve.collect();
+        for (size, halve) in self.step_size.iter_mut().zip(&halve) {
+            *size *= if *halve { 0.5 } else { 1.0 };
         }
+        self.current = chosen(&halve, &self.best, self.current.clone());
+        self.at.gradient = chosen(&halve, &self.best_gradient, self.at.gradient.clone());
+        (self.loss_at_check, self.was_halved) = (self.best_loss.clone(), halve);
+        self.since_check = 0;
+        let shorter = length.saturating_sub(phase(SHORTENING, self.steps));
+        self.phase = shorter.max(phase(SHORTEST_PHASE, self.steps));
+    }
+
+    /// The outcome so far.
+    pub fn finish(self) -> ApgdOutcome {
+        ApgdOutcome {
+            pictures: chosen(&self.fooled, &self.adversarial, self.best),
+            fooled: self.fooled,
+            best_loss: self.best_loss,
+            losses: self.losses,
+            no_gradient: self.no_gradient,
+        }
+    }
+}
+
+fn evaluate(
+    model: &Classifier,
+    loss: Loss,
+    x: &Tensor<4>,
+    labels: &[usize],
+    targets: &[usize],
+) -> Evaluation {
+    let seen = RefCell::new(None);
+    let (losses, gradient) = model.gradient(x, &|features| {
+        let logits = model.logits_of(features);
+        *seen.borrow_mut() = Some(logits.clone().inner());
+        loss.of_logits(logits, labels, targets)
+    });
+    let logits = seen.into_inner().expect("the loss was computed");
+    let predicted = predicted_classes(logits).into_iter().zip(labels);
+    Evaluation {
+        losses: tensor_values(losses),
+        gradient,
+        right: predicted.map(|(class, &label)| class == label).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Targeted FAB (Croce and Hein 2020, “Minimally distorted adversarial examples with a fast adaptive boundary
 //! attack”): the smallest perturbation that makes a picture's label lose to a target class.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::hyperplane::projection;
@@ -28,66 +28,127 @@ pub struct Fab<'a> {
     pub steps: usize,
 }
 
+/// FAB on a batch, a gradient at a time.
+pub struct FabRun {
+    norm: Norm,
+    steps: usize,
+    done: usize,
+    shape: [usize; 4],
+    labels: Vec<usize>,
+    targets: Vec<usize>,
+    original: Vec<f32>,
+    current: Vec<f32>,
+    nearest: Vec<f32>,
+    distances: Vec<f32>,
+}
+
 impl Fab<'_> {
     /// The nearest misclassified picture found for each of `x` (`[n, 3, h, w]`, classes `labels`) on the way to
     /// `targets`, with its distance; `x` itself and an infinite distance where none was.
     pub fn run(&self, x: &Tensor<4>, labels: &[usize], targets: &[usize]) -> (Tensor<4>, Vec<f32>) {
-        let shape = x.dims();
-        let length = shape[1] * shape[2] * shape[3];
-        let original = tensor_values(x.clone());
-        let (mut current, mut nearest) = (original.clone(), original.clone());
-        let mut distances = vec![f32::INFINITY; labels.len()];
-        let tensor = |values: &[f32]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), shape), self.model.device())
-        };
-        for _ in 0..self.steps {
-            let (gaps, gradients) = self.model.gradient(&tensor(&current), &|features| {
-                let logits = self.model.logits_of(features);
-                picked(&logits, targets) - picked(&logits, labels)
-            });
-            let (gaps, gradients) = (tensor_values(gaps), tensor_values(gradients));
-            let planes = current
-                .par_chunks_exact_mut(length)
-                .zip(original.par_chunks_exact(length))
-                .zip(gradients.par_chunks_exact(length))
-                .zip(gaps);
-            planes.for_each(|(((current, original), w), gap)| {
-                self.step(current, original, w, gap);
-            });
-            let found = predicted_classes(self.model.logits(tensor(&current)));
-            for (picture, class) in found.into_iter().enumerate() {
-                if class == labels[picture] {
-                    continue;
-                }
-                let at = picture * length..(picture + 1) * length;
-                let (current, original) = (&mut current[at.clone()], &original[at.clone()]);
-                let change = current.iter().zip(original).map(|(x, o)| x - o);
-                let distance = self.norm.length_of(change);
-                if distance < distances[picture] {
-                    distances[picture] = distance;
-                    nearest[at].copy_from_slice(current);
-                }
-                for (x, o) in current.iter_mut().zip(original) {
-                    *x = o + (*x - o) * BETA;
-                }
-            }
-        }
-        (tensor(&nearest), distances)
+        let mut run = self.begin(x, labels, targets);
+        while run.step(self.model) {}
+        run.finish(self.model.device())
     }
 
-    /// One step of one picture toward the hyperplane on which, to first order, label and target are equally likely.
-    fn step(&self, current: &mut [f32], original: &[f32], w: &[f32], gap: f32) {
-        let apart = current.iter().zip(original).zip(w);
-        let apart: f64 = apart.map(|((x, o), w)| f64::from((o - x) * w)).sum();
-        let near = projection(self.norm, current, w, gap);
-        let from_original = projection(self.norm, original, w, gap + apart as f32);
-        let [a, b] = [&near, &from_original]
-            .map(|change| self.norm.length_of(change.iter().copied()).max(SHORTEST));
-        let alpha = (a / (a + b)).min(MOST_ALPHA);
-        for (at, x) in current.iter_mut().enumerate() {
-            let ours = *x + ETA * near[at];
-            let pulled = original[at] + ETA * from_original[at];
-            *x = (ours * (1.0 - alpha) + pulled * alpha).clamp(0.0, 1.0);
+    /// The same, to be stepped.
+    pub fn begin(&self, x: &Tensor<4>, labels: &[usize], targets: &[usize]) -> FabRun {
+        let original = tensor_values(x.clone());
+        FabRun {
+            norm: self.norm,
+            steps: self.steps,
+            done: 0,
+            shape: x.dims(),
+            labels: labels.to_vec(),
+            targets: targets.to_vec(),
+            current: original.clone(),
+            nearest: original.clone(),
+            distances: vec![f32::INFINITY; labels.len()],
+            original,
         }
+    }
+}
+
+impl FabRun {
+    /// Takes a step of one gradient and one prediction; `false`, and none, once all are done.
+    pub fn step(&mut self, model: &Classifier) -> bool {
+        if self.done == self.steps {
+            return false;
+        }
+        self.done += 1;
+        let length = self.length();
+        let (gaps, gradients) =
+            model.gradient(&self.tensor(&self.current, model.device()), &|features| {
+                let logits = model.logits_of(features);
+                picked(&logits, &self.targets) - picked(&logits, &self.labels)
+            });
+        let (gaps, gradients) = (tensor_values(gaps), tensor_values(gradients));
+        let norm = self.norm;
+        let planes = self
+            .current
+            .par_chunks_exact_mut(length)
+            .zip(self.original.par_chunks_exact(length))
+            .zip(gradients.par_chunks_exact(length))
+            .zip(gaps);
+        planes.for_each(|(((current, original), w), gap)| {
+            step_to_boundary(norm, current, original, w, gap);
+        });
+        let logits = model.logits(self.tensor(&self.current, model.device()));
+        for (picture, class) in predicted_classes(logits).into_iter().enumerate() {
+            if class != self.labels[picture] {
+                self.keep_nearest(picture);
+            }
+        }
+        true
+    }
+
+    /// Share of the steps that are done, in [0, 1].
+    pub fn progress(&self) -> f32 {
+        self.done as f32 / self.steps.max(1) as f32
+    }
+
+    /// The nearest pictures so far, with their distances.
+    pub fn finish(self, device: &Device) -> (Tensor<4>, Vec<f32>) {
+        (self.tensor(&self.nearest, device), self.distances)
+    }
+
+    /// Values of a picture.
+    fn length(&self) -> usize {
+        self.shape[1..].iter().product()
+    }
+
+    fn tensor(&self, values: &[f32], device: &Device) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(values.to_vec(), self.shape), device)
+    }
+
+    /// Keeps a misclassified iterate if it is nearer than those before, and steps back toward the picture.
+    fn keep_nearest(&mut self, picture: usize) {
+        let at = picture * self.length()..(picture + 1) * self.length();
+        let (current, original) = (&mut self.current[at.clone()], &self.original[at.clone()]);
+        let change = current.iter().zip(original).map(|(x, o)| x - o);
+        let distance = self.norm.length_of(change);
+        if distance < self.distances[picture] {
+            self.distances[picture] = distance;
+            self.nearest[at].copy_from_slice(current);
+        }
+        for (x, o) in current.iter_mut().zip(original) {
+            *x = o + (*x - o) * BETA;
+        }
+    }
+}
+
+/// One step of one picture toward the hyperplane on which, to first order, label and target are equally likely.
+fn step_to_boundary(norm: Norm, current: &mut [f32], original: &[f32], w: &[f32], gap: f32) {
+    let apart = current.iter().zip(original).zip(w);
+    let apart: f64 = apart.map(|((x, o), w)| f64::from((o - x) * w)).sum();
+    let near = projection(norm, current, w, gap);
+    let from_original = projection(norm, original, w, gap + apart as f32);
+    let [a, b] =
+        [&near, &from_original].map(|change| norm.length_of(change.iter().copied()).max(SHORTEST));
+    let alpha = (a / (a + b)).min(MOST_ALPHA);
+    for (at, x) in current.iter_mut().enumerate() {
+        let ours = *x + ETA * near[at];
+        let pulled = original[at] + ETA * from_original[at];
+        *x = (ours * (1.0 - alpha) + pulled * alpha).clamp(0.0, 1.0);
     }
 }

@@ -5,21 +5,22 @@ mod apgd;
 mod fab;
 mod hyperplane;
 mod losses;
+mod run;
 mod square;
 
-pub use apgd::{Apgd, ApgdOutcome};
-pub use fab::Fab;
+pub use apgd::{Apgd, ApgdOutcome, ApgdRun};
+pub use fab::{Fab, FabRun};
 pub use losses::Loss;
-pub use square::Square;
+pub use run::AutoRun;
+pub use square::{Square, SquareRun};
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::descent::{Ball, Norm};
+use super::descent::Norm;
 use super::epsilon::require_radius;
 use crate::error::{Error, Result};
-use crate::model::{Classifier, tensor_values};
-use losses::ranked;
+use crate::model::Classifier;
 
 /// An attack of the sequence.
 #[derive(
@@ -159,39 +160,20 @@ impl AutoAttack {
         labels: &[usize],
         noise_ids: &[u64],
     ) -> AutoOutcome {
-        let clean = ranked(&model.logits(x.clone()));
-        let right = |at: &usize| clean[*at][0] == labels[*at];
-        let mut open: Vec<usize> = (0..labels.len()).filter(right).collect();
-        let mut pictures = Pictures::of(x);
-        let mut parts = Vec::new();
-        for part in self.parts_for(model.classes()) {
-            if open.is_empty() {
-                break;
-            }
-            let batch = Batch {
-                attack: self,
-                model,
-                x: selected(x, &open),
-                labels: open.iter().map(|&at| labels[at]).collect(),
-                ranked: open.iter().map(|&at| clean[at].clone()).collect(),
-                noise_ids: open.iter().map(|&at| noise_ids[at]).collect(),
-            };
-            let found = batch.run(part);
-            pictures.replace(&open, &found.fooled, found.pictures);
-            let outcome = PartOutcome {
-                part,
-                fooled: where_true(&open, &found.fooled),
-                without_gradient: where_true(&open, &found.without_gradient),
-                attacked: open.clone(),
-            };
-            open.retain(|at| !outcome.fooled.contains(at));
-            parts.push(outcome);
-        }
-        AutoOutcome {
-            pictures: pictures.tensor(model.device()),
-            clean: clean.iter().map(|order| order[0]).collect(),
-            parts,
-        }
+        let mut run = self.begin(model, x, labels, noise_ids);
+        while run.step(model) {}
+        run.finish(model.device())
+    }
+
+    /// The same, to be stepped.
+    pub fn begin(
+        &self,
+        model: &Classifier,
+        x: &Tensor<4>,
+        labels: &[usize],
+        noise_ids: &[u64],
+    ) -> AutoRun {
+        AutoRun::new(self.clone(), model, x, labels, noise_ids)
     }
 }
 
@@ -206,184 +188,4 @@ impl std::fmt::Display for AutoAttack {
         let epsilon = self.norm.format(self.epsilon);
         write!(f, "{} {name} ε {epsilon}", self.norm)
     }
-}
-
-/// The pictures that withstood the attacks before.
-struct Batch<'a> {
-    attack: &'a AutoAttack,
-    model: &'a Classifier,
-    x: Tensor<4>,
-    labels: Vec<usize>,
-    /// The classes of each clean picture, the likeliest first.
-    ranked: Vec<Vec<usize>>,
-    noise_ids: Vec<u64>,
-}
-
-/// What one attack made of them.
-struct Found {
-    pictures: Tensor<4>,
-    fooled: Vec<bool>,
-    without_gradient: Vec<bool>,
-}
-
-impl Batch<'_> {
-    fn run(&self, part: AutoPart) -> Found {
-        let Self { attack, model, .. } = self;
-        let targets = attack.targets.min(model.classes() - 1);
-        match part {
-            AutoPart::ApgdCe => self.apgd(Loss::CrossEntropy, &[1]),
-            AutoPart::ApgdDlr => self.apgd(Loss::Dlr, &[1]),
-            AutoPart::ApgdT => self.apgd(Loss::TargetedDlr, &(1..=targets).collect::<Vec<_>>()),
-            AutoPart::FabT => self.fab(&(1..=targets).collect::<Vec<_>>()),
-            AutoPart::Square => {
-                let square = Square {
-                    model,
-                    norm: attack.norm,
-                    epsilon: attack.epsilon,
-                    queries: attack.queries,
-                    seed: attack.seed,
-                };
-                let (pictures, fooled) = square.run(&self.x, &self.labels, &self.noise_ids);
-                Found {
-                    pictures,
-                    without_gradient: vec![false; fooled.len()],
-                    fooled,
-                }
-            }
-        }
-    }
-
-    /// The classes of these places in the ranks of the clean pictures, for those of `open`.
-    fn targets(&self, rank: usize, open: &[usize]) -> Vec<usize> {
-        open.iter().map(|&at| self.ranked[at][rank]).collect()
-    }
-
-    /// Auto-PGD once for each rank of target classes, on those that withstood the ranks before.
-    fn apgd(&self, loss: Loss, ranks: &[usize]) -> Found {
-        let AutoAttack {
-            norm,
-            epsilon,
-            steps,
-            seed,
-            ..
-        } = *self.attack;
-        let apgd = Apgd {
-            model: self.model,
-            norm,
-            epsilon,
-            steps,
-            loss,
-        };
-        let ball = Ball::new(norm, &[epsilon], self.model.device());
-        let mut without_gradient = vec![false; self.labels.len()];
-        let mut found = self.in_turn(ranks, |x, labels, targets, open| {
-            let ids: Vec<u64> = open.iter().map(|&at| self.noise_ids[at]).collect();
-            let start = ball.random_start(x, seed, &ids);
-            let outcome = apgd.run(x, start, labels, targets);
-            for (&at, none) in open.iter().zip(outcome.no_gradient) {
-                without_gradient[at] |= none;
-            }
-            (outcome.pictures, outcome.fooled)
-        });
-        found.without_gradient = without_gradient;
-        found
-    }
-
-    fn fab(&self, ranks: &[usize]) -> Found {
-        let AutoAttack {
-            norm,
-            epsilon,
-            steps,
-            ..
-        } = *self.attack;
-        let fab = Fab {
-            model: self.model,
-            norm,
-            steps,
-        };
-        self.in_turn(ranks, |x, labels, targets, _| {
-            let (nearest, distances) = fab.run(x, labels, targets);
-            let within = distances.iter().map(|&distance| distance <= epsilon);
-            (nearest, within.collect())
-        })
-    }
-
-    /// Runs `attack` once for each rank of target classes on the pictures that it has not fooled yet, given as
-    /// pictures, labels, targets and places in the batch.
-    fn in_turn(
-        &self,
-        ranks: &[usize],
-        mut attack: impl FnMut(&Tensor<4>, &[usize], &[usize], &[usize]) -> (Tensor<4>, Vec<bool>),
-    ) -> Found {
-        let n = self.labels.len();
-        let mut pictures = Pictures::of(&self.x);
-        let mut fooled = vec![false; n];
-        for &rank in ranks {
-            let open: Vec<usize> = (0..n).filter(|&at| !fooled[at]).collect();
-            if open.is_empty() {
-                break;
-            }
-            let labels: Vec<usize> = open.iter().map(|&at| self.labels[at]).collect();
-            let (made, success) = attack(
-                &selected(&self.x, &open),
-                &labels,
-                &self.targets(rank, &open),
-                &open,
-            );
-            pictures.replace(&open, &success, made);
-            for at in where_true(&open, &success) {
-                fooled[at] = true;
-            }
-        }
-        Found {
-            pictures: pictures.tensor(self.model.device()),
-            fooled,
-            without_gradient: vec![false; n],
-        }
-    }
-}
-
-/// Pictures of a batch, some of which are replaced by adversarial ones.
-struct Pictures {
-    values: Vec<f32>,
-    shape: [usize; 4],
-}
-
-impl Pictures {
-    fn of(x: &Tensor<4>) -> Self {
-        Self {
-            values: tensor_values(x.clone()),
-            shape: x.dims(),
-        }
-    }
-
-    /// Replaces those of the pictures at `places` for which `mask` is true by their place in `made`.
-    fn replace(&mut self, places: &[usize], mask: &[bool], made: Tensor<4>) {
-        let length = self.shape[1..].iter().product();
-        let made = tensor_values(made);
-        let made = places.iter().zip(mask).zip(made.chunks_exact(length));
-        for ((&at, _), made) in made.filter(|((_, replaced), _)| **replaced) {
-            self.values[at * length..(at + 1) * length].copy_from_slice(made);
-        }
-    }
-
-    fn tensor(self, device: &Device) -> Tensor<4> {
-        Tensor::from_data(TensorData::new(self.values, self.shape), device)
-    }
-}
-
-/// Those of `places` for which `mask` is true.
-fn where_true(places: &[usize], mask: &[bool]) -> Vec<usize> {
-    let pairs = places.iter().zip(mask);
-    pairs
-        .filter_map(|(&at, &chosen)| chosen.then_some(at))
-        .collect()
-}
-
-/// Some of the pictures `[n, 3, h, w]`.
-fn selected(x: &Tensor<4>, places: &[usize]) -> Tensor<4> {
-    let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();
-    let data = TensorData::new(indices, [places.len()]);
-    x.clone()
-        .select(0, Tensor::<1, Int>::from_data(data, &x.device()))
 }

@@ -1,6 +1,6 @@
 //! Square Attack (Andriushchenko et al. 2020): random search with square changes, without gradients.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -36,6 +36,24 @@ struct Candidate {
     rng: ChaCha8Rng,
 }
 
+/// The random search on a batch, a query at a time.
+pub struct SquareRun {
+    search: Search,
+    queries: usize,
+    query: usize,
+    labels: Vec<usize>,
+    candidates: Vec<Candidate>,
+    /// `[n, 3, h, w]`.
+    shape: [usize; 4],
+}
+
+/// Where the search may go.
+#[derive(Clone, Copy)]
+struct Search {
+    norm: Norm,
+    epsilon: f32,
+}
+
 impl Square<'_> {
     /// Searches around pictures `x` (`[n, 3, h, w]`, classes `labels`); each has its own random stream, chosen by
     /// `noise_ids`. Returns the pictures of smallest margin and whether they are misclassified.
@@ -45,78 +63,116 @@ impl Square<'_> {
         labels: &[usize],
         noise_ids: &[u64],
     ) -> (Tensor<4>, Vec<bool>) {
-        let [_, _, h, w] = x.dims();
-        let length = 3 * h * w;
+        let mut run = self.begin(x, labels, noise_ids);
+        while run.step(self.model) {}
+        run.finish(self.model.device())
+    }
+
+    /// The same, to be stepped.
+    pub fn begin(&self, x: &Tensor<4>, labels: &[usize], noise_ids: &[u64]) -> SquareRun {
+        let shape @ [_, _, h, w] = x.dims();
         let values = tensor_values(x.clone());
+        let search = Search {
+            norm: self.norm,
+            epsilon: self.epsilon,
+        };
         let begin = |(original, &id): (&[f32], &u64)| {
             let mut rng = noise_rng(self.seed, id);
             Candidate {
-                best: self.stripes(original, [h, w], &mut rng),
+                best: search.stripes(original, [h, w], &mut rng),
                 original: original.to_vec(),
                 margin: f32::INFINITY,
                 rng,
             }
         };
-        let mut candidates: Vec<Candidate> = values
-            .chunks_exact(length)
-            .zip(noise_ids)
-            .map(begin)
-            .collect();
+        let pictures = values.chunks_exact(3 * h * w).zip(noise_ids);
+        let mut candidates: Vec<Candidate> = pictures.map(begin).collect();
         let first: Vec<Vec<f32>> = candidates.iter().map(|one| one.best.clone()).collect();
-        let margins = self.margins(&first, labels, [h, w]);
+        let margins = margins(self.model, &first, labels, [h, w]);
         for (candidate, margin) in candidates.iter_mut().zip(margins) {
             candidate.margin = margin;
         }
-        for query in 0..self.queries {
-            let open: Vec<usize> = (0..labels.len())
-                .filter(|&at| candidates[at].margin > 0.0)
-                .collect();
-            if open.is_empty() {
-                break;
-            }
-            let share = share_of(query);
-            let proposals = open
-                .iter()
-                .map(|&at| self.proposal(&mut candidates[at], [h, w], share));
-            let proposals: Vec<Vec<f32>> = proposals.collect();
-            let of_open: Vec<usize> = open.iter().map(|&at| labels[at]).collect();
-            let margins = self.margins(&proposals, &of_open, [h, w]);
-            for ((at, proposal), margin) in open.into_iter().zip(proposals).zip(margins) {
-                if margin < candidates[at].margin {
-                    candidates[at].best = proposal;
-                    candidates[at].margin = margin;
-                }
+        SquareRun {
+            search,
+            queries: self.queries,
+            query: 0,
+            labels: labels.to_vec(),
+            candidates,
+            shape,
+        }
+    }
+}
+
+impl SquareRun {
+    /// Asks the model once for every picture that is not misclassified; `false`, and nothing, once all are or all
+    /// queries are spent.
+    pub fn step(&mut self, model: &Classifier) -> bool {
+        let [_, _, h, w] = self.shape;
+        let open = |at: &usize| self.candidates[*at].margin > 0.0;
+        let open: Vec<usize> = (0..self.labels.len()).filter(open).collect();
+        if open.is_empty() || self.query == self.queries {
+            return false;
+        }
+        let share = share_of(self.query);
+        self.query += 1;
+        let mut proposals = Vec::with_capacity(open.len());
+        for &at in &open {
+            let candidate = &mut self.candidates[at];
+            proposals.push(self.search.proposal(candidate, [h, w], share));
+        }
+        let labels: Vec<usize> = open.iter().map(|&at| self.labels[at]).collect();
+        let margins = margins(model, &proposals, &labels, [h, w]);
+        for ((at, proposal), margin) in open.into_iter().zip(proposals).zip(margins) {
+            let candidate = &mut self.candidates[at];
+            if margin < candidate.margin {
+                candidate.best = proposal;
+                candidate.margin = margin;
             }
         }
-        let fooled = candidates.iter().map(|one| one.margin <= 0.0).collect();
-        let best: Vec<f32> = candidates.into_iter().flat_map(|one| one.best).collect();
-        let best = Tensor::from_data(TensorData::new(best, x.dims()), self.model.device());
+        true
+    }
+
+    /// Share of the queries that are spent, in [0, 1].
+    pub fn progress(&self) -> f32 {
+        self.query as f32 / self.queries.max(1) as f32
+    }
+
+    /// The pictures of smallest margin so far, and whether they are misclassified.
+    pub fn finish(self, device: &Device) -> (Tensor<4>, Vec<bool>) {
+        let candidates = self.candidates.iter();
+        let fooled = candidates.map(|one| one.margin <= 0.0).collect();
+        let best: Vec<f32> = self
+            .candidates
+            .into_iter()
+            .flat_map(|one| one.best)
+            .collect();
+        let best = Tensor::from_data(TensorData::new(best, self.shape), device);
         (best, fooled)
     }
+}
 
-    /// Margins of pictures; misclassified from 0 down.
-    fn margins(&self, pictures: &[Vec<f32>], labels: &[usize], [h, w]: [usize; 2]) -> Vec<f32> {
-        let shape = [pictures.len(), 3, h, w];
-        let x = Tensor::<4>::from_data(
-            TensorData::new(pictures.concat(), shape),
-            self.model.device(),
-        );
-        let classes = self.model.classes();
-        let logits = tensor_values(self.model.logits(x));
-        let margin = |(row, &label): (&[f32], &usize)| {
-            let others = row.iter().enumerate().filter(|(class, _)| *class != label);
-            let other = others
-                .map(|(_, &logit)| logit)
-                .fold(f32::NEG_INFINITY, f32::max);
-            row[label] - other
-        };
-        logits
-            .chunks_exact(classes)
-            .zip(labels)
-            .map(margin)
-            .collect()
-    }
+/// Margins of pictures; misclassified from 0 down.
+fn margins(
+    model: &Classifier,
+    pictures: &[Vec<f32>],
+    labels: &[usize],
+    [h, w]: [usize; 2],
+) -> Vec<f32> {
+    let shape = [pictures.len(), 3, h, w];
+    let x = Tensor::<4>::from_data(TensorData::new(pictures.concat(), shape), model.device());
+    let logits = tensor_values(model.logits(x));
+    let margin = |(row, &label): (&[f32], &usize)| {
+        let others = row.iter().enumerate().filter(|(class, _)| *class != label);
+        let other = others
+            .map(|(_, &logit)| logit)
+            .fold(f32::NEG_INFINITY, f32::max);
+        row[label] - other
+    };
+    let rows = logits.chunks_exact(model.classes());
+    rows.zip(labels).map(margin).collect()
+}
 
+impl Search {
     /// The first point: vertical stripes for L∞, a grid of squares for L2.
     fn stripes(&self, original: &[f32], [h, w]: [usize; 2], rng: &mut ChaCha8Rng) -> Vec<f32> {
         let mut change = vec![0.0; original.len()];

@@ -152,3 +152,70 @@ fn a_picture_of_a_scan_is_explored_and_left_again() {
     });
     assert_eq!(harness.state().selected_pictures(), 4);
 }
+
+/// The tour comes with the first start, goes through its steps, ends with Esc, and comes again only when it is asked for.
+#[test]
+fn the_tour_is_offered_once_and_found_again() {
+    let folder = tempdir().expect("a folder");
+    let home = folder.path().join("home");
+    let models = || vec![ModelRef::file(folder.path().join("tiny.safetensors"))];
+    model(folder.path(), "tiny.safetensors");
+    let mut harness = window(models(), Vec::new(), &home);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    for step in 1..=6 {
+        harness.get_by_label(&format!("{step} of 6"));
+        if step == 5 {
+            harness.get_by_label("Show counterfactuals").click();
+            until(&mut harness, "the columns of counterfactuals", |harness| {
+                harness.query_all_by_label("Counterfactual").count() > 2
+            });
+        }
+        let next = if step == 6 { "Finish" } else { "Next" };
+        harness.get_by_label(next).click();
+        harness.run_steps(3);
+    }
+    assert!(harness.query_by_label_contains(" of 6").is_none());
+    drop(harness);
+    let mut harness = window(models(), Vec::new(), &home);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    assert!(harness.query_by_label("1 of 6").is_none());
+    harness.get_by_label("Help").click();
+    harness.run_steps(3);
+    harness.get_by_label("Tour").click();
+    harness.run_steps(3);
+    harness.get_by_label("1 of 6");
+    harness.key_press(Key::Escape);
+    harness.run_steps(3);
+    assert!(harness.query_by_label("1 of 6").is_none());
+}
+
+/// Ctrl+K finds commands and settings by words; a setting's section unfolds.
+#[test]
+fn the_search_runs_commands_and_shows_settings() {
+    let folder = tempdir().expect("a folder");
+    let models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
+    let app = App::new(&egui::Context::default(), cpu, models, Vec::new());
+    let mut harness = run(Harness::builder(), app);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    let search = |harness: &mut Harness<'_, App>, text: &str| {
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+        harness.run_steps(2);
+        harness.event(egui::Event::Text(text.into()));
+        harness.run_steps(2);
+        harness.key_press(Key::Enter);
+        harness.run_steps(2);
+    };
+    search(&mut harness, "larger ε");
+    harness.get_by_label("ε 0.531");
+    // What is not on the screen is folded until it is looked for.
+    assert!(harness.query_by_label("Smoothness").is_none());
+    search(&mut harness, "smoothness");
+    harness.get_by_label("Smoothness");
+    // Esc closes the search and runs nothing.
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+    harness.run_steps(2);
+    harness.key_press(Key::Escape);
+    harness.run_steps(2);
+    harness.get_by_label("ε 0.531");
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use clap::CommandFactory;
 use epsiloscope::cli::Arguments;
@@ -14,15 +14,17 @@ use tempfile::TempDir;
 use crate::support::{tiny_manifest, tiny_network, write_two_colours};
 
 /// The subcommands that this file tests; training a generator and its report have tests of their own.
-const TESTED: [&str; 15] = [
+const TESTED: [&str; 17] = [
     "attack",
     "bench",
+    "completions",
     "counterfactual",
     "evaluate",
     "explain",
     "generate",
     "inspect",
     "invert",
+    "man",
     "neuron",
     "render",
     "report",
@@ -33,7 +35,7 @@ const TESTED: [&str; 15] = [
 ];
 
 /// Two colours to train and test on, and a network that knows their names.
-struct Scene {
+pub(crate) struct Scene {
     folder: TempDir,
     model: String,
     picture: String,
@@ -41,7 +43,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         write_two_colours(&data, 6, 4);
@@ -62,12 +64,25 @@ impl Scene {
         }
     }
 
-    fn out(&self, name: &str) -> PathBuf {
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Runs a command, its arguments separated by spaces; MODEL, PICTURE, DATA and OUT stand for the scene's.
-    fn run(&self, command: &str) -> PathBuf {
+    pub(crate) fn run(&self, command: &str) -> PathBuf {
+        let output = self.output(command);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {errors}");
+        self.out(command.split(' ').next().expect("a name"))
+    }
+
+    /// The same, whatever becomes of it.
+    pub(crate) fn output(&self, command: &str) -> Output {
+        self.command(command).output().expect("the program starts")
+    }
+
+    /// The process of a command.
+    pub(crate) fn command(&self, command: &str) -> Command {
         let name = command.split(' ').next().expect("a name");
         let out = self.out(name);
         let arguments = command.split(' ').map(|word| match word {
@@ -82,18 +97,15 @@ impl Scene {
             word => word.into(),
         });
         fs::create_dir_all(&out).expect("a folder");
-        let output = Command::new(env!("CARGO_BIN_EXE_epsiloscope"))
+        let mut process = Command::new(env!("CARGO_BIN_EXE_epsiloscope"));
+        process
             .args(arguments)
-            .env("EPSILOSCOPE_HOME", self.out("home"))
-            .output()
-            .expect("the program starts");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {errors}");
-        out
+            .env("EPSILOSCOPE_HOME", self.out("home"));
+        process
     }
 }
 
-fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     serde_json::from_str(&text).expect("JSON")
 }
@@ -175,7 +187,7 @@ fn explain_writes_maps_of_a_picture_and_measures_of_a_set() {
     ));
     check_files(&out, &["tiny.png", "tiny.npy", "explain.json"]);
     let out = scene.run(&format!(
-        "explain --data DATA --models MODEL --limit 2 {options}"
+        "explain --data DATA --models MODEL --limit 2 --overwrite {options}"
     ));
     assert!(fs::read_dir(out).expect("a folder").count() > 3);
 }

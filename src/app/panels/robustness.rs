@@ -1,0 +1,123 @@
+//! The check of the open picture by AutoAttack: what held, and what did not.
+
+use egui::{Context, Grid, ProgressBar, Ui, Window};
+
+use crate::app::theme;
+use crate::attack::AutoPart;
+use crate::compute::{Fooling, PartStatus, RobustnessResult};
+use crate::session::{Row, State};
+
+/// Shows the check while it is asked for; closing the window ends it.
+pub fn show(context: &Context, state: &mut State, rows: &[Row]) {
+    let Some(check) = &state.progress.robustness else {
+        return;
+    };
+    let title = check.attack.to_string();
+    let (mut open, mut begins_anew) = (true, false);
+    Window::new("Check this picture")
+        .open(&mut open)
+        .default_width(420.0)
+        .show(context, |ui| {
+            ui.strong(title).on_hover_text(
+                "Four attacks without settings, each on what withstood those before: APGD on cross-entropy, APGD toward \
+                 each other class, FAB, and Square without gradients (Croce and Hein 2020)",
+            );
+            if state.robustness_check().is_none() {
+                ui.label("The check is of another picture; it goes on when that is open again.");
+                begins_anew = ui.button("Check the open picture instead").clicked();
+                return;
+            }
+            for (index, row) in rows.iter().enumerate() {
+                if state.settings.display.shows_row(index) {
+                    ui.separator();
+                    model(ui, index, row);
+                }
+            }
+        });
+    if begins_anew {
+        state.check_robustness();
+    } else if !open {
+        state.progress.robustness = None;
+    }
+}
+
+/// What is known of one model.
+fn model(ui: &mut Ui, index: usize, row: &Row) {
+    let Some(prediction) = &row.prediction else {
+        return;
+    };
+    let name = egui::RichText::new(&prediction.manifest.name).strong();
+    ui.label(name.color(theme::row_text(ui, index)));
+    if let Some(error) = row.robustness_error() {
+        ui.label(theme::error(ui, error));
+        return;
+    }
+    let Some(result) = &row.robustness else {
+        ui.label(theme::weak("waiting…"));
+        return;
+    };
+    if result.is_wrong_already {
+        ui.label(format!(
+            "Without any attack the model predicts {}, so there is nothing to check.",
+            prediction.sure(&prediction.probabilities)
+        ));
+        return;
+    }
+    parts(ui, index, result);
+    if !result.finished() {
+        ui.add(ProgressBar::new(result.progress).desired_width(240.0));
+    }
+    match &result.fooling {
+        Some(fooling) => fooled(ui, prediction.name(fooling.class), fooling, result),
+        None if result.finished() => {
+            let label = prediction.name(result.label);
+            ui.label(format!(
+                "All attacks failed: within ε {} no picture was found that is not predicted as {label}.",
+                result.request.attack.norm.format(result.request.attack.epsilon)
+            ));
+        }
+        None => {}
+    }
+    for warning in &result.warnings {
+        ui.label(theme::error(ui, format!("Not to be trusted: {warning}")));
+    }
+}
+
+fn parts(ui: &mut Ui, index: usize, result: &RobustnessResult) {
+    Grid::new(("parts", index)).num_columns(2).show(ui, |ui| {
+        for &(part, status) in &result.parts {
+            ui.label(part.to_string()).on_hover_text(about(part));
+            match status {
+                // Once a picture is misclassified no other attack is needed.
+                PartStatus::Waiting if result.finished() => ui.label(theme::weak("not needed")),
+                PartStatus::Waiting => ui.label(theme::weak("waiting")),
+                PartStatus::Running => ui.label("running…"),
+                PartStatus::Held => ui.label("the model holds"),
+                PartStatus::Fooled => ui.label(theme::error(ui, "the attack succeeds")),
+            };
+            ui.end_row();
+        }
+    });
+}
+
+fn fooled(ui: &mut Ui, class: &str, fooling: &Fooling, result: &RobustnessResult) {
+    let norm = result.request.attack.norm;
+    ui.label(format!(
+        "Predicted as {class} ({:.0} %) after a change of {norm} {}.",
+        fooling.confidence * 100.0,
+        norm.format(fooling.length)
+    ))
+    .on_hover_text("Prediction for the finished adversarial picture, evaluated again");
+}
+
+fn about(part: AutoPart) -> &'static str {
+    match part {
+        AutoPart::ApgdCe => {
+            "Projected gradient descent that chooses its step sizes, on the cross-entropy"
+        }
+        AutoPart::ApgdDlr => "The same on the difference of logits ratio",
+        AutoPart::ApgdT => "The same toward each of the nine likeliest other classes",
+        AutoPart::FabT => "The smallest perturbation toward each of them (Croce and Hein 2020)",
+        AutoPart::Square => "Random search without gradients (Andriushchenko et al. 2020)",
+    }
+}
