@@ -244,16 +244,17 @@ impl ScanArguments {
     }
 }
 
-/// Scans to the end (`true`), or until Ctrl-C stops it after a batch (`false`).
+/// Scans to the end (`true`), or until Ctrl-C stops it (`false`).
 fn go(scan: &mut Scan) -> Result<bool> {
     let stop = stop_on_signals();
     let bar = picture_bar("Scanning", scan.progress().total);
     loop {
         match scan.step()? {
-            ScanStep::Working => continue,
+            ScanStep::Working => {}
             ScanStep::Finished => break,
             ScanStep::Stored => bar.set_position(scan.progress().done as u64),
         }
+        // The batch under way is computed again by whoever resumes: it may take minutes.
         if stop.is_cancelled() {
             bar.finish_and_clear();
             return Ok(false);

@@ -179,9 +179,11 @@ fn the_tour_is_offered_once_and_found_again() {
     let mut harness = window(models(), Vec::new(), &home);
     until(&mut harness, "a prediction", |harness| predicts(harness, 1));
     assert!(harness.query_by_label("1 of 6").is_none());
-    harness.get_by_label("Help").click();
-    harness.run_steps(3);
-    harness.get_by_label("Tour").click();
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+    harness.run_steps(2);
+    harness.event(egui::Event::Text("tour".into()));
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
     harness.run_steps(3);
     harness.get_by_label("1 of 6");
     harness.key_press(Key::Escape);
@@ -218,4 +220,39 @@ fn the_search_runs_commands_and_shows_settings() {
     harness.key_press(Key::Escape);
     harness.run_steps(2);
     harness.get_by_label("ε 0.531");
+}
+
+/// AutoAttack on the open picture: each model says what held; another picture leaves the check aside.
+#[test]
+fn the_open_picture_is_checked_by_autoattack() {
+    let folder = tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    write_two_colours(&data, 2, 2);
+    let models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
+    let files = vec![data.join("test/red")];
+    let app = App::new(&egui::Context::default(), cpu, models, files);
+    let mut harness = run(Harness::builder(), app);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    harness.get_by_label("Check this picture").click();
+    until(&mut harness, "the end of the check", |harness| {
+        let ended = ["All attacks failed", "Predicted as ", "nothing to check"];
+        let found = |text: &&str| harness.query_by_label_contains(text).is_some();
+        ended.iter().any(|text| found(&text))
+    });
+    harness.get_by_label("APGD-CE");
+    // Two classes are too few for the targeted ratio.
+    assert!(harness.query_by_label("APGD-T").is_none());
+    harness.key_press(Key::ArrowRight);
+    until(&mut harness, "the check to rest", |harness| {
+        harness
+            .query_by_label_contains("of another picture")
+            .is_some()
+    });
+    harness
+        .get_by_label("Check the open picture instead")
+        .click();
+    until(&mut harness, "a check of the other picture", |harness| {
+        harness.query_by_label("APGD-CE").is_some()
+    });
 }
