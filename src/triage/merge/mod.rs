@@ -272,7 +272,7 @@ fn require_same_scans(
         return Err(Error::data(part.path(), "it holds no scan"));
     }
     let lacks = |scans: &[(blake3::Hash, ScanRow)], hash| !scans.iter().any(|(it, _)| it == hash);
-    for (hash, scan) in wanted.iter().filter(|(hash, _)| lacks(found, hash)) {
+    if let Some((hash, scan)) = wanted.iter().find(|(hash, _)| lacks(found, hash)) {
         let reason = format!(
             "it holds no part of the scan “{}” of {} pictures in {} (scan {}): \
              plan, models and number of pictures must be the same",

@@ -124,7 +124,7 @@ fn scans_of_other_plans_are_refused_by_name() {
     let database = Database::open(&merged).expect("a database");
     assert!(database.scans().expect("its scans").is_empty());
     let missing = scene.out("missing.db");
-    let (status, errors) = merge(&scene, &[missing.clone()], &merged);
+    let (status, errors) = merge(&scene, std::slice::from_ref(&missing), &merged);
     assert_eq!(status, Some(1));
     assert!(errors.contains("missing.db"), "{errors}");
     assert!(!missing.exists());
