@@ -238,7 +238,7 @@ fn the_open_picture_is_checked_by_autoattack() {
     until(&mut harness, "the end of the check", |harness| {
         let ended = ["All attacks failed", "Predicted as ", "nothing to check"];
         let found = |text: &&str| harness.query_by_label_contains(text).is_some();
-        ended.iter().any(|text| found(text))
+        ended.iter().any(found)
     });
     harness.get_by_label("APGD-CE");
     // Two classes are too few for the targeted ratio.
