@@ -4,8 +4,8 @@ use egui::{CentralPanel, Color32, Context, Panel};
 
 use super::{App, panels};
 use crate::app::panels::Action;
-use crate::app::panels::sections::Reveal;
-use crate::app::panels::tour_stops::{self, Stop};
+use crate::app::panels::sections::{Reveal, Section};
+use crate::app::panels::tour_targets::{self, TourTarget};
 use crate::session::{Bottom, DataFolder, Page};
 
 impl App {
@@ -89,7 +89,7 @@ impl App {
                 });
         }
         CentralPanel::default().frame(middle).show(ui, |ui| {
-            tour_stops::mark(ui.ctx(), Stop::Rows, ui.max_rect());
+            tour_targets::mark(ui.ctx(), TourTarget::Rows, ui.max_rect());
             panels::grid::show(
                 ui,
                 &mut self.state,
@@ -115,7 +115,7 @@ impl App {
             })
             .min_size(90.0)
             .show(ui, |ui| {
-                tour_stops::mark(ui.ctx(), Stop::Timeline, ui.max_rect());
+                tour_targets::mark(ui.ctx(), TourTarget::Timeline, ui.max_rect());
                 let (state, rows) = (&mut self.state, &self.rows);
                 match state.settings.display.bottom {
                     Bottom::Epsilon => panels::timeline::show(ui, state, rows),
@@ -128,14 +128,19 @@ impl App {
             });
     }
 
-    /// The tour, if it is under way.
-    fn show_tour(&mut self, context: &Context, actions: &mut Vec<Action>) {
-        let Some(tour) = &mut self.tour else { return };
-        let (goes_on, section) = tour.show(context, &mut self.state, actions);
+    /// Points out a section of the controls, if one is given.
+    fn point_out(&mut self, context: &Context, section: Option<Section>) {
         if let Some(section) = section {
             let now = context.input(|input| input.time);
             self.reveal = Some(Reveal::new(section, now));
         }
+    }
+
+    /// The tour, if it is under way.
+    fn show_tour(&mut self, context: &Context, actions: &mut Vec<Action>) {
+        let Some(tour) = &mut self.tour else { return };
+        let (goes_on, section) = tour.show(context, &mut self.state, actions);
+        self.point_out(context, section);
         if !goes_on {
             self.tour = None;
             // A folder that cannot be written costs nothing but the tour once more.
@@ -184,10 +189,8 @@ impl App {
             &self.twins,
             actions,
         );
-        if let Some(section) = self.search.show(context, &mut self.state, actions) {
-            let now = context.input(|input| input.time);
-            self.reveal = Some(Reveal::new(section, now));
-        }
+        let section = self.search.show(context, &mut self.state, actions);
+        self.point_out(context, section);
         self.show_tour(context, actions);
         panels::robustness::show(context, &mut self.state, &self.rows);
         panels::help::show(context, &mut self.help);

@@ -86,15 +86,22 @@ pub(super) fn print(text: Arguments) {
 ///
 /// # Errors
 /// [`Error::Io`] where it cannot be written.
+pub(super) fn answer(answer: &impl Serialize) -> Result<()> {
+    write_answer(&json_of(answer))
+}
+
+fn json_of(answer: &impl Serialize) -> String {
+    serde_json::to_string_pretty(answer).expect("plain data")
+}
+
 #[allow(
     clippy::print_stdout,
     reason = "commands answer on standard output, and here alone"
 )]
-pub(super) fn answer(answer: &impl Serialize) -> Result<()> {
+fn write_answer(json: &str) -> Result<()> {
     let Some(path) = &options().json else {
         return Ok(());
     };
-    let json = serde_json::to_string_pretty(answer).expect("plain data");
     if is_standard_output(path) {
         println!("{json}");
         return Ok(());
@@ -107,9 +114,9 @@ pub(super) fn answer(answer: &impl Serialize) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] where it cannot be written.
 pub(super) fn answer_in(path: &Path, value: &impl Serialize) -> Result<()> {
-    let json = serde_json::to_string_pretty(value).expect("plain data");
+    let json = json_of(value);
     write_atomically(path, json.as_bytes())?;
-    answer(value)
+    write_answer(&json)
 }
 
 /// Whether only errors are printed.

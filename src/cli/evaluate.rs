@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::console::{answer, picture_bar, require_new, say, stop_on_signals, stopped};
 use super::model_list::ModelList;
-use super::{AttackOptions, default_models};
+use super::{AttackOptions, default_models, require_classes};
 use crate::attack::{Attack, AutoAttack, AutoPart, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
-use crate::data::{Dataset, PictureList, Split, class_indices};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto};
 use crate::files::write_atomically;
@@ -107,14 +107,12 @@ impl EvaluateArguments {
         let device = Compute::open(&self.backend)?.device;
         // Whatever cannot work is found before the first hour of work.
         let models = self.models.classifiers(&device)?;
-        let listed = PictureList::open(&self.data, Split::Test)?;
         for model in &models {
             for attack in self.attacks().iter().flatten() {
                 attack.validate(model.classes())?;
             }
-            class_indices(&listed.classes, &model.manifest().labels)
-                .map_err(|reason| Error::data(&self.data, reason))?;
         }
+        require_classes(&self.data, &models)?;
         let out = self.out.as_deref();
         require_new(
             out.into_iter()

@@ -20,12 +20,13 @@ mod synthetic_cracks;
 mod train;
 mod version;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::attack::{Attack, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
+use crate::data::{PictureList, Split, class_indices};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, ModelRef, zoo};
 use console::ConsoleOptions;
@@ -161,6 +162,22 @@ fn class_number(model: &Classifier, name: &str) -> Result<usize> {
     };
     let found = labels.iter().position(|label| label == name);
     found.ok_or_else(unknown)
+}
+
+/// Checks, before the work, that every model knows all classes of the test pictures in `root`.
+///
+/// # Errors
+/// As [`PictureList::open`], and [`Error::Data`] naming a class that a model does not know.
+fn require_classes<'a>(
+    root: &Path,
+    models: impl IntoIterator<Item = &'a Classifier>,
+) -> Result<()> {
+    let listed = PictureList::open(root, Split::Test)?;
+    for model in models {
+        class_indices(&listed.classes, &model.manifest().labels)
+            .map_err(|reason| Error::data(root, reason))?;
+    }
+    Ok(())
 }
 
 /// Models' names as stems of file names; a name that several models have gets a number.

@@ -37,7 +37,7 @@ pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, MOST_ROWS,
     ModelInput, PictureSource, Place, PredictionResult, Request, flipped_before, flips,
 };
-pub use robustness::{Fooling, PartStatus, RobustnessRequest, RobustnessResult};
+pub use robustness::{AdversarialExample, PartStatus, RobustnessRequest, RobustnessResult};
 pub use runner::Runner;
 pub use scan::ScanRequest;
 pub use sweep::flip_interval;

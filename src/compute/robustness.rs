@@ -42,7 +42,7 @@ pub enum PartStatus {
 
 /// A misclassified picture within the radius.
 #[derive(Clone, Debug)]
-pub struct Fooling {
+pub struct AdversarialExample {
     /// The picture.
     pub picture: GpuImage,
     /// The class that the model predicts for it.
@@ -65,7 +65,7 @@ pub struct RobustnessResult {
     /// The attacks in their order.
     pub parts: Vec<(AutoPart, PartStatus)>,
     /// What was found, if anything was.
-    pub fooling: Option<Fooling>,
+    pub adversarial: Option<AdversarialExample>,
     /// Share of the work that is done; 1 when finished.
     pub progress: f32,
     /// What speaks against trusting the result.
@@ -141,19 +141,19 @@ impl RobustnessJob {
             label: self.label,
             is_wrong_already: self.run.open() == 0 && outcomes.is_empty(),
             parts: parts.into_iter().map(|part| (part, status(part))).collect(),
-            fooling: fooled.then(|| self.fooling()),
+            adversarial: fooled.then(|| self.adversarial()),
             progress: self.run.progress(),
             warnings: self.warnings.iter().cloned().chain(warnings).collect(),
         }
     }
 
     /// The misclassified picture, looked at afresh.
-    fn fooling(&self) -> Fooling {
+    fn adversarial(&self) -> AdversarialExample {
         let found = self.run.pictures(self.model.device());
         let probabilities = tensor_values(softmax(self.model.logits(found.clone()), 1));
         let class = top(&probabilities);
         let change = tensor_values(found.clone() - self.x.clone());
-        Fooling {
+        AdversarialExample {
             picture: GpuImage::new(found),
             class,
             confidence: probabilities[class],

@@ -77,7 +77,7 @@ CREATE TABLE scans(
     finished INTEGER NOT NULL,
     UNIQUE(plan, models)
 ) STRICT;
--- The pictures of a scan in the order of its source; number counts those that can be opened.
+-- The pictures of a scan in the order of its source; number is the noise id of one that can be opened.
 CREATE TABLE entries(
     scan INTEGER NOT NULL,
     position INTEGER NOT NULL,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use egui::{Align, Layout, MenuBar, ThemePreference, Ui};
 
 use super::Action;
-use super::tour_stops::{self, Stop};
+use super::tour_targets::{self, TourTarget};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::model::zoo::SETS;
@@ -31,7 +31,7 @@ pub struct Status<'a> {
 pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<Action>) {
     MenuBar::new().ui(ui, |ui| {
         let files = ui.menu_button("File", |ui| file(ui, state, status, actions));
-        tour_stops::mark(ui.ctx(), Stop::Files, files.response.rect);
+        tour_targets::mark(ui.ctx(), TourTarget::Files, files.response.rect);
         ui.menu_button("Edit", |ui| edit(ui, state, status, actions));
         ui.menu_button("Models", |ui| models(ui, state, actions));
         ui.menu_button("View", |ui| view(ui, state, actions));
@@ -84,7 +84,7 @@ fn layouts(ui: &mut Ui, state: &mut State) {
         state.show_attacks();
     }
     let response = ui.selectable_label(counterfactual, "Counterfactuals");
-    tour_stops::mark(ui.ctx(), Stop::Counterfactuals, response.rect);
+    tour_targets::mark(ui.ctx(), TourTarget::Counterfactuals, response.rect);
     if response
         .on_hover_text(
             "What the picture would have to look like for each model to predict another class",

@@ -28,7 +28,7 @@ pub mod tile;
 pub mod timeline;
 pub mod top_classes;
 pub mod tour;
-pub mod tour_stops;
+pub mod tour_targets;
 pub mod triage;
 pub mod twins;
 pub mod units;
@@ -164,7 +164,7 @@ pub enum Action {
     Export(Box<ExportJob>),
     /// Put a figure of what is on the screen on the clipboard.
     CopyFigure,
-    /// Stop making it.
+    /// TourTarget making it.
     CancelExport,
     /// Show or hide the search over commands and settings.
     Search,

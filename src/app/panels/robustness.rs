@@ -4,7 +4,7 @@ use egui::{Context, Grid, ProgressBar, Ui, Window};
 
 use crate::app::theme;
 use crate::attack::AutoPart;
-use crate::compute::{Fooling, PartStatus, RobustnessResult};
+use crate::compute::{AdversarialExample, PartStatus, RobustnessResult};
 use crate::session::{Row, State};
 
 /// Shows the check while it is asked for; closing the window ends it.
@@ -67,8 +67,8 @@ fn model(ui: &mut Ui, index: usize, row: &Row) {
     if !result.finished() {
         ui.add(ProgressBar::new(result.progress).desired_width(240.0));
     }
-    match &result.fooling {
-        Some(fooling) => fooled(ui, prediction.name(fooling.class), fooling, result),
+    match &result.adversarial {
+        Some(adversarial) => fooled(ui, prediction.name(adversarial.class), adversarial, result),
         None if result.finished() => {
             let label = prediction.name(result.label);
             ui.label(format!(
@@ -100,12 +100,12 @@ fn parts(ui: &mut Ui, index: usize, result: &RobustnessResult) {
     });
 }
 
-fn fooled(ui: &mut Ui, class: &str, fooling: &Fooling, result: &RobustnessResult) {
+fn fooled(ui: &mut Ui, class: &str, adversarial: &AdversarialExample, result: &RobustnessResult) {
     let norm = result.request.attack.norm;
     ui.label(format!(
         "Predicted as {class} ({:.0} %) after a change of {norm} {}.",
-        fooling.confidence * 100.0,
-        norm.format(fooling.length)
+        adversarial.confidence * 100.0,
+        norm.format(adversarial.length)
     ))
     .on_hover_text("Prediction for the finished adversarial picture, evaluated again");
 }

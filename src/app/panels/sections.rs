@@ -2,7 +2,7 @@
 
 use egui::{CollapsingHeader, RichText, Ui};
 
-use super::tour_stops::{self, Stop};
+use super::tour_targets::{self, TourTarget};
 use crate::session::{Column, Display};
 
 /// A section of the panel on the right.
@@ -72,9 +72,9 @@ impl Section {
         }
     }
 
-    /// Whether it is about what is on the screen.
-    fn is_of_visible(self, display: &Display) -> bool {
-        let draws = |columns: &[Column]| columns.iter().any(|&column| display.draws(column));
+    /// Whether it is about one of the columns on the screen.
+    fn is_of_visible(self, visible: &[Column]) -> bool {
+        let draws = |columns: &[Column]| columns.iter().any(|column| visible.contains(column));
         match self {
             Self::Attack => draws(&[
                 Column::Attacked,
@@ -94,7 +94,8 @@ impl Section {
 
     /// All sections, those about what is on the screen first, each with whether it is.
     pub fn ordered(display: &Display) -> Vec<(Self, bool)> {
-        let each = Self::ALL.map(|section| (section, section.is_of_visible(display)));
+        let visible = display.columns();
+        let each = Self::ALL.map(|section| (section, section.is_of_visible(&visible)));
         let (visible, hidden): (Vec<_>, Vec<_>) = each.into_iter().partition(|(_, shown)| *shown);
         visible.into_iter().chain(hidden).collect()
     }
@@ -116,17 +117,17 @@ impl Section {
             .default_open(is_of_visible)
             .open(opens.then_some(true))
             .show_unindented(ui, add);
-        let stop = match self {
-            Self::Attribution => Some(Stop::Attribution),
-            Self::Synthesis => Some(Stop::Synthesis),
+        let target = match self {
+            Self::Attribution => Some(TourTarget::Attribution),
+            Self::Synthesis => Some(TourTarget::Synthesis),
             _ => None,
         };
         let area = match &response.body_response {
             Some(body) => response.header_response.rect.union(body.rect),
             None => response.header_response.rect,
         };
-        if let Some(stop) = stop {
-            tour_stops::mark(ui.ctx(), stop, area.intersect(ui.clip_rect()));
+        if let Some(target) = target {
+            tour_targets::mark(ui.ctx(), target, area.intersect(ui.clip_rect()));
         }
         let Some(revealed) = revealed else { return };
         if opens {

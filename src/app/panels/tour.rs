@@ -4,14 +4,14 @@ use egui::{Area, Context, Frame, Id, Key, Modifiers, Order, Pos2, Rect, Vec2, ve
 
 use super::Action;
 use super::sections::Section;
-use super::tour_stops::{self, Stop};
+use super::tour_targets::{self, TourTarget};
 use crate::app::commands::Command;
 use crate::app::theme;
 use crate::session::{Bottom, Column, Page, State};
 
 /// A step: where it points, its title and what it says.
 struct Step {
-    stop: Stop,
+    target: TourTarget,
     title: &'static str,
     text: &'static str,
     /// What its button does for a person, if it has one.
@@ -20,42 +20,42 @@ struct Step {
 
 static STEPS: [Step; 6] = [
     Step {
-        stop: Stop::Timeline,
+        target: TourTarget::Timeline,
         title: "Drag ε",
         text: "ε is how far an attack may change the picture. Drag along the timeline, or play it with Space: \
                the attacked pictures follow, and a dotted line marks where each prediction flips.",
         offer: Some("Play ε"),
     },
     Step {
-        stop: Stop::Rows,
+        target: TourTarget::Rows,
         title: "Compare the rows",
         text: "Both models see one picture and are attacked alike. Look at the perturbations: noise for the \
                standard model, shapes for the robust one (arXiv 2307.02500). The wheel zooms into all pictures at once.",
         offer: None,
     },
     Step {
-        stop: Stop::Attribution,
+        target: TourTarget::Attribution,
         title: "Ask why",
         text: "The maps show which pixels speak for the class (red) or against it (blue). Here the method is chosen: \
                integrated gradients, SHAP, Grad-CAM and others. Curves and Randomise test whether a map can be trusted.",
         offer: Some("Show the settings"),
     },
     Step {
-        stop: Stop::Synthesis,
+        target: TourTarget::Synthesis,
         title: "Invert",
         text: "What does each model take for the same picture? Press P and watch it descend to a picture that it \
                represents alike. The same descent makes pictures of a class, or of what excites a single unit.",
         offer: Some("Invert the picture"),
     },
     Step {
-        stop: Stop::Counterfactuals,
+        target: TourTarget::Counterfactuals,
         title: "Turn it into another class",
         text: "What would each model have to see instead? Counterfactuals shows the picture as another class, how far \
                away that is, and what changed.",
         offer: Some("Show counterfactuals"),
     },
     Step {
-        stop: Stop::Files,
+        target: TourTarget::Files,
         title: "Open your own",
         text: "Pictures, folders, models and sessions open by the menu, by Ctrl+O, by dropping them here, or as program \
                arguments. Help has this tour, all keys, and the search (Ctrl+K).",
@@ -91,7 +91,7 @@ impl Tour {
         }
         let step = &STEPS[self.step];
         let screen = context.content_rect();
-        let target = tour_stops::area(context, step.stop);
+        let target = tour_targets::area(context, step.target);
         let target = target.unwrap_or(screen).intersect(screen);
         outline(context, target);
         let at = place(target, screen, self.size.unwrap_or(CARD));
@@ -112,7 +112,7 @@ impl Tour {
                         if let Some(offer) = step.offer
                             && ui.button(offer).clicked()
                         {
-                            revealed = perform(step.stop, state, actions);
+                            revealed = perform(step.target, state, actions);
                         }
                         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                             let is_last = self.step + 1 == STEPS.len();
@@ -142,26 +142,26 @@ impl Tour {
 }
 
 /// Does what a step is about, for a person.
-fn perform(stop: Stop, state: &mut State, actions: &mut Vec<Action>) -> Option<Section> {
-    match stop {
-        Stop::Timeline => {
+fn perform(target: TourTarget, state: &mut State, actions: &mut Vec<Action>) -> Option<Section> {
+    match target {
+        TourTarget::Timeline => {
             state.settings.display.bottom = Bottom::Epsilon;
             state.transient.playing = true;
         }
-        Stop::Rows => {}
-        Stop::Attribution => {
+        TourTarget::Rows => {}
+        TourTarget::Attribution => {
             state.settings.display.controls = true;
             return Some(Section::Attribution);
         }
-        Stop::Synthesis => {
+        TourTarget::Synthesis => {
             state.settings.display.shown[Column::Synthesis as usize] = true;
             if !state.progress.synthesis.running {
                 Command::PlaySynthesis.run(state, actions);
             }
             return Some(Section::Synthesis);
         }
-        Stop::Counterfactuals => state.show_counterfactuals(),
-        Stop::Files => Command::OpenPictures.run(state, actions),
+        TourTarget::Counterfactuals => state.show_counterfactuals(),
+        TourTarget::Files => Command::OpenPictures.run(state, actions),
     }
     None
 }

@@ -12,7 +12,8 @@ use crate::attack::Goal;
 use crate::attribution::{CurvesRun, Input, explain, gini, spearman, ssim};
 use crate::cli::console::{answer_in, picture_bar, require_new, say, stop_on_signals, stopped};
 use crate::cli::mean::Mean;
-use crate::data::{Dataset, PictureList, Split, class_indices};
+use crate::cli::require_classes;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::top_two;
 use crate::files::write_atomically;
@@ -115,7 +116,6 @@ pub(super) fn run(arguments: &ExplainArguments, models: &[Arc<Classifier>]) -> R
 fn check(arguments: &ExplainArguments, models: &[Arc<Classifier>], root: &Path) -> Result<()> {
     let files = ["explain.json", "explain.csv"].map(|name| arguments.out.join(name));
     require_new(files)?;
-    let listed = PictureList::open(root, Split::Test)?;
     for model in models {
         let manifest = model.manifest();
         let explanation = arguments.method.explanation(manifest)?;
@@ -124,10 +124,8 @@ fn check(arguments: &ExplainArguments, models: &[Arc<Classifier>], root: &Path) 
             .attack
             .attack(Goal::Untargeted)
             .validate(model.classes())?;
-        class_indices(&listed.classes, &manifest.labels)
-            .map_err(|reason| Error::data(root, reason))?;
     }
-    Ok(())
+    require_classes(root, models.iter().map(Arc::as_ref))
 }
 
 /// Formats cells in columns of equal width.

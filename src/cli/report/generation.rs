@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{require_new_in, stopped_in, write_json};
-use crate::cli::console::{answer, picture_bar, say, stop_on_signals};
+use super::{finish, require_new_in};
+use crate::cli::console::{picture_bar, say, stop_on_signals};
 use crate::cli::synthesis::SynthesisFlags;
 use crate::cli::{ModelList, class_number, default_feature_models, default_models};
 use crate::compute::{Backend, Compute};
@@ -51,6 +51,9 @@ pub struct GenerationArguments {
     backend: Backend,
 }
 
+/// The file of the report.
+const FILE: &str = "report-generation.json";
+
 /// Batch size.
 const AT_ONCE: usize = 50;
 
@@ -90,9 +93,9 @@ impl GenerationArguments {
         for feature_model in &feature_models {
             feature_model.require_size(size)?;
         }
+        require_new_in(self.out.as_deref(), &[FILE])?;
         let train = Dataset::open(&self.data, Split::Train, size)?;
         let test = Dataset::open(&self.data, Split::Test, size)?;
-        require_new_in(self.out.as_deref(), &["report-generation.json"])?;
         let stop = stop_on_signals();
         let class_gaussians = class_gaussians(&models, &train, size)?;
         self.check_starts(&models, &class_gaussians)?;
@@ -123,13 +126,7 @@ impl GenerationArguments {
             synthesis,
             lines,
         };
-        let out = self.out.as_deref();
-        write_json(out, "report-generation.json", &report)?;
-        answer(&report)?;
-        match stop.is_cancelled() {
-            true => Err(stopped_in(out, "the models that were measured to the end")),
-            false => Ok(()),
-        }
+        finish(self.out.as_deref(), FILE, &report, &stop)
     }
 
     /// Checks that every class has a start, before hours of work.

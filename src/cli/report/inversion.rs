@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{require_new_in, stopped_in, write_json};
-use crate::cli::console::{answer, picture_bar, say, stop_on_signals};
+use super::{finish, require_new_in};
+use crate::cli::console::{picture_bar, say, stop_on_signals};
 use crate::cli::mean::Mean;
 use crate::cli::synthesis::SynthesisFlags;
 use crate::cli::{ModelList, default_feature_models, default_models};
@@ -46,6 +46,9 @@ pub struct InversionArguments {
     backend: Backend,
 }
 
+/// The file of the report.
+const FILE: &str = "report-inversion.json";
+
 /// Batch size.
 const AT_ONCE: usize = 16;
 
@@ -79,7 +82,7 @@ impl InversionArguments {
                 feature_model.require_size(model.manifest().input)?;
             }
         }
-        require_new_in(self.out.as_deref(), &["report-inversion.json"])?;
+        require_new_in(self.out.as_deref(), &[FILE])?;
         let stop = stop_on_signals();
         let synthesis = self.settings.synthesis(Task::Invert { stage: self.stage });
         say!("{synthesis}");
@@ -135,13 +138,7 @@ impl InversionArguments {
             synthesis,
             outcomes,
         };
-        let out = self.out.as_deref();
-        write_json(out, "report-inversion.json", &report)?;
-        answer(&report)?;
-        match stop.is_cancelled() {
-            true => Err(stopped_in(out, "the models that were measured to the end")),
-            false => Ok(()),
-        }
+        finish(self.out.as_deref(), FILE, &report, &stop)
     }
 }
 

@@ -9,9 +9,10 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::cli::console::{require_new, stopped};
+use crate::cli::console::{answer, require_new, stopped};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::tasks::CancelToken;
 
 /// Compare standard and robust models over many pictures.
 #[derive(Debug, Args)]
@@ -52,6 +53,25 @@ fn write_json(folder: Option<&Path>, name: &str, report: &impl Serialize) -> Res
     let Some(folder) = folder else { return Ok(()) };
     let json = serde_json::to_string_pretty(report).expect("plain data");
     write_atomically(&folder.join(name), json.as_bytes())
+}
+
+/// Writes a report, of some models if it was stopped.
+///
+/// # Errors
+/// [`Error::Stopped`] with what is kept, for a report that was stopped.
+fn finish(
+    folder: Option<&Path>,
+    name: &str,
+    report: &impl Serialize,
+    stop: &CancelToken,
+) -> Result<()> {
+    write_json(folder, name, report)?;
+    answer(report)?;
+    if stop.is_cancelled() {
+        let measured = "the models that were measured to the end";
+        return Err(stopped_in(folder, measured));
+    }
+    Ok(())
 }
 
 /// The error of a report that was stopped; what was measured until then is kept in the folder, if there is one.

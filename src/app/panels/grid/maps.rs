@@ -6,7 +6,7 @@ use egui::{Ui, vec2};
 
 use super::{Sheet, tile_id};
 use crate::app::panels::map_quality;
-use crate::app::panels::tile::{self, Content, Hover};
+use crate::app::panels::tile::{Content, Hover};
 use crate::app::renderer::Mode;
 use crate::app::theme;
 use crate::compute::{AttributionResult, PictureSource};
@@ -47,13 +47,7 @@ pub(super) fn map_cell(
         },
         divider: false,
     };
-    let over = tile::tile(
-        ui,
-        sheet.side,
-        &content,
-        &mut state.settings.display,
-        sheet.hover,
-    );
+    let over = sheet.tile(ui, &content, &mut state.settings.display);
     let strip = map_quality::Strip {
         map,
         scale,

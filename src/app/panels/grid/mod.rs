@@ -13,7 +13,7 @@ use crate::app::commands::Command;
 use crate::app::renderer::Mode;
 use crate::app::theme;
 use crate::compute::{GpuImage, PredictionResult};
-use crate::session::{Column, Likenesses, Row, Shown, State, shared_scale};
+use crate::session::{Column, Display, Likenesses, Row, Shown, State, shared_scale};
 
 /// Height of the column titles, in points.
 const TITLE: f32 = 20.0;
@@ -35,6 +35,13 @@ struct Sheet<'a> {
     hover: Hover,
     /// Where the colours of all maps end, if they share a scale.
     scale: Option<f32>,
+}
+
+impl Sheet<'_> {
+    /// Draws a tile; returns the pixel under the pointer, if it is over this one.
+    fn tile(&self, ui: &mut Ui, content: &Content, display: &mut Display) -> Hover {
+        tile::tile(ui, self.side, content, display, self.hover)
+    }
 }
 
 /// What the grid keeps from frame to frame.
@@ -180,13 +187,7 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
         .as_ref()
         .map_or(&prediction.input, |shown| &shown.attacked.picture);
     let content = content(index, column, state, &prediction.input, attacked);
-    let over = tile::tile(
-        ui,
-        sheet.side,
-        &content,
-        &mut state.settings.display,
-        sheet.hover,
-    );
+    let over = sheet.tile(ui, &content, &mut state.settings.display);
     let bars = |ui: &mut Ui, probabilities: &[f32]| {
         let labels = &prediction.manifest.labels;
         top_classes::top5(

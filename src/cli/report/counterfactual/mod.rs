@@ -83,9 +83,9 @@ impl CounterfactualReportArguments {
     /// Computes, prints and writes the report.
     pub fn run(&self) -> Result<()> {
         let device = Compute::open(&self.backend)?.device;
-        let scenes = self.scenes(&device)?;
         let out = self.out.as_deref();
         require_new_in(out, &[JSON, TEXT, EXAMPLES])?;
+        let scenes = self.scenes(&device)?;
         let stop = stop_on_signals();
         let mut seeds: Vec<Vec<ReportTable>> = Vec::new();
         for (seed, test_set) in scenes.iter().enumerate() {

@@ -4,7 +4,7 @@ use egui::{Context, Id, Rect};
 
 /// Where a step of the tour points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stop {
+pub enum TourTarget {
     /// The panel at the bottom.
     Timeline,
     /// The pictures of all models.
@@ -20,15 +20,15 @@ pub enum Stop {
 }
 
 /// Remembers where something is that the tour can point to.
-pub fn mark(context: &Context, stop: Stop, area: Rect) {
-    context.data_mut(|data| data.insert_temp(id(stop), area));
+pub fn mark(context: &Context, target: TourTarget, area: Rect) {
+    context.data_mut(|data| data.insert_temp(id(target), area));
 }
 
 /// Where it is, once it was drawn.
-pub(super) fn area(context: &Context, stop: Stop) -> Option<Rect> {
-    context.data(|data| data.get_temp(id(stop)))
+pub(super) fn area(context: &Context, target: TourTarget) -> Option<Rect> {
+    context.data(|data| data.get_temp(id(target)))
 }
 
-fn id(stop: Stop) -> Id {
-    Id::unique(("tour", stop))
+fn id(target: TourTarget) -> Id {
+    Id::unique(("tour", target))
 }
