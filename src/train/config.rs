@@ -140,6 +140,10 @@ pub struct TrainConfig {
     /// Label smoothing (Szegedy et al. 2016, section 7), in [0, 1).
     #[serde(default)]
     pub smoothing: f64,
+    /// Mixup (Zhang et al. 2018): α of the Beta distribution of the shares of two blended pictures; 0 for
+    /// none. Standard training only.
+    #[serde(default)]
+    pub mixup: f64,
     /// N-FGSM (de Jorge et al. 2022): one-step attacks start from uniform noise of `noise`·ε and are not
     /// clamped to ε; the authors use 2.
     #[serde(default)]
@@ -211,6 +215,7 @@ impl TrainConfig {
             init: None,
             average: (!preset.is_paper()).then_some(0.999),
             smoothing: 0.0,
+            mixup: 0.0,
             noise: None,
             epsilon_schedule: None,
             validation: 0,
@@ -280,6 +285,10 @@ impl TrainConfig {
             "the decay of the moving average of the weights must be at least 0 and below 1"
         } else if !(0.0..1.0).contains(&self.smoothing) {
             "label smoothing must be at least 0 and below 1"
+        } else if !(self.mixup >= 0.0 && self.mixup.is_finite()) {
+            "mixup's α must be a number of at least 0"
+        } else if self.mixup > 0.0 && self.attack.is_some() {
+            "mixup is for standard training, not for adversarial training"
         } else if !self
             .noise
             .is_none_or(|noise| noise.is_finite() && noise >= 0.0)
@@ -338,6 +347,9 @@ impl TrainConfig {
         }
         if self.smoothing > 0.0 {
             extra(format!("label smoothing {}", self.smoothing));
+        }
+        if self.mixup > 0.0 {
+            extra(format!("mixup {}", self.mixup));
         }
         if let Some(noise) = self.noise {
             extra(format!("N-FGSM noise {noise}ε"));

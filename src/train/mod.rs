@@ -11,6 +11,7 @@ pub mod counterfactual;
 mod distillation;
 mod gradients;
 mod init;
+mod loss;
 mod network;
 mod progress;
 mod running_statistics;

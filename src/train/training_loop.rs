@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 use indicatif::ProgressBar;
 
 use super::checkpoint::{self, Checkpoint, Networks, TrainingPosition};
@@ -13,6 +13,7 @@ use super::config::TrainConfig;
 use super::distillation::Teacher;
 use super::gradients::{WeightAverage, require_gradients, require_gradients_under, take_gradients};
 use super::init;
+use super::loss::{Mixing, smoothed_cross_entropy};
 use super::network::TrainableNetwork;
 use super::progress::{EpochMetrics, Metrics, TrainingWatch};
 use super::running_statistics::update_running_statistics;
@@ -161,7 +162,12 @@ impl Training {
 
     /// One optimiser step on a batch with the learning rate `rate` and ε scaled by `epsilon`, in [0, 1].
     /// Returns the mean loss and the number of correctly classified pictures.
-    pub fn step(&mut self, batch: Batch, rate: f64, epsilon: f64) -> (f32, usize) {
+    pub fn step(&mut self, mut batch: Batch, rate: f64, epsilon: f64) -> (f32, usize) {
+        let mixing = (self.config.mixup > 0.0)
+            .then(|| Mixing::draw(self.config.mixup, self.config.seed, self.position.steps));
+        if let Some(mixing) = mixing {
+            batch.pictures = mixing.mix(batch.pictures);
+        }
         let pictures = self.training_pictures(&batch, epsilon as f32);
         let mut tracked = self.tracked();
         let mut statistics = Vec::new();
@@ -171,11 +177,14 @@ impl Training {
             let pixels = self.config.normalizer.apply_in(pictures, self.config.mixed);
             tracked.train_forward(pixels, &mut statistics)
         };
-        let mut loss = smoothed_cross_entropy(
-            log_softmax(logits.clone(), 1),
-            batch.labels.clone(),
-            self.config.smoothing,
-        );
+        let label_loss = |labels| {
+            let log_probabilities = log_softmax(logits.clone(), 1);
+            smoothed_cross_entropy(log_probabilities, labels, self.config.smoothing)
+        };
+        let mut loss = match mixing {
+            Some(mixing) => mixing.loss(batch.labels.clone(), label_loss),
+            None => label_loss(batch.labels.clone()),
+        };
         if let Some(teacher) = &self.teacher {
             loss = teacher.loss(batch.pictures.clone(), logits.clone(), loss);
         }
@@ -378,21 +387,6 @@ impl Training {
     }
 }
 
-/// Cross-entropy with label smoothing of log-probabilities `[n, k]` and labels `[n, 1]`, mean over the
-/// batch.
-fn smoothed_cross_entropy(
-    log_probabilities: Tensor<2>,
-    labels: Tensor<2, Int>,
-    smoothing: f64,
-) -> Tensor<1> {
-    let likelihood = log_probabilities.clone().gather(1, labels).mean();
-    if smoothing == 0.0 {
-        return likelihood.neg();
-    }
-    let uniform = log_probabilities.mean();
-    (likelihood * (1.0 - smoothing) + uniform * smoothing).neg()
-}
-
 /// Data sets that a training is evaluated on after every epoch.
 struct MonitoringSets {
     /// Test pictures, whose metrics are only reported.
@@ -528,27 +522,4 @@ fn describe(row: &EpochMetrics, attack: &Attack) -> String {
         percent(row.validation_robust_accuracy),
         row.throughput
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::TensorData;
-
-    use super::*;
-
-    #[test]
-    fn smoothed_labels_are_spread_over_all_classes() {
-        let device = Device::flex();
-        let logits = [0.3_f32, -1.2, 2.0, 0.1, 0.4, -0.5];
-        let logits = Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [2, 3]), &device);
-        let labels = Tensor::<2, Int>::from_data([[2], [0]], &device);
-        let log = log_softmax(logits, 1);
-        let values = crate::model::tensor_values(log.clone());
-        // Smoothed targets: 0.7 for the label and 0.1 for every class.
-        let cross_entropy =
-            |row: &[f32], label: usize| -(0.7 * row[label] + 0.1 * row.iter().sum::<f32>());
-        let expected = (cross_entropy(&values[..3], 2) + cross_entropy(&values[3..], 0)) / 2.0;
-        let loss = smoothed_cross_entropy(log, labels, 0.3).into_scalar::<f32>();
-        assert!((loss - expected).abs() < 1e-6, "{loss} and {expected}");
-    }
 }

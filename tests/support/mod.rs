@@ -239,6 +239,7 @@ pub(crate) fn tiny_training(data: &Path) -> TrainConfig {
         patience: 0,
         freeze: false,
         twin: false,
+        mixup: 0.0,
         distillation: None,
     }
 }

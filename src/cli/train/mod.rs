@@ -151,6 +151,10 @@ struct ClassifierArguments {
     /// Label smoothing, at least 0 and below 1.
     #[arg(long)]
     smoothing: Option<f64>,
+    /// Mixup (Zhang et al. 2018): blend pictures and labels by shares from Beta(α, α) with this α, for
+    /// instance 0.2; 0 for none. Standard training only.
+    #[arg(long)]
+    mixup: Option<f64>,
     /// Number of training pictures split off as validation set, by which the best epoch is selected.
     #[arg(long)]
     validation: Option<usize>,
@@ -243,6 +247,7 @@ impl ClassifierArguments {
             config.average = (average > 0.0).then_some(average);
         }
         config.smoothing = self.smoothing.unwrap_or(config.smoothing);
+        config.mixup = self.mixup.unwrap_or(config.mixup);
         config.noise = self.noise;
         config.epsilon_schedule = self.eps_growth.or(config.epsilon_schedule);
         set(&mut config.validation, self.validation);

@@ -142,6 +142,14 @@ fn averages_growing_attacks_and_the_best_epoch_survive_an_interruption() {
 }
 
 #[test]
+fn mixup_survives_an_interruption() {
+    let (folder, mut config, whole) = scene();
+    (config.epochs, config.schedule.epochs) = (5, 5);
+    config.mixup = 0.4;
+    check_resuming_in_mid_epoch(folder.path(), &config, &whole);
+}
+
+#[test]
 fn checkpoints_that_are_none_are_refused_by_name() {
     let (_folder, config, out) = scene();
     let path = checkpoint(&out);

@@ -182,7 +182,7 @@ fn nothing_is_written_where_nothing_can_be_trained() {
         ..config.clone()
     };
     message_naming(&empty, run(&nothing, &out, false, false));
-    let mut impossible = vec![config.clone(); 10];
+    let mut impossible = vec![config.clone(); 11];
     impossible[0].epochs = 0;
     impossible[1].batch = 1;
     impossible[2].schedule.peak = f64::NAN;
@@ -201,6 +201,8 @@ fn nothing_is_written_where_nothing_can_be_trained() {
         from: 0.6,
         full: 0.2,
     });
+    impossible[10].mixup = 0.2;
+    impossible[10].attack = Some(Attack::pgd(Norm::L2, 0.5, 1));
     for config in impossible {
         let result = run(&config, &out, false, false);
         assert!(matches!(result, Err(Error::Config(_))), "{result:?}");
