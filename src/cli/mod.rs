@@ -99,7 +99,7 @@ enum Command {
     /// Benchmark attacks and training steps on this machine.
     Bench(bench::BenchArguments),
     /// Train a classifier.
-    Train(train::TrainArguments),
+    Train(Box<train::TrainArguments>),
     /// Write a synthetic data set of cracked and clean walls, with masks.
     #[command(alias = "walls")]
     SyntheticCracks(synthetic_cracks::SyntheticCracksArguments),

@@ -99,7 +99,7 @@ mod tests {
         let share = mixing.share;
         assert_eq!(tensor_values(mixing.mix(pictures)), [share, 1.0 - share]);
         // A loss that is the label of the first picture.
-        let first = |labels: Tensor<2, Int>| labels.slice([0..1]).float().reshape([1]);
+        let first = |labels: Tensor<2, Int>| labels.narrow(0, 0, 1).float().reshape([1]);
         let loss = mixing.loss(labels, first).into_scalar::<f32>();
         assert!((loss - (3.0 * share + 5.0 * (1.0 - share))).abs() < 1e-5);
     }

@@ -63,7 +63,9 @@ fn any_graph_is_fine_tuned_for_other_classes_and_another_size() {
     assert_eq!(manifest.labels, ["blue", "red"]);
     assert_eq!(manifest.input, [SIDE; 2]);
     assert_eq!(manifest.normalizer, config.normalizer);
-    assert_eq!(test_accuracy(&model, folder.path()), 1.0);
+    // By chance half; processors that add in another order differ by a picture.
+    let accuracy = test_accuracy(&model, folder.path());
+    assert!(accuracy >= 0.9, "{accuracy}");
 }
 
 #[test]
