@@ -98,6 +98,7 @@ pub fn open_window(
         viewport: egui::ViewportBuilder::default()
             .with_title("Epsiloscope")
             .with_app_id("epsiloscope")
+            .with_icon(icon())
             .with_inner_size([1280.0, 720.0])
             .with_min_inner_size([800.0, 500.0]),
         wgpu_options: renderer::graphics(&compute),
@@ -122,6 +123,12 @@ pub fn open_window(
     });
     eframe::run_native("Epsiloscope", options, build)
         .map_err(|error| Error::Window(error.to_string()))
+}
+
+/// The window's icon.
+fn icon() -> egui::IconData {
+    let png = include_bytes!("../../assets/desktop/epsiloscope.png");
+    eframe::icon_data::from_png_bytes(png).expect("the icon is a PNG file")
 }
 
 /// Closes the window on Ctrl-C and on termination signals as a person would, so that its session is kept and its end

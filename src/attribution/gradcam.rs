@@ -1,9 +1,12 @@
 //! Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) at the last feature map, signed: without the
-//! final ReLU, which the display can apply.
+//! final ReLU, which the display can apply. In a transformer, at the patches' tokens of the last layer from which all
+//! of them reach the output.
+
+use burn::tensor::Tensor;
 
 use super::target_score::TargetScore;
 use super::{Attribution, Explainer, Input};
-use crate::model::{Classifier, gradient, tensor_values};
+use crate::model::{Classifier, TokenGrid, gradient, tensor_values};
 
 /// Grad-CAM as an explainer of one step: a forward pass and a backward pass to the last feature map.
 pub(super) struct GradCam {
@@ -26,12 +29,17 @@ impl Explainer for GradCam {
     fn step(&mut self, model: &Classifier) {
         let x = self.target_score.tensor(model, self.picture.clone());
         let features = model.features(x).inner();
+        let grid = model.token_grid();
         let score = |features| {
             self.target_score
                 .target
                 .of_logits(model.logits_of(features))
         };
-        let slope = gradient(&features, score).1;
+        let mut slope = gradient(&features, score).1;
+        let mut features = features;
+        if let Some(grid) = grid {
+            (features, slope) = (patches(features, grid), patches(slope, grid));
+        }
         // α: each channel's gradient, averaged over positions.
         let weights = slope.mean_dims(&[2, 3]);
         let cam = (features * weights).sum_dim(1);
@@ -56,9 +64,16 @@ impl Explainer for GradCam {
     }
 }
 
+/// The map `[n, c, h, w]` of the patches among tokens `[n, c, t, 1]`.
+fn patches(tokens: Tensor<4>, TokenGrid { skipped, size }: TokenGrid) -> Tensor<4> {
+    let [n, channels, _, _] = tokens.dims();
+    let patches = tokens.narrow(2, skipped, size[0] * size[1]);
+    patches.reshape([n, channels, size[0], size[1]])
+}
+
 /// Bilinear upsampling of `[h, w]` with half-pixel centres, as PyTorch's `interpolate` without
 /// `align_corners`.
-fn enlarge(values: &[f32], [h, w]: [usize; 2], [to_h, to_w]: [usize; 2]) -> Vec<f32> {
+pub(super) fn enlarge(values: &[f32], [h, w]: [usize; 2], [to_h, to_w]: [usize; 2]) -> Vec<f32> {
     let place = |at: usize, to: usize, from: usize| {
         let place = ((at as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
         let low = (place as usize).min(from - 1);

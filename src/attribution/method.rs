@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Baseline, ExpectedGradients, Fill, IntegratedGradients, Masker, Occlusion, PartitionShap,
-    Question, SmoothGrad,
+    AttentionHead, Baseline, ExpectedGradients, Fill, IntegratedGradients, Masker, Occlusion,
+    PartitionShap, Question, SmoothGrad,
 };
 use crate::error::{Error, Result};
 
@@ -28,6 +28,10 @@ pub enum Method {
     GradCam,
     /// Occlusion: the drop of the score when a window is covered.
     Occlusion(Occlusion),
+    /// Attention rollout: what reaches a transformer's answer through all its layers; of no class.
+    AttentionRollout,
+    /// The attention of one layer of a transformer; of no class.
+    Attention(AttentionHead),
 }
 
 /// Most gradients or evaluations of one map: minutes, not days, on two CPU cores.
@@ -38,7 +42,7 @@ const MOST_BASELINES: usize = 1000;
 
 impl Method {
     /// Each method with its default settings for a model input of `side` pixels.
-    pub fn all(side: usize) -> [Self; 8] {
+    pub fn all(side: usize) -> [Self; 10] {
         [
             Self::Gradient,
             Self::GradientTimesInput,
@@ -48,6 +52,8 @@ impl Method {
             Self::PartitionShap(PartitionShap::for_side(side)),
             Self::GradCam,
             Self::Occlusion(Occlusion::for_side(side)),
+            Self::AttentionRollout,
+            Self::Attention(AttentionHead::default()),
         ]
     }
 
@@ -74,6 +80,8 @@ impl Method {
             Self::PartitionShap(_) => "Partition SHAP",
             Self::GradCam => "Grad-CAM",
             Self::Occlusion(_) => "Occlusion",
+            Self::AttentionRollout => "Attention rollout",
+            Self::Attention(_) => "Attention",
         }
     }
 
@@ -104,6 +112,12 @@ impl Method {
             Self::Occlusion(_) => {
                 "How much the score falls when a window is covered (Zeiler and Fergus 2014)"
             }
+            Self::AttentionRollout => {
+                "Vision transformers: what the answer reads of each patch through all layers, the same for every class (Abnar and Zuidema 2020)"
+            }
+            Self::Attention(_) => {
+                "Vision transformers: what the class token reads of each patch in one layer, by head or their mean, the same for every class (Dosovitskiy et al. 2021)"
+            }
         }
     }
 
@@ -114,7 +128,11 @@ impl Method {
     pub fn validate(&self, size: [usize; 2]) -> Result<()> {
         let side = size[0].min(size[1]);
         match self {
-            Self::Gradient | Self::GradientTimesInput | Self::GradCam => Ok(()),
+            Self::Gradient
+            | Self::GradientTimesInput
+            | Self::GradCam
+            | Self::AttentionRollout
+            | Self::Attention(_) => Ok(()),
             Self::SmoothGrad(config) => {
                 check_work("samples", config.samples, 1)?;
                 check_deviation(config.sigma)
@@ -234,7 +252,17 @@ impl std::fmt::Display for Explanation {
             Method::Occlusion(config) => {
                 write!(f, ", window {}, stride {}", config.window, config.stride)
             }
-            Method::Gradient | Method::GradientTimesInput | Method::GradCam => Ok(()),
+            Method::Attention(AttentionHead { layer, head }) => {
+                write!(f, ", {layer} before the last layer")?;
+                match head {
+                    Some(head) => write!(f, ", head {head}"),
+                    None => f.write_str(", mean of heads"),
+                }
+            }
+            Method::Gradient
+            | Method::GradientTimesInput
+            | Method::GradCam
+            | Method::AttentionRollout => Ok(()),
         }
     }
 }

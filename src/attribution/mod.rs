@@ -5,6 +5,7 @@
 //! an [`Explainer`] that computes in short chunks, so that a map can be shown while it is refined. Each
 //! method has its own file; averaging of gradients and occlusion of pixels are shared.
 
+mod attention;
 mod averaging;
 mod expected;
 mod faithfulness;
@@ -23,6 +24,7 @@ mod similarity;
 mod target;
 mod target_score;
 
+pub use attention::AttentionHead;
 pub use expected::{Background, ExpectedGradients};
 pub use faithfulness::{Curves, CurvesRun, gini};
 pub use fill::{Fill, box_blur};
@@ -141,8 +143,9 @@ pub trait Explainer: Send {
 /// Prepares `method` to explain `target` on `input`.
 ///
 /// # Errors
-/// [`Error::Config`] for settings out of range ([`Method::validate`]), for a class against itself, and
-/// when a reference picture or background set that the method needs is missing.
+/// [`Error::Config`] for settings out of range ([`Method::validate`]), for a class against itself, when a
+/// reference picture or background set that the method needs is missing, and for attention of a model
+/// without.
 pub fn start(
     model: &Classifier,
     method: &Method,
@@ -165,6 +168,8 @@ pub fn start(
         Method::ExpectedGradients(config) => Box::new(config.start(target_score, input)?),
         Method::PartitionShap(config) => Box::new(config.start(target_score, input)),
         Method::GradCam => Box::new(gradcam::GradCam::new(target_score, input)),
+        Method::AttentionRollout => Box::new(attention::AttentionMap::rollout(model, input)?),
+        Method::Attention(head) => Box::new(attention::AttentionMap::of_head(model, input, *head)?),
         Method::Occlusion(config) => Box::new(config.start(model, target_score, input)?),
     })
 }

@@ -8,7 +8,7 @@ use super::budget::BatchSize;
 use super::cpu::{PackedResNet, Pixels};
 use super::{Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
-use crate::model::{FeatureLayer, Network, gradient};
+use crate::model::{Attention, FeatureLayer, Network, TokenGrid, gradient};
 
 /// A network with its normaliser and labels; its inputs are pixels in [0, 1].
 ///
@@ -169,6 +169,17 @@ impl Classifier {
                 .network
                 .features(self.manifest.normalizer.apply(x), cut),
         }
+    }
+
+    /// Where patches are among the tokens of the last feature layer; `None` where that is a map.
+    pub fn token_grid(&self) -> Option<TokenGrid> {
+        self.network.token_grid(FeatureLayer::LAST)
+    }
+
+    /// What each token of a transformer reads of each, for pixels `[n, 3, h, w]` in [0, 1]; `None` for other
+    /// networks, and for attention in windows.
+    pub fn attention(&self, x: Tensor<4>) -> Option<Attention> {
+        self.network.attention(self.manifest.normalizer.apply(x))
     }
 
     /// Pooled representation `[n, d]` of a feature map.

@@ -240,7 +240,7 @@ pub(crate) fn repeated(x: Tensor<4>, factor: usize) -> Tensor<4> {
 }
 
 /// ReLU; with `fake`, its gradient is 1 everywhere (the fake ReLU of paper A).
-pub(super) fn rectified(x: Tensor<4>, fake: bool) -> Tensor<4> {
+pub(super) fn rectified<const D: usize>(x: Tensor<D>, fake: bool) -> Tensor<D> {
     if fake {
         x.clone() + (relu(x.clone()) - x).detach()
     } else {

@@ -35,7 +35,7 @@ pub use graph::Graph;
 pub(crate) use layers::repeated;
 pub use layers::{Parameters, Pass, Role, Visitor};
 pub use manifest::{GENERATOR_MANIFEST, Manifest};
-pub use network::{FeatureLayer, Network, gradient, predicted_classes};
+pub use network::{Attention, FeatureLayer, Network, TokenGrid, gradient, predicted_classes};
 pub use normalizer::Normalizer;
 pub use reference::ModelRef;
 pub use resnet::ResNet;

@@ -26,15 +26,41 @@ impl FeatureLayer {
     }
 }
 
+/// Where the patches of a picture are among the tokens of a transformer's feature layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenGrid {
+    /// Number of tokens before those of patches: class and distillation tokens.
+    pub skipped: usize,
+    /// Number of rows and columns of patches, in that order among the tokens.
+    pub size: [usize; 2],
+}
+
+/// The attention of a transformer of global attention: what each token reads of each.
+pub struct Attention {
+    /// For each layer `[n, heads, t, t]`: shares that sum to 1 over the last axis, the tokens that are read.
+    pub layers: Vec<Tensor<4>>,
+    /// Where patches are among the tokens.
+    pub grid: TokenGrid,
+}
+
 /// A network in three parts (features, representation, logits), so that attributions and inversions can
 /// use any of them.
 pub trait Network: Send + Sync {
-    /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`.
+    /// The feature map `[n, c, h, w]` at `cut` of normalised pixels `[n, 3, h, w]`; where a transformer has `t`
+    /// tokens, `[n, c, t, 1]`.
     fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4>;
     /// Pooled representation `[n, d]` of a feature map.
     fn embed(&self, features: Tensor<4>) -> Tensor<2>;
     /// Logits `[n, k]` of a representation.
     fn logits(&self, embedding: Tensor<2>) -> Tensor<2>;
+    /// Where patches are among the tokens of the feature layer at `cut`; `None` where it is a map.
+    fn token_grid(&self, _cut: FeatureLayer) -> Option<TokenGrid> {
+        None
+    }
+    /// The attention of normalised pixels `[n, 3, h, w]`; `None` without layers in which every token reads all.
+    fn attention(&self, _x: Tensor<4>) -> Option<Attention> {
+        None
+    }
     /// Numbers that the operations of a forward pass make of one picture of `input`, height and width;
     /// 0 where that is not known. The memory of a gradient is estimated from it.
     fn activations(&self, _input: [usize; 2]) -> usize {

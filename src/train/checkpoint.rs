@@ -133,7 +133,7 @@ impl Checkpoint {
         let (graph, summary) = Graph::from_weights(&self.weights, self.config.input, device)
             .map_err(|reason| Error::model(path, reason))?;
         Ok(TrainableNetwork::Graph {
-            graph,
+            graph: Box::new(graph),
             architecture: Architecture::Graph(summary),
         })
     }

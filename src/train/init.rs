@@ -116,7 +116,7 @@ fn graph(
     }
     .map_err(explain)?;
     Ok(TrainableNetwork::Graph {
-        graph,
+        graph: Box::new(graph),
         architecture: Architecture::Graph(summary),
     })
 }

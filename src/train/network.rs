@@ -15,7 +15,7 @@ pub enum TrainableNetwork {
     /// Any other network: BatchNorms are frozen, that is, part of the convolutions before them.
     Graph {
         /// The operations.
-        graph: Graph,
+        graph: Box<Graph>,
         /// Its summary, for the manifest.
         architecture: Architecture,
     },
@@ -56,9 +56,7 @@ impl TrainableNetwork {
             Self::ResNet(network) => {
                 Classifier::from_trained((**network).clone(), manifest, device)
             }
-            Self::Graph { graph, .. } => {
-                Classifier::from_network(Box::new(graph.clone()), manifest, device)
-            }
+            Self::Graph { graph, .. } => Classifier::from_network(graph.clone(), manifest, device),
         }
     }
 

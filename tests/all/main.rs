@@ -40,6 +40,7 @@ mod model {
     mod fingerprint; // what the fingerprint of a model covers
     mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
     mod heads; // heads, stems and channels that files do not tell; refusals with a remedy
+    mod modern; // transformers and modern convolutional networks
     mod parity; // PyTorch's values, on the CPU
     pub(crate) mod sound_models; // round trips
 }

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 
 use egui::{ComboBox, DragValue, Ui};
 
-use super::Action;
+use super::{Action, question};
 use crate::attribution::{
-    Background, Baseline, ClassChoice, ExpectedGradients, Fill, IntegratedGradients, Masker,
-    Method, Question, Rule, Score,
+    AttentionHead, Background, Baseline, ExpectedGradients, Fill, IntegratedGradients, Masker,
+    Method, Rule,
 };
 use crate::session::{LibraryEntry, State};
 
@@ -25,7 +25,7 @@ pub fn show(
     if needs_picture {
         reference(ui, &mut state.document.reference, &state.document.library);
     }
-    question(ui, &mut state.settings.explanation.question, labels);
+    question::show(ui, &mut state.settings.explanation.question, labels);
     ui.horizontal(|ui| {
         ui.label("Checks");
         ui.toggle_value(&mut state.settings.checks.curves, "Curves")
@@ -83,7 +83,14 @@ pub(super) fn seed(ui: &mut Ui, value: &mut u64) {
 /// The chosen method's own settings; whether it compares with another picture.
 fn settings(ui: &mut Ui, method: &mut Method, side: usize, actions: &mut Vec<Action>) -> bool {
     match method {
-        Method::Gradient | Method::GradientTimesInput | Method::GradCam => false,
+        Method::Gradient
+        | Method::GradientTimesInput
+        | Method::GradCam
+        | Method::AttentionRollout => false,
+        Method::Attention(choice) => {
+            attention(ui, choice);
+            false
+        }
         Method::SmoothGrad(config) => {
             ui.horizontal(|ui| {
                 number(ui, "Samples", &mut config.samples, 1..=2000, "Noisy copies");
@@ -122,6 +129,24 @@ fn settings(ui: &mut Ui, method: &mut Method, side: usize, actions: &mut Vec<Act
             config.fill == Fill::Picture
         }
     }
+}
+
+/// Layer and head of attention.
+fn attention(ui: &mut Ui, choice: &mut AttentionHead) {
+    ui.horizontal(|ui| {
+        let hint = "Layer of attention, counted from the last one, which is 0";
+        number(ui, "Layer", &mut choice.layer, 0..=99, hint);
+        let mut mean = choice.head.is_none();
+        ui.checkbox(&mut mean, "all heads")
+            .on_hover_text("The mean of the layer's heads");
+        match (&mut choice.head, mean) {
+            (head, true) => *head = None,
+            (Some(head), false) => {
+                number(ui, "Head", head, 0..=99, "Head of the layer, from 0 on");
+            }
+            (head @ None, false) => *head = Some(0),
+        }
+    });
 }
 
 fn integrated(ui: &mut Ui, config: &mut IntegratedGradients, side: usize) -> bool {
@@ -339,54 +364,4 @@ pub(super) fn reference(
             .response
             .on_hover_text("A picture of the library, at the model's size");
     });
-}
-
-fn question(ui: &mut Ui, question: &mut Question, labels: &[String]) {
-    ui.horizontal(|ui| {
-        ui.label("Class");
-        class(ui, "class", &mut question.class, labels);
-        let mut compares = question.against.is_some();
-        if ui
-            .checkbox(&mut compares, "minus")
-            .on_hover_text("Explain by how much the class leads over another one")
-            .changed()
-        {
-            question.against = compares.then_some(ClassChoice::Second);
-        }
-        if let Some(other) = &mut question.against {
-            class(ui, "against", other, labels);
-        }
-    });
-    ui.horizontal(|ui| {
-        ui.label("Score");
-        ui.selectable_value(&mut question.score, Score::Probability, "probability")
-            .on_hover_text("Softmax probability, as in arXiv 2307.02500");
-        ui.selectable_value(&mut question.score, Score::Logit, "logit")
-            .on_hover_text(
-                "The class's output before softmax, which other classes do not saturate",
-            );
-    });
-}
-
-fn class(ui: &mut Ui, id: &str, choice: &mut ClassChoice, labels: &[String]) {
-    let name = |choice: ClassChoice| match choice {
-        ClassChoice::Predicted => "predicted".to_owned(),
-        ClassChoice::True => "true".to_owned(),
-        ClassChoice::Second => "second".to_owned(),
-        ClassChoice::Class(class) => labels
-            .get(class)
-            .cloned()
-            .unwrap_or_else(|| format!("class {class}")),
-    };
-    ComboBox::from_id_salt(id)
-        .width(86.0)
-        .selected_text(name(*choice))
-        .show_ui(ui, |ui| {
-            let classes = (0..labels.len()).map(ClassChoice::Class);
-            for option in [ClassChoice::Predicted, ClassChoice::Second, ClassChoice::True].into_iter().chain(classes) {
-                ui.selectable_value(choice, option, name(option));
-            }
-        })
-        .response
-        .on_hover_text("Predicted and second: the likeliest classes, by each model for each picture. True: the class given for the picture, else what the model says before any attack.");
 }

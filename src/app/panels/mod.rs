@@ -16,6 +16,7 @@ pub mod menu;
 pub mod model;
 pub mod presentation;
 pub mod progress;
+mod question;
 pub mod read_out;
 pub mod robustness;
 pub mod row_header;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use crate::attribution::{
-    Background, Baseline, ClassChoice, ExpectedGradients, Explanation, Fill, Input,
+    AttentionHead, Background, Baseline, ClassChoice, ExpectedGradients, Explanation, Fill, Input,
     IntegratedGradients, Masker, Method, Occlusion, PartitionShap, Question, Rule, Score,
     SmoothGrad,
 };
@@ -30,6 +30,10 @@ enum MethodName {
     Partition,
     Gradcam,
     Occlusion,
+    /// What a vision transformer's answer reads of each patch through all layers.
+    AttentionRollout,
+    /// What it reads in one layer.
+    Attention,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,6 +94,12 @@ pub(super) struct MethodOptions {
     /// Stride of the occluding window, in pixels; by default 1/16 of the picture's side.
     #[arg(long)]
     stride: Option<usize>,
+    /// Layer of attention, counted from the last one.
+    #[arg(long, default_value_t = 0)]
+    attention_layer: usize,
+    /// Head of that layer, from 0 on; by default the mean of all.
+    #[arg(long)]
+    attention_head: Option<usize>,
     /// Seed of the method's random numbers.
     #[arg(long, default_value_t = 0)]
     map_seed: u64,
@@ -129,6 +139,11 @@ impl MethodOptions {
             MethodName::Gradient => Method::Gradient,
             MethodName::GradientTimesInput => Method::GradientTimesInput,
             MethodName::Gradcam => Method::GradCam,
+            MethodName::AttentionRollout => Method::AttentionRollout,
+            MethodName::Attention => Method::Attention(AttentionHead {
+                layer: self.attention_layer,
+                head: self.attention_head,
+            }),
             MethodName::Smoothgrad => {
                 let usual = SmoothGrad::default();
                 Method::SmoothGrad(SmoothGrad {

@@ -2,23 +2,29 @@
 //!
 //! All operations and shapes of a [`Graph`] are checked when it is built, so that running it cannot fail.
 
+mod attention;
 mod feature_layers;
+mod inference;
 mod op;
 mod parameters;
 mod run;
-mod shapes;
+mod shape;
 pub(in crate::model) mod stored;
 mod transform;
+mod value;
 
 use burn::tensor::Tensor;
 
-pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling};
-pub(in crate::model) use run::Value;
-pub(in crate::model) use shapes::broadcast;
+pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling, Reshape};
+pub(in crate::model) use shape::{MAX_AXES, Shape, broadcast};
+pub(in crate::model) use value::Value;
+
+use shape::product;
 
 use super::architecture::GraphSummary;
-use crate::model::network::{FeatureLayer, Network};
-use feature_layers::FeatureLayers;
+use crate::model::network::{Attention, FeatureLayer, Network, TokenGrid};
+use attention::AttentionLayers;
+use feature_layers::{FeatureLayers, Layout, Stage};
 
 /// An input of an operation.
 #[derive(Clone, Debug)]
@@ -49,8 +55,7 @@ impl Node {
 /// A graph under construction; the shape of every value is inferred as it is added.
 pub(in crate::model) struct Draft {
     nodes: Vec<Node>,
-    /// Shapes of the values for one picture; the first axis is the batch.
-    shapes: Vec<Vec<usize>>,
+    shapes: Vec<Shape>,
 }
 
 impl Draft {
@@ -58,7 +63,15 @@ impl Draft {
     pub(in crate::model) fn new(input: [usize; 2]) -> Self {
         Self {
             nodes: Vec::new(),
-            shapes: vec![vec![1, 3, input[0], input[1]]],
+            shapes: vec![Shape::maps(vec![1, 3, input[0], input[1]])],
+        }
+    }
+
+    /// An empty graph of a constant, which is computed without a picture.
+    pub(in crate::model) fn of_constant(input: &Value) -> Self {
+        Self {
+            nodes: Vec::new(),
+            shapes: vec![Shape::constant(input.sides())],
         }
     }
 
@@ -67,25 +80,50 @@ impl Draft {
     /// # Errors
     /// A message that says why it does not fit its inputs.
     pub(in crate::model) fn push(&mut self, op: Op, inputs: Vec<Source>) -> Result<usize, String> {
-        let shapes: Vec<Vec<usize>> = inputs
+        let shapes: Vec<Shape> = inputs
             .iter()
-            .map(|input| match input {
-                Source::Value(place) => self.shapes[*place].clone(),
-                Source::Constant(value) => value.shape(),
-            })
+            .map(|input| self.source_shape(input))
             .collect();
         let shape = op.shape(&shapes)?;
-        if shape.iter().product::<usize>() > MAX_VALUES {
-            return Err(format!("it would make {shape:?} numbers of one picture"));
+        let sides = &shape.sides;
+        if sides.len() > MAX_AXES {
+            let axes = sides.len();
+            return Err(format!(
+                "it makes {axes} axes; at most {MAX_AXES} are known"
+            ));
+        }
+        if product(sides) > MAX_VALUES {
+            return Err(format!("it would make {sides:?} numbers of one picture"));
         }
         self.nodes.push(Node { op, inputs });
         self.shapes.push(shape);
         Ok(self.nodes.len())
     }
 
-    /// Shape of a value for one picture.
-    pub(in crate::model) fn shape(&self, place: usize) -> &[usize] {
-        &self.shapes[place]
+    /// Adds a reshape to these lengths for one picture.
+    ///
+    /// # Errors
+    /// As [`Shape::reshaped_batch`].
+    pub(in crate::model) fn reshape(
+        &mut self,
+        input: Source,
+        sides: Vec<usize>,
+    ) -> Result<usize, String> {
+        let batch = self.source_shape(&input).reshaped_batch(&sides)?;
+        self.push(Op::Reshape(Reshape { sides, batch }), vec![input])
+    }
+
+    /// Lengths of the axes of a value for one picture.
+    pub(in crate::model) fn sides(&self, place: usize) -> &[usize] {
+        &self.shapes[place].sides
+    }
+
+    /// Shape of an input.
+    pub(in crate::model) fn source_shape(&self, source: &Source) -> Shape {
+        match source {
+            Source::Value(place) => self.shapes[*place].clone(),
+            Source::Constant(value) => Shape::constant(value.sides()),
+        }
     }
 
     /// Name and index of the input of the operation that squeezes this value without changing the order of the
@@ -126,7 +164,7 @@ impl Draft {
         *bias = bias
             .take()
             .map(|bias| Tensor::cat(vec![bias.zeros_like(), bias], 0));
-        self.shapes[place] = vec![1, 2];
+        *self.shapes[place].sides.last_mut().expect("a linear layer") = 2;
         true
     }
 
@@ -156,33 +194,39 @@ impl Draft {
     ) -> Result<(Graph, GraphSummary), String> {
         self.nodes.truncate(output);
         self.shapes.truncate(output + 1);
-        let classes = match self.shapes[output][..] {
-            [1, classes] if classes > 0 => classes,
+        let shape = &self.shapes[output];
+        let classes = match shape.sides[..] {
+            [1, classes] if classes > 0 && shape.is_batch_first() => classes,
             _ => {
-                let shape = &self.shapes[output];
-                return Err(format!("its output is {shape:?}, not one row of logits"));
+                let sides = &shape.sides;
+                return Err(format!("its output is {sides:?}, not one row of logits"));
             }
         };
         let (nodes, shapes, _) = transform::fold((self.nodes, self.shapes, output));
         let feature_layers = FeatureLayers::find(&nodes, &shapes)?;
-        let channels = feature_layers.stages.iter().map(|&place| shapes[place][1]);
+        let channels = feature_layers
+            .stages
+            .iter()
+            .map(|stage| stage.channels(&shapes));
         let summary = GraphSummary {
             title,
             channels: channels.collect(),
             classes,
         };
+        let attention = AttentionLayers::find(&nodes, &shapes);
         let mut last_read = vec![0; nodes.len() + 1];
         for (index, node) in nodes.iter().enumerate() {
             node.reads().for_each(|place| last_read[place] = index);
         }
         let activations = shapes.iter().fold(0_usize, |sum, shape| {
-            sum.saturating_add(shape.iter().product())
+            sum.saturating_add(product(&shape.sides))
         });
         let graph = Graph {
             title: summary.title.clone(),
             nodes,
             feature_layers,
             last_read,
+            attention,
             activations,
         };
         Ok((graph, summary))
@@ -201,35 +245,48 @@ pub struct Graph {
     feature_layers: FeatureLayers,
     /// For each value, the index of the last node that reads it.
     last_read: Vec<usize>,
+    attention: Option<AttentionLayers>,
     /// Numbers that all values of one picture are made of.
     activations: usize,
 }
 
+impl Graph {
+    /// The feature layer at `cut`.
+    fn stage(&self, cut: FeatureLayer) -> &Stage {
+        let stages = &self.feature_layers.stages;
+        &stages[cut.stages(stages.len() - 1)]
+    }
+}
+
 impl Network for Graph {
     fn features(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
-        let place = self.feature_layers.stages[cut.stages(self.feature_layers.stages.len() - 1)];
-        self.run(0, Value::new(x), place, cut.fake_relu).tensor()
+        let stage = self.stage(cut);
+        let value = self.run(0, Value::new(x), stage.place, cut.fake_relu);
+        stage.layout.to_map(value)
     }
 
     fn embed(&self, features: Tensor<4>) -> Tensor<2> {
-        let from = *self
-            .feature_layers
-            .stages
-            .last()
-            .expect("a graph has feature maps");
-        self.run(
-            from,
-            Value::new(features),
-            self.feature_layers.embedding,
-            false,
-        )
-        .row()
+        let stage = self.stage(FeatureLayer::LAST);
+        let value = stage.layout.to_value(features);
+        let to = self.feature_layers.embedding;
+        self.run(stage.place, value, to, false).tensor()
+    }
+
+    fn token_grid(&self, cut: FeatureLayer) -> Option<TokenGrid> {
+        match self.stage(cut).layout {
+            Layout::Tokens(grid) => Some(grid),
+            Layout::ChannelsFirst | Layout::ChannelsLast => None,
+        }
+    }
+
+    fn attention(&self, x: Tensor<4>) -> Option<Attention> {
+        self.attention_layers(x)
     }
 
     fn logits(&self, embedding: Tensor<2>) -> Tensor<2> {
         let from = self.feature_layers.embedding;
         let value = Value::new(embedding);
-        self.run(from, value, self.nodes.len(), false).row()
+        self.run(from, value, self.nodes.len(), false).tensor()
     }
 
     /// Of the input that it was made for: its shapes are fixed.

@@ -3,6 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::shape::BatchAxis;
+
 /// What stands for a tensor in an operation that was read without its numbers.
 fn placeholder<const D: usize>() -> Tensor<D> {
     Tensor::zeros([1; D], &Device::flex())
@@ -41,6 +43,8 @@ pub(in crate::model) enum Activation {
     Tanh,
     Erf,
     Gelu,
+    /// `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
+    GeluTanh,
     Softplus,
     Exp,
     Log,
@@ -66,11 +70,50 @@ pub(in crate::model) struct Convolution {
     pub(in crate::model) groups: usize,
 }
 
+/// A reshape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredReshape")]
+pub(in crate::model) struct Reshape {
+    /// The new lengths for one picture.
+    pub(in crate::model) sides: Vec<usize>,
+    /// Where the batch lies then.
+    pub(in crate::model) batch: Option<BatchAxis>,
+}
+
+/// A reshape in a file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredReshape {
+    /// As files before version 0.2 have it: the lengths after the batch axis, which is first.
+    Rest(Vec<usize>),
+    Whole {
+        sides: Vec<usize>,
+        batch: Option<BatchAxis>,
+    },
+}
+
+impl From<StoredReshape> for Reshape {
+    fn from(stored: StoredReshape) -> Self {
+        match stored {
+            StoredReshape::Rest(rest) => Self {
+                sides: [&[1], &rest[..]].concat(),
+                batch: Some(BatchAxis::FIRST),
+            },
+            StoredReshape::Whole { sides, batch } => Self { sides, batch },
+        }
+    }
+}
+
+/// The step of slices in files that say none.
+fn every() -> usize {
+    1
+}
+
 /// An operation; axes are counted from 0, the batch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::model) enum Op {
     Conv(Convolution),
-    /// Weight `[out, in]`.
+    /// Along the last axis; weight `[out, in]`.
     Linear {
         #[serde(skip, default = "placeholder")]
         weight: Tensor<2>,
@@ -85,6 +128,13 @@ pub(in crate::model) enum Op {
         shift: Tensor<1>,
     },
     Activation(Activation),
+    /// Matrix products of two inputs along their last two axes, the axes before them broadcast.
+    MatMul,
+    /// `(x − mean)/√(variance + ε)` over these axes: LayerNorm, InstanceNorm and GroupNorm.
+    Normalize {
+        axes: Vec<usize>,
+        epsilon: f64,
+    },
     Add,
     Sub,
     Mul,
@@ -96,19 +146,30 @@ pub(in crate::model) enum Op {
         axes: Vec<usize>,
         keep: bool,
     },
+    /// Maximum over axes, likewise.
+    Max {
+        axes: Vec<usize>,
+        keep: bool,
+    },
     Pad {
         padding: Padding,
         value: f32,
     },
     Concat(usize),
-    /// The new shape without the batch axis.
-    Reshape(Vec<usize>),
+    Reshape(Reshape),
     Transpose(Vec<usize>),
-    /// A slice: start and end on an axis.
+    /// A slice of an axis: from start to before end, every `step`-th.
     Slice {
         axis: usize,
         start: usize,
         end: usize,
+        #[serde(default = "every")]
+        step: usize,
+    },
+    /// These indices of an axis.
+    Select {
+        axis: usize,
+        indices: Vec<usize>,
     },
     Softmax(usize),
 }

@@ -1,91 +1,51 @@
 //! Execution of a graph, or a part of it, on burn tensors with automatic differentiation.
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::{elu, gelu, leaky_relu, sigmoid, silu, softmax, softplus, tanh};
 use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
-use burn::tensor::{Tensor, TensorData};
 
-use super::op::{Activation, Convolution, Op, Padding};
-use super::{Graph, Source};
+use super::op::{Activation, Convolution, Op, Padding, Reshape};
+use super::shape::MAX_AXES;
+use super::value::{Value, joined};
+use super::{Draft, Graph, Source};
 use crate::model::cpu::training::convolve;
 use crate::model::layers::rectified;
 
-/// A tensor of one to four axes, stored with four: missing axes are leading axes of length 1.
-#[derive(Clone, Debug)]
-pub(in crate::model) struct Value {
-    pub(super) tensor: Tensor<4>,
-    rank: usize,
-}
-
-impl Value {
-    /// A tensor of up to four axes.
-    pub(in crate::model) fn new<const D: usize>(tensor: Tensor<D>) -> Self {
-        let shape = padded(&tensor.dims());
-        Self {
-            tensor: tensor.reshape(shape),
-            rank: D,
+impl Draft {
+    /// The value at `place` of a graph of a constant.
+    pub(in crate::model) fn run(&self, input: Value, place: usize) -> Value {
+        let mut values = vec![input];
+        for node in &self.nodes[..place] {
+            let inputs = node.inputs.iter().map(|input| match input {
+                Source::Constant(value) => (**value).clone(),
+                Source::Value(place) => values[*place].clone(),
+            });
+            values.push(node.op.run(inputs.collect(), 1, false));
         }
+        values.swap_remove(place)
     }
-
-    /// A constant array.
-    pub(in crate::model) fn constant(
-        values: Vec<f32>,
-        shape: &[usize],
-        device: &burn::tensor::Device,
-    ) -> Self {
-        let data = TensorData::new(values, padded(shape));
-        Self {
-            tensor: Tensor::from_data(data, device),
-            rank: shape.len(),
-        }
-    }
-
-    /// The shape without the added axes.
-    pub(super) fn shape(&self) -> Vec<usize> {
-        self.tensor.dims()[4 - self.rank..].to_vec()
-    }
-
-    /// The tensor of a value of four axes.
-    pub(super) fn tensor(self) -> Tensor<4> {
-        self.tensor
-    }
-
-    /// The tensor of a value of two axes.
-    pub(super) fn row(self) -> Tensor<2> {
-        let [_, _, n, k] = self.tensor.dims();
-        self.tensor.reshape([n, k])
-    }
-
-    /// Index of an axis among the four stored ones.
-    fn axis(&self, axis: usize) -> usize {
-        axis + 4 - self.rank
-    }
-
-    fn map(self, change: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
-        Self {
-            tensor: change(self.tensor),
-            rank: self.rank,
-        }
-    }
-
-    fn with(self, other: Self, change: impl FnOnce(Tensor<4>, Tensor<4>) -> Tensor<4>) -> Self {
-        Self {
-            rank: self.rank.max(other.rank),
-            tensor: change(self.tensor, other.tensor),
-        }
-    }
-}
-
-fn padded(shape: &[usize]) -> [usize; 4] {
-    let missing = 4 - shape.len();
-    std::array::from_fn(|axis| axis.checked_sub(missing).map_or(1, |axis| shape[axis]))
 }
 
 impl Graph {
     /// Computes the value at `to` from the value at `from`, on which all nodes between must exclusively
     /// depend. With `fake_relu`, the gradient of a ReLU that computes the last value is 1 everywhere.
     pub(super) fn run(&self, from: usize, value: Value, to: usize, fake_relu: bool) -> Value {
+        self.run_watched(from, value, to, fake_relu, |_, _| {})
+    }
+
+    /// As [`Self::run`]; `watch` sees every value, with its index, as it is computed.
+    pub(super) fn run_watched(
+        &self,
+        from: usize,
+        value: Value,
+        to: usize,
+        fake_relu: bool,
+        mut watch: impl FnMut(usize, &Value),
+    ) -> Value {
         let mut values: Vec<Option<Value>> = vec![None; to + 1];
+        // Pictures, maps and rows from which a part is computed have the batch first.
+        let pictures = value.sides()[0];
         values[from] = Some(value);
         for index in from..to {
             let node = &self.nodes[index];
@@ -102,46 +62,62 @@ impl Graph {
                     values[place] = None;
                 }
             }
-            values[index + 1] = Some(node.op.run(inputs, fake_relu && index + 1 == to));
+            let fake_relu = fake_relu && index + 1 == to;
+            let value = node.op.run(inputs, pictures, fake_relu);
+            watch(index + 1, &value);
+            values[index + 1] = Some(value);
         }
         values[to].take().expect("the last value was made")
     }
 }
 
 impl Op {
-    /// Computes the output for inputs that [`Op::shape`] accepts.
-    fn run(&self, inputs: Vec<Value>, fake_relu: bool) -> Value {
+    /// Computes the output of a batch of `pictures` for inputs that [`Op::shape`] accepts.
+    fn run(&self, inputs: Vec<Value>, pictures: usize, fake_relu: bool) -> Value {
         let mut inputs = inputs.into_iter();
         let x = inputs.next().expect("every operation has an input");
+        let mut second = || inputs.next().expect("two inputs were checked");
         match self {
-            Self::Conv(convolution) => x.map(|x| convolution.run(x)),
+            Self::Conv(convolution) => x.map_image(|x| convolution.run(x)),
             Self::Linear { weight, bias } => {
-                let row = linear(x.row(), weight.clone().transpose(), bias.clone());
-                Value::new(row)
+                let mut sides = x.sides();
+                let [out, inside] = weight.dims();
+                let rows = sides.iter().product::<usize>() / inside;
+                let row = x.tensor.reshape([rows, inside]);
+                let row = linear(row, weight.clone().transpose(), bias.clone());
+                *sides.last_mut().expect("two axes were checked") = out;
+                Value::new(row).reshaped(&sides)
+            }
+            Self::MatMul => {
+                let y = second();
+                x.with_leading(y, MAX_AXES - 2, Tensor::matmul)
             }
             Self::Affine { scale, shift } => {
-                let mut shape = [1; 4];
+                let mut shape = [1; MAX_AXES];
                 shape[x.axis(1)] = scale.dims()[0];
                 let (scale, shift) = (scale.clone().reshape(shape), shift.clone().reshape(shape));
                 x.map(|x| x * scale + shift)
             }
-            Self::Activation(Activation::Relu) => x.map(|x| rectified(x, fake_relu)),
-            Self::Activation(activation) => x.map(|x| activation.run(x)),
-            Self::Add | Self::Sub | Self::Mul | Self::Div => {
-                let y = inputs.next().expect("two inputs were checked");
-                x.with(y, |x, y| match self {
-                    Self::Add => x + y,
-                    Self::Sub => x - y,
-                    Self::Mul => x * y,
-                    _ => x / y,
+            Self::Normalize { axes, epsilon } => {
+                let places: Vec<usize> = axes.iter().map(|&axis| x.axis(axis)).collect();
+                x.map(|x| {
+                    let centred = x.clone() - x.mean_dims(&places);
+                    let variance = centred.clone().square().mean_dims(&places);
+                    centred / (variance + *epsilon).sqrt()
                 })
             }
+            Self::Activation(Activation::Relu) => x.map(|x| rectified(x, fake_relu)),
+            Self::Activation(activation) => x.map(|x| activation.run(x)),
+            Self::Add => x.with(second(), |x, y| x + y),
+            Self::Sub => x.with(second(), |x, y| x - y),
+            Self::Mul => x.with(second(), |x, y| x * y),
+            Self::Div => x.with(second(), |x, y| x / y),
             Self::MaxPool(pooling) => {
                 let options = MaxPoolOptions::new(pooling.kernel)
                     .with_stride(pooling.stride)
                     .with_padding_pairs(pairs(pooling.padding))
                     .with_ceil_mode(pooling.ceil);
-                x.map(|x| max_pool2d(x, options))
+                x.map_image(|x| max_pool2d(x, options))
             }
             Self::AvgPool(pooling) => {
                 let options = AvgPoolOptions::new(pooling.kernel)
@@ -149,45 +125,45 @@ impl Op {
                     .with_padding_pairs(pairs(pooling.padding))
                     .with_count_include_pad(pooling.count_padding)
                     .with_ceil_mode(pooling.ceil);
-                x.map(|x| avg_pool2d(x, options))
+                x.map_image(|x| avg_pool2d(x, options))
             }
             Self::Mean { axes, keep } => {
                 let places: Vec<usize> = axes.iter().map(|&axis| x.axis(axis)).collect();
                 let mean = x.map(|x| places.iter().fold(x, |x, &place| x.mean_dim(place)));
-                if *keep {
-                    return mean;
-                }
-                let shape = mean.shape().into_iter().enumerate();
-                let left = shape.filter(|(axis, _)| !axes.contains(axis));
-                let left: Vec<usize> = left.map(|(_, size)| size).collect();
-                mean.reshaped(&left)
+                if *keep { mean } else { mean.without(axes) }
+            }
+            Self::Max { axes, keep } => {
+                let places: Vec<usize> = axes.iter().map(|&axis| x.axis(axis)).collect();
+                let max = x.map(|x| places.iter().fold(x, |x, &place| x.max_dim(place)));
+                if *keep { max } else { max.without(axes) }
             }
             Self::Pad { padding, value } => {
-                x.map(|x| x.pad(pairs(*padding), PadMode::Constant(*value)))
+                x.map_image(|x| x.pad(pairs(*padding), PadMode::Constant(*value)))
             }
-            Self::Concat(axis) => {
-                let (place, rank) = (x.axis(*axis), x.rank);
-                let all = std::iter::once(x).chain(inputs);
-                let all: Vec<Tensor<4>> = all.map(|value| value.tensor).collect();
-                let tensor = Tensor::cat(all, place);
-                Value { tensor, rank }
+            Self::Concat(axis) => joined(std::iter::once(x).chain(inputs), *axis),
+            Self::Reshape(Reshape { sides, batch }) => {
+                let mut sides = sides.clone();
+                if let Some(batch) = batch {
+                    sides[batch.axis] *= pictures;
+                }
+                x.reshaped(&sides)
             }
-            Self::Reshape(rest) => {
-                let batch = x.shape()[0];
-                x.reshaped(&[&[batch], &rest[..]].concat())
-            }
-            Self::Transpose(order) => {
-                let missing = 4 - x.rank;
-                let order = std::array::from_fn::<usize, 4, _>(|place| {
-                    let axis = place.checked_sub(missing);
-                    axis.map_or(place, |axis| order[axis] + missing)
-                });
-                x.map(|x| x.permute(order))
-            }
-            Self::Slice { axis, start, end } => {
+            Self::Transpose(order) => x.transposed(order),
+            Self::Slice {
+                axis,
+                start,
+                end,
+                step,
+            } => {
                 let place = x.axis(*axis);
-                x.map(|x| x.narrow(place, *start, end - start))
+                let part = x.map(|x| x.narrow(place, *start, end - start));
+                if *step == 1 {
+                    return part;
+                }
+                let indices = (0..end - start).step_by(*step).collect::<Vec<_>>();
+                part.selected(*axis, &indices)
             }
+            Self::Select { axis, indices } => x.selected(*axis, indices),
             Self::Softmax(axis) => {
                 let place = x.axis(*axis);
                 x.map(|x| softmax(x, place))
@@ -218,22 +194,13 @@ impl Convolution {
     }
 }
 
-impl Value {
-    fn reshaped(self, shape: &[usize]) -> Self {
-        Self {
-            tensor: self.tensor.reshape(padded(shape)),
-            rank: shape.len(),
-        }
-    }
-}
-
 /// Padding before and after, for height and width.
 fn pairs([top, left, bottom, right]: Padding) -> [(usize, usize); 2] {
     [(top, bottom), (left, right)]
 }
 
 impl Activation {
-    fn run(self, x: Tensor<4>) -> Tensor<4> {
+    fn run(self, x: Tensor<MAX_AXES>) -> Tensor<MAX_AXES> {
         match self {
             Self::Relu => rectified(x, false),
             Self::LeakyRelu(slope) => leaky_relu(x, slope),
@@ -245,6 +212,11 @@ impl Activation {
             Self::Tanh => tanh(x),
             Self::Erf => x.erf(),
             Self::Gelu => gelu(x),
+            Self::GeluTanh => {
+                let cubic = x.clone() + x.clone().powi_scalar(3) * 0.044_715;
+                let inner = cubic * std::f64::consts::FRAC_2_PI.sqrt();
+                x * (tanh(inner) + 1.0) * 0.5
+            }
             Self::Softplus => softplus(x, 1.0),
             Self::Exp => x.exp(),
             Self::Log => x.log(),

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::op::{Convolution, Op};
-use super::{Draft, Graph, Node, Source, Value};
+use super::{Draft, Graph, MAX_AXES, Node, Source, Value};
 use crate::model::architecture::GraphSummary;
 use crate::model::{Array, Weights, tensor_values};
 
@@ -56,7 +56,7 @@ impl Graph {
                     Source::Value(place) => Some(*place),
                     Source::Constant(value) => {
                         let array = Array {
-                            shape: value.shape(),
+                            shape: value.sides(),
                             values: tensor_values(value.tensor.clone()),
                         };
                         weights.tensors.insert(input_name(index, number), array);
@@ -190,8 +190,9 @@ impl Tensors<'_> {
 
     fn constant(&self, name: &str) -> Result<Value, String> {
         let Array { shape, values } = self.array(name)?;
-        if shape.len() > 4 {
-            return Err(format!("{name} has {} axes, at most four fit", shape.len()));
+        if shape.len() > MAX_AXES {
+            let axes = shape.len();
+            return Err(format!("{name} has {axes} axes, at most {MAX_AXES} fit"));
         }
         Ok(Value::constant(values.clone(), shape, self.device))
     }

@@ -3,11 +3,12 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::op::{Convolution, Op};
+use super::shape::Shape;
 use super::{Graph, Node, Source};
 use crate::model::tensor_values;
 
 /// Nodes and value shapes of a graph, and the index of its output.
-pub(super) type Parts = (Vec<Node>, Vec<Vec<usize>>, usize);
+pub(super) type Parts = (Vec<Node>, Vec<Shape>, usize);
 
 /// Folds every BatchNorm into the convolution before it, where it is the only reader of that
 /// convolution: at inference, both are one linear map.
@@ -65,7 +66,10 @@ impl Graph {
         let from = match stage {
             0 if self.feature_layers.embedding == self.nodes.len() => self.last_weight(),
             0 => self.feature_layers.embedding,
-            1 => stages.len().checked_sub(2).map_or(0, |last| stages[last]),
+            1 => stages
+                .len()
+                .checked_sub(2)
+                .map_or(0, |last| stages[last].place),
             _ => 0,
         };
         let mut graph = self.clone();

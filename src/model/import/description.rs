@@ -132,6 +132,9 @@ pub struct Description {
     /// instead of the 3×3 one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stride_in_first: bool,
+    /// Number of heads of a vision transformer's attention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
     /// Name of the output that is the logits, of an ONNX file with several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -299,6 +302,7 @@ impl Description {
             (self.raw_shortcut, "raw_shortcut"),
             (self.stride_in_first, "stride_in_first"),
             (self.channels == Some(ChannelOrder::Bgr), "channels"),
+            (self.heads.is_some(), "heads"),
             (self.output.is_some(), "output"),
         ];
         match said.iter().find(|(is_said, _)| *is_said) {

@@ -7,21 +7,42 @@ use burn::tensor::Device;
 use super::metadata::Metadata;
 use super::tensors::TensorFile;
 use super::{
-    ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, preactivation, resnet,
+    ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, convnext, preactivation,
+    resnet, resnext, transformer,
 };
 use crate::model::{Array, Normalizer, Weights};
 
 /// The first convolution of each known layout.
-const FIRST: [&str; 3] = [
+const FIRST: [&str; 9] = [
     "conv1.weight",
     "init_conv.weight",
     "resnet.embedder.embedder.convolution.weight",
+    "patch_embed.proj.weight",
+    "conv_proj.weight",
+    "vit.embeddings.patch_embeddings.projection.weight",
+    "deit.embeddings.patch_embeddings.projection.weight",
+    "stem.0.weight",
+    "features.0.0.weight",
+];
+
+/// The last layer of each known layout.
+const LAST: [&str; 8] = [
+    "fc",
+    "head",
+    "head_dist",
+    "head.fc",
+    "heads.head",
+    "classifier",
+    "classifier.2",
+    "cls_classifier",
 ];
 
 /// What is known, for people whose file is something else.
 const KNOWN: &str = "known are residual networks as torchvision, timm, Hugging Face, MadryLab \
     robustness and kuangliu name them, WideResNets and PreAct ResNets as RobustBench has them, \
-    the CIFAR ResNet-20 to 56 with option A, and ONNX graphs";
+    the CIFAR ResNet-20 to 56 with option A, ResNeXt and SE-ResNets as torchvision and timm name them, \
+    ViT and DeiT as timm, torchvision and Hugging Face do, ConvNeXt as timm and torchvision do, \
+    and ONNX graphs of any other network (docs/python.md has a function that writes them)";
 
 /// Shapes of tensors by name.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
@@ -81,7 +102,13 @@ pub(super) fn recognise(
     if make_two_classes(&mut weights) {
         notes.push(ONE_OUTPUT.into());
     }
-    let mut found = if weights.tensors.contains_key("bn1.weight")
+    let mut found = if transformer::is_one(&weights) {
+        transformer::build(weights, description, device)?
+    } else if convnext::is_one(&weights) {
+        convnext::build(weights, description, device)?
+    } else if resnext::is_one(&weights) {
+        resnext::build(&weights, description, device)?
+    } else if weights.tensors.contains_key("bn1.weight")
         && weights.tensors.contains_key("layer1.0.conv1.weight")
     {
         resnet::find(weights, description)?
@@ -118,13 +145,15 @@ fn reverse_channels(weights: &mut Weights) {
 /// Makes two classes of a last layer with the one output z: their logits are 0 and z, of which softmax makes
 /// 1 − sigmoid(z) and sigmoid(z). Whether it had one output.
 fn make_two_classes(weights: &mut Weights) -> bool {
-    let is_one = weights
-        .tensors
-        .get("fc.weight")
-        .is_some_and(|weight| weight.shape.first() == Some(&1));
-    if is_one {
-        for name in ["fc.weight", "fc.bias"] {
-            if let Some(array) = weights.tensors.get_mut(name) {
+    let mut is_one = false;
+    for layer in LAST {
+        let weight = weights.tensors.get(&format!("{layer}.weight"));
+        if weight.is_none_or(|weight| weight.shape.first() != Some(&1)) {
+            continue;
+        }
+        is_one = true;
+        for part in ["weight", "bias"] {
+            if let Some(array) = weights.tensors.get_mut(&format!("{layer}.{part}")) {
                 array.shape[0] = 2;
                 let zeros = vec![0.0; array.values.len()];
                 array.values.splice(0..0, zeros);

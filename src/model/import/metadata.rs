@@ -83,6 +83,9 @@ impl Metadata {
                 .iter()
                 .find_map(|key| size(&object[key]))
                 .or_else(|| size(&timm["input_size"])),
+            heads: object["num_attention_heads"]
+                .as_u64()
+                .and_then(|heads| usize::try_from(heads).ok()),
             ..Description::default()
         };
         self.description = self.description.clone().or(&description);
@@ -90,22 +93,24 @@ impl Metadata {
 }
 
 impl Description {
-    /// The same, with name, normaliser, labels and size of `other` where this says nothing of them.
+    /// The same, with name, normaliser, labels, size and heads of `other` where this says nothing of them.
     pub(super) fn or(mut self, other: &Self) -> Self {
         self.name = self.name.or_else(|| other.name.clone());
         self.normalizer = self.normalizer.or_else(|| other.normalizer.clone());
         self.labels = self.labels.or_else(|| other.labels.clone());
         self.input = self.input.or(other.input);
+        self.heads = self.heads.or(other.heads);
         self
     }
 
-    /// What of name, normaliser, labels and size it says, in words.
+    /// What of name, normaliser, labels, size and heads it says, in words.
     pub(super) fn said(&self) -> Vec<&'static str> {
         let said = [
             (self.name.is_some(), "name"),
             (self.normalizer.is_some(), "normaliser"),
             (self.labels.is_some(), "labels"),
             (self.input.is_some(), "size of its input"),
+            (self.heads.is_some(), "heads of attention"),
         ];
         let said = said.into_iter().filter(|(is_said, _)| *is_said);
         said.map(|(_, what)| what).collect()

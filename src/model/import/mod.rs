@@ -5,6 +5,8 @@
 //! assumed, and said to be.
 
 mod alternatives;
+mod builder;
+mod convnext;
 mod description;
 mod layout;
 mod load_error;
@@ -13,7 +15,9 @@ pub(in crate::model) mod onnx;
 mod preactivation;
 mod pytorch;
 mod resnet;
+mod resnext;
 mod tensors;
+mod transformer;
 
 use std::path::{Path, PathBuf};
 

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
-use super::metadata::Metadata;
-use super::{Description, Found, FoundNetwork, LoadError};
+use super::builder::{Builder, ConvSettings};
+use super::{Description, Found, LoadError};
 use crate::error::Mismatch;
 use crate::model::Weights;
-use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Source};
-use crate::model::layers::EPSILON;
+use crate::model::graph::{Activation, Op, Padding};
 
 /// The families, told apart by their names for things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +71,6 @@ impl Kind {
     }
 }
 
-/// A network under construction from named tensors.
-struct Builder<'a> {
-    weights: &'a Weights,
-    draft: Draft,
-    device: &'a Device,
-    activation: Activation,
-}
-
 /// Builds the network of that family.
 pub(super) fn build(
     kind: Kind,
@@ -96,10 +87,10 @@ pub(super) fn build(
     let counts: Vec<usize> = counts.take_while(|&count| count > 0).collect();
     let title = title(kind, weights, &counts);
     require_all(kind, weights, &counts, &title)?;
-    let mut builder = Builder {
-        weights,
-        draft: Draft::new(input),
-        device,
+    let mut builder = Builder::new(weights, input, device);
+    let network = Preactivation {
+        kind,
+        raw_shortcut: description.raw_shortcut,
         // RobustBench's models of DeepMind's form are all trained with Swish.
         activation: match description.activation {
             Some(said) => said.into(),
@@ -107,20 +98,9 @@ pub(super) fn build(
             None => Activation::Relu,
         },
     };
-    let built = builder.network(kind, &counts, description.raw_shortcut);
+    let built = network.build(&mut builder, &counts);
     let output = built.map_err(|reason| LoadError::tried(&format!("as {title}"), reason))?;
-    let note = format!("recognised as {title} by the names and shapes of its tensors");
-    let finished = builder.draft.finish(output, title);
-    let (graph, summary) = finished?;
-    Ok(Found {
-        architecture: crate::model::Architecture::Graph(summary),
-        network: FoundNetwork::Graph(Box::new(graph), Vec::new()),
-        input,
-        normalizer: None,
-        notes: vec![note],
-        assumptions: Vec::new(),
-        metadata: Metadata::default(),
-    })
+    builder.finish(output, title, input)
 }
 
 /// “WideResNet-28-10” and the like.
@@ -194,115 +174,74 @@ fn require_all(
     })
 }
 
-impl Builder<'_> {
-    fn network(
-        &mut self,
-        kind: Kind,
-        counts: &[usize],
-        raw_shortcut: bool,
-    ) -> Result<usize, String> {
-        let [first, last] = kind.ends();
-        let mut x = self.conv(first, 0, 1, [1; 4])?;
+/// The settings of a network that normalises first.
+struct Preactivation {
+    kind: Kind,
+    activation: Activation,
+    /// Whether projections read what was not yet normalised.
+    raw_shortcut: bool,
+}
+
+/// A convolution without groups.
+fn conv(
+    builder: &mut Builder,
+    name: &str,
+    x: usize,
+    stride: usize,
+    padding: Padding,
+) -> Result<usize, String> {
+    let settings = ConvSettings {
+        stride,
+        padding,
+        groups: 1,
+    };
+    builder.conv(name, x, settings)
+}
+
+impl Preactivation {
+    fn build(&self, builder: &mut Builder, counts: &[usize]) -> Result<usize, String> {
+        let [first, last] = self.kind.ends();
+        let mut x = conv(builder, first, 0, 1, [1; 4])?;
         for (stage, &count) in counts.iter().enumerate() {
             for block in 0..count {
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                x = self.block(kind, &kind.block(stage, block), x, stride, raw_shortcut)?;
+                x = self.block(builder, &self.kind.block(stage, block), x, stride)?;
             }
         }
         // kuangliu's own network has no BatchNorm at the end.
-        if kind != Kind::PreAct || self.weights.tensors.contains_key("bn.weight") {
-            x = self.norm(last, x)?;
-            x = self.activate(x)?;
+        if self.kind != Kind::PreAct || builder.has("bn.weight") {
+            x = builder.batch_norm(last, x)?;
+            x = builder.activate(self.activation, x)?;
         }
         let axes = vec![2, 3];
-        let mean = Op::Mean { axes, keep: false };
-        let x = self.draft.push(mean, vec![Source::Value(x)])?;
-        let weight = self.tensor::<2>("fc.weight")?;
-        let bias = Some(self.tensor::<1>("fc.bias")?);
-        self.draft
-            .push(Op::Linear { weight, bias }, vec![Source::Value(x)])
+        let x = builder.push(Op::Mean { axes, keep: false }, x)?;
+        builder.linear("fc", x)
     }
 
     fn block(
-        &mut self,
-        kind: Kind,
+        &self,
+        builder: &mut Builder,
         at: &str,
         x: usize,
         stride: usize,
-        raw_shortcut: bool,
     ) -> Result<usize, String> {
         let [conv1, conv2, norm1, norm2, projection] =
-            kind.names().map(|name| format!("{at}.{name}"));
-        let projects = self
-            .weights
-            .tensors
-            .contains_key(&format!("{projection}.weight"));
-        let active = self.norm(&norm1, x)?;
-        let active = self.activate(active)?;
-        let shortcut = if projects {
-            let from = if raw_shortcut { x } else { active };
-            self.conv(&projection, from, stride, [0; 4])?
+            self.kind.names().map(|name| format!("{at}.{name}"));
+        let active = builder.batch_norm(&norm1, x)?;
+        let active = builder.activate(self.activation, active)?;
+        let shortcut = if builder.has(&format!("{projection}.weight")) {
+            let from = if self.raw_shortcut { x } else { active };
+            conv(builder, &projection, from, stride, [0; 4])?
         } else {
             x
         };
         // TensorFlow's “same” padding of an even size with stride 2 is on one side only.
-        let lopsided = kind == Kind::DeepMind && stride == 2;
+        let lopsided = self.kind == Kind::DeepMind && stride == 2;
         let padding = if lopsided { [0, 0, 1, 1] } else { [1; 4] };
-        let y = self.conv(&conv1, active, stride, padding)?;
-        let y = self.norm(&norm2, y)?;
-        let y = self.activate(y)?;
-        let y = self.conv(&conv2, y, 1, [1; 4])?;
-        self.draft
-            .push(Op::Add, vec![Source::Value(y), Source::Value(shortcut)])
-    }
-
-    fn conv(
-        &mut self,
-        name: &str,
-        x: usize,
-        stride: usize,
-        padding: Padding,
-    ) -> Result<usize, String> {
-        let op = Op::Conv(Convolution {
-            weight: self.tensor(&format!("{name}.weight"))?,
-            bias: None,
-            stride: [stride; 2],
-            padding,
-            dilation: [1; 2],
-            groups: 1,
-        });
-        let pushed = self.draft.push(op, vec![Source::Value(x)]);
-        pushed.map_err(|reason| format!("{name}: {reason}"))
-    }
-
-    fn norm(&mut self, name: &str, x: usize) -> Result<usize, String> {
-        let part = ["weight", "bias", "running_mean", "running_var"];
-        let [scale, shift, mean, var] =
-            part.map(|part| self.tensor::<1>(&format!("{name}.{part}")));
-        let scale = scale? / (var? + EPSILON).sqrt();
-        let shift = shift? - mean? * scale.clone();
-        let pushed = self
-            .draft
-            .push(Op::Affine { scale, shift }, vec![Source::Value(x)]);
-        pushed.map_err(|reason| format!("{name}: {reason}"))
-    }
-
-    fn activate(&mut self, x: usize) -> Result<usize, String> {
-        let op = Op::Activation(self.activation);
-        self.draft.push(op, vec![Source::Value(x)])
-    }
-
-    fn tensor<const D: usize>(&mut self, name: &str) -> Result<Tensor<D>, String> {
-        let Some(array) = self.weights.tensors.get(name) else {
-            return Err(format!("the tensor {name} is missing"));
-        };
-        if array.shape.len() != D || array.values.is_empty() {
-            return Err(format!(
-                "the tensor {name} is {:?}, of other axes than it should be",
-                array.shape
-            ));
-        }
-        let data = TensorData::new(array.values.clone(), array.shape.clone());
-        Ok(Tensor::from_data(data, self.device))
+        let y = conv(builder, &conv1, active, stride, padding)?;
+        let y = builder.batch_norm(&norm2, y)?;
+        let y = builder.activate(self.activation, y)?;
+        let y = conv(builder, &conv2, y, 1, [1; 4])?;
+        builder.add(y, shortcut)
     }
 }

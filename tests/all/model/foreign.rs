@@ -9,31 +9,32 @@ use epsiloscope::model::import::{
 };
 use epsiloscope::model::{Classifier, Normalizer, Precision, gradient, zoo};
 
+use super::modern::MODERN;
 use crate::support::parity_checks::Values;
 
 /// As in the script.
 const STRIDE: usize = 37;
 
-fn path(file: &str) -> PathBuf {
+pub(super) fn path(file: &str) -> PathBuf {
     Path::new("tests/fixtures/foreign").join(file)
 }
 
 /// The script's picture.
-fn picture([h, w]: [usize; 2]) -> Tensor<4> {
+pub(super) fn picture([h, w]: [usize; 2]) -> Tensor<4> {
     let values: Vec<f32> = (0..3 * h * w)
         .map(|at| (at * 7919 % 1009) as f32 / 1009.0)
         .collect();
     Tensor::from_data(TensorData::new(values, [1, 3, h, w]), &Device::flex())
 }
 
-fn opened(file: &str, description: &Description) -> Classifier {
+pub(super) fn opened(file: &str, description: &Description) -> Classifier {
     let (path, device) = (path(file), Device::flex());
     let source = open_as(&path, description, &device).unwrap_or_else(|error| panic!("{error}"));
     zoo::classifier(&source, &path, &device).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Without a normaliser, for pictures of the script's size.
-fn plain(values: &Values) -> Description {
+pub(super) fn plain(values: &Values) -> Description {
     Description {
         normalizer: Some(NormalizerSource::Given(Normalizer::NONE)),
         input: Some(size(values)),
@@ -41,12 +42,12 @@ fn plain(values: &Values) -> Description {
     }
 }
 
-fn size(values: &Values) -> [usize; 2] {
+pub(super) fn size(values: &Values) -> [usize; 2] {
     let sides = values.labels("size");
     [sides[0], sides[1]]
 }
 
-fn check_near(what: &str, found: &[f32], wanted: &[f32], tolerance: f32) {
+pub(super) fn check_near(what: &str, found: &[f32], wanted: &[f32], tolerance: f32) {
     assert_eq!(found.len(), wanted.len(), "{what}");
     for (at, (found, wanted)) in found.iter().zip(wanted).enumerate() {
         assert!(
@@ -57,7 +58,7 @@ fn check_near(what: &str, found: &[f32], wanted: &[f32], tolerance: f32) {
 }
 
 /// Logits and the gradient of the second one, both ways there are to compute it.
-fn check(file: &str, description: Option<Description>, tolerance: f32) -> Classifier {
+pub(super) fn check(file: &str, description: Option<Description>, tolerance: f32) -> Classifier {
     let stem = file.split('.').next().unwrap_or(file);
     let values = Values::read(&format!("foreign/{stem}_io"));
     let description = description.unwrap_or_else(|| plain(&values));
@@ -235,24 +236,32 @@ fn every_graph_is_stored_and_opened_again() {
         "squeezenet",
         "dynamo",
     ] {
-        let (file, device) = (path(&format!("onnx_{family}.onnx")), Device::flex());
-        let source = open_as(&file, &Description::default(), &device);
-        let source = source.unwrap_or_else(|error| panic!("{error}"));
-        let before = zoo::classifier(&source, &file, &device).expect("a classifier");
-        let stored = folder.path().join(format!("{family}.safetensors"));
-        let weights = source.into_weights();
-        weights.write(&stored, Precision::Single).expect("a file");
-        let after = zoo::open(&stored.into_os_string().into(), &device);
-        let after = after.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(before.manifest(), after.manifest());
-        let x = picture(before.manifest().input);
-        let floats = |model: &Classifier| model.logits(x.clone()).into_data().try_into_vec::<f32>();
-        assert_eq!(
-            floats(&before).expect("floats"),
-            floats(&after).expect("floats"),
-            "{family}"
-        );
+        check_stored(folder.path(), &format!("onnx_{family}.onnx"));
     }
+    for name in MODERN {
+        check_stored(folder.path(), &format!("modern_{name}.onnx"));
+    }
+}
+
+/// Checks that a graph stored in this program's own format is the same classifier.
+fn check_stored(folder: &Path, file: &str) {
+    let (file, device) = (path(file), Device::flex());
+    let source = open_as(&file, &Description::default(), &device);
+    let source = source.unwrap_or_else(|error| panic!("{error}"));
+    let before = zoo::classifier(&source, &file, &device).expect("a classifier");
+    let stored = folder.join("stored.safetensors");
+    let weights = source.into_weights();
+    weights.write(&stored, Precision::Single).expect("a file");
+    let after = zoo::open(&stored.into_os_string().into(), &device);
+    let after = after.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(before.manifest(), after.manifest());
+    let x = picture(before.manifest().input);
+    let floats = |model: &Classifier| {
+        let logits = model.logits(x.clone()).into_data();
+        logits.try_into_vec::<f32>().expect("floats")
+    };
+    let file = file.display().to_string();
+    check_near(&file, &floats(&after), &floats(&before), 1e-5);
 }
 
 #[test]

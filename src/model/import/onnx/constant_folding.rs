@@ -6,7 +6,7 @@ use super::arrays::{Constant, constant, integers};
 use super::attributes::{Attributes, axis};
 use super::elementwise;
 use super::rearrangement::{
-    MOST, broadcast_index, concat, expand, gather, slice, strides, tile, transpose,
+    MOST, broadcast_index, concat, expand, gather, scatter, slice, strides, tile, transpose,
 };
 use crate::model::graph::broadcast;
 
@@ -55,6 +55,7 @@ pub(super) fn compute(
         "Transpose" => transpose(first, attributes),
         "Expand" => expand(first, inputs.get(1)),
         "Tile" => tile(first, inputs.get(1)),
+        "ScatterND" => scatter(inputs),
         "Where" => choose(inputs),
         "Range" => range(inputs),
         "ConstantOfShape" => filled_with(first, attributes),

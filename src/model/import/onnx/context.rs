@@ -10,7 +10,7 @@ use super::arrays::{Constant, written};
 use super::attributes::Attributes;
 use super::constant_folding;
 use super::proto::NodeProto;
-use crate::model::graph::{Draft, Op, Source, Value};
+use crate::model::graph::{Draft, MAX_AXES, Op, Source, Value};
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Import<'_> {
         }
         if node.op_type == "Shape" {
             let shape = match self.input(node, 0)? {
-                Traced::Value(place) => self.draft.shape(*place).to_vec(),
+                Traced::Value(place) => self.draft.sides(*place).to_vec(),
                 Traced::Constant(constant) => constant.shape().to_vec(),
             };
             return constant_folding::shape_of(&shape, attributes).map(Some);
@@ -152,7 +152,7 @@ impl Import<'_> {
         match self.input(node, index)? {
             Traced::Value(place) => Ok(Source::Value(*place)),
             Traced::Constant(constant @ Constant::Floats(values, shape))
-                if shape.len() <= 4 && !values.is_empty() =>
+                if shape.len() <= MAX_AXES && !values.is_empty() =>
             {
                 self.spend(constant)?;
                 Ok(Source::Constant(Box::new(Value::constant(
@@ -207,11 +207,53 @@ impl Import<'_> {
         Ok(vec![Traced::Value(self.draft.push(op, inputs)?)])
     }
 
-    /// Shape of the first input for one picture.
+    /// Adds a reshape of the first input to these lengths for one picture.
+    pub(super) fn reshape(
+        &mut self,
+        node: &NodeProto,
+        sides: Vec<usize>,
+    ) -> Result<Vec<Traced>, String> {
+        let source = self.source(node, 0)?;
+        Ok(vec![Traced::Value(self.draft.reshape(source, sides)?)])
+    }
+
+    /// Adds an operation on what an operation made.
+    pub(super) fn then(&mut self, made: &[Traced], op: Op) -> Result<Vec<Traced>, String> {
+        self.push_on(vec![made_source(made)?], op)
+    }
+
+    /// Adds a product of what an operation made and a number.
+    pub(super) fn scaled(&mut self, made: &[Traced], by: f32) -> Result<Vec<Traced>, String> {
+        let number = Value::constant(vec![by], &[], self.device);
+        let inputs = vec![made_source(made)?, Source::Constant(Box::new(number))];
+        self.push_on(inputs, Op::Mul)
+    }
+
+    /// Adds an operation on what an operation made and a constant input of the node.
+    pub(super) fn then_with(
+        &mut self,
+        made: &[Traced],
+        node: &NodeProto,
+        index: usize,
+        op: Op,
+    ) -> Result<Vec<Traced>, String> {
+        let constant = self.source(node, index)?;
+        self.push_on(vec![made_source(made)?, constant], op)
+    }
+
+    /// Lengths of the first input for one picture.
     pub(super) fn shape(&self, node: &NodeProto) -> Result<Vec<usize>, String> {
         Ok(match self.input(node, 0)? {
-            Traced::Value(place) => self.draft.shape(*place).to_vec(),
+            Traced::Value(place) => self.draft.sides(*place).to_vec(),
             Traced::Constant(constant) => constant.shape().to_vec(),
         })
+    }
+}
+
+/// The one value that an operation made, as an input of the next.
+pub(super) fn made_source(made: &[Traced]) -> Result<Source, String> {
+    match made {
+        [Traced::Value(place)] => Ok(Source::Value(*place)),
+        _ => Err("it makes no value".into()),
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn choose<'a>(
     }
     let is_row = |name: &str| match import.names.get(name) {
         Some(Traced::Value(place)) => {
-            import.draft.shape(*place)[1..]
+            import.draft.sides(*place)[1..]
                 .iter()
                 .filter(|&&side| side > 1)
                 .count()
@@ -76,20 +76,20 @@ pub(super) fn logits(
     if !taken_off.is_empty() {
         head.title += &format!(" without its last {}", taken_off.join(" and "));
     }
-    let count: usize = draft.shape(output)[1..].iter().product();
+    let count: usize = draft.sides(output)[1..].iter().product();
     if taken_off.contains(&"sigmoid") && count > 1 {
         head.notes.push("its last sigmoid is taken off, whose input are the logits: a model of labels that do not exclude each other, read as if they did".into());
     }
-    if draft.shape(output).len() > 2
-        && draft.shape(output)[1..]
+    if draft.sides(output).len() > 2
+        && draft.sides(output)[1..]
             .iter()
             .filter(|&&side| side > 1)
             .count()
             <= 1
     {
-        output = draft.push(Op::Reshape(vec![count]), vec![Source::Value(output)])?;
+        output = draft.reshape(Source::Value(output), vec![1, count])?;
     }
-    if draft.shape(output) == [1, 1] {
+    if draft.sides(output) == [1, 1] {
         head.notes.push(ONE_OUTPUT.into());
         output = two_classes(draft, output, device)?;
     }
@@ -110,33 +110,65 @@ fn two_classes(draft: &mut Draft, output: usize, device: &Device) -> Result<usiz
     )
 }
 
-/// A doubt whether a graph's outputs are logits, from its answers to three pictures.
-pub(super) fn doubt(graph: &Graph, [height, width]: [usize; 2], device: &Device) -> Option<String> {
-    let area = 3 * height * width;
-    let noise = |at: usize, scale: f32| scale * ((at * 7919 % 1009) as f32 / 504.5 - 1.0);
-    let values = (0..3 * area).map(|at| noise(at, (at / area) as f32 * 1.5));
-    let data = TensorData::new(values.collect::<Vec<f32>>(), [3, 3, height, width]);
-    let features = graph.features(Tensor::from_data(data, device), FeatureLayer::LAST);
-    let answers = graph.logits(graph.embed(features));
-    let [_, classes] = answers.dims();
-    let answers = tensor_values(answers);
-    let are_between =
-        |low: f32, high: f32| answers.iter().all(|value| (low..=high).contains(value));
-    let sums = answers
-        .chunks_exact(classes)
-        .map(|row| row.iter().sum::<f32>());
-    let mut sums = sums.collect::<Vec<_>>().into_iter();
-    let spread = answers.iter().any(|value| value.abs() > 0.05);
-    let what = if are_between(0.0, 1.0) && sums.all(|sum| (sum - 1.0).abs() < 1e-3) {
-        "probabilities: they sum to 1"
-    } else if are_between(0.0, 1.0) && spread {
-        "squeezed into [0, 1]"
-    } else if are_between(-1.0, 1.0) && spread && answers.iter().any(|value| value.abs() > 0.98) {
-        "squeezed into [−1, 1]"
-    } else {
-        return None;
-    };
-    Some(format!(
-        "its outputs are logits, though they look {what}: attacks by gradients may be too weak, and figures under attack too good"
-    ))
+/// What a graph answers to three pictures.
+pub(super) struct Answers {
+    /// Logits of each picture.
+    rows: Vec<Vec<f32>>,
+}
+
+impl Answers {
+    /// Asks the graph.
+    ///
+    /// # Errors
+    /// A message, if the answer to a picture depends on the others of its batch.
+    pub(super) fn of(
+        graph: &Graph,
+        [height, width]: [usize; 2],
+        device: &Device,
+    ) -> Result<Self, String> {
+        let area = 3 * height * width;
+        let noise = |at: usize, scale: f32| scale * ((at * 7919 % 1009) as f32 / 504.5 - 1.0);
+        let values = (0..3 * area).map(|at| noise(at, (at / area) as f32 * 1.5));
+        let data = TensorData::new(values.collect::<Vec<f32>>(), [3, 3, height, width]);
+        let pictures = Tensor::<4>::from_data(data, device);
+        let answers = |pictures: Tensor<4>| {
+            let features = graph.features(pictures, FeatureLayer::LAST);
+            let logits = graph.logits(graph.embed(features));
+            let [_, classes] = logits.dims();
+            let logits = tensor_values(logits);
+            let rows = logits.chunks_exact(classes).map(<[f32]>::to_vec);
+            rows.collect::<Vec<_>>()
+        };
+        let rows = answers(pictures.clone());
+        // Reshapes of a graph that was exported for one picture do not say where a batch goes.
+        let alone = answers(pictures.narrow(0, 2, 1));
+        let largest = rows[2].iter().fold(1e-3_f32, |most, z| most.max(z.abs()));
+        let differs = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-2 * largest;
+        if rows[2].iter().zip(&alone[0]).any(differs) {
+            return Err("its answer to a picture depends on the others of a batch: export it with a dynamic batch, or it normalises over the batch".into());
+        }
+        Ok(Self { rows })
+    }
+
+    /// A doubt whether they are logits.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let answers = self.rows.concat();
+        let are_between =
+            |low: f32, high: f32| answers.iter().all(|value| (low..=high).contains(value));
+        let mut sums = self.rows.iter().map(|row| row.iter().sum::<f32>());
+        let spread = answers.iter().any(|value| value.abs() > 0.05);
+        let what = if are_between(0.0, 1.0) && sums.all(|sum| (sum - 1.0).abs() < 1e-3) {
+            "probabilities: they sum to 1"
+        } else if are_between(0.0, 1.0) && spread {
+            "squeezed into [0, 1]"
+        } else if are_between(-1.0, 1.0) && spread && answers.iter().any(|value| value.abs() > 0.98)
+        {
+            "squeezed into [−1, 1]"
+        } else {
+            return None;
+        };
+        Some(format!(
+            "its outputs are logits, though they look {what}: attacks by gradients may be too weak, and figures under attack too good"
+        ))
+    }
 }

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::arrays::{constant, is_integer};
+use super::arrays::{Constant, constant, is_integer};
 use super::attributes::Attributes;
-use super::head;
+use super::head::{self, Answers};
 use super::operators;
 use super::proto::{GraphProto, NodeProto, ValueInfo};
 use crate::model::architecture::GraphSummary;
-use crate::model::graph::{Draft, Graph, Op, Source};
+use crate::model::graph::{Draft, Graph, Op, Source, Value};
 use crate::model::import::onnx::context::{Import, Traced};
 use crate::model::import::{ChannelOrder, Description};
 
@@ -124,7 +124,7 @@ pub(super) fn import(
     let head = head::logits(&mut import.draft, output, device)?;
     notes.extend(head.notes);
     let (graph, summary) = import.draft.finish(head.output, head.title)?;
-    assumptions.extend(head::doubt(&graph, size, device));
+    assumptions.extend(Answers::of(&graph, size, device)?.doubt());
     Ok(Imported {
         graph,
         summary,
@@ -142,6 +142,7 @@ fn reversed_channels(draft: &mut Draft, picture: usize) -> Result<usize, String>
             axis: 1,
             start,
             end: start + 1,
+            step: 1,
         };
         planes.push(Source::Value(
             draft.push(plane, vec![Source::Value(picture)])?,
@@ -225,14 +226,46 @@ fn add_node(import: &mut Import, node: &NodeProto) -> Result<(), String> {
         return Err(format!("operators of {} are not known here", node.domain));
     }
     let attributes = Attributes(node);
-    let made = if let Some(made) = import.known(node, &attributes)? {
-        import.spend(&made)?;
-        vec![Traced::Constant(made)]
-    } else {
-        operators::lower(import, node, &attributes)?
+    let known = match import.known(node, &attributes) {
+        // What folding does not know may be an operation of graphs.
+        Err(reason) => Some(run_on_constants(import, node, &attributes).ok_or(reason)?),
+        Ok(known) => known,
+    };
+    let made = match known {
+        Some(made) => {
+            import.spend(&made)?;
+            vec![Traced::Constant(made)]
+        }
+        None => operators::lower(import, node, &attributes)?,
     };
     for (name, made) in node.output.iter().zip(made) {
         import.names.insert(name.clone(), made);
     }
     Ok(())
+}
+
+/// The result of a node on constants, computed as a graph computes it; `None` where it cannot.
+fn run_on_constants(
+    import: &mut Import,
+    node: &NodeProto,
+    attributes: &Attributes,
+) -> Option<Constant> {
+    let name = node.input.first()?.clone();
+    let Constant::Floats(values, sides) = import.constant(node, 0).ok()??.clone() else {
+        return None;
+    };
+    let input = Value::constant(values, &sides, import.device);
+    let draft = std::mem::replace(&mut import.draft, Draft::of_constant(&input));
+    let known = import.names.insert(name.clone(), Traced::Value(0));
+    let made = operators::lower(import, node, attributes);
+    import.names.extend(known.map(|known| (name, known)));
+    let scratch = std::mem::replace(&mut import.draft, draft);
+    match made.ok()?[..] {
+        [Traced::Value(place)] => {
+            let result = scratch.run(input, place);
+            let sides = result.sides();
+            Some(Constant::Floats(result.values(), sides))
+        }
+        _ => None,
+    }
 }

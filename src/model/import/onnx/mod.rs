@@ -1,7 +1,6 @@
 //! Classifiers in ONNX files, as graphs of burn operations, so that gradients flow.
 //!
-//! The operators are those of the ResNet, VGG, MobileNet, EfficientNet, SqueezeNet and DenseNet
-//! families; anything else is refused by name. What follows from shapes and constants alone is computed
+//! The operators are those of convolutional networks and of transformers; anything else is refused by name. What follows from shapes and constants alone is computed
 //! once, on opening, for the size of picture that the model is opened for.
 
 mod arrays;
@@ -11,6 +10,7 @@ mod context;
 mod elementwise;
 mod head;
 mod import;
+mod normalization;
 mod operators;
 mod proto;
 mod rearrangement;

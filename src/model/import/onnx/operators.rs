@@ -2,7 +2,8 @@
 
 use super::arrays::{Constant, is_integer};
 use super::attributes::{Attributes, axis};
-use super::context::{Import, Traced};
+use super::context::{Import, Traced, made_source};
+use super::normalization;
 use super::proto::NodeProto;
 use super::shape_ops;
 use crate::model::graph::{Activation, Convolution, Op, Pooling, Source};
@@ -19,13 +20,10 @@ pub(super) fn lower(
     match node.op_type.as_str() {
         "Conv" => conv(import, node, attributes),
         "Gemm" => gemm(import, node, attributes),
-        "MatMul" => {
-            let weight = import
-                .weight::<2>(node, 1)?
-                .ok_or("it multiplies with nothing")?;
-            let weight = weight.transpose();
-            import.push(node, Op::Linear { weight, bias: None })
-        }
+        "MatMul" => matmul(import, node),
+        "LayerNormalization" => normalization::layer_norm(import, node, attributes),
+        "InstanceNormalization" => normalization::instance_norm(import, node, attributes),
+        "GroupNormalization" => normalization::group_norm(import, node, attributes),
         "BatchNormalization" => batch_norm(import, node, attributes),
         "Add" => match import.bias_of_linear(node)? {
             Some(made) => Ok(made),
@@ -33,13 +31,19 @@ pub(super) fn lower(
         },
         "Sub" => binary(import, node, Op::Sub),
         "Mul" => binary(import, node, Op::Mul),
+        "PRelu" => prelu(import, node),
+        "Mish" => mish(import, node),
         "Div" => binary(import, node, Op::Div),
         "MaxPool" | "AveragePool" => pool(import, node, attributes),
         "GlobalAveragePool" => {
             let axes = (2..import.shape(node)?.len()).collect();
             import.push(node, Op::Mean { axes, keep: true })
         }
-        "ReduceMean" => reduce_mean(import, node, attributes),
+        "GlobalMaxPool" => {
+            let axes = (2..import.shape(node)?.len()).collect();
+            import.push(node, Op::Max { axes, keep: true })
+        }
+        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceL2" => reduce(import, node, attributes),
         "Pad" => shape_ops::pad(import, node, attributes),
         "Concat" => {
             let rank = import.shape(node)?.len();
@@ -49,11 +53,13 @@ pub(super) fn lower(
             import.push_on(inputs, Op::Concat(axis))
         }
         "Flatten" => {
-            if attributes.int("axis", 1) != 1 {
-                return Err("it flattens the batch".into());
-            }
-            let all = import.shape(node)?[1..].iter().product();
-            import.push(node, Op::Reshape(vec![all]))
+            let shape = import.shape(node)?;
+            let at = match attributes.int("axis", 1) {
+                end if usize::try_from(end) == Ok(shape.len()) => shape.len(),
+                at => axis(at, shape.len())?,
+            };
+            let [before, after] = [&shape[..at], &shape[at..]].map(|part| part.iter().product());
+            import.reshape(node, vec![before, after])
         }
         "Reshape" => shape_ops::reshape(import, node, attributes),
         "Squeeze" | "Unsqueeze" => shape_ops::squeeze(import, node),
@@ -77,12 +83,8 @@ pub(super) fn lower(
         }
         "LogSoftmax" => {
             let softmax = softmax_axis(import, node, attributes)?;
-            let place = import.push(node, softmax)?;
-            let inputs = place.into_iter().filter_map(|made| match made {
-                Traced::Value(place) => Some(Source::Value(place)),
-                Traced::Constant(_) => None,
-            });
-            import.push_on(inputs.collect(), Op::Activation(Activation::Log))
+            let made = import.push(node, softmax)?;
+            import.then(&made, Op::Activation(Activation::Log))
         }
         "Identity" | "Cast" | "Dropout" => {
             require_idle(import, node, attributes)?;
@@ -129,7 +131,10 @@ fn activation(
         "HardSwish" => Activation::HardSwish,
         "Tanh" => Activation::Tanh,
         "Erf" => Activation::Erf,
-        "Gelu" if attributes.text("approximate").unwrap_or_default() != "tanh" => Activation::Gelu,
+        "Gelu" if attributes.text("approximate").unwrap_or_default() == "tanh" => {
+            Activation::GeluTanh
+        }
+        "Gelu" => Activation::Gelu,
         "Softplus" => Activation::Softplus,
         "Exp" => Activation::Exp,
         "Log" => Activation::Log,
@@ -147,6 +152,7 @@ fn activation(
             Activation::Clip(low, high)
         }
         "Pow" => Activation::Power(import.number(node, 1)?.ok_or("its exponent is missing")?),
+        "Swish" if attributes.float("alpha", 1.0) == 1.0 => Activation::Silu,
         _ => return Ok(None),
     }))
 }
@@ -269,16 +275,63 @@ fn pool(
     import.push(node, op)
 }
 
-fn reduce_mean(
+/// A mean, sum, maximum or Euclidean length over axes.
+fn reduce(
     import: &mut Import,
     node: &NodeProto,
     attributes: &Attributes,
 ) -> Result<Vec<Traced>, String> {
-    let rank = import.shape(node)?.len();
+    let shape = import.shape(node)?;
     let listed = import.listed(node, "axes", 1)?;
     let listed = listed.ok_or("it does not say over which axes")?;
-    let axes = listed.into_iter().map(|at| axis(at, rank));
+    let axes = listed.into_iter().map(|at| axis(at, shape.len()));
     let axes = axes.collect::<Result<Vec<usize>, String>>()?;
     let keep = attributes.int("keepdims", 1) != 0;
-    import.push(node, Op::Mean { axes, keep })
+    let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+    match node.op_type.as_str() {
+        "ReduceMax" => import.push(node, Op::Max { axes, keep }),
+        "ReduceMean" => import.push(node, Op::Mean { axes, keep }),
+        "ReduceSum" => {
+            let mean = import.push(node, Op::Mean { axes, keep })?;
+            import.scaled(&mean, count as f32)
+        }
+        _ => {
+            let squares = import.push(node, Op::Activation(Activation::Power(2.0)))?;
+            let mean = import.then(&squares, Op::Mean { axes, keep })?;
+            let sum = import.scaled(&mean, count as f32)?;
+            import.then(&sum, Op::Activation(Activation::Sqrt))
+        }
+    }
+}
+
+/// A product with a weight is a linear layer along the last axis.
+fn matmul(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
+    match import.input(node, 1)? {
+        Traced::Constant(constant) if constant.shape().len() == 2 => {
+            let weight = import.weight::<2>(node, 1)?;
+            let weight = weight.ok_or("it multiplies with nothing")?.transpose();
+            import.push(node, Op::Linear { weight, bias: None })
+        }
+        _ => binary(import, node, Op::MatMul),
+    }
+}
+
+/// max(x, 0) + slope·min(x, 0).
+fn prelu(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
+    let source = import.source(node, 0)?;
+    let positive = import.push(node, Op::Activation(Activation::Relu))?;
+    let negative = import.push_on(vec![source, made_source(&positive)?], Op::Sub)?;
+    let scaled = import.then_with(&negative, node, 1, Op::Mul)?;
+    import.push_on(
+        vec![made_source(&positive)?, made_source(&scaled)?],
+        Op::Add,
+    )
+}
+
+/// x·tanh(softplus(x)).
+fn mish(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
+    let source = import.source(node, 0)?;
+    let softplus = import.push(node, Op::Activation(Activation::Softplus))?;
+    let gate = import.then(&softplus, Op::Activation(Activation::Tanh))?;
+    import.push_on(vec![source, made_source(&gate)?], Op::Mul)
 }

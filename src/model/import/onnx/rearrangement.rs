@@ -228,6 +228,50 @@ pub(super) fn tile(constant: &Constant, repeats: Option<&&Constant>) -> Result<C
     })
 }
 
+/// A constant with parts replaced: the last axis of the second input has the index of each part of the third.
+pub(super) fn scatter(inputs: &[&Constant]) -> Result<Constant, String> {
+    let [data, indices, updates] = inputs else {
+        return Err("it needs three inputs".into());
+    };
+    let shape = data.shape();
+    let depth = *indices.shape().last().ok_or("its indices have no axis")?;
+    let own = strides(shape);
+    let part: usize = shape
+        .get(depth..)
+        .ok_or("its indices are longer than its axes are many")?
+        .iter()
+        .product();
+    let indices = integers(Some(indices))?;
+    let mut starts = Vec::new();
+    for index in indices.chunks_exact(depth.max(1)) {
+        let mut start = 0;
+        for (at, &place) in index.iter().enumerate() {
+            start += index_within(place, shape[at])? * own[at];
+        }
+        starts.push(start);
+    }
+    if updates.numbers() != starts.len() * part {
+        return Err("its updates are not as many as its indices".into());
+    }
+    fn replaced<T: Copy>(values: &[T], updates: &[T], starts: &[usize], part: usize) -> Vec<T> {
+        let mut values = values.to_vec();
+        for (&start, update) in starts.iter().zip(updates.chunks_exact(part.max(1))) {
+            values[start..start + part].copy_from_slice(update);
+        }
+        values
+    }
+    match (data, updates) {
+        (Constant::Floats(values, sides), Constant::Floats(updates, _)) => Ok(Constant::Floats(
+            replaced(values, updates, &starts, part),
+            sides.clone(),
+        )),
+        (Constant::Integers(values, sides), Constant::Integers(updates, _)) => Ok(
+            Constant::Integers(replaced(values, updates, &starts, part), sides.clone()),
+        ),
+        _ => Err("it mixes integers and floating-point numbers".into()),
+    }
+}
+
 impl Constant {
     /// A constant of shape `sides`, each element of which is the element at the index that `from` gives for
     /// its own.

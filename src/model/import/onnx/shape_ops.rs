@@ -2,9 +2,9 @@
 
 use super::attributes::{Attributes, axis};
 use super::constant_folding::{clamped, filled};
-use super::context::{Import, Traced};
+use super::context::{Import, Traced, made_source};
 use super::proto::NodeProto;
-use crate::model::graph::{Op, Source};
+use crate::model::graph::{Op, Reshape, Shape};
 
 pub(super) fn pad(
     import: &mut Import,
@@ -43,47 +43,69 @@ pub(super) fn reshape(
     let wanted = import.listed(node, "shape", 1)?;
     let wanted = wanted.ok_or("it does not say to what shape")?;
     let copies = attributes.int("allowzero", 0) == 0;
-    match filled(&wanted, &shape, copies)?[..] {
-        [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
-        _ => Err(format!(
-            "it makes {wanted:?} of {shape:?}, which mixes the pictures of a batch"
-        )),
-    }
+    let sides = filled(&wanted, &shape, copies)?;
+    import.reshape(node, sides)
 }
 
+/// Adds or drops axes of length 1.
 pub(super) fn squeeze(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
-    let mut shape = import.shape(node)?;
+    let source = import.source(node, 0)?;
+    let shape = import.draft.source_shape(&source);
+    let rank = shape.sides.len();
     let listed = import.listed(node, "axes", 1)?;
-    if node.op_type == "Unsqueeze" {
+    let moved = if node.op_type == "Unsqueeze" {
         let listed = listed.ok_or("it does not say where")?;
-        let rank = shape.len() + listed.len();
-        let mut axes = listed
-            .into_iter()
-            .map(|at| axis(at, rank))
-            .collect::<Result<Vec<_>, _>>()?;
-        axes.sort_unstable();
-        for at in axes {
-            shape.insert(at.min(shape.len()), 1);
+        let all = rank + listed.len();
+        let added = listed.into_iter().map(|at| axis(at, all));
+        let added = added.collect::<Result<Vec<usize>, String>>()?;
+        // The old axes have the places that are left.
+        let places: Vec<usize> = (0..all).filter(|at| !added.contains(at)).collect();
+        if places.len() != rank {
+            return Err(format!("it adds the axes {added:?} twice"));
         }
+        let mut sides = vec![1; all];
+        for (&place, &side) in places.iter().zip(&shape.sides) {
+            sides[place] = side;
+        }
+        shape.moved(sides, |axis| Some(places[axis]))
     } else {
-        let rank = shape.len();
         let axes = match listed {
             Some(listed) => listed
                 .into_iter()
                 .map(|at| axis(at, rank))
                 .collect::<Result<Vec<_>, _>>()?,
-            None => (1..rank).filter(|&at| shape[at] == 1).collect(),
+            None => {
+                let is_batch = |at: usize| shape.batch.is_some_and(|batch| batch.axis == at);
+                let ones = (0..rank).filter(|&at| shape.sides[at] == 1 && !is_batch(at));
+                ones.collect()
+            }
         };
-        if axes.iter().any(|&at| shape[at] != 1) {
-            return Err(format!("it drops axes {axes:?} of {shape:?}"));
+        if axes.iter().any(|&at| shape.sides[at] != 1) {
+            return Err(format!("it drops axes {axes:?} of {:?}", shape.sides));
         }
-        let mut index = 0..rank;
-        shape.retain(|_| index.next().is_some_and(|at| !axes.contains(&at)));
-    }
-    match shape[..] {
-        [1, ref rest @ ..] => import.push(node, Op::Reshape(rest.to_vec())),
-        _ => Err("it drops the batch".into()),
-    }
+        dropped(&shape, &axes)?
+    };
+    import.push(node, reshape_to(moved))
+}
+
+/// A shape without these axes, which have length 1.
+fn dropped(shape: &Shape, axes: &[usize]) -> Result<Shape, String> {
+    shape
+        .require_apart(axes)
+        .map_err(|_| "it drops the batch".to_owned())?;
+    let left: Vec<usize> = (0..shape.sides.len())
+        .filter(|at| !axes.contains(at))
+        .collect();
+    let sides = left.iter().map(|&at| shape.sides[at]).collect();
+    Ok(shape.moved(sides, |axis| left.iter().position(|&at| at == axis)))
+}
+
+/// The reshape to a shape whose batch axis is known.
+fn reshape_to(shape: Shape) -> Op {
+    Op::Reshape(Reshape {
+        sides: shape.sides,
+        batch: shape.batch,
+    })
 }
 
 pub(super) fn slice(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>, String> {
@@ -92,19 +114,24 @@ pub(super) fn slice(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>
     let ends = part(2, "ends")?.ok_or("it does not say where it ends")?;
     let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = part(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if steps.iter().any(|&step| step != 1)
-        || ends.len() != starts.len()
-        || axes.len() != starts.len()
+    if [&ends, &axes, &steps]
+        .iter()
+        .any(|other| other.len() != starts.len())
     {
-        return Err("slices of every second or backwards are not known here".into());
+        return Err("its starts, ends, axes and steps are of unequal number".into());
     }
     let mut source = import.source(node, 0)?;
     let mut shape = import.shape(node)?;
     let mut made = vec![import.input(node, 0)?.clone()];
-    for ((start, end), at) in starts.into_iter().zip(ends).zip(axes) {
+    for (index, at) in axes.into_iter().enumerate() {
         let at = axis(at, shape.len())?;
-        let (start, end) = (clamped(start, shape[at]), clamped(end, shape[at]));
-        if start == 0 && end == shape[at] {
+        let (start, end) = (
+            clamped(starts[index], shape[at]),
+            clamped(ends[index], shape[at]),
+        );
+        let step = usize::try_from(steps[index]).ok().filter(|&step| step > 0);
+        let step = step.ok_or("backward slices are not known here")?;
+        if start == 0 && end == shape[at] && step == 1 {
             continue;
         }
         made = import.push_on(
@@ -113,13 +140,11 @@ pub(super) fn slice(import: &mut Import, node: &NodeProto) -> Result<Vec<Traced>
                 axis: at,
                 start,
                 end,
+                step,
             },
         )?;
-        shape[at] = end.saturating_sub(start);
-        let [Traced::Value(place)] = made[..] else {
-            unreachable!("a slice is a value")
-        };
-        source = Source::Value(place);
+        shape[at] = end.saturating_sub(start).div_ceil(step);
+        source = made_source(&made)?;
     }
     Ok(made)
 }
@@ -149,6 +174,7 @@ pub(super) fn split(
                 axis: at,
                 start,
                 end,
+                step: 1,
             },
         )?);
         start = end;
@@ -156,7 +182,7 @@ pub(super) fn split(
     Ok(made)
 }
 
-/// One channel, row or column.
+/// Some indices of an axis; one that is given without an axis of its own drops it.
 pub(super) fn gather(
     import: &mut Import,
     node: &NodeProto,
@@ -164,29 +190,37 @@ pub(super) fn gather(
 ) -> Result<Vec<Traced>, String> {
     let shape = import.shape(node)?;
     let at = axis(attributes.int("axis", 0), shape.len())?;
-    let indices = import.constant(node, 1)?.ok_or("it does not say which")?;
-    let keeps = match indices.shape().len() {
-        0 => false,
-        1 => true,
-        _ => return Err(format!("it takes indices of shape {:?}", indices.shape())),
-    };
-    let [index] = import.integers(node, 1)?.unwrap_or_default()[..] else {
-        return Err("several indices are not known here".into());
-    };
-    let start = axis(index, shape[at])?;
-    let op = Op::Slice {
-        axis: at,
-        start,
-        end: start + 1,
-    };
-    let one = import.push(node, op)?;
-    if keeps {
-        return Ok(one);
+    let given = import.constant(node, 1)?.ok_or("it does not say which")?;
+    let wanted = given.shape().to_vec();
+    let indices = import.integers(node, 1)?.unwrap_or_default().into_iter();
+    let indices = indices.map(|index| axis(index, shape[at]));
+    let indices = indices.collect::<Result<Vec<usize>, String>>()?;
+    if wanted.len() > 1 && indices.iter().copied().eq(0..shape[at]) {
+        // All of the axis in order: a reshape, which need not keep the batch apart from it.
+        let sides = [&shape[..at], &wanted, &shape[at + 1..]].concat();
+        return import.reshape(node, sides);
     }
-    let mut rest = shape;
-    rest.remove(at);
-    let [Traced::Value(place)] = one[..] else {
-        unreachable!("a slice is a value")
+    let op = match indices[..] {
+        [start] => Op::Slice {
+            axis: at,
+            start,
+            end: start + 1,
+            step: 1,
+        },
+        _ => Op::Select { axis: at, indices },
     };
-    import.push_on(vec![Source::Value(place)], Op::Reshape(rest[1..].to_vec()))
+    let some = import.push(node, op)?;
+    let source = made_source(&some)?;
+    match wanted.len() {
+        1 => Ok(some),
+        0 => {
+            let one = dropped(&import.draft.source_shape(&source), &[at])?;
+            import.push_on(vec![source], reshape_to(one))
+        }
+        _ => {
+            let sides = [&shape[..at], &wanted, &shape[at + 1..]].concat();
+            let place = import.draft.reshape(source, sides)?;
+            Ok(vec![Traced::Value(place)])
+        }
+    }
 }

@@ -1,0 +1,169 @@
+//! ResNeXt (Xie et al. 2017), Squeeze-and-Excitation (Hu et al. 2018) and other residual networks that the fast path
+//! does not know, from the tensors that torchvision and timm write.
+
+use burn::tensor::Device;
+
+use super::builder::{Builder, ConvSettings};
+use super::{Description, Found, LoadError};
+use crate::model::Weights;
+use crate::model::graph::{Activation, Op, Pooling, Source};
+
+/// Whether these tensors are a residual network's with grouped convolutions or squeeze-and-excitation.
+pub(super) fn is_one(weights: &Weights) -> bool {
+    let shape = |name: &str| weights.tensors.get(name).map(|array| &array.shape[..]);
+    let squeezes = weights.tensors.contains_key("layer1.0.se.fc1.weight");
+    let is_grouped = match (
+        shape("layer1.0.conv1.weight"),
+        shape("layer1.0.conv2.weight"),
+    ) {
+        (Some([out, ..]), Some([_, inside, ..])) => out != inside,
+        _ => false,
+    };
+    weights.tensors.contains_key("bn1.weight") && (squeezes || is_grouped)
+}
+
+/// Builds the network.
+pub(super) fn build(
+    weights: &Weights,
+    description: &Description,
+    device: &Device,
+) -> Result<Found, LoadError> {
+    let input = description.input.unwrap_or([224; 2]);
+    let mut builder = Builder::new(weights, input, device);
+    let blocks =
+        |stage: usize| builder.count(|block| format!("layer{}.{block}.conv1.weight", stage + 1));
+    let counts: Vec<usize> = (0..).map(blocks).take_while(|&count| count > 0).collect();
+    let is_bottleneck = builder.has("layer1.0.conv3.weight");
+    let groups = groups(&builder, "layer1.0.conv2.weight", "layer1.0.conv1.weight");
+    let built = network(&mut builder, &counts, groups);
+    let output = built.map_err(|reason| LoadError::tried("as a ResNeXt", reason))?;
+    let depth = 2 + counts.iter().sum::<usize>() * if is_bottleneck { 3 } else { 2 };
+    let squeezes = builder.has("layer1.0.se.fc1.weight");
+    let title = format!(
+        "{}{}-{depth}, {groups} groups",
+        if squeezes { "SE-" } else { "" },
+        if groups > 1 { "ResNeXt" } else { "ResNet" },
+    );
+    let mut found = builder.finish(output, title, input)?;
+    found.assumptions.push("stride 2 and a max-pooling in its stem of 7×7, and stride in the 3×3 convolution of its blocks; the tensors do not tell".into());
+    Ok(found)
+}
+
+/// Groups of a convolution that reads what another makes.
+fn groups(builder: &Builder, reads: &str, makes: &str) -> usize {
+    match (builder.shape(reads), builder.shape(makes)) {
+        (Some([_, inside, ..]), Some([out, ..])) => out.checked_div(*inside).unwrap_or(1).max(1),
+        _ => 1,
+    }
+}
+
+fn network(builder: &mut Builder, counts: &[usize], groups: usize) -> Result<usize, String> {
+    let kernel = builder.shape("conv1.weight").and_then(|shape| shape.last());
+    if kernel != Some(&7) {
+        return Err("its first convolution is not 7×7".into());
+    }
+    let mut x = conv_norm(builder, ["conv1", "bn1"], 0, 2, 1)?;
+    x = builder.activate(Activation::Relu, x)?;
+    let pooling = Pooling {
+        kernel: [3; 2],
+        stride: [2; 2],
+        padding: [1; 4],
+        ceil: false,
+        count_padding: false,
+    };
+    x = builder.push(Op::MaxPool(pooling), x)?;
+    for (stage, &count) in counts.iter().enumerate() {
+        for block in 0..count {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            x = residual_block(
+                builder,
+                &format!("layer{}.{block}", stage + 1),
+                x,
+                stride,
+                groups,
+            )?;
+        }
+    }
+    let mean = Op::Mean {
+        axes: vec![2, 3],
+        keep: false,
+    };
+    x = builder.push(mean, x)?;
+    builder.linear("fc", x)
+}
+
+/// A convolution that keeps the size but for its stride, and its BatchNorm.
+fn conv_norm(
+    builder: &mut Builder,
+    [conv, norm]: [&str; 2],
+    x: usize,
+    stride: usize,
+    groups: usize,
+) -> Result<usize, String> {
+    let kernel = builder
+        .shape(&format!("{conv}.weight"))
+        .and_then(|shape| shape.last())
+        .copied()
+        .unwrap_or(1);
+    let settings = ConvSettings {
+        stride,
+        padding: [kernel / 2; 4],
+        groups,
+    };
+    let x = builder.conv(conv, x, settings)?;
+    builder.batch_norm(norm, x)
+}
+
+fn residual_block(
+    builder: &mut Builder,
+    at: &str,
+    x: usize,
+    stride: usize,
+    groups: usize,
+) -> Result<usize, String> {
+    let name = |part: &str| format!("{at}.{part}");
+    let is_bottleneck = builder.has(&name("conv3.weight"));
+    // The 3×3 convolution of a bottleneck is its second one; it has the groups and the stride.
+    let (first, second) = if is_bottleneck {
+        (1, stride)
+    } else {
+        (stride, 1)
+    };
+    let mut y = conv_norm(builder, [&name("conv1"), &name("bn1")], x, first, 1)?;
+    y = builder.activate(Activation::Relu, y)?;
+    y = conv_norm(builder, [&name("conv2"), &name("bn2")], y, second, groups)?;
+    if is_bottleneck {
+        y = builder.activate(Activation::Relu, y)?;
+        y = conv_norm(builder, [&name("conv3"), &name("bn3")], y, 1, 1)?;
+    }
+    if builder.has(&name("se.fc1.weight")) {
+        y = squeezed(builder, &name("se"), y)?;
+    }
+    let shortcut = if builder.has(&name("downsample.0.weight")) {
+        let names = [&*name("downsample.0"), &*name("downsample.1")];
+        conv_norm(builder, names, x, stride, 1)?
+    } else {
+        x
+    };
+    let sum = builder.add(y, shortcut)?;
+    builder.activate(Activation::Relu, sum)
+}
+
+/// Squeeze-and-excitation: each channel scaled by what the means of all say.
+fn squeezed(builder: &mut Builder, at: &str, x: usize) -> Result<usize, String> {
+    let mean = Op::Mean {
+        axes: vec![2, 3],
+        keep: true,
+    };
+    let one = ConvSettings {
+        stride: 1,
+        padding: [0; 4],
+        groups: 1,
+    };
+    let y = builder.push(mean, x)?;
+    let y = builder.conv(&format!("{at}.fc1"), y, one)?;
+    let y = builder.activate(Activation::Relu, y)?;
+    let y = builder.conv(&format!("{at}.fc2"), y, one)?;
+    let y = builder.activate(Activation::Sigmoid, y)?;
+    builder.push_with(Op::Mul, x, Source::Value(y))
+}
