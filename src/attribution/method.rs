@@ -69,6 +69,11 @@ impl Method {
         }
     }
 
+    /// Whether the map is of a class; attention is the same for all.
+    pub fn is_of_class(&self) -> bool {
+        !matches!(self, Self::AttentionRollout | Self::Attention(_))
+    }
+
     /// Display name.
     pub fn name(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::console::{answer, picture_bar, require_new, say, stop_on_signals, stopped};
+use super::corruption::{CorruptionOptions, table};
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models, require_classes};
 use crate::attack::{Attack, AutoAttack, AutoPart, Goal, Norm, parse_epsilon};
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto};
 use crate::files::write_atomically;
 use crate::model::Classifier;
+use crate::tasks::CancelToken;
 
 /// The files of the results.
 const FILES: [&str; 2] = ["evaluate.json", "evaluate.csv"];
@@ -40,6 +42,8 @@ pub struct EvaluateArguments {
     attacks: Vec<AttackArgument>,
     #[command(flatten)]
     options: AttackOptions,
+    #[command(flatten)]
+    corruption: CorruptionOptions,
     /// Folder for the results.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -123,32 +127,34 @@ impl EvaluateArguments {
         for model in &models {
             let data = self.data_set(model)?;
             data.log_skipped();
-            for attack in self.attacks() {
-                let bar = picture_bar(&model.manifest().name, data.len());
-                let progress = |done: usize| {
-                    bar.set_position(done as u64);
-                    !stop.is_cancelled()
-                };
-                let report = match &attack {
-                    None => evaluate(model, &data, None, progress),
-                    Some(AnyAttack::Pgd(attack)) => evaluate(model, &data, Some(attack), progress),
-                    Some(AnyAttack::Auto(attack)) => evaluate_auto(model, &data, attack, progress),
-                };
-                bar.finish_and_clear();
-                if report.pictures == 0 {
-                    return Err(self.stopped());
-                }
-                say!("{}", describe(&report));
-                for warning in &report.warnings {
-                    say!("  not to be trusted: {warning}");
-                }
-                reports.push(report);
-                self.write(&reports)?;
-                if stop.is_cancelled() {
-                    answer(&reports)?;
-                    return Err(self.stopped());
+            let seed = self.options.attack(Goal::Untargeted).seed;
+            for corruption in self.corruption.each(seed) {
+                let corrupted = corruption.map(|corruption| data.corrupted(corruption));
+                let data = corrupted.as_ref().unwrap_or(&data);
+                for attack in self.attacks() {
+                    let report = measured(model, data, attack.as_ref(), &stop);
+                    if report.pictures == 0 {
+                        return Err(self.stopped());
+                    }
+                    let report = AccuracyReport {
+                        corruption,
+                        ..report
+                    };
+                    say!("{}", describe(&report));
+                    for warning in &report.warnings {
+                        say!("  not to be trusted: {warning}");
+                    }
+                    reports.push(report);
+                    self.write(&reports)?;
+                    if stop.is_cancelled() {
+                        answer(&reports)?;
+                        return Err(self.stopped());
+                    }
                 }
             }
+        }
+        for line in table(&reports) {
+            say!("{line}");
         }
         answer(&reports)
     }
@@ -185,7 +191,9 @@ impl EvaluateArguments {
         let mut attacks = vec![None];
         if !self.clean {
             let base = self.options.attack(Goal::Untargeted);
-            attacks.push(Some(AnyAttack::Pgd(base.clone())));
+            if self.corruption.is_none() {
+                attacks.push(Some(AnyAttack::Pgd(base.clone())));
+            }
             attacks.extend(self.attacks.iter().map(|AttackArgument { within, kind }| {
                 let (norm, epsilon) = within.unwrap_or((base.norm, base.epsilon));
                 Some(match kind {
@@ -207,11 +215,36 @@ impl EvaluateArguments {
     }
 }
 
+/// Evaluates one model under one attack, behind a progress bar.
+fn measured(
+    model: &Classifier,
+    data: &Dataset,
+    attack: Option<&AnyAttack>,
+    stop: &CancelToken,
+) -> AccuracyReport {
+    let bar = picture_bar(&model.manifest().name, data.len());
+    let progress = |done: usize| {
+        bar.set_position(done as u64);
+        !stop.is_cancelled()
+    };
+    let report = match attack {
+        None => evaluate(model, data, None, progress),
+        Some(AnyAttack::Pgd(attack)) => evaluate(model, data, Some(attack), progress),
+        Some(AnyAttack::Auto(attack)) => evaluate_auto(model, data, attack, progress),
+    };
+    bar.finish_and_clear();
+    report
+}
+
 fn describe(report: &AccuracyReport) -> String {
+    let what = match (&report.corruption, &*report.attack) {
+        (Some(corruption), "clean") => corruption.to_string(),
+        (Some(corruption), attack) => format!("{corruption}, then {attack}"),
+        (None, attack) => attack.to_owned(),
+    };
     let accuracy = format!(
-        "{:<20} {:<34} accuracy {:6.2} %",
+        "{:<20} {what:<34} accuracy {:6.2} %",
         report.model,
-        report.attack,
         report.accuracy * 100.0
     );
     if report.attack == "clean" {
@@ -257,10 +290,14 @@ fn write(out: &std::path::Path, reports: &[AccuracyReport]) -> Result<()> {
             report.l2[1],
             report.inside_box,
             report.throughput,
+            report
+                .corruption
+                .map_or("", |corruption| corruption.kind.name()),
+            report.corruption.map(|corruption| corruption.severity),
         );
         writer.serialize(row).map_err(|error| writing(&error))?;
     }
-    let mut bytes = b"model,attack,pictures,accuracy,success,mean_linf,max_linf,mean_l2,max_l2,inside_box,pictures_per_second\n".to_vec();
+    let mut bytes = b"model,attack,pictures,accuracy,success,mean_linf,max_linf,mean_l2,max_l2,inside_box,pictures_per_second,corruption,severity\n".to_vec();
     bytes.extend(writer.into_inner().map_err(|error| writing(&error))?);
     write_atomically(&path, &bytes)
 }

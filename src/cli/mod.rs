@@ -3,6 +3,7 @@
 mod attack;
 mod bench;
 mod console;
+mod corruption;
 mod counterfactual;
 mod evaluate;
 mod explain;
@@ -74,6 +75,8 @@ struct WindowArguments {
 enum Command {
     /// Attack one picture and write the adversarial pictures.
     Attack(attack::AttackArguments),
+    /// Corrupt a picture: noise, blur, weather and compression as in ImageNet-C.
+    Corrupt(corruption::CorruptArguments),
     /// Compute the counterfactual of a picture: what it would look like as another class.
     Counterfactual(counterfactual::CounterfactualArguments),
     /// Evaluate accuracy on a data set, clean and under attack.
@@ -224,6 +227,7 @@ impl Arguments {
         match self.command {
             Some(Command::Attack(arguments)) => arguments.run(),
             Some(Command::Bench(arguments)) => arguments.run(),
+            Some(Command::Corrupt(arguments)) => arguments.run(),
             Some(Command::Counterfactual(arguments)) => arguments.run(),
             Some(Command::Evaluate(arguments)) => arguments.run(),
             Some(Command::Explain(arguments)) => arguments.run(),

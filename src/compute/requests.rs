@@ -172,14 +172,12 @@ pub struct AttributionRequest {
 impl AttributionRequest {
     /// What the attribution explains, in words.
     pub fn asks(&self, prediction: &PredictionResult) -> String {
-        let target = self.target();
-        match target.against {
-            Some(other) => format!(
-                "Why {}, not {}?",
-                prediction.name(target.class),
-                prediction.name(other)
-            ),
-            None => format!("Why {}?", prediction.name(target.class)),
+        let (method, target) = (&self.explanation.method, self.target());
+        let class = prediction.name(target.class);
+        match target.against.map(|other| prediction.name(other)) {
+            _ if !method.is_of_class() => method.name().into(),
+            Some(other) => format!("Why {class}, not {other}?"),
+            None => format!("Why {class}?"),
         }
     }
 }

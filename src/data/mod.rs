@@ -7,6 +7,7 @@
 mod augmentation;
 mod batches;
 mod cifar;
+mod corruption;
 mod folder;
 mod jpeg;
 pub mod labels;
@@ -20,9 +21,11 @@ pub mod thumbnails;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 pub use augmentation::Augmentation;
 pub use batches::{Batch, Batches};
+pub use corruption::{Corruption, CorruptionKind, MAX_SEVERITY};
 pub use listing::{PictureList, PictureLocation};
 pub use picture::{Crop, Origin, Picture};
 
@@ -164,8 +167,21 @@ impl Dataset {
 
     /// The same set with each picture resized to `size` by a triangle filter.
     pub fn resized(&self, size: [usize; 2]) -> Self {
-        let pixels = (0..self.len())
-            .flat_map(|index| augmentation::resized_planes(self.picture(index), self.size, size));
+        let resized = |index| augmentation::resized_planes(self.picture(index), self.size, size);
+        self.with_pixels(size, (0..self.len()).flat_map(resized).collect())
+    }
+
+    /// The same set with each picture corrupted.
+    pub fn corrupted(&self, corruption: Corruption) -> Self {
+        let corrupted = |index: usize| {
+            corruption.apply_to_bytes(self.picture(index), self.size, self.noise_ids[index])
+        };
+        let pixels = (0..self.len()).into_par_iter().flat_map_iter(corrupted);
+        self.with_pixels(self.size, pixels.collect())
+    }
+
+    /// The same set with other pictures, `[len, 3, h, w]`, of height and width `size`.
+    fn with_pixels(&self, size: [usize; 2], pixels: Vec<u8>) -> Self {
         Self {
             classes: self.classes.clone(),
             size,
@@ -175,7 +191,7 @@ impl Dataset {
             passed_over: self.passed_over.clone(),
             original_sizes: self.original_sizes.clone(),
             noise_ids: self.noise_ids.clone(),
-            pixels: pixels.collect(),
+            pixels,
         }
     }
 

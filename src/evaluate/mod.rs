@@ -14,7 +14,7 @@ use burn::tensor::activation::softmax;
 use serde::Serialize;
 
 use crate::attack::{Attack, AutoPart, Goal, Norm};
-use crate::data::Dataset;
+use crate::data::{Corruption, Dataset};
 use crate::model::{Classifier, predicted_classes, tensor_values};
 
 /// Batch size of attacks.
@@ -27,6 +27,9 @@ pub struct AccuracyReport {
     pub model: String,
     /// The attack in words, or `clean`.
     pub attack: String,
+    /// What was done to the pictures before the attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corruption: Option<Corruption>,
     /// Number of pictures.
     pub pictures: usize,
     /// Share of pictures predicted as their label after the attack, in [0, 1].
@@ -111,6 +114,7 @@ impl Totals {
         AccuracyReport {
             model: model.manifest().name.clone(),
             attack,
+            corruption: None,
             pictures: self.pictures,
             accuracy: share(self.right, self.pictures),
             parts: Vec::new(),

@@ -26,6 +26,7 @@ mod compute {
 mod data {
     pub(crate) mod bad_pictures; // hostile picture files
     mod batches; // shuffling and augmentation
+    mod corruption; // everyday corruptions
     mod crops; // the part of a picture that a model sees
     mod field; // data sets as people have them
     mod huge_pictures; // claims of size

@@ -25,7 +25,11 @@ pub fn show(
     if needs_picture {
         reference(ui, &mut state.document.reference, &state.document.library);
     }
-    question::show(ui, &mut state.settings.explanation.question, labels);
+    if state.settings.explanation.method.is_of_class() {
+        question::show(ui, &mut state.settings.explanation.question, labels);
+    } else {
+        ui.weak("The same for every class");
+    }
     ui.horizontal(|ui| {
         ui.label("Checks");
         ui.toggle_value(&mut state.settings.checks.curves, "Curves")
@@ -41,6 +45,7 @@ fn choose_method(ui: &mut Ui, method: &mut Method, side: usize) {
         ComboBox::from_id_salt("method")
             .selected_text(method.name())
             .width(190.0)
+            .height(300.0)
             .show_ui(ui, |ui| {
                 for choice in Method::all(side) {
                     let chosen = choice.name() == method.name();

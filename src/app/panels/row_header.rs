@@ -99,7 +99,13 @@ fn prediction_line(
     flip(ui, state, row);
     let maps = state.settings.display.maps().into_iter();
     let maps = maps.filter_map(|which| row.map_error(which));
+    let mut shown: Vec<&str> = Vec::new();
     for error in row.error.iter().chain(maps) {
+        // Both maps of a model fail for the same reason.
+        if shown.contains(&&**error) {
+            continue;
+        }
+        shown.push(error);
         let label = egui::Label::new(theme::error(ui, error)).truncate();
         ui.add(label).on_hover_text(error);
     }

@@ -48,14 +48,14 @@ impl Reveal {
 }
 
 impl Section {
-    /// All of them.
+    /// All of them; what chooses the columns is first, so that choosing one moves nothing under the pointer.
     const ALL: [Self; 7] = [
+        Self::Display,
         Self::Attack,
         Self::Attribution,
         Self::MapColours,
         Self::Synthesis,
         Self::Counterfactual,
-        Self::Display,
         Self::Picture,
     ];
 
@@ -164,16 +164,16 @@ mod tests {
         };
         use Section as S;
         let usual = [
+            S::Display,
             S::Attack,
             S::Attribution,
             S::MapColours,
-            S::Display,
             S::Picture,
         ];
         assert_eq!(first(&display), usual);
         display.shown = [false; 9];
         display.shown[Column::Synthesis as usize] = true;
-        assert_eq!(first(&display), [S::Synthesis, S::Display, S::Picture]);
+        assert_eq!(first(&display), [S::Display, S::Synthesis, S::Picture]);
         assert_eq!(Section::ordered(&display).len(), Section::ALL.len());
     }
 }

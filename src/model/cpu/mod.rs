@@ -7,6 +7,7 @@
 
 mod conv;
 mod product;
+pub(in crate::model) mod rows;
 pub(in crate::model) mod training;
 
 use rayon::prelude::*;

@@ -9,6 +9,7 @@ use super::op::{Activation, Convolution, Op, Padding, Reshape};
 use super::shape::MAX_AXES;
 use super::value::{Value, joined};
 use super::{Draft, Graph, Source};
+use crate::model::cpu::rows::RowOp;
 use crate::model::cpu::training::convolve;
 use crate::model::layers::rectified;
 
@@ -100,6 +101,16 @@ impl Op {
             }
             Self::Normalize { axes, epsilon } => {
                 let places: Vec<usize> = axes.iter().map(|&axis| x.axis(axis)).collect();
+                let sides = x.sides();
+                let first = sides.len() - axes.len();
+                let operation = RowOp::Normalize {
+                    epsilon: *epsilon as f32,
+                };
+                if axes.iter().copied().eq(first..sides.len())
+                    && let Some(rows) = x.rows(operation, axes.len())
+                {
+                    return rows;
+                }
                 x.map(|x| {
                     let centred = x.clone() - x.mean_dims(&places);
                     let variance = centred.clone().square().mean_dims(&places);
@@ -107,6 +118,10 @@ impl Op {
                 })
             }
             Self::Activation(Activation::Relu) => x.map(|x| rectified(x, fake_relu)),
+            Self::Activation(Activation::Gelu) => match x.rows(RowOp::Gelu, 1) {
+                Some(rows) => rows,
+                None => x.map(gelu),
+            },
             Self::Activation(activation) => x.map(|x| activation.run(x)),
             Self::Add => x.with(second(), |x, y| x + y),
             Self::Sub => x.with(second(), |x, y| x - y),
@@ -165,6 +180,11 @@ impl Op {
             }
             Self::Select { axis, indices } => x.selected(*axis, indices),
             Self::Softmax(axis) => {
+                if axis + 1 == x.sides().len()
+                    && let Some(rows) = x.rows(RowOp::Softmax, 1)
+                {
+                    return rows;
+                }
                 let place = x.axis(*axis);
                 x.map(|x| softmax(x, place))
             }

@@ -3,6 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::shape::MAX_AXES;
+use crate::model::cpu::rows::RowOp;
 use crate::model::tensor_values;
 
 /// A tensor of up to [`MAX_AXES`] axes, stored with all of them: missing axes are leading axes of length 1.
@@ -123,6 +124,16 @@ impl Value {
             axis.map_or(place, |axis| order[axis] + missing)
         });
         self.map(|x| x.permute(order))
+    }
+
+    /// Applies an operation to the rows that its last `axes` axes are; `None` where it is not on the CPU.
+    pub(super) fn rows(&self, operation: RowOp, axes: usize) -> Option<Self> {
+        let sides = self.sides();
+        let length = sides[sides.len() - axes..].iter().product();
+        Some(Self {
+            tensor: operation.apply(&self.tensor, length)?,
+            rank: self.rank,
+        })
     }
 
     /// Without these axes, which have length 1.

@@ -14,10 +14,11 @@ use tempfile::TempDir;
 use crate::support::{tiny_manifest, tiny_network, write_two_colours};
 
 /// The subcommands that this file tests; training a generator and its report have tests of their own.
-const TESTED: [&str; 17] = [
+const TESTED: [&str; 18] = [
     "attack",
     "bench",
     "completions",
+    "corrupt",
     "counterfactual",
     "evaluate",
     "explain",
@@ -151,6 +152,42 @@ fn attack_writes_pictures_of_each_model_and_what_happened() {
     assert_eq!(facts.as_array().map(Vec::len), Some(2));
     assert_eq!(facts[0]["label"], "red");
     assert!(facts[0]["l2"].as_f64().is_some_and(|l2| l2 <= 1.0001));
+}
+
+#[test]
+fn corrupt_writes_every_kind_of_every_severity() {
+    let scene = Scene::new();
+    let out = scene.run(
+        "corrupt PICTURE --corruption fog,jpeg --severity 0,2.5 --out OUT --json OUT/all.json",
+    );
+    check_files(
+        &out,
+        &["fog-0.png", "fog-2.5.png", "jpeg-2.5.png", "sheet.png"],
+    );
+    let original = image::open(&scene.picture).expect("the picture").to_rgb8();
+    let corrupted = |name: &str| image::open(out.join(name)).expect("a picture").to_rgb8();
+    assert!(
+        corrupted("fog-0.png") == original,
+        "severity 0 leaves every bit"
+    );
+    assert!(corrupted("fog-2.5.png") != original);
+    assert_eq!(
+        json(&out.join("all.json")).as_array().map(Vec::len),
+        Some(4)
+    );
+}
+
+#[test]
+fn evaluate_measures_corrupted_pictures_and_attacks_on_them() {
+    let scene = Scene::new();
+    let out = scene.run("evaluate --data DATA --models MODEL --corruption contrast,snow --severity 0,5 --attack linf:8/255:2 --limit 4 --backend cpu --out OUT");
+    let reports = json(&out.join("evaluate.json"));
+    // Clean and two kinds of two severities, each with and without the attack.
+    assert_eq!(reports.as_array().map(Vec::len), Some(10));
+    assert_eq!(reports[0]["corruption"], serde_json::Value::Null);
+    assert_eq!(reports[2]["corruption"]["kind"], "contrast");
+    assert_eq!(reports[2]["accuracy"], reports[0]["accuracy"], "severity 0");
+    assert_eq!(reports[9]["corruption"]["severity"], 5.0);
 }
 
 #[test]
