@@ -3,6 +3,7 @@
 
     python3 pytorch_bench.py --threads 2 --widths 16,32,64 --blocks 3,3,3
     python3 pytorch_bench.py --weights model.safetensors --folded --json out.json
+    python3 pytorch_bench.py --timm vit_small_patch16_224 --height 224 --width 224
 
 Weights are a model file of the program (assets/models/*.safetensors, say), or in torchvision's
 naming with the metadata that make_fixtures.py writes. Medians of
@@ -21,9 +22,10 @@ Rows:
                          black, in its default single batch; only where captum is installed
 
 Parameters are frozen in pgd and gradient. --folded merges BatchNorm into the convolutions for
-all but the two training rows.
+all but the two training rows. Of a network of timm, with random weights, there are pgd_b1 and
+gradient_b1.
 """
-# Requirement: pip install torch numpy safetensors (captum)
+# Requirement: pip install torch numpy safetensors (captum, timm)
 
 import argparse
 import copy
@@ -96,6 +98,25 @@ def timed(action, runs, warmup):
     return {"median_ms": statistics.median(times), "min_ms": min(times), "max_ms": max(times)}
 
 
+def pgd(frozen, x, y, args):
+    """PGD in the l2 ball, with the forward of the final evaluation."""
+    x_adv = x
+    for _ in range(args.steps):
+        grad = input_gradient(frozen, x_adv, y)
+        x_adv = pgd_step(x_adv, x, grad, "l2", args.eps, args.step)
+    with torch.inference_mode():
+        return frozen(x_adv).argmax(1)
+
+
+def frozen_actions(frozen, args):
+    """The timed actions of any network, on one picture."""
+    x, y = torch.rand(1, 3, args.height, args.width), torch.zeros(1, dtype=torch.long)
+    return {
+        "pgd_b1": lambda: pgd(frozen, x, y, args),
+        "gradient_b1": lambda: input_gradient(frozen, x, y),
+    }
+
+
 def actions(model, args):
     """The timed actions by name."""
     classes = model.config["classes"]
@@ -114,14 +135,6 @@ def actions(model, args):
     trained = copy.deepcopy(model).train().requires_grad_(True)
     # a tiny rate keeps the weights finite over many runs and costs the same
     sgd = torch.optim.SGD(trained.parameters(), lr=1e-5, momentum=0.9, weight_decay=5e-4)
-
-    def attack():
-        x_adv = x1
-        for _ in range(args.steps):
-            grad = input_gradient(frozen, x_adv, y1)
-            x_adv = pgd_step(x_adv, x1, grad, "l2", args.eps, args.step)
-        with torch.inference_mode():
-            return frozen(x_adv).argmax(1)
 
     def embed(pixels):
         return frozen.features(pixels).mean((2, 3))
@@ -161,7 +174,7 @@ def actions(model, args):
         captum_rows["ig50_b1"] = integrated_gradients
     return {
         **captum_rows,
-        "pgd_b1": attack,
+        "pgd_b1": lambda: pgd(frozen, x1, y1, args),
         "invert20_b1": invert,
         f"forward_b{batch}": forward,
         f"train_b{batch}": train,
@@ -178,6 +191,7 @@ def arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, help="safetensors; without it, a random network")
+    parser.add_argument("--timm", metavar="NAME", help="a network of timm with random weights")
     parser.add_argument("--stem", choices=["cifar", "cifar-half", "imagenet"], default="cifar")
     parser.add_argument("--block", choices=sorted(BLOCKS), default="basic")
     parser.add_argument("--widths", type=ints, default=[16, 32, 64])
@@ -202,20 +216,26 @@ def main():
     args = arguments()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    if args.weights:
-        model = load(args.weights)
+    if args.timm:
+        import timm
+        model = timm.create_model(args.timm).eval().requires_grad_(False)
+        network, timed_actions = args.timm, frozen_actions(model, args)
     else:
-        model = ResNet(args.stem, args.block, args.widths, args.blocks, args.classes)
+        if args.weights:
+            model = load(args.weights)
+        else:
+            model = ResNet(args.stem, args.block, args.widths, args.blocks, args.classes)
+        network, timed_actions = model.metadata(), actions(model, args)
     results = {
         name: timed(action, args.runs, args.warmup)
-        for name, action in actions(model, args).items()
+        for name, action in timed_actions.items()
         if not args.only or name.startswith(args.only)
     }
     report = {
         "torch": torch.__version__,
         "machine": platform.machine(),
         "threads": args.threads,
-        "network": model.metadata(),
+        "network": network,
         "parameters": sum(p.numel() for p in model.parameters()),
         "input": [args.height, args.width],
         "folded": args.folded,

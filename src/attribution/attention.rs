@@ -57,7 +57,9 @@ impl AttentionMap {
         let Attention { mut layers, grid } = attention(model, input)?;
         let name = &model.manifest().name;
         let count = layers.len();
-        let place = count.checked_sub(choice.layer + 1).ok_or_else(|| {
+        let place = count.checked_sub(1);
+        let place = place.and_then(|last| last.checked_sub(choice.layer));
+        let place = place.ok_or_else(|| {
             let last = choice.layer;
             Error::Config(format!(
                 "{name} has {count} layers of attention, none {last} before the last"

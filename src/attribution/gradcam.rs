@@ -29,17 +29,16 @@ impl Explainer for GradCam {
     fn step(&mut self, model: &Classifier) {
         let x = self.target_score.tensor(model, self.picture.clone());
         let features = model.features(x).inner();
-        let grid = model.token_grid();
         let score = |features| {
             self.target_score
                 .target
                 .of_logits(model.logits_of(features))
         };
-        let mut slope = gradient(&features, score).1;
-        let mut features = features;
-        if let Some(grid) = grid {
-            (features, slope) = (patches(features, grid), patches(slope, grid));
-        }
+        let slope = gradient(&features, score).1;
+        let (features, slope) = match model.token_grid() {
+            Some(grid) => (patches(features, grid), patches(slope, grid)),
+            None => (features, slope),
+        };
         // α: each channel's gradient, averaged over positions.
         let weights = slope.mean_dims(&[2, 3]);
         let cam = (features * weights).sum_dim(1);

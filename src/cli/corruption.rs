@@ -21,8 +21,9 @@ pub(super) struct CorruptionOptions {
     /// given by --attack follow each corruption.
     #[arg(long, value_delimiter = ',', value_parser = parse_corruption)]
     corruption: Vec<CorruptionArgument>,
-    /// Severities of --corruption, from 0, the picture as it is, to 5; numbers between are ones too.
-    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 2.0, 3.0, 4.0, 5.0], value_parser = parse_severity)]
+    /// Severities of --corruption, from 0, the picture as it is, to 5; numbers between are ones too. By default
+    /// 1,2,3,4,5.
+    #[arg(long, value_delimiter = ',', value_parser = parse_severity)]
     severity: Vec<f32>,
 }
 
@@ -56,6 +57,26 @@ impl CorruptionOptions {
         self.corruption.is_empty()
     }
 
+    /// Checks that no severity is given for nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for severities without a corruption.
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.is_none() && !self.severity.is_empty() {
+            return Err(Error::Config(
+                "--severity is that of --corruption, which is not given".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn severities(&self) -> &[f32] {
+        match &self.severity[..] {
+            [] => &[1.0, 2.0, 3.0, 4.0, 5.0],
+            given => given,
+        }
+    }
+
     /// The same, of all kinds where none was asked for.
     fn or_all(&self) -> Self {
         let mut all = self.clone();
@@ -77,7 +98,7 @@ impl CorruptionOptions {
                 severity,
                 seed,
             };
-            self.severity.iter().map(corruption)
+            self.severities().iter().map(corruption)
         });
         std::iter::once(None).chain(each.map(Some)).collect()
     }
@@ -131,10 +152,10 @@ impl CorruptArguments {
         let sheet = self.out.join("sheet.png");
         require_new(corruptions.iter().map(file).chain([sheet.clone()]))?;
         require_writable(&self.out)?;
-        let columns = self.corruption.severity.len() as u32;
+        let columns = self.corruption.severities().len() as u32;
         let scale = SHEET_SIDE as f32 / size[0].max(size[1]) as f32;
         let [height, width] = size.map(|side| ((side as f32 * scale) as u32).max(1));
-        let rows = corruptions.len() as u32 / columns.max(1);
+        let rows = corruptions.len() as u32 / columns;
         let mut all = RgbImage::new(columns * width, rows * height);
         for (at, corruption) in corruptions.iter().enumerate() {
             let corrupted = corruption.apply(&pixels, size, 0);

@@ -108,6 +108,7 @@ fn parse_attack(text: &str) -> Result<AttackArgument, String> {
 impl EvaluateArguments {
     /// Evaluates every model under every attack.
     pub fn run(&self) -> Result<()> {
+        self.corruption.validate()?;
         let device = Compute::open(&self.backend)?.device;
         // Whatever cannot work is found before the first hour of work.
         let models = self.models.classifiers(&device)?;

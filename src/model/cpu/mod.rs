@@ -6,6 +6,7 @@
 //! burn's up to rounding.
 
 mod conv;
+mod flex;
 mod product;
 pub(in crate::model) mod rows;
 pub(in crate::model) mod training;

@@ -8,8 +8,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
+
+use super::flex::{tensor, values};
 
 /// An operation on every row of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +41,7 @@ impl RowOp {
         let dims = x.dims();
         if !x.is_autodiff() {
             let x = x.clone().try_into_primitive::<Flex>().ok()?;
-            let out = self.forward(&values(&x), length);
+            let out = self.forward(values(&x), length);
             return Some(Tensor::from_primitive::<Flex>(tensor(out, &dims)));
         }
         let x = x.clone().try_into_primitive::<Autodiff<Flex>>().ok()?;
@@ -48,7 +50,7 @@ impl RowOp {
             .compute_bound()
             .stateful();
         let x = x.into_primitive();
-        let out = tensor(self.forward(&values(&x), length), &dims);
+        let out = tensor(self.forward(values(&x), length), &dims);
         let out = match preparation {
             OpsKind::Tracked(preparation) => {
                 let state = (self, x, out.clone(), length, dims.to_vec());
@@ -59,8 +61,7 @@ impl RowOp {
         Some(Tensor::from_primitive::<Autodiff<Flex>>(out))
     }
 
-    fn forward(self, x: &[f32], length: usize) -> Vec<f32> {
-        let mut out = x.to_vec();
+    fn forward(self, mut out: Vec<f32>, length: usize) -> Vec<f32> {
         out.par_chunks_mut(chunk(length)).for_each(|rows| {
             for row in rows.chunks_exact_mut(length) {
                 self.forward_row(row);
@@ -173,8 +174,9 @@ fn exp_of_negative(x: f32) -> f32 {
         2.402_264_8e-1,
         6.931_472e-1,
     ];
-    // Below, results are no normal numbers any more.
-    let y = (x * std::f32::consts::LOG2_E).max(-126.0);
+    let y = x * std::f32::consts::LOG2_E;
+    // Below, results are no normal numbers any more; what is not a number stays so.
+    let y = if y < -126.0 { -126.0 } else { y };
     let whole = (y - 0.5) as i32;
     let rest = y - whole as f32;
     let polynomial = FACTORS.iter().fold(0.0, |sum, factor| sum * rest + factor) * rest + 1.0;
@@ -209,19 +211,10 @@ impl Backward<Flex, 1> for RowBackward {
     }
 }
 
-fn values(tensor: &FlexTensor) -> Vec<f32> {
-    let tensor = tensor.to_contiguous();
-    tensor.as_slice::<f32>().expect("floats in a row").to_vec()
-}
-
-fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, dims.to_vec()))
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
     use burn::tensor::activation::{gelu, softmax};
+    use burn::tensor::{Device, TensorData};
 
     use super::*;
     use crate::model::tensor_values;
@@ -268,6 +261,22 @@ mod tests {
             let variance = centred.clone().square().mean_dim(2);
             centred / (variance + 1e-3).sqrt()
         });
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_so() {
+        for operation in [
+            RowOp::Gelu,
+            RowOp::Softmax,
+            RowOp::Normalize { epsilon: 1e-3 },
+        ] {
+            for value in [f32::NAN, f32::INFINITY] {
+                let mut row = [0.5, value, -1.0];
+                operation.forward_row(&mut row);
+                let found = row[1];
+                assert!(!found.is_finite(), "{operation:?} makes {found} of {value}");
+            }
+        }
     }
 
     #[test]

@@ -9,9 +9,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::flex::{tensor, values};
 use super::product::{MatrixView, add_product};
 
 /// Sizes of a convolution with a square kernel, padded so that a stride of 1 keeps the resolution.
@@ -53,7 +54,7 @@ pub(in crate::model) fn convolve(
     let (x, weight) = (x.into_primitive(), weight.into_primitive());
     let output = shape.forward(&values(&x), &values(&weight));
     let [c, h, w] = shape.output;
-    let output = tensor(output, [shape.pictures, c, h, w]);
+    let output = tensor(output, &[shape.pictures, c, h, w]);
     let output = match preparation {
         OpsKind::Tracked(preparation) => preparation.finish((x, weight, shape), output),
         OpsKind::UnTracked(preparation) => preparation.finish(output),
@@ -79,23 +80,14 @@ impl Backward<Flex, 2> for ConvolutionBackward {
         );
         if let Some(node) = for_x {
             let [c, h, w] = shape.input;
-            gradients.register::<Flex>(node.id, tensor(to_x, [shape.pictures, c, h, w]));
+            gradients.register::<Flex>(node.id, tensor(to_x, &[shape.pictures, c, h, w]));
         }
         if let Some(node) = for_weight {
             let [k, channels] = [shape.kernel, shape.input[0]];
             let dims = [shape.output[0], channels, k, k];
-            gradients.register::<Flex>(node.id, tensor(to_weight, dims));
+            gradients.register::<Flex>(node.id, tensor(to_weight, &dims));
         }
     }
-}
-
-fn values(tensor: &FlexTensor) -> Vec<f32> {
-    let tensor = tensor.to_contiguous();
-    tensor.as_slice::<f32>().expect("floats in a row").to_vec()
-}
-
-fn tensor(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
 }
 
 impl ConvolutionShape {

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::shape::{Grid, Shape, product};
+use super::shape::{BatchAxis, Grid, Shape, product};
 use super::value::Value;
 use super::{Graph, Node, Op, Source};
 use crate::model::network::{Attention, TokenGrid};
@@ -20,27 +20,16 @@ pub(super) struct AttentionLayers {
 impl AttentionLayers {
     /// The softmaxes over all tokens by which other values are multiplied; `None` if there are none.
     pub(super) fn find(nodes: &[Node], shapes: &[Shape]) -> Option<Self> {
-        let (tokens, grid) = shapes.iter().find_map(|shape| match shape.grid? {
+        // Class tokens are joined after the first patches: the longest row of tokens is what attention reads.
+        let rows = shapes.iter().filter_map(|shape| match shape.grid? {
             Grid::Tokens {
                 axis,
                 skipped,
                 size,
             } => Some((shape.sides[axis], TokenGrid { skipped, size })),
             Grid::Map(_) => None,
-        })?;
-        // Concatenations come after the first tokens: the longest row of them is what attention reads.
-        let (tokens, grid) = shapes
-            .iter()
-            .fold((tokens, grid), |most, shape| match shape.grid {
-                Some(Grid::Tokens {
-                    axis,
-                    skipped,
-                    size,
-                }) if shape.sides[axis] > most.0 && size == most.1.size => {
-                    (shape.sides[axis], TokenGrid { skipped, size })
-                }
-                _ => most,
-            });
+        });
+        let (tokens, grid) = rows.max_by_key(|(tokens, _)| *tokens)?;
         let (mut places, mut heads) = (Vec::new(), Vec::new());
         for node in nodes {
             let (Op::MatMul, [Source::Value(place), Source::Value(_)]) =
@@ -50,9 +39,7 @@ impl AttentionLayers {
             };
             let sides = &shapes[*place].sides;
             let is_softmax = matches!(nodes[place.checked_sub(1)?].op, Op::Softmax(_));
-            let batch_leads = shapes[*place]
-                .batch
-                .is_some_and(|batch| batch.axis == 0 && batch.outer == 1);
+            let batch_leads = shapes[*place].batch == Some(BatchAxis::FIRST);
             if is_softmax && batch_leads && sides.ends_with(&[tokens, tokens]) {
                 places.push(*place);
                 heads.push(product(&sides[..sides.len() - 2]));

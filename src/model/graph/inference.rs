@@ -1,7 +1,7 @@
 //! Shape inference of graph operations, with error messages for inputs that do not fit.
 
 use super::op::{Convolution, Op, Padding, Pooling, Reshape};
-use super::shape::{BatchAxis, Grid, MAX_AXES, Shape, product};
+use super::shape::{BatchAxis, Grid, MAX_AXES, Shape};
 
 impl Convolution {
     fn shape(&self, first: &Shape) -> Result<Vec<usize>, String> {
@@ -211,9 +211,8 @@ fn reshaped(shape: &Shape, sides: &[usize], batch: Option<BatchAxis>) -> Result<
     // The place that the operation names may be any that fits.
     shape.reshaped_batch(sides)?;
     let before = |sides: &[usize], batch: BatchAxis| {
-        let first = sides.get(..batch.axis).map(product)?;
         let length = *sides.get(batch.axis)?;
-        (batch.outer > 0 && length.is_multiple_of(batch.outer)).then(|| first * batch.outer)
+        (batch.outer > 0 && length.is_multiple_of(batch.outer)).then(|| batch.before(sides))
     };
     let [old, new] = [(&shape.sides[..], shape.batch), (sides, batch)]
         .map(|(sides, batch)| batch.map(|batch| before(sides, batch)));

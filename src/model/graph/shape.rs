@@ -18,6 +18,12 @@ pub(in crate::model) struct BatchAxis {
 impl BatchAxis {
     /// The first axis, pictures first.
     pub(in crate::model) const FIRST: Self = Self { axis: 0, outer: 1 };
+
+    /// Number of values, in their order in memory, for each of which all pictures follow: every reshape leaves it as it
+    /// is.
+    pub(super) fn before(self, sides: &[usize]) -> usize {
+        product(&sides[..self.axis]).saturating_mul(self.outer)
+    }
 }
 
 /// Where the positions of a feature map lie in a value.
@@ -78,8 +84,13 @@ impl Shape {
     /// Checks that an operation along these axes leaves the pictures of a batch apart.
     pub(in crate::model) fn require_apart(&self, axes: &[usize]) -> Result<(), String> {
         let sides = &self.sides;
-        if let Some(axis) = axes.iter().find(|&&axis| axis >= sides.len()) {
-            return Err(format!("{sides:?} has no axis {axis}"));
+        for (at, axis) in axes.iter().enumerate() {
+            if *axis >= sides.len() {
+                return Err(format!("{sides:?} has no axis {axis}"));
+            }
+            if axes[..at].contains(axis) {
+                return Err(format!("it names axis {axis} of {sides:?} twice"));
+            }
         }
         match self.batch {
             Some(batch) if axes.contains(&batch.axis) => Err(format!(
@@ -132,7 +143,7 @@ impl Shape {
         let Some(batch) = self.batch else {
             return Ok(None);
         };
-        let before = product(&self.sides[..batch.axis]) * batch.outer;
+        let before = batch.before(&self.sides);
         let fitting = (0..sides.len()).filter_map(|axis| {
             let first = product(&sides[..axis]);
             let outer = before / first.max(1);

@@ -94,6 +94,12 @@ impl<'a> Builder<'a> {
         (0..).take_while(|&at| self.has(&name(at))).count()
     }
 
+    /// Number of blocks of each stage, of which the file has a tensor called `name(stage, block)`.
+    pub(super) fn stages(&self, name: impl Fn(usize, usize) -> String) -> Vec<usize> {
+        let blocks = (0..).map(|stage| self.count(|block| name(stage, block)));
+        blocks.take_while(|&count| count > 0).collect()
+    }
+
     fn array(&mut self, name: &str) -> Result<&'a Array, String> {
         let found = self.weights.tensors.get(name);
         let array = found.ok_or_else(|| format!("the tensor {name} is missing"))?;
@@ -143,6 +149,12 @@ impl<'a> Builder<'a> {
     /// Adds the sum of two values.
     pub(super) fn add(&mut self, x: usize, y: usize) -> Result<usize, String> {
         self.push_with(Op::Add, x, Source::Value(y))
+    }
+
+    /// Adds the mean of each channel of a feature map.
+    pub(super) fn global_average(&mut self, x: usize, keep: bool) -> Result<usize, String> {
+        let axes = vec![2, 3];
+        self.push(Op::Mean { axes, keep }, x)
     }
 
     /// Adds an activation.

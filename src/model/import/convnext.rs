@@ -25,10 +25,8 @@ pub(super) fn build(
     to_timm_names(&mut weights);
     let input = description.input.unwrap_or([224; 2]);
     let mut builder = Builder::new(&weights, input, device);
-    let blocks = |stage: usize| {
-        builder.count(|block| format!("stages.{stage}.blocks.{block}.conv_dw.weight"))
-    };
-    let counts: Vec<usize> = (0..).map(blocks).take_while(|&count| count > 0).collect();
+    let counts =
+        builder.stages(|stage, block| format!("stages.{stage}.blocks.{block}.conv_dw.weight"));
     let built = network(&mut builder, &counts);
     let output = built.map_err(|reason| LoadError::tried("as a ConvNeXt", reason))?;
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
@@ -55,11 +53,7 @@ fn network(builder: &mut Builder, counts: &[usize]) -> Result<usize, String> {
             x = residual_block(builder, &format!("stages.{stage}.blocks.{block}"), x)?;
         }
     }
-    let mean = Op::Mean {
-        axes: vec![2, 3],
-        keep: false,
-    };
-    x = builder.push(mean, x)?;
+    x = builder.global_average(x, false)?;
     x = builder.layer_norm("head.norm", x, EPSILON)?;
     builder.linear("head.fc", x)
 }

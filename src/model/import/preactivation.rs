@@ -9,7 +9,7 @@ use super::builder::{Builder, ConvSettings};
 use super::{Description, Found, LoadError};
 use crate::error::Mismatch;
 use crate::model::Weights;
-use crate::model::graph::{Activation, Op, Padding};
+use crate::model::graph::{Activation, Padding};
 
 /// The families, told apart by their names for things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +79,12 @@ pub(super) fn build(
     device: &Device,
 ) -> Result<Found, LoadError> {
     let input = description.input.unwrap_or([32; 2]);
-    let has_block = |stage: usize, block: usize| {
-        let name = format!("{}.{}.weight", kind.block(stage, block), kind.names()[0]);
-        weights.tensors.contains_key(&name)
-    };
-    let counts = (0..).map(|stage| (0..).take_while(|&block| has_block(stage, block)).count());
-    let counts: Vec<usize> = counts.take_while(|&count| count > 0).collect();
+    let mut builder = Builder::new(weights, input, device);
+    let [conv, ..] = kind.names();
+    let counts =
+        builder.stages(|stage, block| format!("{}.{conv}.weight", kind.block(stage, block)));
     let title = title(kind, weights, &counts);
     require_all(kind, weights, &counts, &title)?;
-    let mut builder = Builder::new(weights, input, device);
     let network = Preactivation {
         kind,
         raw_shortcut: description.raw_shortcut,
@@ -213,8 +210,7 @@ impl Preactivation {
             x = builder.batch_norm(last, x)?;
             x = builder.activate(self.activation, x)?;
         }
-        let axes = vec![2, 3];
-        let x = builder.push(Op::Mean { axes, keep: false }, x)?;
+        let x = builder.global_average(x, false)?;
         builder.linear("fc", x)
     }
 

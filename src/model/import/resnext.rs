@@ -30,9 +30,7 @@ pub(super) fn build(
 ) -> Result<Found, LoadError> {
     let input = description.input.unwrap_or([224; 2]);
     let mut builder = Builder::new(weights, input, device);
-    let blocks =
-        |stage: usize| builder.count(|block| format!("layer{}.{block}.conv1.weight", stage + 1));
-    let counts: Vec<usize> = (0..).map(blocks).take_while(|&count| count > 0).collect();
+    let counts = builder.stages(|stage, block| format!("layer{}.{block}.conv1.weight", stage + 1));
     let is_bottleneck = builder.has("layer1.0.conv3.weight");
     let groups = groups(&builder, "layer1.0.conv2.weight", "layer1.0.conv1.weight");
     let built = network(&mut builder, &counts, groups);
@@ -84,11 +82,7 @@ fn network(builder: &mut Builder, counts: &[usize], groups: usize) -> Result<usi
             )?;
         }
     }
-    let mean = Op::Mean {
-        axes: vec![2, 3],
-        keep: false,
-    };
-    x = builder.push(mean, x)?;
+    x = builder.global_average(x, false)?;
     builder.linear("fc", x)
 }
 
@@ -151,16 +145,12 @@ fn residual_block(
 
 /// Squeeze-and-excitation: each channel scaled by what the means of all say.
 fn squeezed(builder: &mut Builder, at: &str, x: usize) -> Result<usize, String> {
-    let mean = Op::Mean {
-        axes: vec![2, 3],
-        keep: true,
-    };
     let one = ConvSettings {
         stride: 1,
         padding: [0; 4],
         groups: 1,
     };
-    let y = builder.push(mean, x)?;
+    let y = builder.global_average(x, true)?;
     let y = builder.conv(&format!("{at}.fc1"), y, one)?;
     let y = builder.activate(Activation::Relu, y)?;
     let y = builder.conv(&format!("{at}.fc2"), y, one)?;

@@ -188,6 +188,10 @@ fn evaluate_measures_corrupted_pictures_and_attacks_on_them() {
     assert_eq!(reports[2]["corruption"]["kind"], "contrast");
     assert_eq!(reports[2]["accuracy"], reports[0]["accuracy"], "severity 0");
     assert_eq!(reports[9]["corruption"]["severity"], 5.0);
+    let refused = scene.output("evaluate --data DATA --models MODEL --severity 2 --backend cpu");
+    assert_eq!(refused.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(errors.contains("--corruption"), "{errors}");
 }
 
 #[test]

@@ -40,6 +40,18 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec::<f32>().expect("floats")
 }
 
+/// Pictures of a batch stay apart, wherever the network moves the batch axis.
+fn check_batch(file: &str, model: &Classifier, values: &Values) {
+    let one = picture(size(values));
+    let two = Tensor::cat(vec![one.clone(), 1.0 - one], 0);
+    check_near(
+        file,
+        &floats(model.logits(two)),
+        values.values("batch"),
+        1e-3,
+    );
+}
+
 #[test]
 fn modern_networks_agree_with_pytorch_and_onnxruntime() {
     let mut wrong = Vec::new();
@@ -51,18 +63,11 @@ fn modern_networks_agree_with_pytorch_and_onnxruntime() {
             let one = picture(size(&values));
             check_near(
                 &file,
-                &floats(model.logits(one.clone())),
+                &floats(model.logits(one)),
                 values.values("ort"),
                 1e-3,
             );
-            // Pictures of a batch stay apart, wherever the network moves the batch axis.
-            let two = Tensor::cat(vec![one.clone(), 1.0 - one], 0);
-            check_near(
-                &file,
-                &floats(model.logits(two)),
-                values.values("batch"),
-                1e-3,
-            );
+            check_batch(&file, &model, &values);
         });
         if agrees.is_err() {
             wrong.push(name);
@@ -96,14 +101,7 @@ fn weights_of_modern_networks_agree_with_pytorch() {
         };
         let file = format!("modern_{name}.safetensors");
         let model = check(&file, Some(description), 1e-3);
-        let one = picture(size(&values));
-        let two = Tensor::cat(vec![one.clone(), 1.0 - one], 0);
-        check_near(
-            &file,
-            &floats(model.logits(two)),
-            values.values("batch"),
-            1e-3,
-        );
+        check_batch(&file, &model, &values);
         if is_transformer {
             let assumed = opened(&file, &plain(&values));
             let assumptions = assumed.manifest().assumptions.join("; ");
