@@ -11,14 +11,14 @@
 //! 3. **Only the worker thread touches tensors, only the window touches egui.** Images on the GPU
 //!    ([`compute::GpuImage`]) and plain data cross between them.
 //!
-//! A room imports only from those above it in this table:
+//! A module imports only from those above it in this table:
 //!
-//! | room | what is in it |
+//! | module | what is in it |
 //! |---|---|
 //! | [`error`], [`files`], [`tasks`] | the error type, atomic writes, background tasks with progress and cancellation |
 //! | [`data`] | pictures, masks, bundled samples, class names, data sets, seeded random numbers |
 //! | [`model`] | networks, the frozen classifier, importers of other programs' files, the bundled models |
-//! | [`attack`] | norms, balls, projected descent, PGD, how ε is read and printed |
+//! | [`attack`] | norms, balls, masks, projected descent, PGD, AutoAttack, DeepFool, patches, how ε is read and printed |
 //! | [`attribution`] | which pixels speak for a class, and how far to trust that |
 //! | [`synthesis`] | pictures that a model makes: inversion, class generation, units |
 //! | [`counterfactual`] | discriminator and generator, the map of changes and its overlap with masks |

@@ -32,6 +32,9 @@ impl App {
             Action::SaveSynthesis(row) => self.save_synthesis(row),
             Action::ChooseBackground => self.dialogs.choose_background(),
             Action::ChooseMask => self.choose_mask(),
+            Action::LoadAttackMask => self.choose_attack_mask(),
+            Action::SaveAttackMask => self.save_attack_mask(),
+            Action::Tell(message) => self.messages.push(message),
             Action::AddSyntheticCracks => self.add_synthetic_cracks(),
             Action::UseModels(models) => self.use_models(models),
             Action::UseModel(row, model) => self.use_arriving_model(row, model),
@@ -190,6 +193,22 @@ impl App {
     fn choose_mask(&self) {
         if let Some(entry) = self.state.entry() {
             self.dialogs.choose_mask(entry.picture.clone());
+        }
+    }
+
+    fn choose_attack_mask(&self) {
+        if let Some(entry) = self.state.entry() {
+            self.dialogs.choose_attack_mask(entry.picture.clone());
+        }
+    }
+
+    fn save_attack_mask(&self) {
+        let mask = self
+            .state
+            .entry()
+            .and_then(|entry| entry.attack_mask.as_ref());
+        if let Some(mask) = mask {
+            self.dialogs.save_mask(mask.clone());
         }
     }
 

@@ -28,6 +28,15 @@ pub enum DialogOutcome {
         /// White on black.
         mask: Picture,
     },
+    /// A mask of where attacks may change a picture was chosen.
+    AttackMask {
+        /// The picture.
+        of: Picture,
+        /// White on black, as large as the picture.
+        mask: Picture,
+        /// How it was made to fit.
+        told: Option<String>,
+    },
     /// A model file was chosen for a row.
     Model {
         /// The row.
@@ -125,6 +134,19 @@ impl Dialogs {
         });
     }
 
+    /// Asks for a mask of where attacks may change a picture, and opens it.
+    pub fn choose_attack_mask(&self, of: Picture) {
+        self.start(move || {
+            let dialog = titled("Where attacks may act: white on black");
+            let dialog = dialog.add_filter("Pictures", &picture::EXTENSIONS);
+            let opened = session::open_attack_mask(&dialog.pick_file()?, &of);
+            Some(match opened {
+                Ok((mask, told)) => DialogOutcome::AttackMask { of, mask, told },
+                Err(error) => DialogOutcome::Failed(error),
+            })
+        });
+    }
+
     /// Asks for a model file; it is read when it is used.
     pub fn choose_model(&self, row: usize) {
         self.start(move || {
@@ -161,6 +183,16 @@ impl Dialogs {
             let dialog = titled("Save the description").set_file_name("model.toml");
             let path = dialog.add_filter("TOML", &["toml"]).save_file()?;
             let written = write_atomically(&path, description.to_toml().as_bytes());
+            written.err().map(DialogOutcome::Failed)
+        });
+    }
+
+    /// Asks where, and writes a mask as PNG.
+    pub fn save_mask(&self, mask: Picture) {
+        self.start(move || {
+            let dialog = titled("Save the mask").set_file_name("mask.png");
+            let path = dialog.add_filter("PNG", &["png"]).save_file()?;
+            let written = write_atomically(&path, &mask.png());
             written.err().map(DialogOutcome::Failed)
         });
     }

@@ -119,6 +119,7 @@ impl App {
                 let (state, rows) = (&mut self.state, &self.rows);
                 match state.settings.display.bottom {
                     Bottom::Epsilon => panels::timeline::show(ui, state, rows),
+                    Bottom::Corruption => panels::severity::show(ui, state, rows),
                     Bottom::Synthesis => panels::progress::show(ui, state, rows, actions),
                     Bottom::Units => panels::units::show(ui, state, rows, &mut self.thumbnails),
                     Bottom::Counterfactual => {

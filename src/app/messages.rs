@@ -12,7 +12,7 @@ use crate::data::Picture;
 use crate::error::Result;
 use crate::export::job::Done;
 use crate::model::import::{DescriptionEdit, LabelSource};
-use crate::session::{OpenedSession, Row};
+use crate::session::{LibraryEntry, OpenedSession, Row};
 
 /// Shown when the pictures of one batch did not fit into memory.
 const OUT_OF_MEMORY: &str =
@@ -39,6 +39,13 @@ impl App {
                 ComputeMessage::Synthesized(_) => synthesized = true,
                 ComputeMessage::OutOfMemory => self.messages.push(OUT_OF_MEMORY.into()),
                 ComputeMessage::Scanned(progress) => self.scanned(*progress),
+                ComputeMessage::PatchSearched(result) => {
+                    self.state.take_patch(result);
+                }
+                ComputeMessage::Failed(reason) if matches!(lane, Lane::PatchSearch(_)) => {
+                    self.messages.push(reason.clone());
+                    self.state.progress.patch = None;
+                }
                 ComputeMessage::Failed(reason) if lane == Lane::Scan => {
                     self.messages.push(reason.clone());
                     self.state.progress.scan.request = None;
@@ -78,10 +85,8 @@ impl App {
                 Err(error) => self.messages.push(error.to_string()),
             }
         }
-        let held = self.state.document.library.iter().map(|entry| {
-            let mask = entry.mask.as_ref().map_or(0, Picture::bytes);
-            entry.picture.bytes() + mask
-        });
+        let library = self.state.document.library.iter();
+        let held = library.flat_map(LibraryEntry::pictures).map(Picture::bytes);
         self.loader.set_held(held.sum());
     }
 
@@ -108,6 +113,10 @@ impl App {
             match outcome {
                 DialogOutcome::Open(paths) => self.open_all(paths),
                 DialogOutcome::Mask { of, mask } => self.set_mask(&of, mask),
+                DialogOutcome::AttackMask { of, mask, told } => {
+                    self.set_attack_mask(&of, mask);
+                    self.messages.extend(told);
+                }
                 DialogOutcome::Model { row, path } => self.open_model(row, path),
                 DialogOutcome::Labels { row, path } => {
                     let labels = LabelSource::Named(path.to_string_lossy().into_owned());
@@ -153,6 +162,13 @@ impl App {
         let mut entries = self.state.document.library.iter_mut();
         if let Some(entry) = entries.find(|entry| entry.picture == *of) {
             entry.mask = Some(mask);
+        }
+    }
+
+    fn set_attack_mask(&mut self, of: &Picture, mask: Picture) {
+        let mut entries = self.state.document.library.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.picture == *of) {
+            entry.attack_mask = Some(mask);
         }
     }
 

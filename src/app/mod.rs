@@ -25,12 +25,13 @@ use egui::ViewportCommand;
 
 use crate::compute::scheduler::Scheduler;
 use crate::compute::{Compute, ComputeWorker, Lane, Models, Request};
+use crate::data::MAX_SEVERITY;
 use crate::data::thumbnails::Thumbnailer;
 use crate::error::{Error, Result};
 use crate::export::job::Exporter;
 use crate::model::zoo::{SETS, Set};
 use crate::model::{Manifest, ModelRef};
-use crate::session::{DataFolder, Row, State, advance, complete};
+use crate::session::{Bottom, DataFolder, Row, State, advance, complete};
 use crate::triage::reader::DatabaseReader;
 use dialogs::Dialogs;
 use frame_metrics::FrameMetrics;
@@ -39,7 +40,7 @@ use panels::tour::Tour;
 use presentation::Presentation;
 use sessions::SessionManager;
 
-/// Seconds that ε takes from one end of the timeline to the other.
+/// Seconds that ε or a severity takes from one end of the timeline to the other.
 const PLAY_SECONDS: f32 = 8.0;
 
 /// The running program.
@@ -280,10 +281,20 @@ impl App {
         if !self.state.transient.playing {
             return;
         }
+        let share = context.input(|input| input.stable_dt).min(0.1) / PLAY_SECONDS;
+        let further = |value: f32, range: f32| {
+            let next = value + share * range;
+            if next > range { 0.0 } else { next }
+        };
         let range = self.state.range();
-        let step = context.input(|input| input.stable_dt).min(0.1) / PLAY_SECONDS * range;
-        let next = self.state.settings.attack.epsilon + step;
-        self.state.settings.attack.epsilon = if next > range { 0.0 } else { next };
+        let settings = &mut self.state.settings;
+        match settings.display.bottom {
+            Bottom::Corruption => {
+                let severity = &mut settings.corruption.severity;
+                *severity = further(*severity, MAX_SEVERITY);
+            }
+            _ => settings.attack.epsilon = further(settings.attack.epsilon, range),
+        }
         context.request_repaint();
     }
 

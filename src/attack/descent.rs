@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use super::mask::AttackMask;
 use crate::data::random::noise_rng;
 use crate::model::gradient;
 
@@ -102,13 +103,15 @@ fn l1p5(x: Tensor<4>) -> Tensor<4> {
 }
 
 /// The feasible set of a perturbation: pictures in [0, 1] within a radius ε of a centre; one radius
-/// for a whole batch, or one for each of its pictures.
+/// for a whole batch, or one for each of its pictures. With a mask, only pixels inside it may change.
 #[derive(Clone)]
 pub struct Ball {
     norm: Norm,
     radii: Vec<f32>,
     /// `radii` as `[n, 1, 1, 1]`, or `[1, 1, 1, 1]` for one that all share.
     radius: Tensor<4>,
+    /// 1 inside and 0 outside, `[1, 1, h, w]`.
+    mask: Option<Tensor<4>>,
 }
 
 impl Ball {
@@ -118,7 +121,27 @@ impl Ball {
             norm,
             radii: radii.to_vec(),
             radius: per_picture(radii, device),
+            mask: None,
         }
+    }
+
+    /// Lets only the pixels inside a mask change.
+    pub fn within(mut self, mask: &AttackMask) -> Self {
+        self.mask = Some(mask.tensor(&self.radius.device()));
+        self
+    }
+
+    /// A change without its part outside the mask.
+    fn masked(&self, delta: Tensor<4>) -> Tensor<4> {
+        match &self.mask {
+            Some(mask) => delta * mask.clone(),
+            None => delta,
+        }
+    }
+
+    /// The steepest ascent direction of unit norm that stays inside the mask; see [`Norm::steepest`].
+    pub fn steepest(&self, gradient: Tensor<4>) -> Tensor<4> {
+        self.norm.steepest(self.masked(gradient))
     }
 
     /// Projects `x` first onto the ball around `centre`, then onto the box [0, 1].
@@ -128,7 +151,7 @@ impl Ball {
     /// lowest: there the change is itself a multiple of the steepest direction (the optimality condition of
     /// Frank and Wolfe 1956). As `centre` lies in the box, clamping cannot leave the ball.
     pub fn project(&self, centre: &Tensor<4>, x: Tensor<4>) -> Tensor<4> {
-        let delta = x - centre.clone();
+        let delta = self.masked(x - centre.clone());
         let delta = match self.norm {
             Norm::Linf => {
                 let radius = self.radius.clone().expand(delta.dims());
@@ -146,7 +169,8 @@ impl Ball {
         delta * (self.radius.clone() / length).clamp_max(1.0)
     }
 
-    /// A uniformly distributed point of the ball around each picture, clamped to [0, 1].
+    /// A uniformly distributed point of the ball around each picture, clamped to [0, 1]. With a mask, a point of a
+    /// uniformly distributed direction inside the mask, as far away as without one.
     ///
     /// Drawn on the CPU from `seed` and each picture's noise id, so that the point depends neither on the
     /// device nor on which pictures share a batch.
@@ -160,7 +184,23 @@ impl Ball {
                 .extend_with_point(radius, &mut values, size, &mut noise_rng(seed, noise_id));
         }
         let delta = Tensor::from_data(TensorData::new(values, shape), &centre.device());
-        (centre.clone() + delta).clamp(0.0, 1.0)
+        (centre.clone() + self.inside_mask(delta)).clamp(0.0, 1.0)
+    }
+
+    /// The part of a change inside the mask, as long as the whole was.
+    fn inside_mask(&self, delta: Tensor<4>) -> Tensor<4> {
+        if self.mask.is_none() {
+            return delta;
+        }
+        let inside = self.masked(delta.clone());
+        match self.norm {
+            Norm::Linf => inside,
+            norm => {
+                let length = |delta: Tensor<4>| norm.length(delta).reshape([-1, 1, 1, 1]);
+                let scale = length(delta) / length(inside.clone()).clamp_min(MIN_LENGTH);
+                inside * scale
+            }
+        }
     }
 }
 
@@ -277,7 +317,7 @@ impl Descent {
 
     /// Takes a descent step along a gradient at the current iterate, of `scale` times the step size.
     pub fn step_along(&mut self, gradient: Tensor<4>, scale: f32) {
-        let mut step = self.ball.norm.steepest(gradient);
+        let mut step = self.ball.steepest(gradient);
         if self.momentum > 0.0 {
             if let Some(velocity) = self.velocity.take() {
                 step = velocity * self.momentum + step * (1.0 - self.momentum);

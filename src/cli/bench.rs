@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::console::{answer, say};
 use super::default_models;
 use super::model_list::ModelList;
-use crate::attack::{Attack, AttackRun, Norm};
+use crate::attack::{Attack, Norm, PgdRun};
 use crate::attribution::{
     Baseline, Fill, Input, IntegratedGradients, Method, Rule, Score, Target, explain,
 };
@@ -223,7 +223,7 @@ impl Bench<'_> {
             let x = pictures(model, count, &self.device);
             let numbers: Vec<u64> = (0..count as u64).collect();
             let attack = Attack::pgd(Norm::L2, 0.5, usize::MAX);
-            let mut run = AttackRun::new(&attack, model, x, &vec![0; count], &numbers, &[0.5]);
+            let mut run = PgdRun::new(&attack, model, x, &vec![0; count], &numbers, &[0.5]);
             self.time(&format!("gradient_b{count}"), || {
                 run.step(model).map(Tensor::into_data);
             });

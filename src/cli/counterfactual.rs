@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::console::{answer_in, require_new, say};
+use super::mask::open_mask;
 use super::model_list::ModelList;
 use super::pictures::save_png;
 use super::{class_number, default_models, file_stems};
@@ -15,9 +16,9 @@ use crate::compute::{
     CounterfactualResult, GpuImage, HeatStyle, Runner,
 };
 use crate::counterfactual::{DescentSettings, GeneratorManifest, GeneratorRef, Overlap, overlap};
-use crate::data::Picture;
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
+use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::model::{Classifier, ModelRef};
@@ -60,6 +61,12 @@ pub struct CounterfactualArguments {
     /// contains “mask”.
     #[arg(long)]
     mask: Option<PathBuf>,
+    /// Change the picture only where this one, as large as it, is white.
+    #[arg(long)]
+    within: Option<PathBuf>,
+    /// Change it only where the picture of --within is not white.
+    #[arg(long, requires = "within")]
+    outside: bool,
     /// Folder for the results.
     #[arg(long, default_value = ".")]
     out: PathBuf,
@@ -189,6 +196,8 @@ impl CounterfactualArguments {
             epsilon: 0.0,
             target: target.transpose()?,
             method,
+            mask: open_mask(self.within.as_deref(), self.outside, picture)?
+                .map(|mask| (mask, Crop::default())),
             attempt: 0,
         })
     }

@@ -8,11 +8,11 @@ use super::console::{answer, picture_bar, require_new, say, stop_on_signals, sto
 use super::corruption::{CorruptionOptions, table};
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models, require_classes};
-use crate::attack::{Attack, AutoAttack, AutoPart, Goal, Norm, parse_epsilon};
+use crate::attack::{Attack, AttackMethod, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto};
+use crate::evaluate::{AccuracyReport, evaluate, evaluate_auto, warning_of_strength};
 use crate::files::write_atomically;
 use crate::model::Classifier;
 use crate::tasks::CancelToken;
@@ -37,7 +37,7 @@ pub struct EvaluateArguments {
     clean: bool,
     /// More attacks, each PGD as NORM:EPS:STEPS, for instance linf:8/255:20, or as NORM:EPS:NAME, or NAME alone for
     /// --norm and --eps. Names are auto, the standard AutoAttack (Croce and Hein 2020), and apgd-ce, apgd-dlr, apgd-t,
-    /// fab-t and square.
+    /// fab-t, square and deepfool.
     #[arg(long = "attack", value_parser = parse_attack)]
     attacks: Vec<AttackArgument>,
     #[command(flatten)]
@@ -57,30 +57,9 @@ pub struct EvaluateArguments {
 struct AttackArgument {
     /// Norm and ε, where they are not those of the options.
     within: Option<(Norm, f32)>,
-    kind: AttackKind,
-}
-
-#[derive(Clone, Debug)]
-enum AttackKind {
-    /// PGD of so many steps.
-    Pgd(usize),
-    /// A part of AutoAttack, or all of the standard.
-    Auto(Vec<AutoPart>),
-}
-
-/// An attack to evaluate.
-enum AnyAttack {
-    Pgd(Attack),
-    Auto(AutoAttack),
-}
-
-impl AnyAttack {
-    fn validate(&self, classes: usize) -> Result<()> {
-        match self {
-            Self::Pgd(attack) => attack.validate(classes),
-            Self::Auto(attack) => attack.validate(classes),
-        }
-    }
+    method: AttackMethod,
+    /// Steps of PGD.
+    steps: Option<usize>,
 }
 
 fn parse_attack(text: &str) -> Result<AttackArgument, String> {
@@ -93,16 +72,17 @@ fn parse_attack(text: &str) -> Result<AttackArgument, String> {
         }
         _ => return Err("an attack is written NORM:EPS:STEPS, NORM:EPS:NAME or NAME".into()),
     };
-    let kind = if let Ok(steps) = name.parse() {
-        AttackKind::Pgd(steps)
-    } else if name.eq_ignore_ascii_case("auto") {
-        AttackKind::Auto(AutoPart::STANDARD.to_vec())
-    } else {
-        let part = <AutoPart as clap::ValueEnum>::from_str(name, true);
-        let part = part.map_err(|_| format!("`{name}` is neither a number of steps nor an attack"));
-        AttackKind::Auto(vec![part?])
+    let steps = name.parse().ok();
+    let method = match steps {
+        Some(_) => AttackMethod::Pgd,
+        None => <AttackMethod as clap::ValueEnum>::from_str(name, true)
+            .map_err(|_| format!("`{name}` is neither a number of steps nor an attack"))?,
     };
-    Ok(AttackArgument { within, kind })
+    Ok(AttackArgument {
+        within,
+        method,
+        steps,
+    })
 }
 
 impl EvaluateArguments {
@@ -188,28 +168,23 @@ impl EvaluateArguments {
     }
 
     /// Clean first, then the attack of the options, then those given by --attack.
-    fn attacks(&self) -> Vec<Option<AnyAttack>> {
+    fn attacks(&self) -> Vec<Option<Attack>> {
         let mut attacks = vec![None];
         if !self.clean {
             let base = self.options.attack(Goal::Untargeted);
             if self.corruption.is_none() {
-                attacks.push(Some(AnyAttack::Pgd(base.clone())));
+                attacks.push(Some(base.clone()));
             }
-            attacks.extend(self.attacks.iter().map(|AttackArgument { within, kind }| {
-                let (norm, epsilon) = within.unwrap_or((base.norm, base.epsilon));
-                Some(match kind {
-                    AttackKind::Pgd(steps) => AnyAttack::Pgd(Attack {
-                        norm,
-                        epsilon,
-                        steps: *steps,
-                        step_size: None,
-                        ..base.clone()
-                    }),
-                    AttackKind::Auto(parts) => AnyAttack::Auto(AutoAttack {
-                        seed: base.seed,
-                        ..AutoAttack::of(norm, epsilon, parts.clone())
-                    }),
-                })
+            attacks.extend(self.attacks.iter().map(|argument| {
+                let (norm, epsilon) = argument.within.unwrap_or((base.norm, base.epsilon));
+                let attack = Attack {
+                    norm,
+                    epsilon,
+                    steps: argument.steps.unwrap_or(base.steps),
+                    step_size: None,
+                    ..base.clone()
+                };
+                Some(attack.by(argument.method))
             }));
         }
         attacks
@@ -220,7 +195,7 @@ impl EvaluateArguments {
 fn measured(
     model: &Classifier,
     data: &Dataset,
-    attack: Option<&AnyAttack>,
+    attack: Option<&Attack>,
     stop: &CancelToken,
 ) -> AccuracyReport {
     let bar = picture_bar(&model.manifest().name, data.len());
@@ -228,12 +203,16 @@ fn measured(
         bar.set_position(done as u64);
         !stop.is_cancelled()
     };
-    let report = match attack {
-        None => evaluate(model, data, None, progress),
-        Some(AnyAttack::Pgd(attack)) => evaluate(model, data, Some(attack), progress),
-        Some(AnyAttack::Auto(attack)) => evaluate_auto(model, data, attack, progress),
+    let mut report = match attack.and_then(Attack::auto) {
+        None => evaluate(model, data, attack, progress),
+        Some(auto) => evaluate_auto(model, data, &auto, progress),
     };
     bar.finish_and_clear();
+    if let Some(attack) = attack.filter(|_| !stop.is_cancelled()) {
+        report
+            .warnings
+            .extend(warning_of_strength(model, data, attack));
+    }
     report
 }
 

@@ -8,6 +8,7 @@ mod counterfactual;
 mod evaluate;
 mod explain;
 mod inspect;
+mod mask;
 mod mean;
 mod model_list;
 mod pictures;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::attack::{Attack, Goal, Norm, parse_epsilon};
+use crate::attack::{Attack, AttackMethod, Goal, Norm, parse_epsilon};
 use crate::compute::{Backend, Compute};
 use crate::data::{PictureList, Split, class_indices};
 use crate::error::{Error, Result};
@@ -115,6 +116,9 @@ enum Command {
 /// Options of the attack, shared by several commands.
 #[derive(Debug, Args)]
 struct AttackOptions {
+    /// How the attack searches; steps, step size, random start and restarts are PGD's.
+    #[arg(long = "attack-method", value_enum, default_value_t = AttackMethod::Pgd)]
+    attack_method: AttackMethod,
     /// Norm of the perturbation.
     #[arg(long, value_enum, default_value_t = Norm::L2)]
     norm: Norm,
@@ -141,6 +145,7 @@ struct AttackOptions {
 impl AttackOptions {
     fn attack(&self, goal: Goal) -> Attack {
         Attack {
+            method: self.attack_method,
             norm: self.norm,
             epsilon: self.eps,
             steps: self.steps,

@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 
 use super::GpuImage;
 use super::requests::AttackResult;
-use crate::attack::{Attack, AttackRun};
+use crate::attack::{Attack, AttackMask, AttackRun};
 use crate::evaluate;
-use crate::model::{Classifier, tensor_values};
+use crate::model::Classifier;
 
 /// The same picture attacked at several ε at once.
 pub(super) struct AttackBatch {
@@ -22,6 +22,7 @@ impl AttackBatch {
         x: &Tensor<4>,
         label: usize,
         radii: &[f32],
+        mask: Option<&AttackMask>,
     ) -> Self {
         let count = radii.len();
         let x = x.clone().repeat_dim(0, count);
@@ -34,6 +35,10 @@ impl AttackBatch {
             &vec![0; count],
             radii,
         );
+        let run = match mask {
+            Some(mask) => run.within(mask),
+            None => run,
+        };
         Self {
             run: Some(run),
             x,
@@ -49,9 +54,7 @@ impl AttackBatch {
     /// One gradient step; the results once all are done.
     pub(super) fn step(&mut self, model: &Classifier) -> Option<Vec<AttackResult>> {
         let run = self.run.as_mut()?;
-        if let Some(loss) = run.step(model) {
-            // Reading back keeps the device's queue short, so that a newer request takes effect in time.
-            tensor_values(loss);
+        if run.step(model) {
             return None;
         }
         let adversarial = self.run.take()?.finish(model);

@@ -2,126 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
-
 use super::{GpuImage, HeatMap};
 use crate::attack::{Attack, Norm};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::compute::{
-    CounterfactualRequest, CounterfactualResult, DescriptionPreview, RobustnessRequest,
-    RobustnessResult, ScanRequest, SynthesisRequest, SynthesisResult, UnitActivations,
-    UnitActivationsRequest,
+    CounterfactualRequest, CounterfactualResult, DescriptionPreview, PatchRequest, PatchResult,
+    RobustnessRequest, RobustnessResult, ScanRequest, SeverityPrediction, SynthesisRequest,
+    SynthesisResult, UnitActivations, UnitActivationsRequest,
 };
 use crate::counterfactual::real_classes;
-use crate::data::{Crop, Picture};
+use crate::data::{Corruption, Crop, Picture};
 use crate::evaluate::top;
 use crate::model::{BatchSize, Manifest, ModelRef};
 use crate::triage::ScanCounts;
-
-/// Models side by side, at most.
-pub const MOST_ROWS: usize = 16;
-
-/// A row of the grid: on the screen, or of a prepared view that is computed ahead. Those on the screen come
-/// first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The prepared view, by its place among them; none for what is on the screen.
-    pub view: Option<usize>,
-    /// The row, below [`MOST_ROWS`].
-    pub row: usize,
-}
-
-impl Place {
-    /// A row on the screen.
-    pub const fn on_screen(row: usize) -> Self {
-        Self { view: None, row }
-    }
-
-    /// Whether the row is on the screen.
-    pub const fn is_on_screen(self) -> bool {
-        self.view.is_none()
-    }
-}
-
-/// Key of a request: a model row and a kind of computation. Earlier kinds are more urgent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
-    /// The prediction for the clean picture.
-    Prediction(Place),
-    /// The attack at the chosen ε.
-    Attack(Place),
-    /// Attacks over a grid of ε.
-    Sweep(Place),
-    /// The attribution of one of a row's pictures.
-    Attribution(PictureSource, Place),
-    /// Deletion and insertion curves of that attribution.
-    Curves(PictureSource, Place),
-    /// The randomisation check of that attribution.
-    Sanity(PictureSource, Place),
-    /// The counterfactual of one of a row's pictures.
-    Counterfactual(Place),
-    /// The row's inversion, generation or unit visualisation.
-    Synthesis(Place),
-    /// Activations of all units for the pictures of the library.
-    UnitActivations(Place),
-    /// The check of the picture by AutoAttack.
-    Robustness(Place),
-    /// Predictions of a row's model with other normalisers.
-    DescriptionPreview(Place),
-    /// A scan of a data set.
-    Scan,
-}
-
-/// One of the two pictures of a row. The attacked one changes while ε is dragged, so it is more urgent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum PictureSource {
-    /// The adversarial picture.
-    Attacked,
-    /// The picture itself.
-    Input,
-}
-
-impl PictureSource {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Attacked, Self::Input];
-}
-
-impl Lane {
-    /// The row that it belongs to; a scan belongs to none.
-    pub fn place(mut self) -> Option<Place> {
-        self.place_mut().map(|place| *place)
-    }
-
-    /// The same lane of a prepared view, or of the screen without one.
-    pub fn in_view(mut self, view: Option<usize>) -> Self {
-        if let Some(place) = self.place_mut() {
-            place.view = view;
-        }
-        self
-    }
-
-    /// Whether it belongs to a row on the screen.
-    pub fn is_on_screen(self) -> bool {
-        self.place().is_some_and(Place::is_on_screen)
-    }
-
-    fn place_mut(&mut self) -> Option<&mut Place> {
-        match self {
-            Self::Prediction(place)
-            | Self::Attack(place)
-            | Self::Sweep(place)
-            | Self::Attribution(_, place)
-            | Self::Curves(_, place)
-            | Self::Sanity(_, place)
-            | Self::Counterfactual(place)
-            | Self::Synthesis(place)
-            | Self::UnitActivations(place)
-            | Self::Robustness(place)
-            | Self::DescriptionPreview(place) => Some(place),
-            Self::Scan => None,
-        }
-    }
-}
 
 /// The input of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +27,10 @@ pub struct ModelInput {
     pub crop: Crop,
     /// The true class, by name, where it is known.
     pub truth: Option<String>,
+    /// What is done to the part before the model gets it; nothing of severity 0.
+    pub corruption: Corruption,
+    /// The pixels that attacks may change, white on black, as large as the picture's; all of them without one.
+    pub attack_mask: Option<Picture>,
 }
 
 impl ModelInput {
@@ -144,6 +41,16 @@ impl ModelInput {
             picture: picture.clone(),
             crop: Crop::default(),
             truth,
+            corruption: Corruption::default(),
+            attack_mask: None,
+        }
+    }
+
+    /// The same without what concerns attacks alone.
+    pub fn without_attack_mask(&self) -> Self {
+        Self {
+            attack_mask: None,
+            ..self.clone()
         }
     }
 }
@@ -232,6 +139,8 @@ pub enum Request {
     Attack(ModelInput, Attack),
     /// Attack it at a grid of ε up to this one; the attack's own ε does not count.
     Sweep(ModelInput, Attack, f32),
+    /// Predict it at a grid of severities of its corruption, whose own severity does not count.
+    SweepSeverity(ModelInput),
     /// Compute an attribution.
     Explain(AttributionRequest),
     /// Compute deletion and insertion curves of a finished attribution.
@@ -253,6 +162,8 @@ pub enum Request {
     UnitActivations(UnitActivationsRequest),
     /// Check the picture by AutoAttack.
     CheckRobustness(RobustnessRequest),
+    /// Search the best place of a patch.
+    SearchPatch(PatchRequest),
     /// Predict the picture after every usual normaliser.
     PreviewDescriptions(ModelInput),
     /// Scan a set of pictures.
@@ -274,6 +185,7 @@ impl Request {
             Self::Predict(subject)
             | Self::Attack(subject, _)
             | Self::Sweep(subject, ..)
+            | Self::SweepSeverity(subject)
             | Self::PreviewDescriptions(subject) => &subject.model,
             Self::Explain(request) => &request.model,
             Self::Curves(explained) | Self::Sanity(explained) => &explained.request.model,
@@ -281,6 +193,7 @@ impl Request {
             Self::Counterfactual(request) => &request.model,
             Self::UnitActivations(unit_activations) => &unit_activations.model,
             Self::CheckRobustness(request) => &request.input.model,
+            Self::SearchPatch(request) => &request.input.model,
             Self::Scan(order) => return order.plan.models.first(),
         })
     }
@@ -308,6 +221,10 @@ pub enum ComputeMessage {
     UnitActivations(Arc<UnitActivations>),
     /// A check by AutoAttack, finished or not.
     RobustnessChecked(Arc<RobustnessResult>),
+    /// Predictions of the sweep over severities.
+    SeveritySwept(Vec<SeverityPrediction>),
+    /// The search for the place of a patch, finished or not.
+    PatchSearched(Box<PatchResult>),
     /// Predictions after every usual normaliser.
     DescriptionsPreviewed(Vec<DescriptionPreview>),
     /// The request failed; the message is for people.

@@ -11,7 +11,7 @@ use super::requests::{ComputeMessage, ModelInput};
 use super::scheduler::Step;
 use super::throttle::Throttle;
 use crate::attack::auto::AutoRun;
-use crate::attack::{AutoAttack, AutoPart};
+use crate::attack::{AttackMask, AutoAttack, AutoPart};
 use crate::evaluate::{top, warnings_of_logits, warnings_of_outcomes};
 use crate::model::{Classifier, tensor_values};
 
@@ -97,9 +97,14 @@ impl RobustnessJob {
         model: Arc<Classifier>,
         x: Tensor<4>,
         label: usize,
+        mask: Option<&AttackMask>,
     ) -> Self {
+        let run = request.attack.begin(&model, &x, &[label], &[0]);
         Self {
-            run: request.attack.begin(&model, &x, &[label], &[0]),
+            run: match mask {
+                Some(mask) => run.within(mask),
+                None => run,
+            },
             warnings: warnings_of_logits(&model, &x),
             request,
             model,

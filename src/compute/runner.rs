@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::scheduler::Scheduler;
 use super::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, ComputeWorker,
-    CounterfactualRequest, CounterfactualResult, Lane, ModelInput, Models, PictureSource, Place,
-    PredictionResult, Request, SynthesisRequest, SynthesisResult,
+    CounterfactualRequest, CounterfactualResult, Lane, ModelInput, Models, PatchRequest,
+    PatchResult, PictureSource, Place, PredictionResult, Request, SeverityPrediction,
+    SynthesisRequest, SynthesisResult,
 };
 use crate::attack::Attack;
 use crate::attribution::Curves;
@@ -106,6 +107,37 @@ impl Runner {
             _ => None,
         })?;
         Ok((explained, curves))
+    }
+
+    /// Predictions over a grid of severities of the input's corruption, by rising severity.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
+    pub fn sweep_severity(&mut self, input: ModelInput) -> Result<Vec<SeverityPrediction>> {
+        let mut all = std::cell::RefCell::new(Vec::new());
+        let request = Request::SweepSeverity(input);
+        self.last(Lane::SeveritySweep(ROW), request, |message| match message {
+            ComputeMessage::SeveritySwept(predictions) => {
+                all.borrow_mut().extend(predictions);
+                Some(())
+            }
+            _ => None,
+        })?;
+        let mut all = std::mem::take(all.get_mut());
+        all.sort_by(|a: &SeverityPrediction, b| a.severity.total_cmp(&b.severity));
+        Ok(all)
+    }
+
+    /// The best place of a patch.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
+    pub fn search_patch(&mut self, request: PatchRequest) -> Result<PatchResult> {
+        let request = Request::SearchPatch(request);
+        self.last(Lane::PatchSearch(ROW), request, |message| match message {
+            ComputeMessage::PatchSearched(result) => Some(*result),
+            _ => None,
+        })
     }
 
     /// The finished counterfactual.

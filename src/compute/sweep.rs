@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use super::batch::AttackBatch;
 use super::requests::{AttackResult, ComputeMessage, flips};
 use super::scheduler::Step;
-use crate::attack::Attack;
+use crate::attack::{Attack, AttackMask};
 use crate::model::Classifier;
 
 /// ε values of the first round of a sweep, besides 0.
@@ -24,6 +24,7 @@ pub struct SweepJob {
     attack: Attack,
     x: Tensor<4>,
     label: usize,
+    mask: Option<AttackMask>,
     most: f32,
     round: usize,
     waiting: VecDeque<Vec<f32>>,
@@ -38,6 +39,7 @@ impl SweepJob {
         attack: Attack,
         x: Tensor<4>,
         label: usize,
+        mask: Option<AttackMask>,
         most: f32,
     ) -> Self {
         Self {
@@ -45,6 +47,7 @@ impl SweepJob {
             attack,
             x,
             label,
+            mask,
             most,
             round: 0,
             waiting: VecDeque::new(),
@@ -96,6 +99,7 @@ impl SweepJob {
             &self.x,
             self.label,
             &radii,
+            self.mask.as_ref(),
         ));
         true
     }

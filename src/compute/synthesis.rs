@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use burn::tensor::activation::softmax;
 
 use super::GpuImage;
-use super::requests::{ComputeMessage, Place};
+use super::lanes::Place;
+use super::requests::ComputeMessage;
 use super::scheduler::Step;
 use super::throttle::Throttle;
 use crate::data::picture::{montage, unit_planes};

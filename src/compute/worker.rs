@@ -10,21 +10,25 @@ use super::background_cache::BackgroundCache;
 use super::batch::AttackBatch;
 use super::counterfactual::{CounterfactualMethod, DescentJob, DescentRuns, by_generator};
 use super::explain::{CurvesJob, ExplainJob, SanityJob};
+use super::lanes::{Lane, PictureSource};
 use super::model_cache::Models;
+use super::patch::PatchJob;
 use super::preview::preview;
 use super::requests::{
-    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, Lane, ModelInput,
-    PictureSource, PredictionResult, Request,
+    AttackResult, AttributionRequest, AttributionResult, ComputeMessage, ModelInput,
+    PredictionResult, Request,
 };
 use super::robustness::{RobustnessJob, RobustnessRequest, RobustnessResult};
 use super::scan::ScanJob;
 use super::scheduler::{Failure, Step, Worker};
+use super::severity::SeveritySweepJob;
 use super::sweep::SweepJob;
 use super::synthesis::{SynthesisJob, SynthesisRuns};
 use super::throttle::Throttle;
 use super::unit_activations::UnitActivationsJob;
 use super::{CounterfactualRequest, CounterfactualResult, DeviceFailure, GpuImage};
-use crate::attack::Attack;
+use crate::attack::{Attack, AttackMask};
+use crate::data::mask::binary_mask;
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::model::{Classifier, Examined, ModelRef, tensor_values, zoo};
@@ -86,6 +90,10 @@ pub enum Job {
     UnitActivations(UnitActivationsJob),
     /// A check by AutoAttack.
     Robustness(Box<RobustnessJob>),
+    /// Predictions over a grid of severities.
+    SeveritySweep(SeveritySweepJob),
+    /// The search for the place of a patch.
+    PatchSearch(Box<PatchJob>),
     /// A scan of a set of pictures.
     Scan(Box<ScanJob>),
 }
@@ -146,8 +154,7 @@ impl ComputeWorker {
     /// The picture as its model sees it, `[1, 3, h, w]`.
     fn pixels(&self, model: &Classifier, subject: &ModelInput) -> Tensor<4> {
         let size = model.manifest().input;
-        let pixels = subject.picture.cropped(subject.crop, size);
-        let values = crate::data::picture::unit_planes(&pixels);
+        let values = subject.corruption.apply(&cropped(model, subject), size, 0);
         let data = TensorData::new(values, [1, 3, size[0], size[1]]);
         Tensor::from_data(data, self.models.device())
     }
@@ -159,6 +166,7 @@ impl ComputeWorker {
         model: &Arc<Classifier>,
         subject: &ModelInput,
     ) -> (Tensor<4>, PredictionResult) {
+        let subject = &subject.without_attack_mask();
         let known = self
             .predictions
             .iter()
@@ -245,8 +253,10 @@ impl ComputeWorker {
                     return Ok((Some(ComputeMessage::Attacked(attacked.clone())), None));
                 }
                 let (x, prediction) = self.prediction(&model, &subject);
-                let batch =
-                    AttackBatch::new(&model, &attack, &x, prediction.label, &[attack.epsilon]);
+                let mask = attack_mask(&model, &subject)?;
+                let radius = [attack.epsilon];
+                let label = prediction.label;
+                let batch = AttackBatch::new(&model, &attack, &x, label, &radius, mask.as_ref());
                 let job = AttackJob {
                     subject,
                     attack,
@@ -260,8 +270,22 @@ impl ComputeWorker {
                 let model = self.model(&subject.model)?;
                 attack.validate(model.classes())?;
                 let (x, prediction) = self.prediction(&model, &subject);
-                let job = SweepJob::new(model, attack, x, prediction.label, most);
+                let mask = attack_mask(&model, &subject)?;
+                let job = SweepJob::new(model, attack, x, prediction.label, mask, most);
                 (None, Some(Job::Sweep(Box::new(job))))
+            }
+            Request::SweepSeverity(subject) => {
+                let model = self.model(&subject.model)?;
+                let label = self.prediction(&model, &subject).1.label;
+                let pixels = cropped(&model, &subject);
+                let job = SeveritySweepJob::new(model, subject.corruption, pixels, label);
+                (None, Some(Job::SeveritySweep(job)))
+            }
+            Request::SearchPatch(request) => {
+                let model = self.model(&request.input.model)?;
+                let (x, prediction) = self.prediction(&model, &request.input);
+                let job = PatchJob::new(request, model, x, prediction.label)?;
+                (None, Some(Job::PatchSearch(Box::new(job))))
             }
             Request::Explain(request) => self.prepare_map(request)?,
             Request::Curves(explained) => {
@@ -338,7 +362,8 @@ impl ComputeWorker {
         let model = self.model(&request.input.model)?;
         request.attack.validate(model.classes())?;
         let (x, prediction) = self.prediction(&model, &request.input);
-        let job = RobustnessJob::new(request, model, x, prediction.label);
+        let mask = attack_mask(&model, &request.input)?;
+        let job = RobustnessJob::new(request, model, x, prediction.label, mask.as_ref());
         Ok((None, Some(Job::Robustness(Box::new(job)))))
     }
 
@@ -431,8 +456,11 @@ impl Worker for ComputeWorker {
                 // While ε is dragged, this is of the nearest finished attack.
                 (Lane::Attribution(PictureSource::Attacked, _), _) => 1,
                 (Lane::Sweep(_) | Lane::Attribution(..), _) => 2,
-                (Lane::Counterfactual(_) | Lane::DescriptionPreview(_), _) => 1,
-                (Lane::UnitActivations(_), _) => 2,
+                (
+                    Lane::Counterfactual(_) | Lane::DescriptionPreview(_) | Lane::SeveritySweep(_),
+                    _,
+                ) => 1,
+                (Lane::UnitActivations(_) | Lane::PatchSearch(_), _) => 2,
                 (Lane::Scan, _) => LATER,
                 // Long computations share the rest.
                 (
@@ -471,6 +499,8 @@ impl Worker for ComputeWorker {
             Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::UnitActivations(job) => job.step(),
             Job::Robustness(job) => self.check_step(job),
+            Job::SeveritySweep(job) => job.step(),
+            Job::PatchSearch(job) => job.step(),
             Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),
         }
     }
@@ -503,6 +533,22 @@ impl Worker for ComputeWorker {
             ))),
         }
     }
+}
+
+/// The part of the picture that its model gets, before any corruption, `[3, h, w]`.
+fn cropped(model: &Classifier, subject: &ModelInput) -> Vec<f32> {
+    let pixels = subject
+        .picture
+        .cropped(subject.crop, model.manifest().input);
+    crate::data::picture::unit_planes(&pixels)
+}
+
+/// The pixels of a model's input that attacks may change, if not all.
+fn attack_mask(model: &Classifier, subject: &ModelInput) -> Result<Option<AttackMask>> {
+    let size = model.manifest().input;
+    let mask = subject.attack_mask.as_ref();
+    let mask = mask.map(|mask| AttackMask::new(binary_mask(mask, subject.crop, size), size));
+    mask.transpose()
 }
 
 fn failure(error: &Error) -> Step<ComputeMessage> {

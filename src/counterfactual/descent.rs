@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::{Attack, Goal, Norm};
+use crate::attack::{Attack, AttackMethod, Goal, Norm};
 use crate::error::{Error, Result};
 
 /// A counterfactual by descent (Boreiko et al. 2022, “Sparse Visual Counterfactual Explanations in Image
@@ -70,6 +70,7 @@ impl DescentSettings {
             return Err(Error::Config(reason));
         }
         Ok(Attack {
+            method: AttackMethod::Pgd,
             norm: self.norm,
             epsilon: radius,
             steps: self.steps,

@@ -8,6 +8,7 @@ mod augmentation;
 mod batches;
 mod cifar;
 mod corruption;
+pub mod drawing;
 mod folder;
 mod jpeg;
 pub mod labels;
@@ -139,7 +140,7 @@ impl Dataset {
     }
 
     /// `count` evenly spaced picture indices.
-    fn evenly_spaced(&self, count: usize) -> Vec<usize> {
+    pub(crate) fn evenly_spaced(&self, count: usize) -> Vec<usize> {
         (0..count).map(|index| index * self.len() / count).collect()
     }
 

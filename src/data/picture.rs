@@ -196,6 +196,19 @@ impl Picture {
         }
     }
 
+    /// Whether its kept pixels are as many in each direction as those of another.
+    pub fn has_size_of(&self, other: &Self) -> bool {
+        self.pixels.dimensions() == other.pixels.dimensions()
+    }
+
+    /// The kept pixels as a PNG file.
+    pub fn png(&self) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        // Memory takes whatever is written, and a picture is never larger than a PNG may be.
+        let _ = self.pixels.write_to(&mut bytes, image::ImageFormat::Png);
+        bytes.into_inner()
+    }
+
     /// Memory of the pixels, in bytes.
     pub fn bytes(&self) -> usize {
         self.pixels.as_raw().len()

@@ -3,9 +3,11 @@
 mod auto;
 pub mod classes;
 pub mod masks;
+mod strength;
 pub mod uncertainty;
 
 pub use auto::{evaluate_auto, warnings_of_logits, warnings_of_outcomes};
+pub use strength::warning_of_strength;
 
 use std::time::Instant;
 

@@ -64,6 +64,8 @@ pub struct CounterfactualSettings {
     pub target: Option<CounterfactualTarget>,
     /// How it is made.
     pub method: MethodChoice,
+    /// Whether only what is inside the mask of the open picture may change.
+    pub inside_mask: bool,
     /// Norm, radius and steps of descents.
     pub descent: DescentSettings,
     /// How far on the way to the counterfactual the picture on the screen is, in [0, 1].
@@ -89,6 +91,7 @@ impl Default for CounterfactualSettings {
             attacked: false,
             target: None,
             method: MethodChoice::default(),
+            inside_mask: true,
             descent: DescentSettings::default(),
             along: 1.0,
             threshold: None,
@@ -154,6 +157,13 @@ pub fn counterfactual_request(
         epsilon,
         target: target.filter(|&target| target < real_classes(labels)),
         method,
+        mask: state.entry().and_then(|entry| {
+            let mask = entry
+                .attack_mask
+                .as_ref()
+                .filter(|_| settings.inside_mask)?;
+            Some((mask.clone(), entry.crop))
+        }),
         attempt: state.progress.counterfactual.attempt,
     })
 }

@@ -93,6 +93,8 @@ pub enum Bottom {
     /// Confidence against ε.
     #[default]
     Epsilon,
+    /// Confidence against the severity of a corruption.
+    Corruption,
     /// Loss against iterations of the syntheses.
     Synthesis,
     /// The representation of the open picture, unit by unit.
@@ -103,8 +105,9 @@ pub enum Bottom {
 
 impl Bottom {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Epsilon,
+        Self::Corruption,
         Self::Synthesis,
         Self::Units,
         Self::Counterfactual,
@@ -114,6 +117,7 @@ impl Bottom {
     pub fn name(self) -> &'static str {
         match self {
             Self::Epsilon => "ε timeline",
+            Self::Corruption => "Corruption",
             Self::Synthesis => "Synthesis",
             Self::Units => "Units",
             Self::Counterfactual => "Counterfactual",

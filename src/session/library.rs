@@ -16,6 +16,30 @@ pub struct LibraryEntry {
     pub truth: Option<String>,
     /// What of it is damaged: white on black, where known.
     pub mask: Option<Picture>,
+    /// The pixels that attacks may change, white on black, as large as the picture's; all of them without one.
+    pub attack_mask: Option<Picture>,
+    /// What it was before it was painted on; nothing if it was not.
+    pub original: Option<Picture>,
+}
+
+impl LibraryEntry {
+    /// A picture of which nothing else is known.
+    pub fn new(picture: Picture) -> Self {
+        Self {
+            picture,
+            crop: Crop::default(),
+            truth: None,
+            mask: None,
+            attack_mask: None,
+            original: None,
+        }
+    }
+
+    /// All its pictures.
+    pub fn pictures(&self) -> impl Iterator<Item = &Picture> {
+        let others = [&self.mask, &self.attack_mask, &self.original];
+        std::iter::once(&self.picture).chain(others.into_iter().flatten())
+    }
 }
 
 /// The pictures in their order. Copies share them until one is changed, so that a history of states

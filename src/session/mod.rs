@@ -5,6 +5,7 @@ mod autosave;
 mod bookmarks;
 mod counterfactual;
 mod display;
+mod edit;
 mod exports;
 mod file;
 mod library;
@@ -26,6 +27,9 @@ pub use counterfactual::{
     truth,
 };
 pub use display::{Bottom, Column, Display};
+pub use edit::{
+    DrawEvent, Editing, PatchSearchProgress, Tool, open_attack_mask, outside_of, patch_mask,
+};
 pub use exports::{Exports, Figure, Film, Motion, Size, Spread};
 pub use file::{EXTENSION, has_session_name, read, write};
 pub use library::{Library, LibraryEntry};

@@ -132,13 +132,17 @@ pub fn find_again(missing: &[Missing], place: &Path) -> Vec<(Missing, LibraryEnt
 fn entry(record: &PictureRecord) -> (Option<LibraryEntry>, Vec<OpeningProblem>) {
     let (found, problem) = picture(&record.file);
     let mut problems: Vec<OpeningProblem> = problem.into_iter().collect();
-    let mask = record.mask.as_ref().and_then(|mask| {
-        let (found, problem) = picture(mask);
+    let mut other = |record: &Option<FileRecord>| {
+        let (found, problem) = picture(record.as_ref()?);
         problems.extend(problem);
         found
-    });
+    };
+    let (mask, attack_mask) = (other(&record.mask), other(&record.attack_mask));
+    let original = other(&record.original);
     let entry = found.map(|found| LibraryEntry {
         mask: mask.filter(|mask| mask.original == found.original),
+        attack_mask: attack_mask.filter(|mask| mask.has_size_of(&found)),
+        original: original.filter(|original| original.has_size_of(&found)),
         picture: found,
         crop: record.crop.sanitized(),
         truth: record.truth.clone(),

@@ -90,6 +90,20 @@ pub struct PictureRecord {
     /// What of it is damaged.
     #[serde(default)]
     pub mask: Option<FileRecord>,
+    /// The pixels that attacks may change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack_mask: Option<FileRecord>,
+    /// What it was before it was painted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<FileRecord>,
+}
+
+impl PictureRecord {
+    /// All its files.
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut FileRecord> {
+        let others = [&mut self.mask, &mut self.attack_mask, &mut self.original];
+        std::iter::once(&mut self.file).chain(others.into_iter().flatten())
+    }
 }
 
 /// A picture's pixels: where they are, or themselves.
@@ -117,17 +131,9 @@ impl FileRecord {
             },
             origin: picture.origin,
             hash: picture.hash.to_hex().to_string(),
-            png: (picture.origin == Origin::Memory).then(|| BASE64_STANDARD.encode(png(picture))),
+            png: (picture.origin == Origin::Memory).then(|| BASE64_STANDARD.encode(picture.png())),
         }
     }
-}
-
-/// The kept pixels as a PNG file.
-fn png(picture: &Picture) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    // Memory takes whatever is written, and a picture is never larger than a PNG may be.
-    let _ = picture.pixels.write_to(&mut bytes, image::ImageFormat::Png);
-    bytes.into_inner()
 }
 
 /// Where the picture at a place of the library is among all pictures, the missing ones with them; these
@@ -156,6 +162,8 @@ impl Session {
             crop: entry.crop,
             truth: entry.truth.clone(),
             mask: entry.mask.as_ref().map(FileRecord::of),
+            attack_mask: entry.attack_mask.as_ref().map(FileRecord::of),
+            original: entry.original.as_ref().map(FileRecord::of),
         };
         let mut pictures: Vec<_> = state.document.library.iter().map(picture).collect();
         for missing in missing {
@@ -184,9 +192,7 @@ impl Session {
     /// Puts files at other places: pictures and models that are in `folder` by their name and not where
     /// they were.
     pub fn relink(&mut self, folder: &Path) {
-        let pictures = self.pictures.iter_mut();
-        let records = pictures
-            .flat_map(|picture| std::iter::once(&mut picture.file).chain(picture.mask.as_mut()));
+        let records = self.pictures.iter_mut().flat_map(PictureRecord::files_mut);
         for record in records.chain(&mut self.reference).chain(&mut self.start) {
             let there = record.path.file_name().map(|name| folder.join(name));
             if let Some(there) = there.filter(|there| !record.path.exists() && there.is_file()) {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::results::Row;
 use super::state::State;
-use super::{counterfactual_request, synthesis};
+use super::{Bottom, counterfactual_request, synthesis};
 use crate::attack::Attack;
 use crate::attribution::{Background, Method};
 use crate::compute::{
     AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Place, Request,
     RobustnessRequest, thinned,
 };
+use crate::data::Corruption;
 use crate::evaluate::top_two;
 
 /// The requests for what is on the screen, given the results so far.
@@ -38,20 +39,38 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
             picture: entry.picture.clone(),
             crop: entry.crop,
             truth: entry.truth.clone(),
+            corruption: state.settings.corruption,
+            attack_mask: None,
+        };
+        let attacked = ModelInput {
+            attack_mask: entry.attack_mask.clone(),
+            ..subject.clone()
         };
         // The sweep is the same for every ε.
         let sweep = Attack {
             epsilon: 0.0,
             ..state.settings.attack.clone()
         };
-        requests.insert(Lane::Prediction(place), Request::Predict(subject.clone()));
+        if state.settings.display.bottom == Bottom::Corruption {
+            // The sweep is the same for every severity.
+            let corruption = Corruption {
+                severity: 0.0,
+                ..subject.corruption
+            };
+            let request = Request::SweepSeverity(ModelInput {
+                corruption,
+                ..subject.clone()
+            });
+            requests.insert(Lane::SeveritySweep(place), request);
+        }
+        requests.insert(Lane::Prediction(place), Request::Predict(subject));
         requests.insert(
             Lane::Attack(place),
-            Request::Attack(subject.clone(), state.settings.attack.clone()),
+            Request::Attack(attacked.clone(), state.settings.attack.clone()),
         );
         requests.insert(
             Lane::Sweep(place),
-            Request::Sweep(subject, sweep, state.range()),
+            Request::Sweep(attacked, sweep, state.range()),
         );
     }
     for (index, row) in shown(state, rows) {
@@ -62,15 +81,18 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
             let request = Request::PreviewDescriptions(subject.clone());
             requests.insert(Lane::DescriptionPreview(place), request);
         }
-        if let (Some(check), Some(Request::Predict(input))) = (
-            state.robustness_check(),
-            requests.get(&Lane::Prediction(place)),
-        ) {
+        if let (Some(check), Some(Request::Attack(input, _))) =
+            (state.robustness_check(), requests.get(&Lane::Attack(place)))
+        {
             let request = Request::CheckRobustness(RobustnessRequest {
                 input: input.clone(),
                 attack: check.attack.clone(),
             });
             requests.insert(Lane::Robustness(place), request);
+        }
+        if let Some(search) = state.patch_search().filter(|search| search.row == index) {
+            let request = Request::SearchPatch(search.request.clone());
+            requests.insert(Lane::PatchSearch(place), request);
         }
         for which in state.settings.display.maps() {
             add_map_requests(state, index, row, which, &mut requests);

@@ -7,8 +7,8 @@ use crate::attack::Attack;
 use crate::attribution::{spearman, ssim};
 use crate::compute::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, CounterfactualResult,
-    DescriptionPreview, Lane, PictureSource, PredictionResult, RobustnessResult, SynthesisResult,
-    UnitActivations, flip_interval, flips,
+    DescriptionPreview, Lane, PictureSource, PredictionResult, RobustnessResult,
+    SeverityPrediction, SynthesisResult, UnitActivations, flip_interval, flips,
 };
 
 /// The results of one model row that still hold.
@@ -20,6 +20,8 @@ pub struct Row {
     pub attacked: Option<AttackResult>,
     /// Attacks over the grid of ε, by rising ε.
     pub sweep: Vec<AttackResult>,
+    /// Predictions over a grid of severities of the corruption, by rising severity.
+    pub severity_sweep: Vec<SeverityPrediction>,
     /// Share of the running attack that is done.
     pub progress: Option<f32>,
     /// The error of the prediction, attack or sweep.
@@ -53,10 +55,11 @@ impl Row {
     pub fn forget(&mut self, lane: Lane) {
         match lane {
             Lane::Prediction(_) => {
-                // These may not depend on the picture.
+                // These may not depend on the picture, or not on its corruption.
                 *self = Self {
                     synthesis: self.synthesis.take(),
                     unit_activations: self.unit_activations.take(),
+                    severity_sweep: std::mem::take(&mut self.severity_sweep),
                     ..Self::default()
                 }
             }
@@ -71,6 +74,11 @@ impl Row {
                     .take()
                     .filter(|of| of.request.epsilon == 0.0);
             }
+            Lane::SeveritySweep(_) => {
+                self.severity_sweep.clear();
+                self.errors.remove(&lane);
+                return;
+            }
             Lane::Robustness(_) => {
                 self.robustness = None;
                 self.errors.remove(&lane);
@@ -82,6 +90,7 @@ impl Row {
             | Lane::Counterfactual(_)
             | Lane::UnitActivations(_)
             | Lane::DescriptionPreview(_)
+            | Lane::PatchSearch(_)
             | Lane::Scan => {
                 self.errors.remove(&lane);
                 return;
@@ -102,6 +111,7 @@ impl Row {
             }
             // The window handles these.
             ComputeMessage::Checked
+            | ComputeMessage::PatchSearched(_)
             | ComputeMessage::Scanned(_)
             | ComputeMessage::OutOfMemory
             | ComputeMessage::DeviceLost(_) => {}
@@ -132,6 +142,11 @@ impl Row {
             ComputeMessage::Swept(attacked) => {
                 self.sweep.extend(attacked);
                 self.sweep.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
+            }
+            ComputeMessage::SeveritySwept(predictions) => {
+                self.severity_sweep.extend(predictions);
+                self.severity_sweep
+                    .sort_by(|a, b| a.severity.total_cmp(&b.severity));
             }
             ComputeMessage::Failed(message) => {
                 self.error = Some(message);
@@ -210,6 +225,21 @@ impl Row {
             Some((epsilon, true)) => Some(*epsilon),
             _ => flip_interval(&found).map(|(_, high)| high),
         }
+    }
+
+    /// Severity of the corruption and confidence in the picture's class, by rising severity.
+    pub fn severity_curve(&self) -> Vec<[f64; 2]> {
+        let point = |at: &SeverityPrediction| {
+            let confidence = at.probabilities.get(at.label).copied().unwrap_or(0.0);
+            [f64::from(at.severity), f64::from(confidence)]
+        };
+        self.severity_sweep.iter().map(point).collect()
+    }
+
+    /// The smallest severity at which the prediction is known to be another class.
+    pub fn flip_severity(&self) -> Option<f32> {
+        let flipped = self.severity_sweep.iter().find(|at| at.is_flipped());
+        flipped.map(|at| at.severity)
     }
 
     /// ε and the probability of “fake” by rising ε, for a model that knows that label.

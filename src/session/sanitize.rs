@@ -4,6 +4,7 @@ use super::{Display, Navigation, Playhead, Session, Settings};
 use crate::attack::Attack;
 use crate::compute::MOST_ROWS;
 use crate::counterfactual::DescentSettings;
+use crate::data::MAX_SEVERITY;
 
 /// Ends of the ε timelines, in units of pixels in [0, 1].
 const RANGE: [f32; 2] = [1e-4, 1e3];
@@ -39,6 +40,7 @@ impl Settings {
             self.attack = Attack::default();
         }
         let usual = Self::default();
+        within(&mut self.corruption.severity, 0.0, MAX_SEVERITY, 0.0);
         for (end, usual) in self.range.iter_mut().zip(usual.range) {
             within(end, RANGE[0], RANGE[1], usual);
         }

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bookmark, Bottom, Column, CounterfactualProgress, CounterfactualSettings, Display, Exports,
-    Library, LibraryEntry, Page, Playhead, PresentationState, SynthesisProgress, SynthesisSettings,
-    Triage,
+    Bookmark, Bottom, Column, CounterfactualProgress, CounterfactualSettings, Display, Editing,
+    Exports, Library, LibraryEntry, Page, PatchSearchProgress, Playhead, PresentationState,
+    SynthesisProgress, SynthesisSettings, Triage,
 };
 use crate::attack::{Attack, AutoAttack, Goal, Norm};
 use crate::attribution::{Explanation, IntegratedGradients, Method, Question};
 use crate::compute::ScanRequest;
 use crate::counterfactual::GeneratorEntry;
-use crate::data::{Crop, Picture};
+use crate::data::{Corruption, MAX_SEVERITY, Picture};
 use crate::model::ModelRef;
 use crate::model::zoo::Set;
 
@@ -49,6 +49,8 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
+    /// The corruption of the open picture, before any attack; none of severity 0.
+    pub corruption: Corruption,
     /// The attack on all rows.
     pub attack: Attack,
     /// The attribution method and the class it explains.
@@ -82,6 +84,7 @@ fn ranges<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<[f32; 3],
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            corruption: Corruption::default(),
             attack: Attack::default(),
             explanation: Explanation::default(),
             checks: Checks::default(),
@@ -114,6 +117,8 @@ pub struct Transient {
     pub about: Option<usize>,
     /// The presentation under way.
     pub presenting: Option<PresentationState>,
+    /// The tool that draws on the open picture, and its settings.
+    pub editing: Editing,
     /// Whether ε is animated along the timeline.
     pub playing: bool,
     /// Whether models that came with earlier versions stay in their rows, though they do not open.
@@ -131,6 +136,8 @@ pub struct Progress {
     pub counterfactual: CounterfactualProgress,
     /// The scan of a data set.
     pub scan: ScanProgress,
+    /// The search for the best place of a patch that is asked for.
+    pub patch: Option<PatchSearchProgress>,
     /// The check of a picture by AutoAttack that is asked for.
     pub robustness: Option<RobustnessCheck>,
 }
@@ -138,8 +145,10 @@ pub struct Progress {
 /// A check by AutoAttack: of which picture, and how. It rests while another picture is open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RobustnessCheck {
-    /// The picture, its part that models see, and its true class.
-    pub of: (Picture, Crop, Option<String>),
+    /// The picture, with everything that decides what models get of it.
+    pub of: LibraryEntry,
+    /// Its corruption.
+    pub corruption: Corruption,
     /// The attacks, their norm and radius.
     pub attack: AutoAttack,
 }
@@ -181,21 +190,24 @@ impl State {
     /// Asks for a check of the open picture by AutoAttack, within the norm and ε of the attack.
     pub fn check_robustness(&mut self) {
         let Some(entry) = self.entry() else { return };
-        let of = (entry.picture.clone(), entry.crop, entry.truth.clone());
+        let of = entry.clone();
         let attack = &self.settings.attack;
         let attack = AutoAttack {
             seed: attack.seed,
             ..AutoAttack::standard(attack.norm, attack.epsilon)
         };
-        self.progress.robustness = Some(RobustnessCheck { of, attack });
+        self.progress.robustness = Some(RobustnessCheck {
+            of,
+            corruption: self.settings.corruption,
+            attack,
+        });
     }
 
     /// The check by AutoAttack that is asked for, if it is of the open picture.
     pub fn robustness_check(&self) -> Option<&RobustnessCheck> {
         let entry = self.entry()?;
         let check = self.progress.robustness.as_ref()?;
-        let (picture, crop, truth) = &check.of;
-        let same = *picture == entry.picture && *crop == entry.crop && *truth == entry.truth;
+        let same = check.of == *entry && check.corruption == self.settings.corruption;
         same.then_some(check)
     }
 
@@ -272,6 +284,11 @@ impl State {
         self.settings.attack.epsilon = epsilon.clamp(0.0, self.range());
     }
 
+    /// Sets the severity of the corruption, kept in its range.
+    pub fn set_severity(&mut self, severity: f32) {
+        self.settings.corruption.severity = severity.clamp(0.0, MAX_SEVERITY);
+    }
+
     /// Adds a picture and selects it.
     pub fn add(&mut self, picture: Picture, truth: Option<String>) {
         self.add_with_mask(picture, truth, None);
@@ -285,10 +302,9 @@ impl State {
         mask: Option<Picture>,
     ) {
         self.document.library.push(LibraryEntry {
-            picture,
-            crop: Crop::default(),
             truth,
             mask,
+            ..LibraryEntry::new(picture)
         });
         self.navigation.selected = Some(self.document.library.len() - 1);
     }

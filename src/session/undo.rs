@@ -1,9 +1,12 @@
 //! Undo and redo over everything that a person sets.
 
-use super::{Revision, State};
+use super::edit::drawn_bytes;
+use super::{LibraryEntry, Revision, State};
 
 /// States kept; older ones are forgotten.
 const KEPT: usize = 200;
+/// Memory of drawn pictures that they keep, in bytes; beyond it the oldest are forgotten.
+const KEPT_BYTES: usize = 256 << 20;
 
 /// Seconds that a state must last to be one to come back to: what changes faster is one change, a
 /// slider on its way.
@@ -57,10 +60,16 @@ impl UndoHistory {
         }
         let before = std::mem::replace(&mut self.settled, self.seen.clone());
         self.past.push(before);
-        if self.past.len() > KEPT {
+        self.future.clear();
+        while self.past.len() > KEPT || (self.past.len() > 1 && self.drawn_bytes() > KEPT_BYTES) {
             self.past.remove(0);
         }
-        self.future.clear();
+    }
+
+    /// Memory of the pictures in the past that have no file.
+    fn drawn_bytes(&self) -> usize {
+        let libraries = self.past.iter().map(|revision| &revision.document.library);
+        drawn_bytes(libraries.flat_map(|library| library.iter().flat_map(LibraryEntry::pictures)))
     }
 
     /// Whether there is something to undo.

@@ -65,10 +65,10 @@ impl ScanBatch {
         };
         let model = &*examined.classifier;
         if let Some(running) = &mut self.running {
-            if let Some(loss) = running.run.step(model) {
-                // Reading the losses waits for the device, so that no queue of work delays more urgent requests.
-                tensor_values(loss);
-            } else if let Some(running) = self.running.take() {
+            if running.run.step(model) {
+                return true;
+            }
+            if let Some(running) = self.running.take() {
                 self.judge(plan, model, running);
             }
             return true;

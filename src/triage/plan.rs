@@ -95,7 +95,7 @@ pub(super) fn family(attack: &Attack) -> Attack {
 
 /// Noise id of a picture, or 0 where the attack uses no random start.
 pub(super) fn noise(attack: &Attack, number: u64) -> u64 {
-    let random = attack.random_start || attack.restarts > 1;
+    let random = attack.random_start || attack.restarts > 1 || !attack.method.is_pgd();
     if random { number } else { 0 }
 }
 

@@ -1,11 +1,11 @@
-//! What each room of the program may know of, held up by reading its source; CONTRIBUTING.md says why.
+//! What each module of the program may know of, held up by reading its source; CONTRIBUTING.md says why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms below `src/`, from the lowest up: a room imports only from those before it.
-const ROOMS: [&str; 17] = [
+/// The modules below `src/`, from the lowest up: a module imports only from those before it.
+const MODULES: [&str; 17] = [
     "error",
     "files",
     "tasks",
@@ -133,26 +133,26 @@ fn words_against(name: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The room of a file, nothing for `lib.rs` and `main.rs`, which are above all, and the build script.
-fn room(name: &str) -> Option<&str> {
-    let room = name.split('/').next().unwrap_or(name);
-    let room = room.strip_suffix(".rs").unwrap_or(room);
-    (!matches!(room, "lib" | "main" | "build")).then_some(room)
+/// The module of a file, nothing for `lib.rs` and `main.rs`, which are above all, and the build script.
+fn module(name: &str) -> Option<&str> {
+    let module = name.split('/').next().unwrap_or(name);
+    let module = module.strip_suffix(".rs").unwrap_or(module);
+    (!matches!(module, "lib" | "main" | "build")).then_some(module)
 }
 
-fn rank(room: &str) -> usize {
-    let rank = ROOMS.iter().position(|known| *known == room);
-    rank.unwrap_or_else(|| panic!("the room src/{room} has no rank in tests/all/boundaries.rs"))
+fn rank(module: &str) -> usize {
+    let rank = MODULES.iter().position(|known| *known == module);
+    rank.unwrap_or_else(|| panic!("the module src/{module} has no rank in tests/all/boundaries.rs"))
 }
 
-/// The rooms that a text names as `crate::ROOM`, comments left out.
-fn rooms_named(text: &str) -> BTreeSet<&str> {
+/// The modules that a text names as `crate::MODULE`, comments left out.
+fn modules_named(text: &str) -> BTreeSet<&str> {
     let mut named = BTreeSet::new();
     for line in text.lines().map(code) {
         for rest in line.split("crate::").skip(1) {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
             let word = &rest[..end.unwrap_or(rest.len())];
-            if ROOMS.contains(&word) {
+            if MODULES.contains(&word) {
                 named.insert(word);
             }
         }
@@ -160,12 +160,12 @@ fn rooms_named(text: &str) -> BTreeSet<&str> {
     named
 }
 
-/// Imports from a room into one below it.
+/// Imports from a module into one below it.
 fn upward_imports<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut found = Vec::new();
     for (name, text) in files {
-        let Some(own) = room(name) else { continue };
-        let above = rooms_named(text)
+        let Some(own) = module(name) else { continue };
+        let above = modules_named(text)
             .into_iter()
             .filter(|other| rank(other) > rank(own));
         found.extend(above.map(|other| format!("src/{name} imports from {other}, which is above")));
@@ -174,7 +174,7 @@ fn upward_imports<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<St
 }
 
 #[test]
-fn no_room_imports_from_a_higher_one() {
+fn no_module_imports_from_a_higher_one() {
     let files = sources();
     let texts = files
         .iter()
@@ -184,7 +184,7 @@ fn no_room_imports_from_a_higher_one() {
 }
 
 #[test]
-fn an_import_from_a_higher_room_is_found() {
+fn an_import_from_a_higher_module_is_found() {
     let planted = [
         (
             "model/zoo.rs",
@@ -209,11 +209,11 @@ fn an_import_from_a_higher_room_is_found() {
     );
 }
 
-/// The module paths that a text imports from its own room, as files of it.
-fn siblings(room: &str, text: &str) -> BTreeSet<String> {
+/// The module paths that a text imports from its own module, as files of it.
+fn siblings(module: &str, text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in text.lines().map(code) {
-        for start in [format!("crate::{room}::"), "super::".to_owned()] {
+        for start in [format!("crate::{module}::"), "super::".to_owned()] {
             let import = line.trim_start().strip_prefix("use ");
             let rest = import.and_then(|import| import.strip_prefix(start.as_str()));
             let Some(rest) = rest else { continue };

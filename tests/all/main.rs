@@ -1,9 +1,9 @@
-//! Integration tests that need no graphics adapter, in one binary; a folder for each room of `src`.
+//! Integration tests that need no graphics adapter, in one binary; a folder for each module of `src`.
 
 #[path = "../support/mod.rs"]
 mod support; // tiny networks, tiny data, an engine that counts, made-up results
 
-mod boundaries; // which room may use what, and how long a file may be
+mod boundaries; // which module may use what, and how long a file may be
 mod docs; // measured figures name their weights
 mod tasks; // background threads: names, order, cancellation, panics; thumbnails and exports on them
 
@@ -11,6 +11,7 @@ mod attack {
     mod auto; // AutoAttack against its authors' program
     mod laws; // laws of norms, balls and descents
     mod masked; // networks that mask their gradients are found out
+    mod masks; // a part of the picture, patches
     mod pgd; // laws of attacks; models are inert
 }
 
@@ -66,6 +67,7 @@ mod train {
 
 mod session {
     mod counterfactual; // when models are asked for counterfactuals, and which
+    mod edit; // masks of attacks, patches, paint, corruptions
     mod history; // undo and redo
     mod older_files; // what version 0.1.0 wrote
     pub(crate) mod requests; // what the window asks of the engine

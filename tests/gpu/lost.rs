@@ -7,7 +7,7 @@ use epsiloscope::compute::scheduler::Scheduler;
 use epsiloscope::compute::{
     Backend, Compute, ComputeMessage, ComputeWorker, Lane, ModelInput, Place, Request,
 };
-use epsiloscope::data::{Crop, samples};
+use epsiloscope::data::{Corruption, Crop, samples};
 
 /// Longer than a look takes on software Vulkan.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,6 +35,8 @@ fn prediction(engine: &mut Scheduler<ComputeWorker>, number: usize) -> ComputeMe
         picture,
         crop: Crop::default(),
         truth,
+        corruption: Corruption::default(),
+        attack_mask: None,
     };
     engine.submit(BTreeMap::from([(
         Lane::Prediction(Place::on_screen(0)),

@@ -17,8 +17,8 @@ use crate::window::{window, window_opening};
 /// Parts of the explorer of 1280×720: name, left, top, width and height.
 const PARTS: [(&str, [u32; 4]); 4] = [
     ("tile-input", [196, 60, 128, 216]),
-    ("tile-perturbation", [476, 60, 128, 190]),
-    ("tile-heat-map", [616, 60, 128, 190]),
+    ("tile-perturbation", [504, 60, 128, 190]),
+    ("tile-heat-map", [658, 60, 128, 190]),
     ("timeline", [0, 572, 1280, 148]),
 ];
 

@@ -3,7 +3,7 @@
 use egui::{Context, DragValue, ProgressBar, TextEdit, Ui, Window};
 
 use super::Action;
-use super::controls::epsilon_field;
+use super::attack::epsilon_field;
 use crate::app::theme;
 use crate::attack::{Norm, parse_epsilon};
 use crate::export::film::ffmpeg;

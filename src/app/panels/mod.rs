@@ -1,10 +1,12 @@
 //! The window's panels: functions over the data they edit.
 
+pub mod attack;
 pub mod bottom_panel;
 pub mod colors;
 pub mod controls;
 pub mod counterfactual;
 pub mod crop;
+pub mod edit;
 pub mod explain;
 pub mod export;
 pub mod grid;
@@ -23,6 +25,7 @@ pub mod row_header;
 pub mod search;
 pub mod sections;
 pub mod sessions;
+pub mod severity;
 pub mod synthesis;
 pub mod synthesis_cell;
 pub mod tile;
@@ -74,6 +77,12 @@ pub enum Action {
     ChooseBackground,
     /// Ask for the true mask of the open picture.
     ChooseMask,
+    /// Ask for a mask of where attacks may change the open picture.
+    LoadAttackMask,
+    /// Ask where to write that mask.
+    SaveAttackMask,
+    /// Show a message.
+    Tell(String),
     /// Add synthetic cracks to the library.
     AddSyntheticCracks,
     /// Use these models, one a row.

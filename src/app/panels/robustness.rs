@@ -118,6 +118,9 @@ fn about(part: AutoPart) -> &'static str {
         AutoPart::ApgdDlr => "The same on the difference of logits ratio",
         AutoPart::ApgdT => "The same toward each of the nine likeliest other classes",
         AutoPart::FabT => "The smallest perturbation toward each of them (Croce and Hein 2020)",
+        AutoPart::DeepFool => {
+            "The smallest perturbation by linearising the network (Moosavi-Dezfooli et al. 2016)"
+        }
         AutoPart::Square => "Random search without gradients (Andriushchenko et al. 2020)",
     }
 }

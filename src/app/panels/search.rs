@@ -46,6 +46,7 @@ struct Entry {
 #[rustfmt::skip] // One setting a line.
 static SETTINGS: &[(Section, &str, &str)] = &[
     (Section::Attack, "Norm", "L2, L∞, L1.5 of the attack"),
+    (Section::Attack, "Method", "PGD, AutoAttack, APGD, FAB-T, Square, DeepFool"),
     (Section::Attack, "FGSM, PGD-20", "usual attacks"),
     (Section::Attack, "ε", "epsilon, radius, strength of the attack"),
     (Section::Attack, "Steps", "gradient steps of the attack"),
@@ -69,6 +70,10 @@ static SETTINGS: &[(Section, &str, &str)] = &[
     (Section::Display, "Rows", "which models are shown"),
     (Section::Display, "Zoom, divider", "parts of the pictures"),
     (Section::Picture, "Crop", "the part of the picture that the models see"),
+    (Section::Edit, "Mask of attacks", "where attacks may change the picture: brush, rectangle, ellipse, flood"),
+    (Section::Edit, "Patch", "an attack in a square or a disk, its place searched"),
+    (Section::Edit, "Paint", "brush, eraser, clone and blur on the picture"),
+    (Section::Corruption, "Corruption, severity", "noise, blur, weather, compression (ImageNet-C)"),
     (Section::Picture, "True class", "ground truth of the open picture"),
 ];
 

@@ -10,6 +10,10 @@ use crate::session::{Column, Display};
 pub enum Section {
     /// Norm, ε, steps and goal of the attack.
     Attack,
+    /// Kind and severity of the corruption before it.
+    Corruption,
+    /// Where attacks may act, patches, and painting on the picture.
+    Edit,
     /// Method and question of the maps.
     Attribution,
     /// Palette and scale of the maps.
@@ -49,7 +53,7 @@ impl Reveal {
 
 impl Section {
     /// All of them; what chooses the columns is first, so that choosing one moves nothing under the pointer.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Display,
         Self::Attack,
         Self::Attribution,
@@ -57,6 +61,8 @@ impl Section {
         Self::Synthesis,
         Self::Counterfactual,
         Self::Picture,
+        Self::Edit,
+        Self::Corruption,
     ];
 
     /// Its title.
@@ -69,6 +75,8 @@ impl Section {
             Self::Counterfactual => "Counterfactual",
             Self::Display => "Display",
             Self::Picture => "Picture",
+            Self::Edit => "Mask and paint",
+            Self::Corruption => "Corruption",
         }
     }
 
@@ -88,7 +96,7 @@ impl Section {
             Self::Counterfactual => {
                 draws(&[Column::Counterfactual, Column::Change, Column::Return])
             }
-            Self::Display | Self::Picture => true,
+            Self::Display | Self::Picture | Self::Edit | Self::Corruption => true,
         }
     }
 
@@ -169,11 +177,14 @@ mod tests {
             S::Attribution,
             S::MapColours,
             S::Picture,
+            S::Edit,
+            S::Corruption,
         ];
         assert_eq!(first(&display), usual);
         display.shown = [false; 9];
         display.shown[Column::Synthesis as usize] = true;
-        assert_eq!(first(&display), [S::Display, S::Synthesis, S::Picture]);
+        let own = [S::Display, S::Synthesis, S::Picture, S::Edit, S::Corruption];
+        assert_eq!(first(&display), own);
         assert_eq!(Section::ordered(&display).len(), Section::ALL.len());
     }
 }

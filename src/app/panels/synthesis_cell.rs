@@ -110,6 +110,7 @@ pub fn cell(
             split: split.unwrap_or(0.0),
         },
         divider: comparable,
+        draws: false,
     };
     let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     ui.spacing_mut().item_spacing.y = 1.0;

@@ -22,6 +22,32 @@ pub struct Content<'a> {
     pub mode: Mode,
     /// Whether the divider can be dragged here.
     pub divider: bool,
+    /// Whether a tool draws here, so that only the middle button pans.
+    pub draws: bool,
+}
+
+/// A tile that was drawn.
+pub struct DrawnTile {
+    /// The pixel under the pointer.
+    pub hover: Hover,
+    /// Where it is.
+    pub area: Rect,
+    /// The part of the picture that is visible: left, top, right, bottom, in shares of it.
+    pub window: [f32; 4],
+    /// What the pointer does with it.
+    pub response: Response,
+}
+
+impl DrawnTile {
+    /// The share of the picture at a point of the screen.
+    pub fn share_at(&self, pointer: egui::Pos2) -> [f32; 2] {
+        share_at(self.area, self.window, pointer)
+    }
+
+    /// The point of the screen at a share of the picture.
+    pub fn point_at(&self, share: [f32; 2]) -> egui::Pos2 {
+        point_at(self.area, self.window, share)
+    }
 }
 
 /// How near to the divider a press takes hold of it, in points.
@@ -37,6 +63,17 @@ pub fn tile(
     display: &mut Display,
     hover: Hover,
 ) -> Hover {
+    drawn_tile(ui, side, content, display, hover)?.hover
+}
+
+/// As [`tile`], and returns what can be drawn on; nothing where the tile is out of sight.
+pub fn drawn_tile(
+    ui: &mut Ui,
+    side: f32,
+    content: &Content,
+    display: &mut Display,
+    hover: Hover,
+) -> Option<DrawnTile> {
     let [h, w] = content.first.size().map(|side| side as f32);
     let scale = side / h.max(w);
     let (area, response) =
@@ -44,7 +81,7 @@ pub fn tile(
     if !ui.is_rect_visible(area) {
         return None;
     }
-    navigate(ui, area, &response, content.divider, display);
+    navigate(ui, area, &response, content, display);
     let window = display.window();
     let magnification = area.width() * ui.pixels_per_point() / (w * (window[2] - window[0]));
     ui.painter().add(Callback::new_paint_callback(
@@ -66,20 +103,30 @@ pub fn tile(
     if let Some(pixel) = hover {
         outline(ui, area, window, [w, h], pixel);
     }
-    let pointer = response.hover_pos()?;
-    let share = share_at(area, window, pointer);
-    let inside = share.iter().all(|share| (0.0..1.0).contains(share));
-    inside.then(|| [(share[0] * w) as usize, (share[1] * h) as usize])
+    let share = response
+        .hover_pos()
+        .map(|pointer| share_at(area, window, pointer));
+    let inside = share.filter(|share| share.iter().all(|share| (0.0..1.0).contains(share)));
+    Some(DrawnTile {
+        hover: inside.map(|share| [(share[0] * w) as usize, (share[1] * h) as usize]),
+        area,
+        window,
+        response,
+    })
 }
 
-fn navigate(ui: &Ui, area: Rect, response: &Response, has_divider: bool, display: &mut Display) {
-    if response.double_clicked() {
+fn navigate(ui: &Ui, area: Rect, response: &Response, content: &Content, display: &mut Display) {
+    if response.double_clicked() && !content.draws {
         display.fit();
     }
-    if has_divider && drag_divider(ui, area, response, display) {
+    if content.divider && drag_divider(ui, area, response, display) {
         return;
     }
-    if response.dragged() {
+    let pans = match content.draws {
+        true => response.dragged_by(egui::PointerButton::Middle),
+        false => response.dragged(),
+    };
+    if pans {
         let moved = response.drag_delta() / area.size();
         display.pan([-moved.x, -moved.y]);
     }
@@ -138,14 +185,16 @@ fn share_at(area: Rect, window: [f32; 4], pointer: egui::Pos2) -> [f32; 2] {
     ]
 }
 
+/// The point of the screen at a share of the picture.
+fn point_at(area: Rect, window: [f32; 4], share: [f32; 2]) -> egui::Pos2 {
+    pos2(
+        area.left() + (share[0] - window[0]) / (window[2] - window[0]) * area.width(),
+        area.top() + (share[1] - window[1]) / (window[3] - window[1]) * area.height(),
+    )
+}
+
 fn outline(ui: &Ui, area: Rect, window: [f32; 4], size: [f32; 2], pixel: [usize; 2]) {
-    let place = |x: f32, y: f32| {
-        let share = [x / size[0], y / size[1]];
-        pos2(
-            area.left() + (share[0] - window[0]) / (window[2] - window[0]) * area.width(),
-            area.top() + (share[1] - window[1]) / (window[3] - window[1]) * area.height(),
-        )
-    };
+    let place = |x: f32, y: f32| point_at(area, window, [x / size[0], y / size[1]]);
     let [x, y] = pixel.map(|at| at as f32);
     let square = Rect::from_two_pos(place(x, y), place(x + 1.0, y + 1.0));
     let painter = ui.painter_at(area);

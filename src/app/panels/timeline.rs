@@ -1,7 +1,7 @@
 //! One scrubber for ε, over the confidence of every model against ε.
 
 use egui::Ui;
-use egui_plot::{Line, LineStyle, PlotPoints, Points, VLine};
+use egui_plot::{Line, LineStyle, PlotPoints};
 
 use super::bottom_panel;
 use crate::app::commands::Command;
@@ -51,70 +51,33 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     let range = f64::from(state.range());
     let norm = state.settings.attack.norm;
     let axis = move |epsilon: f64| norm.format(epsilon as f32);
-    let plot = bottom_panel::plot(ui, "timeline")
-        .default_x_bounds(0.0, range)
-        .default_y_bounds(0.0, 1.0)
-        .include_x(range)
-        .x_axis_formatter(move |mark, _| axis(mark.value))
-        .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0));
-    let response = plot.show(ui, |plot| {
-        plot.set_plot_bounds_x(0.0..=range);
-        plot.set_plot_bounds_y(-0.03..=1.03);
+    let plot = bottom_panel::plot(ui, "timeline").x_axis_formatter(move |mark, _| axis(mark.value));
+    let epsilon = state.settings.attack.epsilon;
+    let chosen = bottom_panel::scrub(ui, plot, range, ("ε", epsilon), |plot| {
         for (index, row) in rows.iter().enumerate() {
             draw_row(plot, state, index, row);
         }
-        let cursor = VLine::new("ε", f64::from(state.settings.attack.epsilon));
-        plot.add(
-            cursor
-                .color(plot.ctx().global_style().visuals.strong_text_color())
-                .width(2.0)
-                .allow_hover(false),
-        );
-        plot.pointer_coordinate()
     });
-    let held = response.response.dragged()
-        || response.response.drag_stopped()
-        || response.response.clicked()
-        || response.response.is_pointer_button_down_on();
-    if held && let Some(point) = response.inner {
+    if let Some(epsilon) = chosen {
         state.transient.playing = false;
-        state.set_epsilon(point.x as f32);
+        state.set_epsilon(epsilon);
     }
-    response
-        .response
-        .on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
 }
 
-fn draw_row<'a>(plot: &mut egui_plot::PlotUi<'a>, state: &State, index: usize, row: &Row) {
+fn draw_row(plot: &mut egui_plot::PlotUi<'_>, state: &State, index: usize, row: &Row) {
     let Some(prediction) = &row.prediction else {
         return;
     };
-    let color = theme::row_color(index);
-    let name = prediction.manifest.name.clone();
-    let curve = row.curve(&state.settings.attack);
-    plot.line(
-        Line::new(name.clone(), PlotPoints::from(curve.clone()))
-            .color(color)
-            .width(2.0),
-    );
-    plot.points(
-        Points::new(name.clone(), PlotPoints::from(curve))
-            .color(color)
-            .radius(2.5),
-    );
+    let attack = &state.settings.attack;
+    let name = &prediction.manifest.name;
+    bottom_panel::curve(plot, index, name, row.curve(attack), row.flip(attack));
     let fakeness = row.fakeness();
     if !fakeness.is_empty() {
         let line = Line::new(format!("{name}: fake"), PlotPoints::from(fakeness));
         plot.line(
-            line.color(color)
+            line.color(theme::row_color(index))
                 .style(LineStyle::dashed_dense())
                 .width(1.5),
         );
-    }
-    if let Some(epsilon) = row.flip(&state.settings.attack) {
-        let line = VLine::new(name, f64::from(epsilon))
-            .color(color)
-            .style(LineStyle::dotted_dense());
-        plot.add(line.width(1.5));
     }
 }

@@ -6,7 +6,7 @@ use egui::{ComboBox, Context, DragValue, Grid, ProgressBar, Ui, Window};
 use egui_plot::{Legend, Line, Plot, PlotPoints};
 
 use super::Action;
-use super::controls::epsilon_field;
+use super::attack::epsilon_field;
 use crate::app::theme;
 use crate::app::twins::{Twin, TwinAction, TwinSettings, Twins};
 use crate::attack::Norm;

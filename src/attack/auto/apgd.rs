@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use burn::tensor::{Bool, Tensor, TensorData};
 
 use super::losses::Loss;
-use crate::attack::{Ball, Norm, per_picture};
+use crate::attack::{AttackMask, Ball, Norm, per_picture};
 use crate::model::{Classifier, predicted_classes, tensor_values};
 
 /// Weight of the new step; the rest is the step before.
@@ -30,6 +30,8 @@ pub struct Apgd<'a> {
     pub steps: usize,
     /// What is maximised.
     pub loss: Loss,
+    /// The pixels that may change, if not all.
+    pub mask: Option<AttackMask>,
 }
 
 /// The outcome for a batch.
@@ -55,7 +57,6 @@ struct Evaluation {
 
 /// Auto-PGD on a batch, a gradient at a time.
 pub struct ApgdRun {
-    norm: Norm,
     steps: usize,
     loss: Loss,
     ball: Ball,
@@ -107,11 +108,16 @@ impl Apgd<'_> {
         targets: &[usize],
     ) -> ApgdRun {
         let at = evaluate(self.model, self.loss, &start, labels, targets);
+        let ball = Ball::new(self.norm, &[self.epsilon], self.model.device());
+        let ball = match &self.mask {
+            Some(mask) => ball.within(mask),
+            None => ball,
+        };
         ApgdRun {
-            norm: self.norm,
             steps: self.steps,
             loss: self.loss,
-            ball: Ball::new(self.norm, &[self.epsilon], self.model.device()),
+            no_gradient: without_gradient(&ball.steepest(at.gradient.clone())),
+            ball,
             x: x.clone(),
             labels: labels.to_vec(),
             targets: targets.to_vec(),
@@ -125,7 +131,6 @@ impl Apgd<'_> {
             loss_at_check: at.losses.clone(),
             was_halved: vec![true; labels.len()],
             losses: Vec::with_capacity(self.steps),
-            no_gradient: without_gradient(&at.gradient),
             since_check: 0,
             phase: phase(FIRST_PHASE, self.steps),
             current: start,
@@ -146,7 +151,7 @@ impl ApgdRun {
         if step == self.steps {
             return false;
         }
-        let direction = self.norm.steepest(self.at.gradient.clone());
+        let direction = self.ball.steepest(self.at.gradient.clone());
         let size = per_picture(&self.step_size, model.device());
         let current = self.current.clone();
         let plain = self

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::hyperplane::projection;
 use super::losses::picked;
-use crate::attack::Norm;
+use crate::attack::{AttackMask, Norm};
 use crate::model::{Classifier, predicted_classes, tensor_values};
 
 /// Overshooting beyond the hyperplane.
@@ -26,12 +26,15 @@ pub struct Fab<'a> {
     pub norm: Norm,
     /// Gradient steps.
     pub steps: usize,
+    /// The pixels that may change, if not all.
+    pub mask: Option<AttackMask>,
 }
 
 /// FAB on a batch, a gradient at a time.
 pub struct FabRun {
     norm: Norm,
     steps: usize,
+    mask: Option<AttackMask>,
     done: usize,
     shape: [usize; 4],
     labels: Vec<usize>,
@@ -57,6 +60,7 @@ impl Fab<'_> {
         FabRun {
             norm: self.norm,
             steps: self.steps,
+            mask: self.mask.clone(),
             done: 0,
             shape: x.dims(),
             labels: labels.to_vec(),
@@ -82,8 +86,12 @@ impl FabRun {
                 let logits = model.logits_of(features);
                 picked(&logits, &self.targets) - picked(&logits, &self.labels)
             });
-        let (gaps, gradients) = (tensor_values(gaps), tensor_values(gradients));
-        let norm = self.norm;
+        let (gaps, mut gradients) = (tensor_values(gaps), tensor_values(gradients));
+        // Where the gradient is 0, no projection changes a pixel.
+        if let Some(mask) = &self.mask {
+            mask.clear_outside(&mut gradients);
+        }
+        let (norm, mask) = (self.norm, self.mask.as_ref());
         let planes = self
             .current
             .par_chunks_exact_mut(length)
@@ -92,6 +100,10 @@ impl FabRun {
             .zip(gaps);
         planes.for_each(|(((current, original), w), gap)| {
             step_to_boundary(norm, current, original, w, gap);
+            // The mean of two equal values may be rounded.
+            if let Some(mask) = mask {
+                mask.restore_outside(current, original);
+            }
         });
         let logits = model.logits(self.tensor(&self.current, model.device()));
         for (picture, class) in predicted_classes(logits).into_iter().enumerate() {

@@ -2,6 +2,7 @@
 //! those before, so that a figure of robustness does not depend on how well an attack was tuned.
 
 mod apgd;
+mod deepfool;
 mod fab;
 mod hyperplane;
 mod losses;
@@ -9,6 +10,7 @@ mod run;
 mod square;
 
 pub use apgd::{Apgd, ApgdOutcome, ApgdRun};
+pub use deepfool::{DeepFool, DeepFoolRun};
 pub use fab::{Fab, FabRun};
 pub use losses::Loss;
 pub use run::AutoRun;
@@ -38,6 +40,10 @@ pub enum AutoPart {
     FabT,
     /// Square, 5000 queries without gradients.
     Square,
+    /// DeepFool, 50 steps; no part of the standard sequence.
+    #[value(name = "deepfool")]
+    #[serde(rename = "deepfool")]
+    DeepFool,
 }
 
 impl AutoPart {
@@ -47,7 +53,9 @@ impl AutoPart {
     /// Classes that it needs at least.
     pub fn least_classes(self) -> usize {
         match self {
-            Self::ApgdCe | Self::FabT | Self::Square => Loss::CrossEntropy.least_classes(),
+            Self::ApgdCe | Self::FabT | Self::Square | Self::DeepFool => {
+                Loss::CrossEntropy.least_classes()
+            }
             Self::ApgdDlr => Loss::Dlr.least_classes(),
             Self::ApgdT => Loss::TargetedDlr.least_classes(),
         }
@@ -62,6 +70,7 @@ impl std::fmt::Display for AutoPart {
             Self::ApgdT => "APGD-T",
             Self::FabT => "FAB-T",
             Self::Square => "Square",
+            Self::DeepFool => "DeepFool",
         })
     }
 }
@@ -142,7 +151,10 @@ impl AutoAttack {
     pub fn validate(&self, classes: usize) -> Result<()> {
         require_radius(self.epsilon)?;
         let wrong = if self.norm == Norm::L1p5 {
-            format!("AutoAttack is defined for L∞ and L2, not for {}", self.norm)
+            format!(
+                "this attack is defined for L∞ and L2, not for {}",
+                self.norm
+            )
         } else if self.parts_for(classes).is_empty() {
             format!("the attack needs more than {classes} classes")
         } else {

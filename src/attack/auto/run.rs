@@ -6,15 +6,16 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::losses::ranked;
 use super::{
-    Apgd, ApgdRun, AutoAttack, AutoOutcome, AutoPart, Fab, FabRun, Loss, PartOutcome, Square,
-    SquareRun,
+    Apgd, ApgdRun, AutoAttack, AutoOutcome, AutoPart, DeepFool, DeepFoolRun, Fab, FabRun, Loss,
+    PartOutcome, Square, SquareRun,
 };
-use crate::attack::Ball;
+use crate::attack::{AttackMask, Ball};
 use crate::model::{Classifier, tensor_values};
 
 /// A sequence of attacks under way.
 pub struct AutoRun {
     attack: AutoAttack,
+    mask: Option<AttackMask>,
     x: Tensor<4>,
     labels: Vec<usize>,
     noise_ids: Vec<u64>,
@@ -53,6 +54,7 @@ enum Running {
     Apgd(Box<ApgdRun>),
     Fab(FabRun),
     Square(SquareRun),
+    DeepFool(Box<DeepFoolRun>),
 }
 
 impl AutoRun {
@@ -78,7 +80,14 @@ impl AutoRun {
             part: None,
             outcomes: Vec::new(),
             attack,
+            mask: None,
         }
+    }
+
+    /// Lets the attacks change only the pixels inside a mask.
+    pub fn within(mut self, mask: &AttackMask) -> Self {
+        self.mask = Some(mask.clone());
+        self
     }
 
     /// The attack under way, or the next one.
@@ -156,7 +165,9 @@ impl AutoRun {
         let targets = self.attack.targets.min(model.classes() - 1);
         let ranks: VecDeque<usize> = match part {
             AutoPart::ApgdT | AutoPart::FabT => (1..=targets).collect(),
-            AutoPart::ApgdCe | AutoPart::ApgdDlr | AutoPart::Square => VecDeque::from([1]),
+            AutoPart::ApgdCe | AutoPart::ApgdDlr | AutoPart::Square | AutoPart::DeepFool => {
+                VecDeque::from([1])
+            }
         };
         PartRun {
             places: self.open.clone(),
@@ -187,8 +198,13 @@ impl AutoRun {
             seed,
             ..
         } = self.attack;
+        let mask = || self.mask.clone();
         let apgd = |loss| {
             let ball = Ball::new(norm, &[epsilon], model.device());
+            let ball = match &self.mask {
+                Some(mask) => ball.within(mask),
+                None => ball,
+            };
             let start = ball.random_start(&x, seed, &ids);
             let apgd = Apgd {
                 model,
@@ -196,6 +212,7 @@ impl AutoRun {
                 epsilon,
                 steps,
                 loss,
+                mask: mask(),
             };
             Running::Apgd(Box::new(apgd.begin(&x, start, &labels, &targets)))
         };
@@ -204,8 +221,21 @@ impl AutoRun {
             AutoPart::ApgdDlr => apgd(Loss::Dlr),
             AutoPart::ApgdT => apgd(Loss::TargetedDlr),
             AutoPart::FabT => {
-                let fab = Fab { model, norm, steps };
+                let fab = Fab {
+                    model,
+                    norm,
+                    steps,
+                    mask: mask(),
+                };
                 Running::Fab(fab.begin(&x, &labels, &targets))
+            }
+            AutoPart::DeepFool => {
+                let deepfool = DeepFool {
+                    model,
+                    norm,
+                    mask: mask(),
+                };
+                Running::DeepFool(Box::new(deepfool.begin(&x, &labels)))
             }
             AutoPart::Square => {
                 let square = Square {
@@ -214,6 +244,7 @@ impl AutoRun {
                     epsilon,
                     queries,
                     seed,
+                    mask: mask(),
                 };
                 Running::Square(square.begin(&x, &labels, &ids))
             }
@@ -232,11 +263,8 @@ impl AutoRun {
                 }
                 (outcome.pictures, outcome.fooled)
             }
-            Running::Fab(run) => {
-                let (nearest, distances) = run.finish(device);
-                let within = distances.iter().map(|&distance| distance <= epsilon);
-                (nearest, within.collect())
-            }
+            Running::Fab(run) => within(epsilon, run.finish(device)),
+            Running::DeepFool(run) => within(epsilon, run.finish(device)),
             Running::Square(run) => run.finish(device),
         };
         let places: Vec<usize> = rank.open.iter().map(|&at| part.places[at]).collect();
@@ -275,6 +303,7 @@ impl Running {
             Self::Apgd(run) => run.step(model),
             Self::Fab(run) => run.step(model),
             Self::Square(run) => run.step(model),
+            Self::DeepFool(run) => run.step(model),
         }
     }
 
@@ -283,8 +312,15 @@ impl Running {
             Self::Apgd(run) => run.progress(),
             Self::Fab(run) => run.progress(),
             Self::Square(run) => run.progress(),
+            Self::DeepFool(run) => run.progress(),
         }
     }
+}
+
+/// Of the nearest misclassified pictures with their distances, which are within the radius.
+fn within(epsilon: f32, (nearest, distances): (Tensor<4>, Vec<f32>)) -> (Tensor<4>, Vec<bool>) {
+    let within = distances.iter().map(|&distance| distance <= epsilon);
+    (nearest, within.collect())
 }
 
 /// Pictures of a batch, some of which are replaced by adversarial ones.

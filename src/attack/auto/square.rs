@@ -4,7 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::attack::Norm;
+use crate::attack::mask::Bounds;
+use crate::attack::{AttackMask, Norm};
 use crate::data::random::noise_rng;
 use crate::model::{Classifier, tensor_values};
 
@@ -25,6 +26,8 @@ pub struct Square<'a> {
     pub queries: usize,
     /// Seed of the random search.
     pub seed: u64,
+    /// The pixels that may change, if not all; squares are then placed in the smallest rectangle around them.
+    pub mask: Option<AttackMask>,
 }
 
 /// A picture in the search.
@@ -48,10 +51,14 @@ pub struct SquareRun {
 }
 
 /// Where the search may go.
-#[derive(Clone, Copy)]
 struct Search {
     norm: Norm,
     epsilon: f32,
+    /// Height and width of the pictures.
+    size: [usize; 2],
+    /// The part of them in which squares are placed.
+    bounds: Bounds,
+    mask: Option<AttackMask>,
 }
 
 impl Square<'_> {
@@ -75,11 +82,17 @@ impl Square<'_> {
         let search = Search {
             norm: self.norm,
             epsilon: self.epsilon,
+            size: [h, w],
+            bounds: match &self.mask {
+                Some(mask) => mask.bounds(),
+                None => Bounds::all([h, w]),
+            },
+            mask: self.mask.clone(),
         };
         let begin = |(original, &id): (&[f32], &u64)| {
             let mut rng = noise_rng(self.seed, id);
             Candidate {
-                best: search.stripes(original, [h, w], &mut rng),
+                best: search.stripes(original, &mut rng),
                 original: original.to_vec(),
                 margin: f32::INFINITY,
                 rng,
@@ -107,7 +120,6 @@ impl SquareRun {
     /// Asks the model once for every picture that is not misclassified; `false`, and nothing, once all are or all
     /// queries are spent.
     pub fn step(&mut self, model: &Classifier) -> bool {
-        let [_, _, h, w] = self.shape;
         let open = |at: &usize| self.candidates[*at].margin > 0.0;
         let open: Vec<usize> = (0..self.labels.len()).filter(open).collect();
         if open.is_empty() || self.query == self.queries {
@@ -118,10 +130,10 @@ impl SquareRun {
         let mut proposals = Vec::with_capacity(open.len());
         for &at in &open {
             let candidate = &mut self.candidates[at];
-            proposals.push(self.search.proposal(candidate, [h, w], share));
+            proposals.push(self.search.proposal(candidate, share));
         }
         let labels: Vec<usize> = open.iter().map(|&at| self.labels[at]).collect();
-        let margins = margins(model, &proposals, &labels, [h, w]);
+        let margins = margins(model, &proposals, &labels, self.search.size);
         for ((at, proposal), margin) in open.into_iter().zip(proposals).zip(margins) {
             let candidate = &mut self.candidates[at];
             if margin < candidate.margin {
@@ -174,10 +186,11 @@ fn margins(
 
 impl Search {
     /// The first point: vertical stripes for L∞, a grid of squares for L2.
-    fn stripes(&self, original: &[f32], [h, w]: [usize; 2], rng: &mut ChaCha8Rng) -> Vec<f32> {
+    fn stripes(&self, original: &[f32], rng: &mut ChaCha8Rng) -> Vec<f32> {
         let mut change = vec![0.0; original.len()];
         match self.norm {
             Norm::Linf => {
+                let [h, w] = self.size;
                 for channel in 0..3 {
                     for column in 0..w {
                         let value = self.epsilon * sign(rng);
@@ -189,20 +202,26 @@ impl Search {
             }
             _ => {
                 // Five by five squares in the middle.
-                let side = (h.min(w) / 5).max(1);
-                let places = |length: usize| {
+                let Bounds {
+                    top,
+                    left,
+                    height,
+                    width,
+                } = self.bounds;
+                let side = (height.min(width) / 5).max(1);
+                let places = |from: usize, length: usize| {
                     let count = (length / side).min(5);
-                    let margin = (length - count * side) / 2;
+                    let margin = from + (length - count * side) / 2;
                     (0..count).map(move |place| margin + place * side)
                 };
-                for top in places(h) {
-                    for left in places(w) {
+                for top in places(top, height) {
+                    for left in places(left, width) {
                         let bump = bump(side, rng);
                         for channel in 0..3 {
                             let sign = sign(rng);
-                            for (at, value) in bump.iter().enumerate() {
-                                let (row, column) = (top + at / side, left + at % side);
-                                change[(channel * h + row) * w + column] += sign * value;
+                            let places = self.window(channel, (top, left), side);
+                            for (at, value) in places.zip(&bump) {
+                                change[at] += sign * value;
                             }
                         }
                     }
@@ -213,38 +232,41 @@ impl Search {
     }
 
     /// A picture near the best so far, one square of it changed.
-    fn proposal(&self, from: &mut Candidate, [h, w]: [usize; 2], share: f32) -> Vec<f32> {
-        let side = (share * (h * w) as f32).sqrt().round() as usize;
+    fn proposal(&self, from: &mut Candidate, share: f32) -> Vec<f32> {
+        let Bounds { height, width, .. } = self.bounds;
+        let side = (share * (height * width) as f32).sqrt().round() as usize;
+        let most = height.min(width);
         let pairs = from.best.iter().zip(&from.original);
         let mut change: Vec<f32> = pairs.map(|(best, original)| best - original).collect();
         match self.norm {
             Norm::Linf => {
-                let side = side.clamp(1, h.min(w));
-                let (top, left) = corner(&mut from.rng, [h, w], side);
+                let side = side.clamp(1, most);
+                let corner = self.corner(&mut from.rng, side);
                 for channel in 0..3 {
                     let step = 2.0 * self.epsilon * sign(&mut from.rng);
-                    for at in window(channel, [h, w], (top, left), side) {
+                    for at in self.window(channel, corner, side) {
                         change[at] = (change[at] + step).clamp(-self.epsilon, self.epsilon);
                     }
                 }
             }
             _ => {
-                let side = (side.max(3) | 1).min(h.min(w));
-                self.move_mass(&mut change, [h, w], side, &mut from.rng);
+                let side = (side.max(3) | 1).min(most);
+                self.move_mass(&mut change, side, &mut from.rng);
             }
         }
         self.within(&from.original, change)
     }
 
     /// For L2: takes the change of one window away and adds as much to another, and what the radius has left.
-    fn move_mass(&self, change: &mut [f32], size: [usize; 2], side: usize, rng: &mut ChaCha8Rng) {
-        let (to, from) = (corner(rng, size, side), corner(rng, size, side));
+    fn move_mass(&self, change: &mut [f32], side: usize, rng: &mut ChaCha8Rng) {
+        let (to, from) = (self.corner(rng, side), self.corner(rng, side));
         let energy = |change: &[f32], at: &[usize]| {
             at.iter().map(|&at| change[at] * change[at]).sum::<f32>()
         };
         let mut both: Vec<usize> = (0..3)
             .flat_map(|channel| {
-                window(channel, size, to, side).chain(window(channel, size, from, side))
+                let to = self.window(channel, to, side);
+                to.chain(self.window(channel, from, side))
             })
             .collect();
         both.sort_unstable();
@@ -255,7 +277,7 @@ impl Search {
         let bump = bump(side, rng);
         let mut fresh = Vec::with_capacity(3 * bump.len());
         for channel in 0..3 {
-            let places: Vec<usize> = window(channel, size, to, side).collect();
+            let places: Vec<usize> = self.window(channel, to, side).collect();
             let length = energy(change, &places).sqrt();
             let sign = sign(rng);
             let mixed = places.iter().zip(&bump);
@@ -271,16 +293,20 @@ impl Search {
             );
         }
         for channel in 0..3 {
-            window(channel, size, from, side).for_each(|at| change[at] = 0.0);
+            self.window(channel, from, side)
+                .for_each(|at| change[at] = 0.0);
         }
-        let places = (0..3).flat_map(|channel| window(channel, size, to, side));
+        let places = (0..3).flat_map(|channel| self.window(channel, to, side));
         for (at, value) in places.zip(fresh) {
             change[at] = value;
         }
     }
 
-    /// The picture with a change, the latter as long as the radius in L2, in [0, 1].
-    fn within(&self, original: &[f32], change: Vec<f32>) -> Vec<f32> {
+    /// The picture with the part of a change inside the mask, that as long as the radius in L2, in [0, 1].
+    fn within(&self, original: &[f32], mut change: Vec<f32>) -> Vec<f32> {
+        if let Some(mask) = &self.mask {
+            mask.clear_outside(&mut change);
+        }
         let scale = match self.norm {
             Norm::Linf => 1.0,
             norm => self.epsilon / (1e-12 + norm.length_of(change.iter().copied())),
@@ -289,6 +315,34 @@ impl Search {
         pairs
             .map(|(x, change)| (x + scale * change).clamp(0.0, 1.0))
             .collect()
+    }
+
+    /// A random window of `side` pixels: top and left.
+    fn corner(&self, rng: &mut ChaCha8Rng, side: usize) -> (usize, usize) {
+        let Bounds {
+            top,
+            left,
+            height,
+            width,
+        } = self.bounds;
+        (
+            rng.random_range(top..=top + height - side),
+            rng.random_range(left..=left + width - side),
+        )
+    }
+
+    /// Indices of a window's values in one channel, row by row.
+    fn window(
+        &self,
+        channel: usize,
+        (top, left): (usize, usize),
+        side: usize,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let [h, w] = self.size;
+        (top..top + side).flat_map(move |row| {
+            let line = (channel * h + row) * w;
+            line + left..line + left + side
+        })
     }
 }
 
@@ -300,27 +354,6 @@ fn share_of(query: usize) -> f32 {
 
 fn sign(rng: &mut ChaCha8Rng) -> f32 {
     if rng.random() { 1.0 } else { -1.0 }
-}
-
-/// A random window of `side` pixels: top and left.
-fn corner(rng: &mut ChaCha8Rng, [h, w]: [usize; 2], side: usize) -> (usize, usize) {
-    (
-        rng.random_range(0..=h - side),
-        rng.random_range(0..=w - side),
-    )
-}
-
-/// Indices of a window's values in one channel, row by row.
-fn window(
-    channel: usize,
-    [h, w]: [usize; 2],
-    (top, left): (usize, usize),
-    side: usize,
-) -> impl Iterator<Item = usize> {
-    (top..top + side).flat_map(move |row| {
-        let line = (channel * h + row) * w;
-        line + left..line + left + side
-    })
 }
 
 /// A bump of unit length beside its negative, one above the other or side by side (figure 2 of the paper).

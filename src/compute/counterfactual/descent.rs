@@ -9,8 +9,9 @@ use std::time::Duration;
 use burn::tensor::Tensor;
 
 use super::{CounterfactualRequest, CounterfactualResult, Question};
-use crate::attack::AttackRun;
-use crate::compute::requests::{ComputeMessage, MOST_ROWS};
+use crate::attack::{AttackMask, PgdRun};
+use crate::compute::lanes::MOST_ROWS;
+use crate::compute::requests::ComputeMessage;
 use crate::compute::scheduler::Step;
 use crate::compute::throttle::Throttle;
 use crate::counterfactual::{DescentSettings, real_classes};
@@ -26,7 +27,7 @@ struct DescentRun {
     model: Arc<Classifier>,
     question: Question,
     settings: DescentSettings,
-    attack: AttackRun,
+    attack: PgdRun,
     /// The counterfactual, once the way back has begun.
     made: Option<Tensor<4>>,
 }
@@ -40,7 +41,8 @@ impl DescentRun {
         let classes = real_classes(&model.manifest().labels);
         let targets: Vec<usize> = (0..classes).collect();
         let question = Question::new(&model, classes, &targets, request)?;
-        let attack = toward(&model, &settings, question.x.clone(), question.target)?;
+        let mask = question.mask.as_ref();
+        let attack = toward(&model, &settings, mask, question.x.clone(), question.target)?;
         Ok(Self {
             model,
             question,
@@ -68,7 +70,8 @@ impl DescentRun {
             None => {
                 let made = self.attack.clone().finish(&self.model);
                 let source = self.question.source;
-                self.attack = toward(&self.model, &self.settings, made.clone(), source)?;
+                let mask = self.question.mask.as_ref();
+                self.attack = toward(&self.model, &self.settings, mask, made.clone(), source)?;
                 self.made = Some(made);
                 Ok(None)
             }
@@ -95,12 +98,17 @@ impl DescentRun {
 fn toward(
     model: &Classifier,
     settings: &DescentSettings,
+    mask: Option<&AttackMask>,
     x: Tensor<4>,
     class: usize,
-) -> Result<AttackRun> {
+) -> Result<PgdRun> {
     let attack = settings.toward(class, model.manifest().input)?;
     let radius = attack.epsilon;
-    Ok(AttackRun::new(&attack, model, x, &[class], &[0], &[radius]))
+    let run = PgdRun::new(&attack, model, x, &[class], &[0], &[radius]);
+    Ok(match mask {
+        Some(mask) => run.within(mask),
+        None => run,
+    })
 }
 
 /// Answers `request` by descent on the pixels, whatever its method says.

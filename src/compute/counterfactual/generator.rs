@@ -20,11 +20,11 @@ pub fn by_generator(
     let translated = model
         .generator
         .translate(question.x.clone(), &[question.target]);
-    let made = translated.picture;
+    let made = question.inside_mask(translated.picture);
     // A generator for some of the classes alone cannot always turn a picture into what it was.
     let back = targets.contains(&question.source).then(|| {
         let back = model.generator.translate(made.clone(), &[question.source]);
-        back.picture
+        question.inside_mask(back.picture)
     });
     let mut answer = question.finished(&model.discriminator, made, back);
     answer.head = Some(tensor_values(softmax(translated.head, 1)));

@@ -10,8 +10,10 @@ pub use generator::by_generator;
 use burn::tensor::{Tensor, TensorData};
 
 use super::{GpuImage, HeatMap};
-use crate::attack::Norm;
+use crate::attack::{AttackMask, Norm};
 use crate::counterfactual::{DescentSettings, GeneratorRef, change_map, otsu};
+use crate::data::mask::binary_mask;
+use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::evaluate::{probabilities, top};
 use crate::model::{Classifier, Manifest, ModelRef, tensor_values};
@@ -45,6 +47,8 @@ pub struct CounterfactualRequest {
     pub target: Option<usize>,
     /// How.
     pub method: CounterfactualMethod,
+    /// The pixels that may change, if not all: a mask as large as the picture that was cropped, and the crop.
+    pub mask: Option<(Picture, Crop)>,
     /// A new number makes it again.
     pub attempt: u32,
 }
@@ -199,6 +203,7 @@ struct Question {
     before: Vec<f32>,
     source: usize,
     target: usize,
+    mask: Option<AttackMask>,
 }
 
 impl Question {
@@ -234,6 +239,9 @@ impl Question {
         let size = request.picture.size();
         let data = TensorData::new(request.picture.planes().to_vec(), [1, 3, size[0], size[1]]);
         let x: Tensor<4> = Tensor::from_data(data, classifier.device());
+        let mask = request.mask.as_ref();
+        let mask = mask.map(|(mask, crop)| AttackMask::new(binary_mask(mask, *crop, size), size));
+        let mask = mask.transpose()?;
         let before = probabilities(classifier, x.clone()).remove(0);
         let source = top(&before[..classes]);
         let target = request.target.unwrap_or_else(|| {
@@ -248,7 +256,16 @@ impl Question {
             before,
             source,
             target,
+            mask,
         })
+    }
+
+    /// A picture as far as the mask lets it differ from the one that is asked about.
+    fn inside_mask(&self, made: Tensor<4>) -> Tensor<4> {
+        match &self.mask {
+            Some(mask) => mask.compose(&self.x, made),
+            None => made,
+        }
     }
 
     /// An answer that is not finished yet: the counterfactual `made` so far (`[1, 3, h, w]`) and what the

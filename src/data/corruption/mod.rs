@@ -28,6 +28,7 @@ pub const MAX_SEVERITY: f32 = 5.0;
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     PartialOrd,
@@ -40,6 +41,7 @@ pub const MAX_SEVERITY: f32 = 5.0;
 #[serde(rename_all = "kebab-case")]
 pub enum CorruptionKind {
     /// Gaussian noise.
+    #[default]
     GaussianNoise,
     /// Poisson noise of few photons.
     ShotNoise,
@@ -114,7 +116,8 @@ impl CorruptionKind {
 }
 
 /// A corruption of pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Corruption {
     /// What is done to them.
     pub kind: CorruptionKind,
@@ -126,11 +129,17 @@ pub struct Corruption {
 
 impl std::fmt::Display for Corruption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, severity {}", self.kind.name(), self.severity)
+        let severity = (self.severity * 100.0).round() / 100.0;
+        write!(f, "{}, severity {severity}", self.kind.name())
     }
 }
 
 impl Corruption {
+    /// Whether it changes anything: not of severity 0.
+    pub fn is_some(&self) -> bool {
+        self.severity > 0.0
+    }
+
     /// The corrupted picture, `[3, h, w]` in [0, 1] as `pixels`; `stream` numbers the picture, so that each has random
     /// numbers of its own. Of severity 0, every bit is as it was.
     pub fn apply(&self, pixels: &[f32], size: [usize; 2], stream: u64) -> Vec<f32> {

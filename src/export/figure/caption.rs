@@ -1,7 +1,7 @@
 //! What stands below a figure: every setting behind it, in words.
 
 use super::Shot;
-use crate::attack::{Attack, Goal, short_number};
+use crate::attack::{Goal, short_number};
 use crate::compute::{Channels, PredictionResult, Sign};
 use crate::data::Picture;
 use crate::session::{Column, CounterfactualTarget, Figure, State, TaskKind};
@@ -15,14 +15,14 @@ pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
     let columns = figure.columns(state);
     let shows = |requests: &[Column]| columns.iter().any(|column| requests.contains(column));
     let prediction = first.rows.iter().find_map(|row| row.prediction.as_ref());
-    let mut parts = vec![pictures(shots), models(figure, shots)];
+    let mut parts = vec![pictures(shots), corruption(state), models(figure, shots)];
     if shows(&[
         Column::Attacked,
         Column::Perturbation,
         Column::AttackedAttribution,
     ]) || figure.curves
     {
-        parts.push(attack(&state.settings.attack, epsilons, prediction));
+        parts.push(attack(state, epsilons, prediction));
     }
     if columns.iter().any(|column| column.map().is_some()) {
         parts.push(maps(state));
@@ -76,8 +76,24 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
     }
 }
 
-fn attack(attack: &Attack, epsilons: &str, prediction: Option<&PredictionResult>) -> String {
-    let mut text = format!("{} at ε {epsilons}", attack.kind());
+fn corruption(state: &State) -> String {
+    let corruption = &state.settings.corruption;
+    if !corruption.is_some() {
+        return String::new();
+    }
+    format!("Corrupted first: {corruption}, seed {}.", corruption.seed)
+}
+
+fn attack(state: &State, epsilons: &str, prediction: Option<&PredictionResult>) -> String {
+    let attack = &state.settings.attack;
+    let mask = match state.attack_mask_share() {
+        Some(share) => format!(", inside a mask of {:.1} % of the picture", 100.0 * share),
+        None => String::new(),
+    };
+    let mut text = format!("{} at ε {epsilons}{mask}", attack.kind());
+    if !attack.method.is_pgd() {
+        return format!("Attack: {text}, seed {}.", attack.seed);
+    }
     match attack.step_size {
         Some(step) => text += &format!(", steps of {}", attack.norm.format(step)),
         None => text += ", steps of 2.5·ε/steps",

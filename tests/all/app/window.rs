@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -255,4 +256,91 @@ fn the_open_picture_is_checked_by_autoattack() {
     until(&mut harness, "a check of the other picture", |harness| {
         harness.query_by_label("APGD-CE").is_some()
     });
+}
+
+/// Tools draw on the input: a mask that the attack keeps to, paint on a copy, and undo takes both back.
+#[test]
+fn tools_draw_on_the_input() {
+    let folder = tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    write_two_colours(&data, 2, 2);
+    let models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
+    let files = vec![data.join("test/red/00.png")];
+    let app = App::new(&egui::Context::default(), cpu, models, files);
+    let mut harness = run(Harness::builder().with_size([1400.0, 1000.0]), app);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    let whole = |harness: &Harness<'_, App>| {
+        harness
+            .query_by_label_contains("attacks may change the whole picture")
+            .is_some()
+    };
+    assert!(whole(&harness));
+    let label = harness.get_by_role_and_label(Role::Label, "Input").rect();
+    let at = |x: f32, y: f32| egui::pos2(label.left() + x, label.bottom() + y);
+    let drag = |harness: &mut Harness<'_, App>, tool: &str, place: usize| {
+        let tools: Vec<_> = harness.query_all_by_label(tool).collect();
+        tools[place].click_accesskit();
+        harness.step();
+        harness.drag_at(at(30.0, 40.0));
+        harness.step();
+        harness.hover_at(at(90.0, 100.0));
+        harness.step();
+        harness.drop_at(at(90.0, 100.0));
+        harness.step();
+    };
+    drag(&mut harness, "Rectangle", 0);
+    until(&mut harness, "a mask", |harness| {
+        harness
+            .query_by_label_contains("% of the picture")
+            .is_some()
+    });
+    until(&mut harness, "an attack inside it", |harness| {
+        harness.query_by_label_contains("re-evaluated").is_some()
+    });
+    // The second brush is the paint's.
+    drag(&mut harness, "Brush", 1);
+    until(&mut harness, "a painted copy", |harness| {
+        harness.query_all_by_label_contains("painted").count() > 0
+    });
+    harness.get_by_label("Put the tool away").click_accesskit();
+    harness.step();
+    for _ in 0..2 {
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        harness.step();
+    }
+    until(&mut harness, "the whole picture again", whole);
+    assert_eq!(harness.query_all_by_label_contains("painted").count(), 0);
+}
+
+/// The timeline of corruptions: a severity is chosen on it, and the input is corrupted.
+#[test]
+fn corruptions_have_a_timeline() {
+    let folder = tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    write_two_colours(&data, 2, 2);
+    let models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
+    let files = vec![data.join("test/red/00.png")];
+    let app = App::new(&egui::Context::default(), cpu, models, files);
+    let mut harness = run(Harness::builder().with_size([1400.0, 1000.0]), app);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    let tab = harness
+        .query_all_by_label("Corruption")
+        .next()
+        .expect("a tab");
+    tab.click_accesskit();
+    until(&mut harness, "the timeline", |harness| {
+        harness.query_by_label("severity 0").is_some()
+    });
+    harness.key_press(Key::Space);
+    harness.run_steps(20);
+    harness.key_press(Key::Space);
+    harness.step();
+    until(&mut harness, "a corrupted input", |harness| {
+        harness
+            .query_by_label_contains("Gaussian noise, severity")
+            .is_some()
+    });
+    assert!(harness.query_by_label("severity 0").is_none());
 }

@@ -104,6 +104,32 @@ fn masked_gradients_are_told() {
 }
 
 #[test]
+fn an_attack_that_more_steps_would_beat_is_told() {
+    use epsiloscope::attack::Attack;
+    use epsiloscope::evaluate::warning_of_strength;
+    let folder = tempdir().expect("a folder");
+    write_two_colours(folder.path(), 0, 60);
+    let mut manifest = tiny_manifest(2);
+    manifest.normalizer = Normalizer::NONE;
+    manifest.labels = ["blue", "red"].map(String::from).to_vec();
+    let network = Box::new(Colours(Mask::None));
+    let model = Classifier::from_network(network, manifest, &Device::flex());
+    let data = Dataset::open(folder.path(), Split::Test, [8, 8]).expect("pictures");
+    let told = |attack: &Attack| warning_of_strength(&model, &data, attack);
+    let weak = Attack {
+        step_size: Some(1e-4),
+        ..Attack::pgd(Norm::Linf, 0.5, 2)
+    };
+    let warning = told(&weak).expect("its steps are too short");
+    assert!(
+        warning.contains("4 steps") && warning.contains("L∞ PGD-2"),
+        "{warning}"
+    );
+    assert_eq!(told(&Attack::pgd(Norm::Linf, 0.5, 10)), None);
+    assert_eq!(told(&Attack::pgd(Norm::Linf, 0.0, 10)), None);
+}
+
+#[test]
 fn outputs_that_are_no_logits_are_told() {
     let softmaxed = report(Mask::Softmax);
     assert!(

@@ -2,7 +2,7 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use epsiloscope::attack::{Attack, AttackRun, Ball, Goal, Norm};
+use epsiloscope::attack::{Attack, Ball, Goal, Norm, PgdRun};
 use epsiloscope::evaluate::predict;
 use epsiloscope::model::{Classifier, FeatureLayer, Network, ResNet, Weights};
 
@@ -92,7 +92,7 @@ fn attacks_stay_inside_and_without_room_or_steps_change_nothing() {
             restarts: 3,
             ..Attack::pgd(norm, 0.3, 0)
         };
-        let mut run = AttackRun::new(&attack, &model, x.clone(), &labels, &numbers, &[0.3]);
+        let mut run = PgdRun::new(&attack, &model, x.clone(), &labels, &numbers, &[0.3]);
         let steps = (0..10).take_while(|_| run.step(&model).is_some()).count();
         assert_eq!(steps, 0);
         check_inside(norm, &x, &run.finish(&model), &[0.3; 3]);
@@ -154,7 +154,7 @@ fn pictures_of_a_batch_do_not_influence_each_other() {
             restarts: 2,
             ..Attack::pgd(norm, epsilon, 4)
         };
-        let mut run = AttackRun::new(&attack(9.0), &model, x.clone(), &labels, &numbers, &radii);
+        let mut run = PgdRun::new(&attack(9.0), &model, x.clone(), &labels, &numbers, &radii);
         while run.step(&model).is_some() {}
         assert!((run.progress() - 1.0).abs() < 1e-6);
         let together = values(run.finish(&model));

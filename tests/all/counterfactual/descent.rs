@@ -11,7 +11,7 @@ use epsiloscope::compute::{
 };
 use epsiloscope::counterfactual::DescentSettings;
 use epsiloscope::data::picture::unit_planes;
-use epsiloscope::data::samples;
+use epsiloscope::data::{Crop, Picture, samples};
 use epsiloscope::evaluate::top;
 use epsiloscope::model::{Classifier, ModelRef, zoo};
 
@@ -30,6 +30,7 @@ fn request(model: ModelRef, input: [usize; 2], settings: DescentSettings) -> Cou
         epsilon: 0.0,
         target: None,
         method: CounterfactualMethod::Descent(settings),
+        mask: None,
         attempt: 0,
     }
 }
@@ -53,6 +54,38 @@ fn spread(result: &CounterfactualResult) -> f32 {
     let delta: Vec<f32> = pair.map(|(x, g)| g - x).collect();
     let sum: f32 = delta.iter().map(|value| value.abs()).sum();
     sum / Norm::L2.length_of(delta.into_iter())
+}
+
+#[test]
+fn counterfactuals_change_only_what_is_inside_a_mask() {
+    let settings = DescentSettings {
+        steps: 10,
+        ..DescentSettings::default()
+    };
+    let model = ModelRef::from("cifar10-robust");
+    let classifier = zoo::open(&model, &Device::flex()).expect("a sound model");
+    let (picture, _) = samples::all().swap_remove(2);
+    let (width, height) = picture.pixels.dimensions();
+    let left = image::RgbImage::from_fn(width, height, |x, _| {
+        image::Rgb([255 * u8::from(x < width / 2); 3])
+    });
+    let mask = Picture::from_image("left.png".into(), left.into());
+    let asked = CounterfactualRequest {
+        mask: Some((mask, Crop::default())),
+        ..request(model, [32, 32], settings)
+    };
+    let made = by_descent(&Arc::new(classifier), asked, settings).expect("a counterfactual");
+    let back = made.back.as_ref().expect("the way back");
+    for picture in [&made.picture, &back.picture] {
+        let pairs = picture.planes().iter().zip(made.request.picture.planes());
+        let changed: Vec<usize> = pairs
+            .enumerate()
+            .filter(|(_, (a, b))| (*a - *b).abs() > 1e-6)
+            .map(|(at, _)| at % 32)
+            .collect();
+        assert!(changed.len() > 100, "{}", changed.len());
+        assert!(changed.into_iter().all(|column| column <= 16));
+    }
 }
 
 #[test]

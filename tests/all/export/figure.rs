@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use epsiloscope::attribution::{Explanation, Method};
 use epsiloscope::compute::{ModelInput, Runner};
 use epsiloscope::data::picture::to_rgb;
-use epsiloscope::data::{Crop, Picture};
+use epsiloscope::data::{Corruption, Crop, Picture};
 use epsiloscope::error::Error;
 use epsiloscope::export::figure::{
     Cell, FigurePage, PageItem, Sheet, Shot, on_screen, page, png, raster, svg,
@@ -335,6 +335,8 @@ fn without_a_window_the_same_is_computed() {
         picture: Picture::open(path).expect("a picture"),
         crop: Crop::default(),
         truth,
+        corruption: Corruption::default(),
+        attack_mask: None,
     };
     let prediction = runner.predict(input.clone()).expect("a prediction");
     let attack = requests.settings.attack.clone();

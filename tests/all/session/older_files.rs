@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use epsiloscope::attack::{Attack, Goal, Norm};
+use epsiloscope::attack::{Attack, AttackMethod, Goal, Norm};
 use epsiloscope::attribution::{Baseline, ClassChoice, Method, Rule, Score};
 use epsiloscope::compute::{Blend, Channels, Palette, PictureSource, Sign};
 use epsiloscope::counterfactual::Counterfactual;
@@ -33,6 +33,7 @@ fn grey() -> Tensor<4> {
 
 fn check_settings(state: &State) {
     let expected = Attack {
+        method: AttackMethod::Pgd,
         norm: Norm::Linf,
         epsilon: 0.03125,
         steps: 7,

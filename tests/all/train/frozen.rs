@@ -164,6 +164,7 @@ fn a_generator_is_found_by_the_content_of_its_classifier() {
         epsilon: 0.0,
         target: None,
         method: CounterfactualMethod::Generator(method.clone()),
+        mask: None,
         attempt: 0,
     };
     let answer = by_generator(&pair, request).unwrap_or_else(|error| panic!("{error}"));

@@ -141,6 +141,7 @@ pub fn cell(
             split: state.settings.display.divider.unwrap_or(0.0),
         },
         divider: true,
+        draws: false,
     };
     let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     top_classes::top5(ui, side, index, &prediction.manifest.labels, &seen, class);
@@ -184,6 +185,7 @@ fn change(
         second: &frame,
         mode,
         divider: false,
+        draws: false,
     };
     let over = tile::tile(ui, side, &content, &mut state.settings.display, hover);
     facts(ui, state, result, threshold);

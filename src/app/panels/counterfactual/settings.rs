@@ -3,7 +3,7 @@
 use egui::{ComboBox, Slider, Ui};
 
 use crate::app::panels::Action;
-use crate::app::panels::controls::{clicked_norm, usual_or_given};
+use crate::app::panels::attack::{clicked_norm, usual_or_given};
 use crate::counterfactual::{DescentSettings, GeneratorEntry, real_classes};
 use crate::session::{CounterfactualTarget, MethodChoice, OtherRow, Row, State, generators_of};
 
@@ -18,6 +18,18 @@ pub fn settings(
     question(ui, state, labels);
     method(ui, state, actions);
     generators(ui, state, rows);
+    let has_mask = state
+        .entry()
+        .is_some_and(|entry| entry.attack_mask.is_some());
+    let inside = egui::Checkbox::new(
+        &mut state.settings.counterfactual.inside_mask,
+        "Only inside the mask",
+    );
+    ui.add_enabled(has_mask, inside)
+        .on_hover_text(
+            "Counterfactuals change only what is inside the mask that Mask and paint draws",
+        )
+        .on_disabled_hover_text("Draw a mask under Mask and paint first");
     ball(ui, &mut state.settings.counterfactual.descent, input);
     ui.horizontal(|ui| {
         let progress = &mut state.progress.counterfactual;

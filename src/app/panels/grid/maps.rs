@@ -46,6 +46,7 @@ pub(super) fn map_cell(
             contour,
         },
         divider: false,
+        draws: false,
     };
     let over = sheet.tile(ui, &content, &mut state.settings.display);
     let strip = map_quality::Strip {

@@ -7,7 +7,7 @@ use egui::{Ui, UiBuilder, vec2};
 
 use super::tile::{self, Content, Hover};
 use super::{
-    Action, counterfactual, map_quality, read_out, row_header, synthesis_cell, top_classes,
+    Action, counterfactual, edit, map_quality, read_out, row_header, synthesis_cell, top_classes,
 };
 use crate::app::commands::Command;
 use crate::app::renderer::Mode;
@@ -42,6 +42,16 @@ impl Sheet<'_> {
     fn tile(&self, ui: &mut Ui, content: &Content, display: &mut Display) -> Hover {
         tile::tile(ui, self.side, content, display, self.hover)
     }
+
+    /// Draws a tile that tools can draw on.
+    fn drawn_tile(
+        &self,
+        ui: &mut Ui,
+        content: &Content,
+        display: &mut Display,
+    ) -> Option<tile::DrawnTile> {
+        tile::drawn_tile(ui, self.side, content, display, self.hover)
+    }
 }
 
 /// What the grid keeps from frame to frame.
@@ -53,6 +63,8 @@ pub struct GridState {
     iterates: synthesis_cell::IterateCache,
     /// Counterfactuals on the screen.
     frames: counterfactual::Frames,
+    /// The mask of attacks over the pictures.
+    overlays: edit::MaskOverlays,
 }
 
 /// Draws a row for each model. `hover` is the pixel under the pointer, from frame to frame.
@@ -187,7 +199,18 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
         .as_ref()
         .map_or(&prediction.input, |shown| &shown.attacked.picture);
     let content = content(index, column, state, &prediction.input, attacked);
-    let over = sheet.tile(ui, &content, &mut state.settings.display);
+    let drawn = sheet.drawn_tile(ui, &content, &mut state.settings.display);
+    if let (Some(drawn), Column::Input | Column::Attacked) = (&drawn, column) {
+        let memory = &mut sheet.memory.overlays;
+        edit::on_tile(
+            ui,
+            state,
+            drawn,
+            (column, prediction.manifest.input),
+            memory,
+        );
+    }
+    let over = drawn.and_then(|drawn| drawn.hover);
     let bars = |ui: &mut Ui, probabilities: &[f32]| {
         let labels = &prediction.manifest.labels;
         top_classes::top5(
@@ -242,6 +265,7 @@ fn content<'a>(
         second: input,
         mode,
         divider: divided,
+        draws: state.transient.editing.tool.is_some() && column != Column::Perturbation,
     }
 }
 
@@ -256,10 +280,11 @@ fn facts(ui: &mut Ui, state: &State, prediction: &PredictionResult, shown: &Show
     } else {
         "leaves [0, 1]"
     };
-    let steps = format!(
-        "{} steps × {}",
-        state.settings.attack.steps, state.settings.attack.restarts
-    );
+    let attack = &state.settings.attack;
+    let steps = match attack.method.is_pgd() {
+        true => format!("{} steps × {}", attack.steps, attack.restarts),
+        false => attack.method.to_string(),
+    };
     ui.label(theme::weak(format!("{inside} · {steps}")));
     ui.label(theme::weak(format!(
         "re-evaluated: {}",

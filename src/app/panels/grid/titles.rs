@@ -16,7 +16,7 @@ pub(super) fn title(ui: &mut Ui, state: &State, rows: &[Row], index: usize, colu
     let norm = state.settings.attack.norm;
     let shown = row.nearest(state.settings.attack.epsilon);
     let (title, note) = match column {
-        Column::Input => ("Input".into(), String::new()),
+        Column::Input => ("Input".into(), corruption(state)),
         Column::Attacked => (
             "Attacked".into(),
             shown
@@ -42,6 +42,16 @@ pub(super) fn title(ui: &mut Ui, state: &State, rows: &[Row], index: usize, colu
         ui.add(egui::Label::new(egui::RichText::new(title).strong()).truncate());
         ui.add(egui::Label::new(theme::weak(&note)).truncate());
     });
+}
+
+/// What was done to the input, if anything was.
+fn corruption(state: &State) -> String {
+    let corruption = &state.settings.corruption;
+    if corruption.is_some() {
+        corruption.to_string()
+    } else {
+        String::new()
+    }
 }
 
 /// Which class a map is about, of which picture, and whether it is what is wanted.

@@ -1,0 +1,7 @@
+//! Drawing on the open picture: the mask of attacks, patches, paint.
+
+mod canvas;
+mod settings;
+
+pub use canvas::{MaskOverlays, on_tile};
+pub use settings::settings;

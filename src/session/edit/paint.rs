@@ -1,0 +1,96 @@
+//! Painting on a copy of the open picture.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image::RgbImage;
+
+use super::{Editing, Stroke, Tool};
+use crate::data::drawing::{self, PicturePoint, Pixel};
+use crate::data::{Origin, Picture};
+use crate::session::{LibraryEntry, State};
+
+impl State {
+    /// Paints on the open picture; the first stroke makes it an entry of its own.
+    pub(super) fn paint(&mut self, tool: Tool, stroke: &Stroke, at: PicturePoint) {
+        self.begin_painting();
+        let editing = self.transient.editing.clone();
+        let Some(entry) = self.entry() else { return };
+        let size = <[u32; 2]>::from(entry.picture.pixels.dimensions());
+        let radius = editing.radius_in(&entry.picture);
+        let pixels = drawing::stroke(size, stroke.last, at, radius);
+        let mut image = RgbImage::clone(&entry.picture.pixels);
+        painted(&mut image, tool, &pixels, (entry, stroke, &editing));
+        let picture = Picture::from_image(entry.picture.path.clone(), image.into());
+        if let Some(entry) = self.entry_mut() {
+            entry.picture = picture;
+        }
+    }
+
+    /// Makes a copy of the open picture to be painted on, unless it is one.
+    fn begin_painting(&mut self) {
+        let Some(entry) = self.entry().filter(|entry| entry.original.is_none()) else {
+            return;
+        };
+        let original = entry.picture.clone();
+        let stem = original
+            .path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let path = PathBuf::from(format!("{stem}, painted.png"));
+        let pixels = RgbImage::clone(&original.pixels);
+        let copy = LibraryEntry {
+            picture: Picture::from_image(path, pixels.into()),
+            mask: entry
+                .mask
+                .clone()
+                .filter(|mask| mask.original == <[u32; 2]>::from(original.pixels.dimensions())),
+            original: Some(original),
+            ..entry.clone()
+        };
+        let place = self.navigation.selected.map_or(0, |at| at + 1);
+        self.document.library.insert(place, copy);
+        self.navigation.selected = Some(place);
+    }
+}
+
+/// Does to pixels of an image what a tool does.
+fn painted(
+    image: &mut RgbImage,
+    tool: Tool,
+    pixels: &[Pixel],
+    (entry, stroke, editing): (&LibraryEntry, &Stroke, &Editing),
+) {
+    match tool {
+        Tool::Erase => {
+            let original = entry.original.as_ref().unwrap_or(&entry.picture);
+            drawing::fill(image, pixels, drawing::mean_colour(&original.pixels));
+        }
+        Tool::Restore => {
+            if let Some(original) = &entry.original {
+                drawing::copy(image, &original.pixels, pixels, [0, 0]);
+            }
+        }
+        Tool::Clone => drawing::copy(image, &stroke.picture.pixels, pixels, stroke.offset),
+        Tool::Blur => {
+            let sigma = editing.radius_in(&entry.picture) / 3.0;
+            drawing::blur(image, pixels, sigma);
+        }
+        _ => drawing::fill(image, pixels, editing.colour),
+    }
+}
+
+/// Memory of pictures that have no file, in bytes, each counted once: what undo keeps alive.
+pub(in crate::session) fn drawn_bytes<'a>(pictures: impl Iterator<Item = &'a Picture>) -> usize {
+    let mut seen: Vec<*const RgbImage> = Vec::new();
+    let mut bytes = 0;
+    for picture in pictures.filter(|picture| picture.origin == Origin::Memory) {
+        let at = Arc::as_ptr(&picture.pixels);
+        if !seen.contains(&at) {
+            seen.push(at);
+            bytes += picture.bytes();
+        }
+    }
+    bytes
+}
