@@ -457,10 +457,13 @@ impl Worker for ComputeWorker {
                 (Lane::Attribution(PictureSource::Attacked, _), _) => 1,
                 (Lane::Sweep(_) | Lane::Attribution(..), _) => 2,
                 (
-                    Lane::Counterfactual(_) | Lane::DescriptionPreview(_) | Lane::SeveritySweep(_),
+                    Lane::Counterfactual(_)
+                    | Lane::DescriptionPreview(_)
+                    | Lane::SeveritySweep(_)
+                    | Lane::PatchSearch(_),
                     _,
                 ) => 1,
-                (Lane::UnitActivations(_) | Lane::PatchSearch(_), _) => 2,
+                (Lane::UnitActivations(_), _) => 2,
                 (Lane::Scan, _) => LATER,
                 // Long computations share the rest.
                 (

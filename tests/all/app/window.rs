@@ -313,6 +313,58 @@ fn tools_draw_on_the_input() {
     assert_eq!(harness.query_all_by_label_contains("painted").count(), 0);
 }
 
+/// Tools are held by the keyboard, too: the arrows move them and no picture is changed for another.
+#[test]
+fn tools_draw_by_keyboard() {
+    let folder = tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    write_two_colours(&data, 2, 2);
+    let models = vec![ModelRef::file(model(folder.path(), "tiny.safetensors"))];
+    let cpu = Compute::open(&Backend::Cpu).expect("there is always a CPU");
+    let files = vec![data.join("test/red")];
+    let app = App::new(&egui::Context::default(), cpu, models, files);
+    let mut harness = run(Harness::builder().with_size([1400.0, 1000.0]), app);
+    until(&mut harness, "a prediction", |harness| predicts(harness, 1));
+    harness.get_by_label("Ellipse").click_accesskit();
+    harness.step();
+    let label = harness.get_by_role_and_label(Role::Label, "Input").rect();
+    let at = egui::pos2(label.left() + 20.0, label.bottom() + 20.0);
+    harness.drag_at(at);
+    harness.step();
+    harness.drop_at(at);
+    harness.step();
+    harness.remove_cursor();
+    let press = |harness: &mut Harness<'_, App>, key: Key, times: usize| {
+        for _ in 0..times {
+            harness.key_press(key);
+            harness.step();
+        }
+    };
+    press(&mut harness, Key::ArrowDown, 4);
+    press(&mut harness, Key::Space, 1);
+    press(&mut harness, Key::ArrowRight, 16);
+    press(&mut harness, Key::ArrowDown, 16);
+    press(&mut harness, Key::Space, 1);
+    until(&mut harness, "a mask", |harness| {
+        harness
+            .query_by_label_contains("% of the picture")
+            .is_some()
+    });
+    // An ellipse in a quarter of each side.
+    harness.get_by_label_contains("attacks may change 4.");
+    press(&mut harness, Key::ArrowRight, 3);
+    harness.get_by_label_contains("attacks may change 4.");
+    harness.get_by_label("Put the tool away").click_accesskit();
+    harness.step();
+    press(&mut harness, Key::Escape, 1);
+    press(&mut harness, Key::ArrowRight, 1);
+    until(&mut harness, "the other picture", |harness| {
+        harness
+            .query_by_label_contains("attacks may change the whole picture")
+            .is_some()
+    });
+}
+
 /// The timeline of corruptions: a severity is chosen on it, and the input is corrupted.
 #[test]
 fn corruptions_have_a_timeline() {

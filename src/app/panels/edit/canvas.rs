@@ -107,6 +107,7 @@ pub fn on_tile(
     let place = CanvasPlace::of(entry, input);
     let events = pointer_events(ui, state, tile, tool, &place);
     if let (Some(pointer), false) = (tile.response.interact_pointer_pos(), events.is_empty()) {
+        tile.response.request_focus();
         let editing = &mut state.transient.editing;
         (editing.cursor, editing.uses_keyboard) = (tile.share_at(pointer), false);
     }
@@ -175,7 +176,6 @@ fn pointer_events(
             true => DrawEvent::Move(at(pointer)),
             false => DrawEvent::Press(at(pointer)),
         });
-        response.request_focus();
     }
     // The last movement and the release may come in one frame.
     let ended = response.drag_stopped() || response.clicked();
