@@ -8,7 +8,6 @@ use super::metadata::Metadata;
 use super::{Found, FoundNetwork, LoadError};
 use crate::error::Mismatch;
 use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Reshape, Source, Value};
-use crate::model::layers::EPSILON;
 use crate::model::{Architecture, Array, Weights};
 
 /// A network under construction from named tensors.
@@ -26,6 +25,15 @@ pub(super) struct ConvSettings {
     pub(super) stride: usize,
     pub(super) padding: Padding,
     pub(super) groups: usize,
+}
+
+impl ConvSettings {
+    /// A 1×1 convolution.
+    pub(super) const ONE: Self = Self {
+        stride: 1,
+        padding: [0; 4],
+        groups: 1,
+    };
 }
 
 impl<'a> Builder<'a> {
@@ -182,6 +190,46 @@ impl<'a> Builder<'a> {
         pushed.map_err(|reason| format!("{name}: {reason}"))
     }
 
+    /// Adds a convolution that keeps the size but for its stride, in as many groups as its tensor says, and its
+    /// BatchNorm.
+    pub(super) fn conv_norm(
+        &mut self,
+        [conv, norm]: [&str; 2],
+        x: usize,
+        stride: usize,
+        epsilon: f64,
+    ) -> Result<usize, String> {
+        let shape = self.shape(&format!("{conv}.weight"));
+        let (inside, kernel) = match shape {
+            Some(&[_, inside, kernel, _]) => (inside, kernel),
+            _ => {
+                return Err(format!(
+                    "the tensor {conv}.weight is missing or no convolution's"
+                ));
+            }
+        };
+        let channels = self.channels(x);
+        let settings = ConvSettings {
+            stride,
+            padding: [kernel / 2; 4],
+            groups: channels.checked_div(inside).unwrap_or(1).max(1),
+        };
+        let x = self.conv(conv, x, settings)?;
+        self.batch_norm(norm, x, epsilon)
+    }
+
+    /// Whether a convolution reads every channel of a value by itself.
+    pub(super) fn is_depthwise(&self, conv: &str, x: usize) -> bool {
+        let channels = self.channels(x);
+        let shape = self.shape(&format!("{conv}.weight"));
+        matches!(shape, Some(&[out, 1, kernel, _]) if out == channels && kernel > 1)
+    }
+
+    /// Channels of a feature map.
+    fn channels(&self, x: usize) -> usize {
+        self.draft.sides(x).get(1).copied().unwrap_or(0)
+    }
+
     /// Adds a linear layer along the last axis, with its bias if the file has one.
     pub(super) fn linear(&mut self, name: &str, x: usize) -> Result<usize, String> {
         let op = Op::Linear {
@@ -193,11 +241,16 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a BatchNorm.
-    pub(super) fn batch_norm(&mut self, name: &str, x: usize) -> Result<usize, String> {
+    pub(super) fn batch_norm(
+        &mut self,
+        name: &str,
+        x: usize,
+        epsilon: f64,
+    ) -> Result<usize, String> {
         let part = ["weight", "bias", "running_mean", "running_var"];
         let [scale, shift, mean, var] =
             part.map(|part| self.tensor::<1>(&format!("{name}.{part}")));
-        let scale = scale? / (var? + EPSILON).sqrt();
+        let scale = scale? / (var? + epsilon).sqrt();
         let shift = shift? - mean? * scale.clone();
         let pushed = self.push(Op::Affine { scale, shift }, x);
         pushed.map_err(|reason| format!("{name}: {reason}"))

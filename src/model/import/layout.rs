@@ -7,13 +7,13 @@ use burn::tensor::Device;
 use super::metadata::Metadata;
 use super::tensors::TensorFile;
 use super::{
-    ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, convnext, preactivation,
-    resnet, resnext, transformer,
+    ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, convnext,
+    inverted_residual, preactivation, resnet, resnext, transformer,
 };
 use crate::model::{Array, Normalizer, Weights};
 
 /// The first convolution of each known layout.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 10] = [
     "conv1.weight",
     "init_conv.weight",
     "resnet.embedder.embedder.convolution.weight",
@@ -23,10 +23,11 @@ const FIRST: [&str; 9] = [
     "deit.embeddings.patch_embeddings.projection.weight",
     "stem.0.weight",
     "features.0.0.weight",
+    "conv_stem.weight",
 ];
 
 /// The last layer of each known layout.
-const LAST: [&str; 8] = [
+const LAST: [&str; 9] = [
     "fc",
     "head",
     "head_dist",
@@ -34,6 +35,7 @@ const LAST: [&str; 8] = [
     "heads.head",
     "classifier",
     "classifier.2",
+    "classifier.3",
     "cls_classifier",
 ];
 
@@ -41,7 +43,8 @@ const LAST: [&str; 8] = [
 const KNOWN: &str = "known are residual networks as torchvision, timm, Hugging Face, MadryLab \
     robustness and kuangliu name them, WideResNets and PreAct ResNets as RobustBench has them, \
     the CIFAR ResNet-20 to 56 with option A, ResNeXt and SE-ResNets as torchvision and timm name them, \
-    ViT and DeiT as timm, torchvision and Hugging Face do, ConvNeXt as timm and torchvision do, \
+    ViT and DeiT as timm, torchvision and Hugging Face do, ConvNeXt, EfficientNet, \
+    MobileNetV2 and MobileNetV3 as timm and torchvision do, \
     and ONNX graphs of any other network (docs/python.md has a function that writes them)";
 
 /// Shapes of tensors by name.
@@ -106,6 +109,8 @@ pub(super) fn recognise(
         transformer::build(weights, description, device)?
     } else if convnext::is_one(&weights) {
         convnext::build(weights, description, device)?
+    } else if inverted_residual::is_one(&weights) {
+        inverted_residual::build(&weights, description, device)?
     } else if resnext::is_one(&weights) {
         resnext::build(&weights, description, device)?
     } else if weights.tensors.contains_key("bn1.weight")

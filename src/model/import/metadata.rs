@@ -69,6 +69,14 @@ impl Metadata {
     /// Adds what an object says and is not known yet.
     fn add(&mut self, object: &Value) {
         let timm = &object["pretrained_cfg"];
+        let names = [&object["architecture"], &timm["architecture"]];
+        let tensorflow = |name: &&str| name.starts_with("tf_");
+        if let Some(name) = names.into_iter().filter_map(Value::as_str).find(tensorflow) {
+            self.notes.push(format!(
+                "config.json calls it {name}: such networks pad their pictures as TensorFlow does, which weights alone \
+                 do not tell; read with symmetric padding it answers otherwise, so open it as an ONNX file"
+            ));
+        }
         let description = Description {
             labels: ["labels", "label_names", "id2label"]
                 .iter()

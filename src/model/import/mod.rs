@@ -8,6 +8,7 @@ mod alternatives;
 mod builder;
 mod convnext;
 mod description;
+mod inverted_residual;
 mod layout;
 mod load_error;
 mod metadata;

@@ -10,6 +10,7 @@ use super::{Description, Found, LoadError};
 use crate::error::Mismatch;
 use crate::model::Weights;
 use crate::model::graph::{Activation, Padding};
+use crate::model::layers::EPSILON;
 
 /// The families, told apart by their names for things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +208,7 @@ impl Preactivation {
         }
         // kuangliu's own network has no BatchNorm at the end.
         if self.kind != Kind::PreAct || builder.has("bn.weight") {
-            x = builder.batch_norm(last, x)?;
+            x = builder.batch_norm(last, x, EPSILON)?;
             x = builder.activate(self.activation, x)?;
         }
         let x = builder.global_average(x, false)?;
@@ -223,7 +224,7 @@ impl Preactivation {
     ) -> Result<usize, String> {
         let [conv1, conv2, norm1, norm2, projection] =
             self.kind.names().map(|name| format!("{at}.{name}"));
-        let active = builder.batch_norm(&norm1, x)?;
+        let active = builder.batch_norm(&norm1, x, EPSILON)?;
         let active = builder.activate(self.activation, active)?;
         let shortcut = if builder.has(&format!("{projection}.weight")) {
             let from = if self.raw_shortcut { x } else { active };
@@ -235,7 +236,7 @@ impl Preactivation {
         let lopsided = self.kind == Kind::DeepMind && stride == 2;
         let padding = if lopsided { [0, 0, 1, 1] } else { [1; 4] };
         let y = conv(builder, &conv1, active, stride, padding)?;
-        let y = builder.batch_norm(&norm2, y)?;
+        let y = builder.batch_norm(&norm2, y, EPSILON)?;
         let y = builder.activate(self.activation, y)?;
         let y = conv(builder, &conv2, y, 1, [1; 4])?;
         builder.add(y, shortcut)

@@ -7,6 +7,7 @@ use super::builder::{Builder, ConvSettings};
 use super::{Description, Found, LoadError};
 use crate::model::Weights;
 use crate::model::graph::{Activation, Op, Pooling, Source};
+use crate::model::layers::EPSILON;
 
 /// Whether these tensors are a residual network's with grouped convolutions or squeeze-and-excitation.
 pub(super) fn is_one(weights: &Weights) -> bool {
@@ -33,7 +34,7 @@ pub(super) fn build(
     let counts = builder.stages(|stage, block| format!("layer{}.{block}.conv1.weight", stage + 1));
     let is_bottleneck = builder.has("layer1.0.conv3.weight");
     let groups = groups(&builder, "layer1.0.conv2.weight", "layer1.0.conv1.weight");
-    let built = network(&mut builder, &counts, groups);
+    let built = network(&mut builder, &counts);
     let output = built.map_err(|reason| LoadError::tried("as a ResNeXt", reason))?;
     let depth = 2 + counts.iter().sum::<usize>() * if is_bottleneck { 3 } else { 2 };
     let squeezes = builder.has("layer1.0.se.fc1.weight");
@@ -55,12 +56,12 @@ fn groups(builder: &Builder, reads: &str, makes: &str) -> usize {
     }
 }
 
-fn network(builder: &mut Builder, counts: &[usize], groups: usize) -> Result<usize, String> {
+fn network(builder: &mut Builder, counts: &[usize]) -> Result<usize, String> {
     let kernel = builder.shape("conv1.weight").and_then(|shape| shape.last());
     if kernel != Some(&7) {
         return Err("its first convolution is not 7×7".into());
     }
-    let mut x = conv_norm(builder, ["conv1", "bn1"], 0, 2, 1)?;
+    let mut x = builder.conv_norm(["conv1", "bn1"], 0, 2, EPSILON)?;
     x = builder.activate(Activation::Relu, x)?;
     let pooling = Pooling {
         kernel: [3; 2],
@@ -73,39 +74,11 @@ fn network(builder: &mut Builder, counts: &[usize], groups: usize) -> Result<usi
     for (stage, &count) in counts.iter().enumerate() {
         for block in 0..count {
             let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-            x = residual_block(
-                builder,
-                &format!("layer{}.{block}", stage + 1),
-                x,
-                stride,
-                groups,
-            )?;
+            x = residual_block(builder, &format!("layer{}.{block}", stage + 1), x, stride)?;
         }
     }
     x = builder.global_average(x, false)?;
     builder.linear("fc", x)
-}
-
-/// A convolution that keeps the size but for its stride, and its BatchNorm.
-fn conv_norm(
-    builder: &mut Builder,
-    [conv, norm]: [&str; 2],
-    x: usize,
-    stride: usize,
-    groups: usize,
-) -> Result<usize, String> {
-    let kernel = builder
-        .shape(&format!("{conv}.weight"))
-        .and_then(|shape| shape.last())
-        .copied()
-        .unwrap_or(1);
-    let settings = ConvSettings {
-        stride,
-        padding: [kernel / 2; 4],
-        groups,
-    };
-    let x = builder.conv(conv, x, settings)?;
-    builder.batch_norm(norm, x)
 }
 
 fn residual_block(
@@ -113,7 +86,6 @@ fn residual_block(
     at: &str,
     x: usize,
     stride: usize,
-    groups: usize,
 ) -> Result<usize, String> {
     let name = |part: &str| format!("{at}.{part}");
     let is_bottleneck = builder.has(&name("conv3.weight"));
@@ -123,19 +95,19 @@ fn residual_block(
     } else {
         (stride, 1)
     };
-    let mut y = conv_norm(builder, [&name("conv1"), &name("bn1")], x, first, 1)?;
+    let mut y = builder.conv_norm([&name("conv1"), &name("bn1")], x, first, EPSILON)?;
     y = builder.activate(Activation::Relu, y)?;
-    y = conv_norm(builder, [&name("conv2"), &name("bn2")], y, second, groups)?;
+    y = builder.conv_norm([&name("conv2"), &name("bn2")], y, second, EPSILON)?;
     if is_bottleneck {
         y = builder.activate(Activation::Relu, y)?;
-        y = conv_norm(builder, [&name("conv3"), &name("bn3")], y, 1, 1)?;
+        y = builder.conv_norm([&name("conv3"), &name("bn3")], y, 1, EPSILON)?;
     }
     if builder.has(&name("se.fc1.weight")) {
         y = squeezed(builder, &name("se"), y)?;
     }
     let shortcut = if builder.has(&name("downsample.0.weight")) {
         let names = [&*name("downsample.0"), &*name("downsample.1")];
-        conv_norm(builder, names, x, stride, 1)?
+        builder.conv_norm(names, x, stride, EPSILON)?
     } else {
         x
     };
@@ -145,15 +117,10 @@ fn residual_block(
 
 /// Squeeze-and-excitation: each channel scaled by what the means of all say.
 fn squeezed(builder: &mut Builder, at: &str, x: usize) -> Result<usize, String> {
-    let one = ConvSettings {
-        stride: 1,
-        padding: [0; 4],
-        groups: 1,
-    };
     let y = builder.global_average(x, true)?;
-    let y = builder.conv(&format!("{at}.fc1"), y, one)?;
+    let y = builder.conv(&format!("{at}.fc1"), y, ConvSettings::ONE)?;
     let y = builder.activate(Activation::Relu, y)?;
-    let y = builder.conv(&format!("{at}.fc2"), y, one)?;
+    let y = builder.conv(&format!("{at}.fc2"), y, ConvSettings::ONE)?;
     let y = builder.activate(Activation::Sigmoid, y)?;
     builder.push_with(Op::Mul, x, Source::Value(y))
 }

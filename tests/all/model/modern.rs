@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use epsiloscope::attribution::{AttentionHead, Input, Method, Score, Target, explain};
 use epsiloscope::error::Result;
 use epsiloscope::model::import::Description;
-use epsiloscope::model::{Classifier, FeatureLayer};
+use epsiloscope::model::{Classifier, FeatureLayer, ModelRef, zoo};
 
 use super::foreign::{check, check_near, opened, picture, plain, size};
 use crate::support::parity_checks::Values;
@@ -91,6 +91,14 @@ fn weights_of_modern_networks_agree_with_pytorch() {
         "convnext_torchvision",
         "resnext",
         "seresnet",
+        "efficientnet",
+        "efficientnet_torchvision",
+        "mobilenetv2",
+        "mobilenetv2_torchvision",
+        "mobilenetv3_large",
+        "mobilenetv3_small",
+        "mobilenetv3_large_torchvision",
+        "mobilenetv3_small_torchvision",
     ] {
         let values = Values::read(&format!("foreign/modern_{name}_io"));
         // Eight channels a head, where networks of full size have 64.
@@ -219,4 +227,22 @@ fn every_vision_transformer_has_attention_and_no_other_network() {
             .fold(0.0_f32, |most, value| most.max(value.abs()));
         assert!(largest > 1e-6, "{name}: a flat map");
     }
+}
+
+#[test]
+fn weights_that_their_folder_calls_tensorflows_are_told_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = folder.path().join("model.safetensors");
+    std::fs::copy(
+        "tests/fixtures/foreign/modern_efficientnet.safetensors",
+        &weights,
+    )
+    .expect("a copy");
+    let notes = |config: &str| {
+        std::fs::write(folder.path().join("config.json"), config).expect("a file");
+        let model = zoo::open(&ModelRef::file(weights.clone()), &Device::flex());
+        model.expect("a network").manifest().notes.join("; ")
+    };
+    assert!(notes(r#"{"architecture": "tf_efficientnet_b0"}"#).contains("as TensorFlow does"));
+    assert!(!notes(r#"{"architecture": "efficientnet_b0"}"#).contains("TensorFlow"));
 }
