@@ -59,6 +59,7 @@ impl App {
             let mut state = self.state.clone();
             state.show_bookmark(index);
             state.progress.synthesis.view = Some(index);
+            (state.progress.patch, state.progress.robustness) = (None, None);
             let rows = vec![Row::default(); state.document.models.len()];
             (state, rows)
         };

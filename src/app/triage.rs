@@ -132,6 +132,8 @@ impl App {
             }
             if let Some(attack) = &plan.attack {
                 self.state.settings.attack = attack.clone();
+                // Scans know neither corruptions nor masks.
+                self.state.set_severity(0.0);
                 let range = self.state.range().max(attack.epsilon);
                 *self.state.range_mut() = range;
             }
@@ -141,7 +143,12 @@ impl App {
         let path = PathBuf::from(&record.path);
         let mut entries = self.state.document.library.iter();
         match entries.position(|entry| entry.picture.path == path) {
-            Some(place) => self.state.navigation.selected = Some(place),
+            Some(place) => {
+                self.state.navigation.selected = Some(place);
+                if self.state.attack_mask_share().is_some() {
+                    self.state.clear_attack_mask();
+                }
+            }
             None => self.loader.open_entry(LoadRequest {
                 path,
                 truth: record.truth.map(|class| table.classes[class].clone()),

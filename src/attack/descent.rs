@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mask::AttackMask;
 use crate::data::random::noise_rng;
-use crate::model::gradient;
+use crate::model::{Manifest, gradient};
 
 /// Norm by which a perturbation is measured; it decides the projection and the steepest direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -112,6 +112,8 @@ pub struct Ball {
     radius: Tensor<4>,
     /// 1 inside and 0 outside, `[1, 1, h, w]`.
     mask: Option<Tensor<4>>,
+    /// Whether all channels change alike.
+    grey: bool,
 }
 
 impl Ball {
@@ -122,20 +124,35 @@ impl Ball {
             radii: radii.to_vec(),
             radius: per_picture(radii, device),
             mask: None,
+            grey: false,
+        }
+    }
+
+    /// The same for a model: for one of grey pictures, all channels change alike.
+    pub fn for_model(self, manifest: &Manifest) -> Self {
+        Self {
+            grey: manifest.grey,
+            ..self
         }
     }
 
     /// Lets only the pixels inside a mask change.
     pub fn within(mut self, mask: &AttackMask) -> Self {
         self.mask = Some(mask.tensor(&self.radius.device()));
+        self.grey |= mask.is_grey();
         self
     }
 
-    /// A change without its part outside the mask.
+    /// A change without its part outside the mask, and the mean of its channels where they change alike.
     fn masked(&self, delta: Tensor<4>) -> Tensor<4> {
-        match &self.mask {
+        let channels = delta.dims()[1];
+        let delta = match &self.mask {
             Some(mask) => delta * mask.clone(),
             None => delta,
+        };
+        match self.grey {
+            true => delta.mean_dim(1).repeat_dim(1, channels),
+            false => delta,
         }
     }
 
@@ -189,7 +206,7 @@ impl Ball {
 
     /// The part of a change inside the mask, as long as the whole was.
     fn inside_mask(&self, delta: Tensor<4>) -> Tensor<4> {
-        if self.mask.is_none() {
+        if self.mask.is_none() && !self.grey {
             return delta;
         }
         let inside = self.masked(delta.clone());

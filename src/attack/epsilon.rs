@@ -2,6 +2,7 @@
 
 use super::Norm;
 use crate::error::Error;
+use crate::model::Manifest;
 
 /// A finite number, or one over another, such as `8/255`.
 pub fn parse_number(text: &str) -> Option<f32> {
@@ -39,6 +40,16 @@ impl Norm {
         match self {
             Self::Linf => 255.0,
             Self::L2 | Self::L1p5 => 1.0,
+        }
+    }
+
+    /// How many times longer than in one channel a change is that three channels have alike, for models that read
+    /// one: ε and lengths are said for one channel.
+    pub fn channel_scale(self, manifest: &Manifest) -> f32 {
+        match self {
+            Self::L2 if manifest.grey => 3.0_f32.sqrt(),
+            Self::L1p5 if manifest.grey => 3.0_f32.powf(2.0 / 3.0),
+            Self::Linf | Self::L2 | Self::L1p5 => 1.0,
         }
     }
 

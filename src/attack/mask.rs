@@ -3,12 +3,15 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
+use crate::model::Manifest;
 
 /// The pixels of a model's input that an attack may change; the same for all pictures of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackMask {
     size: [usize; 2],
     inside: Vec<bool>,
+    /// Whether all channels change alike.
+    grey: bool,
 }
 
 /// A rectangle of pixels.
@@ -49,18 +52,39 @@ impl AttackMask {
             let reason = "no pixel of what the model sees is inside the mask of the attack";
             return Err(Error::Config(reason.into()));
         }
-        Ok(Self { size, inside })
+        Ok(Self {
+            size,
+            inside,
+            grey: false,
+        })
+    }
+
+    /// What a model itself allows: of one for grey pictures, changes of all channels alike; nothing for others.
+    pub(in crate::attack) fn of_model(manifest: &Manifest) -> Option<Self> {
+        let [h, w] = manifest.input;
+        manifest.grey.then(|| Self {
+            size: manifest.input,
+            inside: vec![true; h * w],
+            grey: true,
+        })
+    }
+
+    /// The same pixels, with all channels changing alike where they do in `other`.
+    pub(in crate::attack) fn with_channels_of(&self, other: Option<&Self>) -> Self {
+        Self {
+            grey: self.grey || other.is_some_and(|other| other.grey),
+            ..self.clone()
+        }
+    }
+
+    /// Whether all channels change alike.
+    pub(in crate::attack) fn is_grey(&self) -> bool {
+        self.grey
     }
 
     /// Whether each pixel is inside, row by row, `[h, w]`.
     pub fn inside(&self) -> &[bool] {
         &self.inside
-    }
-
-    /// Share of the pixels that are inside, in (0, 1].
-    pub fn share(&self) -> f32 {
-        let inside = self.inside.iter().filter(|inside| **inside).count();
-        inside as f32 / self.inside.len() as f32
     }
 
     /// 1 inside and 0 outside, `[1, 1, h, w]`.
@@ -76,12 +100,25 @@ impl AttackMask {
 
     /// Pictures `[n, c, h, w]` that are `changed` inside the mask and `original` outside.
     pub fn compose(&self, original: &Tensor<4>, changed: Tensor<4>) -> Tensor<4> {
-        let delta = changed - original.clone();
-        original.clone() + delta * self.tensor(&original.device())
+        let delta = (changed - original.clone()) * self.tensor(&original.device());
+        let channels = delta.dims()[1];
+        let delta = match self.grey {
+            true => delta.mean_dim(1).repeat_dim(1, channels),
+            false => delta,
+        };
+        original.clone() + delta
     }
 
-    /// Sets the values of a change `[c, h, w]` outside the mask to 0.
-    pub(in crate::attack) fn clear_outside(&self, change: &mut [f32]) {
+    /// Makes a change or gradient `[c, h, w]`, or several, one that the mask allows: 0 outside, and where channels
+    /// change alike their mean.
+    pub(in crate::attack) fn constrain(&self, change: &mut [f32]) {
+        let pixels = self.inside.len();
+        for picture in change.chunks_exact_mut(3 * pixels).filter(|_| self.grey) {
+            for at in 0..pixels {
+                let sum: f32 = (0..3).map(|channel| picture[channel * pixels + at]).sum();
+                (0..3).for_each(|channel| picture[channel * pixels + at] = sum / 3.0);
+            }
+        }
         for plane in change.chunks_exact_mut(self.inside.len()) {
             for (value, inside) in plane.iter_mut().zip(&self.inside) {
                 if !inside {
@@ -148,6 +185,6 @@ mod tests {
             height: 2,
             width: 3,
         };
-        assert_eq!((mask.bounds(), mask.share()), (bounds, 0.1));
+        assert_eq!(mask.bounds(), bounds);
     }
 }

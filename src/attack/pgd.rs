@@ -102,10 +102,12 @@ impl PgdRun {
         radii: &[f32],
     ) -> Self {
         let device = model.device();
-        let ball = Ball::new(attack.norm, radii, device);
+        let scale = attack.norm.channel_scale(model.manifest());
+        let scaled: Vec<f32> = radii.iter().map(|radius| scale * radius).collect();
+        let ball = Ball::new(attack.norm, &scaled, device).for_model(model.manifest());
         let steps: Vec<f32> = radii
             .iter()
-            .map(|&radius| attack.step_for(radius))
+            .map(|&radius| scale * attack.step_for(radius))
             .collect();
         let step_size = per_picture(&steps, device);
         let mut run = Self {

@@ -1,12 +1,10 @@
 //! A running attack of any method, a step at a time.
 
-use std::collections::VecDeque;
-
 use burn::tensor::Tensor;
 
 use super::auto::AutoRun;
 use super::mask::AttackMask;
-use super::{Attack, PgdRun};
+use super::{Attack, AutoAttack, PgdRun};
 use crate::model::{Classifier, tensor_values};
 
 /// A running attack on a batch.
@@ -14,14 +12,19 @@ pub struct AttackRun(Running);
 
 enum Running {
     Pgd(Box<PgdRun>),
-    Auto(AutoRuns),
+    Auto(Box<AutoRuns>),
 }
 
-/// Attacks without settings, one for each radius.
+/// Attacks without settings: one on all pictures within one radius, or one on each picture within its own.
 struct AutoRuns {
-    waiting: VecDeque<AutoRun>,
+    attack: AutoAttack,
+    x: Tensor<4>,
+    labels: Vec<usize>,
+    noise_ids: Vec<u64>,
+    radii: Vec<f32>,
+    mask: Option<AttackMask>,
+    current: Option<AutoRun>,
     finished: Vec<Tensor<4>>,
-    count: usize,
 }
 
 impl AttackRun {
@@ -39,26 +42,16 @@ impl AttackRun {
             None => Running::Pgd(Box::new(PgdRun::new(
                 attack, model, x, labels, noise_ids, radii,
             ))),
-            Some(auto) => {
-                let begin = |(index, &epsilon): (usize, &f32)| {
-                    let auto = super::AutoAttack {
-                        epsilon,
-                        ..auto.clone()
-                    };
-                    if radii.len() == 1 {
-                        return auto.begin(model, &x, labels, noise_ids);
-                    }
-                    let one = index..=index;
-                    let (labels, ids) = (&labels[one.clone()], &noise_ids[one]);
-                    auto.begin(model, &x.clone().narrow(0, index, 1), labels, ids)
-                };
-                let waiting: VecDeque<AutoRun> = radii.iter().enumerate().map(begin).collect();
-                Running::Auto(AutoRuns {
-                    count: waiting.len(),
-                    waiting,
-                    finished: Vec::new(),
-                })
-            }
+            Some(attack) => Running::Auto(Box::new(AutoRuns {
+                attack,
+                x,
+                labels: labels.to_vec(),
+                noise_ids: noise_ids.to_vec(),
+                radii: radii.to_vec(),
+                mask: None,
+                current: None,
+                finished: Vec::new(),
+            })),
         })
     }
 
@@ -66,13 +59,10 @@ impl AttackRun {
     pub fn within(self, mask: &AttackMask) -> Self {
         Self(match self.0 {
             Running::Pgd(run) => Running::Pgd(Box::new(run.within(mask))),
-            Running::Auto(runs) => {
-                let waiting = runs.waiting.into_iter();
-                Running::Auto(AutoRuns {
-                    waiting: waiting.map(|run| run.within(mask)).collect(),
-                    ..runs
-                })
-            }
+            Running::Auto(runs) => Running::Auto(Box::new(AutoRuns {
+                mask: Some(mask.clone()),
+                ..*runs
+            })),
         })
     }
 
@@ -81,8 +71,8 @@ impl AttackRun {
         match &self.0 {
             Running::Pgd(run) => run.progress(),
             Running::Auto(runs) => {
-                let current = runs.waiting.front().map_or(0.0, AutoRun::progress);
-                (runs.finished.len() as f32 + current) / runs.count.max(1) as f32
+                let current = runs.current.as_ref().map_or(0.0, AutoRun::progress);
+                (runs.finished.len() as f32 + current) / runs.radii.len().max(1) as f32
             }
         }
     }
@@ -110,13 +100,38 @@ impl AttackRun {
 
 impl AutoRuns {
     fn step(&mut self, model: &Classifier) -> bool {
-        let Some(run) = self.waiting.front_mut() else {
+        if self.finished.len() == self.radii.len() {
             return false;
-        };
-        if !run.step(model) {
-            self.finished.push(run.pictures(model.device()));
-            self.waiting.pop_front();
         }
-        !self.waiting.is_empty()
+        let mut run = match self.current.take() {
+            Some(run) => run,
+            None => self.begin(model),
+        };
+        if run.step(model) {
+            self.current = Some(run);
+            return true;
+        }
+        self.finished.push(run.pictures(model.device()));
+        self.finished.len() < self.radii.len()
+    }
+
+    /// Begins the attack within the next radius.
+    fn begin(&self, model: &Classifier) -> AutoRun {
+        let index = self.finished.len();
+        let attack = AutoAttack {
+            epsilon: self.radii[index],
+            ..self.attack.clone()
+        };
+        let run = if self.radii.len() == 1 {
+            attack.begin(model, &self.x, &self.labels, &self.noise_ids)
+        } else {
+            let one = index..=index;
+            let (labels, ids) = (&self.labels[one.clone()], &self.noise_ids[one]);
+            attack.begin(model, &self.x.clone().narrow(0, index, 1), labels, ids)
+        };
+        match &self.mask {
+            Some(mask) => run.within(mask),
+            None => run,
+        }
     }
 }

@@ -41,7 +41,7 @@ pub struct AttackArguments {
     /// Name of the target class of a targeted attack.
     #[arg(long)]
     target: Option<String>,
-    /// Attack only where this picture, as large as the one attacked, is white.
+    /// Attack only where this picture, of the same shape as the one attacked, is white.
     #[arg(long)]
     mask: Option<PathBuf>,
     /// Attack only where the picture of --mask is not white.
@@ -50,7 +50,7 @@ pub struct AttackArguments {
     /// Attack inside a patch, where every value is allowed (L∞ with ε 1): square or disk, its side as a share of what
     /// the model sees, and its middle as shares from the left and from the top, for instance disk:0.25:0.5,0.5;
     /// without a middle the best place is searched for every model.
-    #[arg(long, conflicts_with_all = ["mask", "eps", "norm"], value_parser = Patch::parse)]
+    #[arg(long, conflicts_with_all = ["mask", "eps", "norm", "attack_method", "step_size"], value_parser = Patch::parse)]
     patch: Option<Patch>,
     /// Factor by which the written perturbation is amplified, around grey.
     #[arg(long, default_value_t = 10.0)]

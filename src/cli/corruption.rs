@@ -45,7 +45,7 @@ fn parse_corruption(text: &str) -> Result<CorruptionArgument, String> {
     })
 }
 
-fn parse_severity(text: &str) -> Result<f32, String> {
+pub(super) fn parse_severity(text: &str) -> Result<f32, String> {
     let severity = text.parse::<f32>().ok();
     let severity = severity.filter(|severity| (0.0..=MAX_SEVERITY).contains(severity));
     severity.ok_or_else(|| format!("a severity is a number from 0 to {MAX_SEVERITY}"))

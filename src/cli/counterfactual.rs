@@ -18,7 +18,7 @@ use crate::compute::{
 use crate::counterfactual::{DescentSettings, GeneratorManifest, GeneratorRef, Overlap, overlap};
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
 use crate::data::picture::unit_planes;
-use crate::data::{Crop, Picture};
+use crate::data::{Crop, Picture, grey_planes};
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::model::{Classifier, ModelRef};
@@ -61,7 +61,7 @@ pub struct CounterfactualArguments {
     /// contains “mask”.
     #[arg(long)]
     mask: Option<PathBuf>,
-    /// Change the picture only where this one, as large as it, is white.
+    /// Change the picture only where this one, of the same shape, is white.
     #[arg(long)]
     within: Option<PathBuf>,
     /// Change it only where the picture of --within is not white.
@@ -175,7 +175,11 @@ impl CounterfactualArguments {
         picture: &Picture,
     ) -> Result<CounterfactualRequest> {
         let input = model.classifier.manifest().input;
-        let cut = picture.cropped_whole(input);
+        let planes = unit_planes(&picture.cropped_whole(input));
+        let planes = match model.classifier.manifest().grey {
+            true => grey_planes(&planes),
+            false => planes,
+        };
         let target = self.target.as_ref();
         let target = target.map(|name| class_number(&model.classifier, name));
         let descent = CounterfactualMethod::Descent(DescentSettings {
@@ -192,7 +196,7 @@ impl CounterfactualArguments {
         };
         Ok(CounterfactualRequest {
             model: reference.clone(),
-            picture: GpuImage::from_planes(unit_planes(&cut), input),
+            picture: GpuImage::from_planes(planes, input),
             epsilon: 0.0,
             target: target.transpose()?,
             method,

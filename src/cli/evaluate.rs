@@ -207,12 +207,13 @@ fn measured(
         None => evaluate(model, data, attack, progress),
         Some(auto) => evaluate_auto(model, data, &auto, progress),
     };
-    bar.finish_and_clear();
     if let Some(attack) = attack.filter(|_| !stop.is_cancelled()) {
-        report
-            .warnings
-            .extend(warning_of_strength(model, data, attack));
+        bar.set_message("compared with a stronger attack");
+        let goes_on = || !stop.is_cancelled();
+        let warning = warning_of_strength(model, data, (attack, &report.held), goes_on);
+        report.warnings.extend(warning);
     }
+    bar.finish_and_clear();
     report
 }
 

@@ -6,11 +6,12 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 
 use super::console::{answer, progress_bar, require_new, say, stop_on_signals};
+use super::corruption::parse_severity;
 use super::model_list::ModelList;
 use super::{AttackOptions, default_models};
 use crate::attack::{Goal, parse_epsilon};
 use crate::compute::{Backend, Compute};
-use crate::data::Picture;
+use crate::data::{CorruptionKind, Picture};
 use crate::error::{Error, Result};
 use crate::export::arrays;
 use crate::export::figure::shots;
@@ -92,6 +93,12 @@ pub struct RenderArguments {
     /// Without a session: the attack. Films of ε end at its ε.
     #[command(flatten)]
     attack: AttackOptions,
+    /// Kind of corruption, before any attack; by default the session's.
+    #[arg(long, value_enum)]
+    corruption: Option<CorruptionKind>,
+    /// Its severity, from 0 to 5; by default the session's. Films of severity go from 0 to 5.
+    #[arg(long, value_parser = parse_severity)]
+    severity: Option<f32>,
     /// Where models run: auto, wgpu, cpu, or a part of a graphics adapter's name.
     #[arg(long, default_value_t)]
     backend: Backend,
@@ -111,6 +118,8 @@ enum Part {
 enum Moving {
     /// ε rises from 0.
     Epsilon,
+    /// The severity of the corruption rises from 0.
+    Severity,
     /// The iterations of a synthesis.
     Synthesis,
     /// The interpolation from a picture to its counterfactual.
@@ -135,7 +144,8 @@ impl RenderArguments {
             .map(|path| self.kind(path))
             .collect::<Result<_>>()?;
         require_new(self.out.iter().cloned())?;
-        let (state, pictures) = self.state()?;
+        let (mut state, pictures) = self.state()?;
+        self.corrupt(&mut state);
         let figure = self.arranged(&state.document.exports.figure, &pictures)?;
         let mut engine = Headless::new(Compute::open(&self.backend)?.device);
         let cancel = stop_on_signals();
@@ -212,6 +222,13 @@ impl RenderArguments {
         Ok((state, (0..self.inputs.len()).collect()))
     }
 
+    /// Sets the corruption as the options say it.
+    fn corrupt(&self, state: &mut State) {
+        let corruption = &mut state.settings.corruption;
+        corruption.kind = self.corruption.unwrap_or(corruption.kind);
+        corruption.severity = self.severity.unwrap_or(corruption.severity);
+    }
+
     /// The figure's settings: those of --figure, else `usual` from the session, overridden by the options.
     fn arranged(&self, usual: &Figure, pictures: &[usize]) -> Result<Figure> {
         let mut figure = match &self.figure {
@@ -280,6 +297,7 @@ impl RenderArguments {
             },
             motion: match self.film {
                 Some(Moving::Epsilon) => epsilon,
+                Some(Moving::Severity) => Motion::ALL_SEVERITIES,
                 Some(Moving::Synthesis) => Motion::Synthesis,
                 Some(Moving::Counterfactual) => Motion::Counterfactual,
                 None => usual.motion,

@@ -37,7 +37,7 @@ pub use heat_map::{Blend, Channels, HeatMap, HeatStyle, Palette, Sign, row_color
 pub use lanes::{Lane, MOST_ROWS, PictureSource, Place};
 pub use model_cache::{CachedModel, Models};
 pub use patch::{PatchRequest, PatchResult};
-pub use preview::DescriptionPreview;
+pub use preview::{DescriptionPreview, MOST_LABELLED, PreviewRequest};
 pub use requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, ModelInput,
     PredictionResult, Request, flipped_before, flips,

@@ -7,8 +7,8 @@ use crate::attack::{Attack, Norm};
 use crate::attribution::{Attribution, Curves, Explanation};
 use crate::compute::{
     CounterfactualRequest, CounterfactualResult, DescriptionPreview, PatchRequest, PatchResult,
-    RobustnessRequest, RobustnessResult, ScanRequest, SeverityPrediction, SynthesisRequest,
-    SynthesisResult, UnitActivations, UnitActivationsRequest,
+    PreviewRequest, RobustnessRequest, RobustnessResult, ScanRequest, SeverityPrediction,
+    SynthesisRequest, SynthesisResult, UnitActivations, UnitActivationsRequest,
 };
 use crate::counterfactual::real_classes;
 use crate::data::{Corruption, Crop, Picture};
@@ -165,7 +165,7 @@ pub enum Request {
     /// Search the best place of a patch.
     SearchPatch(PatchRequest),
     /// Predict the picture after every usual normaliser.
-    PreviewDescriptions(ModelInput),
+    PreviewDescriptions(PreviewRequest),
     /// Scan a set of pictures.
     Scan(ScanRequest),
 }
@@ -185,8 +185,8 @@ impl Request {
             Self::Predict(subject)
             | Self::Attack(subject, _)
             | Self::Sweep(subject, ..)
-            | Self::SweepSeverity(subject)
-            | Self::PreviewDescriptions(subject) => &subject.model,
+            | Self::SweepSeverity(subject) => &subject.model,
+            Self::PreviewDescriptions(request) => &request.input.model,
             Self::Explain(request) => &request.model,
             Self::Curves(explained) | Self::Sanity(explained) => &explained.request.model,
             Self::Synthesize { request, .. } => &request.model,

@@ -157,12 +157,13 @@ impl RobustnessJob {
         let found = self.run.pictures(self.model.device());
         let probabilities = tensor_values(softmax(self.model.logits(found.clone()), 1));
         let class = top(&probabilities);
+        let norm = self.request.attack.norm;
         let change = tensor_values(found.clone() - self.x.clone());
         AdversarialExample {
             picture: GpuImage::new(found),
             class,
             confidence: probabilities[class],
-            length: self.request.attack.norm.length_of(change.into_iter()),
+            length: norm.length_of(change.into_iter()) / norm.channel_scale(self.model.manifest()),
         }
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::scheduler::Scheduler;
 use super::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, ComputeWorker,
-    CounterfactualRequest, CounterfactualResult, Lane, ModelInput, Models, PatchRequest,
-    PatchResult, PictureSource, Place, PredictionResult, Request, SeverityPrediction,
-    SynthesisRequest, SynthesisResult,
+    CounterfactualRequest, CounterfactualResult, DescriptionPreview, Lane, ModelInput, Models,
+    PatchRequest, PatchResult, PictureSource, Place, PredictionResult, PreviewRequest, Request,
+    SeverityPrediction, SynthesisRequest, SynthesisResult,
 };
 use crate::attack::Attack;
 use crate::attribution::Curves;
@@ -126,6 +126,22 @@ impl Runner {
         let mut all = std::mem::take(all.get_mut());
         all.sort_by(|a: &SeverityPrediction, b| a.severity.total_cmp(&b.severity));
         Ok(all)
+    }
+
+    /// Predictions under other descriptions of a model's file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with what went wrong, [`Error::Device`] where the device was lost.
+    pub fn preview(&mut self, request: PreviewRequest) -> Result<Vec<DescriptionPreview>> {
+        let request = Request::PreviewDescriptions(request);
+        self.last(
+            Lane::DescriptionPreview(ROW),
+            request,
+            |message| match message {
+                ComputeMessage::DescriptionsPreviewed(previews) => Some(previews),
+                _ => None,
+            },
+        )
     }
 
     /// The best place of a patch.

@@ -109,6 +109,11 @@ impl SweepJob {
         self.model.budget().at_once().min(SWEEP_BATCH)
     }
 
+    /// Whether the attack is PGD, of few steps.
+    pub(super) fn is_pgd(&self) -> bool {
+        self.attack.method.is_pgd()
+    }
+
     /// Whether the coarse grid is done.
     pub(super) fn refines(&self) -> bool {
         self.round > 1

@@ -13,7 +13,7 @@ use super::explain::{CurvesJob, ExplainJob, SanityJob};
 use super::lanes::{Lane, PictureSource};
 use super::model_cache::Models;
 use super::patch::PatchJob;
-use super::preview::preview;
+use super::preview::PreviewJob;
 use super::requests::{
     AttackResult, AttributionRequest, AttributionResult, ComputeMessage, ModelInput,
     PredictionResult, Request,
@@ -28,7 +28,9 @@ use super::throttle::Throttle;
 use super::unit_activations::UnitActivationsJob;
 use super::{CounterfactualRequest, CounterfactualResult, DeviceFailure, GpuImage};
 use crate::attack::{Attack, AttackMask};
+use crate::data::grey_planes;
 use crate::data::mask::binary_mask;
+use crate::data::picture::unit_planes;
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::model::{Classifier, Examined, ModelRef, tensor_values, zoo};
@@ -94,6 +96,8 @@ pub enum Job {
     SeveritySweep(SeveritySweepJob),
     /// The search for the place of a patch.
     PatchSearch(Box<PatchJob>),
+    /// Predictions under other descriptions.
+    Preview(Box<PreviewJob>),
     /// A scan of a set of pictures.
     Scan(Box<ScanJob>),
 }
@@ -313,17 +317,11 @@ impl ComputeWorker {
             }
             Request::Counterfactual(request) => self.prepare_counterfactual(request)?,
             Request::CheckRobustness(request) => self.prepare_check(request)?,
-            Request::PreviewDescriptions(subject) => {
-                let model = self.model(&subject.model)?;
-                let x = self.pixels(&model, &subject);
-                (
-                    Some(ComputeMessage::DescriptionsPreviewed(preview(
-                        &subject.model,
-                        &model,
-                        &x,
-                    ))),
-                    None,
-                )
+            Request::PreviewDescriptions(request) => {
+                let model = self.model(&request.input.model)?;
+                let x = self.pixels(&model, &request.input);
+                let job = PreviewJob::new(&request, model, x);
+                (None, Some(Job::Preview(Box::new(job))))
             }
             Request::Scan(order) => {
                 let names = order.plan.models.iter();
@@ -449,6 +447,9 @@ impl Worker for ComputeWorker {
         later
             + match (lane, job) {
                 (Lane::Prediction(_), _) => 0,
+                // Attacks of thousands of steps share the rest with other long computations.
+                (Lane::Attack(_), Job::Attack(job)) if !job.attack.method.is_pgd() => 3,
+                (Lane::Sweep(_), Job::Sweep(job)) if !job.is_pgd() => 3,
                 (Lane::Attack(_), _) => 1,
                 // A first map of everything, then whole maps beside a coarse timeline, then a finer one.
                 (Lane::Attribution(..), Job::Explain(job)) if job.has_begun() => 2,
@@ -456,14 +457,8 @@ impl Worker for ComputeWorker {
                 // While ε is dragged, this is of the nearest finished attack.
                 (Lane::Attribution(PictureSource::Attacked, _), _) => 1,
                 (Lane::Sweep(_) | Lane::Attribution(..), _) => 2,
-                (
-                    Lane::Counterfactual(_)
-                    | Lane::DescriptionPreview(_)
-                    | Lane::SeveritySweep(_)
-                    | Lane::PatchSearch(_),
-                    _,
-                ) => 1,
-                (Lane::UnitActivations(_), _) => 2,
+                (Lane::Counterfactual(_) | Lane::SeveritySweep(_) | Lane::PatchSearch(_), _) => 1,
+                (Lane::UnitActivations(_) | Lane::DescriptionPreview(_), _) => 2,
                 (Lane::Scan, _) => LATER,
                 // Long computations share the rest.
                 (
@@ -504,6 +499,7 @@ impl Worker for ComputeWorker {
             Job::Robustness(job) => self.check_step(job),
             Job::SeveritySweep(job) => job.step(),
             Job::PatchSearch(job) => job.step(),
+            Job::Preview(job) => job.step(),
             Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),
         }
     }
@@ -543,7 +539,12 @@ fn cropped(model: &Classifier, subject: &ModelInput) -> Vec<f32> {
     let pixels = subject
         .picture
         .cropped(subject.crop, model.manifest().input);
-    crate::data::picture::unit_planes(&pixels)
+    let planes = unit_planes(&pixels);
+    if model.manifest().grey {
+        grey_planes(&planes)
+    } else {
+        planes
+    }
 }
 
 /// The pixels of a model's input that attacks may change, if not all.

@@ -76,7 +76,7 @@ pub fn ellipse(size: [u32; 2], a: PicturePoint, b: PicturePoint) -> Vec<Pixel> {
     covered(size, low, high, inside)
 }
 
-/// The pixels that hang together with `start` and differ from it by at most `tolerance` in every channel, in [0, 1].
+/// The connected region around `start` of pixels that differ from it by at most `tolerance` in every channel, in [0, 1].
 pub fn flood(picture: &RgbImage, start: Pixel, tolerance: f32) -> Vec<Pixel> {
     let (width, height) = picture.dimensions();
     let Some(colour) = picture.get_pixel_checked(start[0], start[1]) else {
@@ -111,10 +111,12 @@ pub fn flood(picture: &RgbImage, start: Pixel, tolerance: f32) -> Vec<Pixel> {
     found
 }
 
-/// Gives pixels one colour.
+/// Gives pixels one colour; those outside the picture are left out.
 pub fn fill(image: &mut RgbImage, pixels: &[Pixel], colour: [u8; 3]) {
     for &[x, y] in pixels {
-        image.put_pixel(x, y, Rgb(colour));
+        if let Some(pixel) = image.get_pixel_mut_checked(x, y) {
+            *pixel = Rgb(colour);
+        }
     }
 }
 
@@ -128,7 +130,7 @@ pub fn copy(image: &mut RgbImage, source: &RgbImage, pixels: &[Pixel], offset: [
         if let [Some(from_x), Some(from_y)] = from
             && let Some(colour) = source.get_pixel_checked(from_x, from_y)
         {
-            image.put_pixel(x, y, *colour);
+            fill(image, &[[x, y]], colour.0);
         }
     }
 }
@@ -142,15 +144,21 @@ pub fn blur(image: &mut RgbImage, pixels: &[Pixel], sigma: f32) {
     let (Some((left, right)), Some((top, bottom))) = (bounds(0), bounds(1)) else {
         return;
     };
-    // Beyond three deviations a Gaussian is nothing.
+    // Beyond three standard deviations the weights are negligible.
     let margin = (3.0 * sigma).ceil() as u32;
     let (left, top) = (left.saturating_sub(margin), top.saturating_sub(margin));
     let right = (right + margin + 1).min(image.width());
     let bottom = (bottom + margin + 1).min(image.height());
-    let part = imageops::crop_imm(image, left, top, right - left, bottom - top).to_image();
+    let (width, height) = (right.saturating_sub(left), bottom.saturating_sub(top));
+    if width == 0 || height == 0 {
+        return;
+    }
+    let part = imageops::crop_imm(image, left, top, width, height).to_image();
     let blurred = imageops::fast_blur(&part, sigma.max(0.1));
     for &[x, y] in pixels {
-        image.put_pixel(x, y, *blurred.get_pixel(x - left, y - top));
+        if let Some(colour) = blurred.get_pixel_checked(x - left, y - top) {
+            fill(image, &[[x, y]], colour.0);
+        }
     }
 }
 

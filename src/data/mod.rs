@@ -13,6 +13,7 @@ mod folder;
 mod jpeg;
 pub mod labels;
 mod listing;
+mod luma;
 pub mod mask;
 pub mod picture;
 pub mod random;
@@ -28,6 +29,7 @@ pub use augmentation::Augmentation;
 pub use batches::{Batch, Batches};
 pub use corruption::{Corruption, CorruptionKind, MAX_SEVERITY};
 pub use listing::{PictureList, PictureLocation};
+pub use luma::{LUMA, grey_planes};
 pub use picture::{Crop, Origin, Picture};
 
 use crate::error::{Error, Result};

@@ -204,7 +204,7 @@ impl Picture {
     /// The kept pixels as a PNG file.
     pub fn png(&self) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        // Memory takes whatever is written, and a picture is never larger than a PNG may be.
+        // Writing to memory does not fail, and a picture is never larger than a PNG may be.
         let _ = self.pixels.write_to(&mut bytes, image::ImageFormat::Png);
         bytes.into_inner()
     }

@@ -53,6 +53,9 @@ pub struct AccuracyReport {
     pub inside_box: bool,
     /// Pictures per second.
     pub throughput: f64,
+    /// Whether each picture was classified right under the attack; empty for clean accuracy.
+    #[serde(skip)]
+    pub held: Vec<bool>,
 }
 
 /// Counts and lengths over all batches.
@@ -65,6 +68,7 @@ struct Totals {
     linf: Vec<f32>,
     l2: Vec<f32>,
     inside_box: bool,
+    held: Vec<bool>,
 }
 
 impl Totals {
@@ -78,6 +82,7 @@ impl Totals {
             linf: Vec::new(),
             l2: Vec::new(),
             inside_box: true,
+            held: Vec::new(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Totals {
         for ((&before, after), &label) in before.iter().zip(&after.predictions).zip(labels) {
             let reached_before = goal.is_reached(label, before);
             self.right += usize::from(after.class == label);
+            self.held.push(after.class == label);
             self.candidates += usize::from(!reached_before);
             self.moved += usize::from(!reached_before && goal.is_reached(label, after.class));
         }
@@ -126,6 +132,7 @@ impl Totals {
             l2: mean_and_max(&self.l2),
             inside_box: self.inside_box,
             throughput: self.pictures as f64 / self.started.elapsed().as_secs_f64(),
+            held: self.held.clone(),
         }
     }
 }
@@ -244,7 +251,7 @@ pub fn evaluate_attack(
     AttackEvaluation {
         predictions: predictions(model, adversarial.clone()),
         linf: tensor_values(Norm::Linf.length(delta.clone())),
-        l2: tensor_values(Norm::L2.length(delta)),
+        l2: tensor_values(Norm::L2.length(delta) / Norm::L2.channel_scale(model.manifest())),
     }
 }
 

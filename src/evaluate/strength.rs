@@ -12,12 +12,19 @@ const FEWEST: usize = 100;
 /// Loss of accuracy by the stronger attack from which on it is told.
 const TOLERATED: f64 = 0.01;
 
-/// Compares untargeted PGD with twice its steps and another random start on up to 128 pictures, and says so where that
-/// still lowers the accuracy by more than a point; nothing for other attacks, and of fewer than 100 pictures.
-pub fn warning_of_strength(model: &Classifier, data: &Dataset, attack: &Attack) -> Option<String> {
+/// Compares untargeted PGD, of which `held` says what each picture of `data` withstood, with twice its steps and another
+/// random start on up to 128 of them, and says so where that still lowers the accuracy by more than a point; nothing for
+/// other attacks, and of fewer than 100 pictures. `progress` is called after each batch; returning `false` ends the
+/// comparison without a result.
+pub fn warning_of_strength(
+    model: &Classifier,
+    data: &Dataset,
+    (attack, held): (&Attack, &[bool]),
+    mut progress: impl FnMut() -> bool,
+) -> Option<String> {
     let count = data.len().min(COMPARED);
     let comparable = attack.method.is_pgd() && attack.steps > 0 && attack.epsilon > 0.0;
-    if !comparable || attack.goal != Goal::Untargeted || count < FEWEST {
+    if !comparable || attack.goal != Goal::Untargeted || count < FEWEST || held.len() < data.len() {
         return None;
     }
     let stronger = Attack {
@@ -28,20 +35,21 @@ pub fn warning_of_strength(model: &Classifier, data: &Dataset, attack: &Attack) 
         seed: attack.seed.wrapping_add(1),
         ..attack.clone()
     };
-    let indices = data.evenly_spaced(count);
-    let (mut held, mut fell) = (0, 0);
+    let indices = data.evenly_spaced(count).into_iter();
+    let indices: Vec<usize> = indices.filter(|&index| held[index]).collect();
+    let mut fell = 0;
     for chunk in indices.chunks(BATCH) {
-        let (x, labels, ids) = batch(data, chunk, model);
-        let right = |attack: &Attack| {
-            let found = predict(model, attack.run(model, &x, &labels, &ids)).into_iter();
-            let right = found.zip(&labels).map(|(class, &label)| class == label);
-            right.collect::<Vec<bool>>()
-        };
-        for (held_before, holds) in right(attack).into_iter().zip(right(&stronger)) {
-            held += usize::from(held_before);
-            fell += usize::from(held_before && !holds);
+        if !progress() {
+            return None;
         }
+        let (x, labels, ids) = batch(data, chunk, model);
+        let found = predict(model, stronger.run(model, &x, &labels, &ids)).into_iter();
+        fell += found
+            .zip(&labels)
+            .filter(|(class, label)| class != *label)
+            .count();
     }
+    let held = indices.len();
     let lost = fell as f64 / count as f64;
     (lost > TOLERATED).then(|| {
         format!(

@@ -16,6 +16,10 @@ pub struct Manifest {
     pub input: [usize; 2],
     /// Input normalisation.
     pub normalizer: Normalizer,
+    /// Whether the network was made for pictures of one channel: it reads the luma of pictures, which are shown grey,
+    /// and attacks change all channels alike.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grey: bool,
     /// Class names, in the order of the logits.
     pub labels: Vec<String>,
     /// One line about the training.

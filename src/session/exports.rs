@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Column;
+use crate::data::MAX_SEVERITY;
 use crate::error::{Error, Result};
 
 /// The figure and the film as they were last set up.
@@ -179,6 +180,13 @@ pub enum Motion {
         /// Last ε; without one, the end of the timeline.
         to: Option<f32>,
     },
+    /// The severity of the corruption rises.
+    Severity {
+        /// First severity, in [0, [`MAX_SEVERITY`]].
+        from: f32,
+        /// Last severity, in the same range.
+        to: f32,
+    },
     /// A picture is made, from its start to the last iterate; the first steps, which change most,
     /// are slowest.
     Synthesis,
@@ -200,6 +208,14 @@ pub struct Film {
     pub rate: f32,
     /// How long the last frame stays, in seconds.
     pub hold: f32,
+}
+
+impl Motion {
+    /// From the picture as it is to the largest severity.
+    pub const ALL_SEVERITIES: Self = Self::Severity {
+        from: 0.0,
+        to: MAX_SEVERITY,
+    };
 }
 
 impl Default for Film {
@@ -238,6 +254,11 @@ impl Film {
                 if !is_epsilon(from) || to.is_some_and(|to| !is_epsilon(to) || from >= to) =>
             {
                 "ε must rise from a number of at least 0"
+            }
+            Motion::Severity { from, to }
+                if !((0.0..MAX_SEVERITY).contains(&from) && to > from && to <= MAX_SEVERITY) =>
+            {
+                "the severity must rise, between 0 and 5"
             }
             _ if !(2..=5000).contains(&self.frames) => "there must be 2 to 5000 frames",
             _ if !(1.0..=100.0).contains(&self.rate) => "the rate must be 1 to 100 frames a second",

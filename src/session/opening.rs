@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rayon::prelude::*;
 
+use super::edit::sound_attack_mask;
 use super::record::{FileRecord, PictureRecord, Session};
 use super::state::State;
 use super::{LibraryEntry, read};
@@ -139,9 +140,16 @@ fn entry(record: &PictureRecord) -> (Option<LibraryEntry>, Vec<OpeningProblem>) 
     };
     let (mask, attack_mask) = (other(&record.mask), other(&record.attack_mask));
     let original = other(&record.original);
+    let attack_mask = attack_mask.zip(found.as_ref());
+    let attack_mask = attack_mask.and_then(|(mask, found)| {
+        let checked = sound_attack_mask(&mask, found);
+        checked
+            .map_err(|error| problems.push(OpeningProblem::Missing(error)))
+            .ok()
+    });
     let entry = found.map(|found| LibraryEntry {
         mask: mask.filter(|mask| mask.original == found.original),
-        attack_mask: attack_mask.filter(|mask| mask.has_size_of(&found)),
+        attack_mask,
         original: original.filter(|original| original.has_size_of(&found)),
         picture: found,
         crop: record.crop.sanitized(),

@@ -1,17 +1,18 @@
 //! The requests that follow from the state. Pure functions.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::results::Row;
 use super::state::State;
-use super::{Bottom, counterfactual_request, synthesis};
+use super::{Bottom, LibraryEntry, counterfactual_request, synthesis};
 use crate::attack::Attack;
 use crate::attribution::{Background, Method};
 use crate::compute::{
-    AttributionRequest, BACKGROUND_MOST, Lane, ModelInput, PictureSource, Place, Request,
-    RobustnessRequest, thinned,
+    AttributionRequest, BACKGROUND_MOST, Lane, MOST_LABELLED, ModelInput, PictureSource, Place,
+    PreviewRequest, Request, RobustnessRequest, thinned,
 };
-use crate::data::Corruption;
+use crate::data::{Corruption, Crop, Picture};
 use crate::evaluate::top_two;
 
 /// The requests for what is on the screen, given the results so far.
@@ -78,7 +79,10 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         if state.transient.about == Some(index)
             && let Some(Request::Predict(subject)) = requests.get(&Lane::Prediction(place))
         {
-            let request = Request::PreviewDescriptions(subject.clone());
+            let request = Request::PreviewDescriptions(PreviewRequest {
+                input: subject.clone(),
+                labelled: labelled(&state.document.library),
+            });
             requests.insert(Lane::DescriptionPreview(place), request);
         }
         if let (Some(check), Some(Request::Attack(input, _))) =
@@ -105,6 +109,22 @@ pub fn requests(state: &State, rows: &[Row]) -> BTreeMap<Lane, Request> {
         synthesis::add_requests(state, index, row, &mut requests);
     }
     requests
+}
+
+/// The pictures of the library whose class is known or may be the name of their folder, evenly spread where they are
+/// many.
+fn labelled(library: &[LibraryEntry]) -> Vec<(Picture, Crop, String)> {
+    let known = library.iter().filter_map(|entry| {
+        let folder = entry.picture.path.parent().and_then(Path::file_name);
+        let folder = folder.map(|name| name.to_string_lossy().into_owned());
+        let class = entry.truth.clone().or(folder)?;
+        Some((entry.picture.clone(), entry.crop, class))
+    });
+    let known: Vec<_> = known.collect();
+    thinned(&known, MOST_LABELLED)
+        .into_iter()
+        .cloned()
+        .collect()
 }
 
 /// The rows on the screen with their places.

@@ -119,7 +119,7 @@ pub struct Transient {
     pub presenting: Option<PresentationState>,
     /// The tool that draws on the open picture, and its settings.
     pub editing: Editing,
-    /// Whether ε is animated along the timeline.
+    /// Whether ε is animated along its timeline, or the severity along the one of corruptions.
     pub playing: bool,
     /// Whether models that came with earlier versions stay in their rows, though they do not open.
     pub keeps_replaced: bool,
@@ -246,17 +246,28 @@ impl State {
     /// Takes over a revision. A synthesis whose settings differ begins anew; the selection stays with
     /// its place as far as there is one.
     pub(super) fn adopt(&mut self, revision: Revision) {
+        let open = self.entry().cloned();
         let restarts = self.settings.synthesis != revision.settings.synthesis
             || self.document.start != revision.document.start;
         self.document = revision.document;
         self.settings = revision.settings;
         self.transient.playing = false;
+        self.transient.editing.end_stroke();
         if restarts {
             self.restart_synthesis();
         }
         let last = self.document.library.len().checked_sub(1);
         let selected = self.navigation.selected.unwrap_or(0);
-        self.navigation.selected = last.map(|last| selected.min(last));
+        // Where a painting is gone, what it was painted on is open again.
+        let place = |picture: &Picture| {
+            let mut library = self.document.library.iter();
+            library.position(|entry| entry.picture == *picture)
+        };
+        let is_gone =
+            |open: &LibraryEntry| selected > last.unwrap_or(0) && place(&open.picture).is_none();
+        let open = open.filter(is_gone);
+        let original = open.and_then(|open| place(open.original.as_ref()?));
+        self.navigation.selected = original.or(last.map(|last| selected.min(last)));
     }
 
     /// The picture being explored.

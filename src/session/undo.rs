@@ -68,8 +68,13 @@ impl UndoHistory {
 
     /// Memory of the pictures in the past that have no file.
     fn drawn_bytes(&self) -> usize {
-        let libraries = self.past.iter().map(|revision| &revision.document.library);
-        drawn_bytes(libraries.flat_map(|library| library.iter().flat_map(LibraryEntry::pictures)))
+        let past = self.past.iter();
+        let past = past.flat_map(|revision| revision.document.library.iter());
+        let present = self.settled.document.library.iter();
+        drawn_bytes(
+            past.flat_map(LibraryEntry::pictures),
+            present.flat_map(LibraryEntry::pictures),
+        )
     }
 
     /// Whether there is something to undo.

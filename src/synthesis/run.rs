@@ -44,9 +44,10 @@ impl SynthesisRun {
         let target = inputs.target.map(tensor);
         let objective =
             PreparedObjective::new(config, model, target.as_ref()).map_err(Error::Config)?;
-        let labels = &model.manifest().labels;
-        let start = initial_pictures(config, labels, inputs, size, device)?;
-        let ball = Ball::new(Norm::L2, &[config.radius], device);
+        let start = initial_pictures(config, model.manifest(), inputs, device)?;
+        let scale = Norm::L2.channel_scale(model.manifest());
+        let ball = Ball::new(Norm::L2, &[scale * config.radius], device);
+        let ball = ball.for_model(model.manifest());
         let step = per_picture(&[config.step], device);
         let descent = Descent::new(ball, step, start.clone(), start);
         let mut run = Self {

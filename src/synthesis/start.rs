@@ -4,8 +4,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
 use super::{ClassGaussians, Start, Synthesis, Task};
+use crate::data::grey_planes;
 use crate::data::random::noise_rng;
 use crate::error::{Error, Result};
+use crate::model::Manifest;
 
 /// Pictures and Gaussians that a synthesis may need besides its settings.
 #[derive(Clone, Copy, Default)]
@@ -27,15 +29,19 @@ pub struct SynthesisInputs<'a> {
 /// [`Error::Config`] says which picture or Gaussian is missing.
 pub(super) fn initial_pictures(
     config: &Synthesis,
-    labels: &[String],
+    manifest: &Manifest,
     inputs: &SynthesisInputs,
-    size: [usize; 2],
     device: &Device,
 ) -> Result<Tensor<4>> {
+    let (labels, size) = (&manifest.labels, manifest.input);
     let [h, w] = size;
     let mut values = Vec::with_capacity(config.count * 3 * h * w);
     for number in 0..config.count as u64 {
-        values.extend(initial_picture(config, labels, inputs, size, number)?);
+        let picture = initial_picture(config, labels, inputs, size, number)?;
+        values.extend(match manifest.grey {
+            true => grey_planes(&picture),
+            false => picture,
+        });
     }
     Ok(Tensor::from_data(
         TensorData::new(values, [config.count, 3, h, w]),

@@ -101,6 +101,7 @@ impl Training {
                 name: config.name.clone(),
                 architecture: network.architecture(),
                 input: config.input,
+                grey: false,
                 normalizer: config.normalizer,
                 labels: classes.to_vec(),
                 training: config.summary(),

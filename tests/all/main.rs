@@ -41,6 +41,7 @@ mod model {
     mod budget; // how many pictures at once
     mod fingerprint; // what the fingerprint of a model covers
     mod foreign; // what PyTorch, Hugging Face and ONNX exporters write
+    mod grey; // networks for one channel
     mod heads; // heads, stems and channels that files do not tell; refusals with a remedy
     mod modern; // transformers and modern convolutional networks
     mod parity; // PyTorch's values, on the CPU

@@ -119,6 +119,7 @@ pub(crate) fn tiny_manifest(classes: usize) -> Manifest {
         name: "tiny".into(),
         architecture: tiny_config(classes).into(),
         input: [8, 8],
+        grey: false,
         normalizer: Normalizer::CIFAR10,
         labels: (0..classes).map(|class| format!("class {class}")).collect(),
         training: "none".into(),

@@ -111,6 +111,7 @@ pub fn classifier(name: &str, device: &Device) -> Classifier {
         }
         .into(),
         input: [32, 32],
+        grey: false,
         normalizer: Normalizer {
             mean: rgb("mean"),
             std: rgb("std"),

@@ -6,6 +6,7 @@ use super::Action;
 use super::attack::epsilon_field;
 use crate::app::theme;
 use crate::attack::{Norm, parse_epsilon};
+use crate::data::MAX_SEVERITY;
 use crate::export::film::ffmpeg;
 use crate::export::job::ExportJob;
 use crate::session::{Column, Figure, Motion, Size, Spread, State};
@@ -210,6 +211,7 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
         };
         for (motion, name) in [
             (from_zero, "ε"),
+            (Motion::ALL_SEVERITIES, "Severity"),
             (Motion::Synthesis, "Synthesis"),
             (Motion::Counterfactual, "Counterfactual"),
         ] {
@@ -218,6 +220,20 @@ fn motion(ui: &mut Ui, state: &mut State, mp4: bool) {
             if ui.radio(chosen, name).clicked() && !chosen {
                 film.motion = motion;
             }
+        }
+        if let Motion::Severity { from, to } = &mut film.motion {
+            ui.label("from");
+            ui.add(DragValue::new(from).range(0.0..=*to - 0.01).speed(0.02))
+                .on_hover_text("Severity of the first picture");
+            ui.label("to");
+            ui.add(
+                DragValue::new(to)
+                    .range(*from + 0.01..=MAX_SEVERITY)
+                    .speed(0.02),
+            )
+            .on_hover_text(
+                "Severity of the last picture; kind and seed are those of the section Corruption",
+            );
         }
         if let Motion::Epsilon { from, to } = &mut film.motion {
             let speed = range / 200.0;

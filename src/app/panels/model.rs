@@ -168,14 +168,18 @@ fn facts(
 /// All ways to read the file, each with what the model says of the open picture then; the one that was chosen
 /// now.
 fn alternatives(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option<DescriptionEdit> {
-    ui.label("Other ways to read it, and the prediction then for the open picture");
+    ui.label("Other ways to read it, and the prediction then for the open picture")
+        .on_hover_text(
+            "Open a folder of class folders, called as the classes: of up to 64 pictures in the library whose class is \
+             known it is counted how many are right",
+        );
     let Some(previews) = &row.preview else {
         ui.spinner();
         return None;
     };
     let mut taken = None;
     Grid::new("alternatives")
-        .num_columns(4)
+        .num_columns(5)
         .striped(true)
         .spacing([16.0, 4.0])
         .show(ui, |ui| {
@@ -195,6 +199,12 @@ fn alternatives(ui: &mut Ui, row: &Row, prediction: &PredictionResult) -> Option
                 let label = prediction.manifest.labels.get(preview.class);
                 ui.label(label.map_or("?", String::as_str));
                 ui.label(format!("{:.0} %", preview.confidence * 100.0));
+                let [right, known] = preview.right;
+                if known > 0 {
+                    let share = 100.0 * right as f32 / known as f32;
+                    ui.label(format!("{right} of {known} right ({share:.0} %)"))
+                        .on_hover_text("Of the pictures in the library whose class is known");
+                }
                 ui.end_row();
             }
         });

@@ -23,7 +23,10 @@ pub fn show(context: &Context, state: &mut State, rows: &[Row]) {
                  each other class, FAB, and Square without gradients (Croce and Hein 2020)",
             );
             if state.robustness_check().is_none() {
-                ui.label("The check is of another picture; it goes on when that is open again.");
+                ui.label(
+                    "The check is of another picture, or of this one with another crop, class, mask or corruption; it \
+                     goes on when that is back.",
+                );
                 begins_anew = ui.button("Check the open picture instead").clicked();
                 return;
             }
@@ -71,8 +74,17 @@ fn model(ui: &mut Ui, index: usize, row: &Row) {
         Some(adversarial) => fooled(ui, prediction.name(adversarial.class), adversarial, result),
         None if result.finished() => {
             let label = prediction.name(result.label);
+            let input = &result.request.input;
+            let inside = match input.attack_mask.is_some() {
+                true => " inside the mask",
+                false => "",
+            };
+            let corrupted = match input.corruption.is_active() {
+                true => format!(" of the picture with {}", input.corruption),
+                false => String::new(),
+            };
             ui.label(format!(
-                "All attacks failed: within ε {} no picture was found that is not predicted as {label}.",
+                "All attacks failed: within ε {}{inside}{corrupted} no picture was found that is not predicted as {label}.",
                 result.request.attack.norm.format(result.request.attack.epsilon)
             ));
         }

@@ -33,11 +33,19 @@ pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     let range = f64::from(MAX_SEVERITY);
     let chosen = bottom_panel::scrub(ui, plot, range, ("severity", severity), |plot| {
         for (index, row) in rows.iter().enumerate() {
-            let Some(prediction) = &row.prediction else {
-                continue;
+            // While the picture of another severity is predicted, the curve stays.
+            let name = match (&row.prediction, state.document.models.get(index)) {
+                (Some(prediction), _) => prediction.manifest.name.clone(),
+                (None, Some(model)) => model.title(),
+                (None, None) => continue,
             };
-            let name = &prediction.manifest.name;
-            bottom_panel::curve(plot, index, name, row.severity_curve(), row.flip_severity());
+            bottom_panel::curve(
+                plot,
+                index,
+                &name,
+                row.severity_curve(),
+                row.flip_severity(),
+            );
         }
     });
     if let Some(severity) = chosen {
@@ -75,7 +83,7 @@ pub fn settings(ui: &mut Ui, state: &mut State) {
         ui.add(Slider::new(&mut corruption.severity, 0.0..=MAX_SEVERITY).max_decimals(2))
             .on_hover_text("0 leaves every bit; whole numbers are ImageNet-C's severities. Attacks follow the corruption");
         let none = egui::Button::new("None").small();
-        if ui.add_enabled(corruption.is_some(), none).clicked() {
+        if ui.add_enabled(corruption.is_active(), none).clicked() {
             corruption.severity = 0.0;
         }
     });

@@ -36,6 +36,8 @@ pub struct DrawnTile {
     pub window: [f32; 4],
     /// What the pointer does with it.
     pub response: Response,
+    /// Whether the divider is being dragged here.
+    pub holds_divider: bool,
 }
 
 impl DrawnTile {
@@ -81,7 +83,7 @@ pub fn drawn_tile(
     if !ui.is_rect_visible(area) {
         return None;
     }
-    navigate(ui, area, &response, content, display);
+    let holds_divider = navigate(ui, area, &response, content, display);
     let window = display.window();
     let magnification = area.width() * ui.pixels_per_point() / (w * (window[2] - window[0]));
     ui.painter().add(Callback::new_paint_callback(
@@ -112,15 +114,23 @@ pub fn drawn_tile(
         area,
         window,
         response,
+        holds_divider,
     })
 }
 
-fn navigate(ui: &Ui, area: Rect, response: &Response, content: &Content, display: &mut Display) {
+/// Zooms, pans and drags the divider; whether that is held.
+fn navigate(
+    ui: &Ui,
+    area: Rect,
+    response: &Response,
+    content: &Content,
+    display: &mut Display,
+) -> bool {
     if response.double_clicked() && !content.draws {
         display.fit();
     }
     if content.divider && drag_divider(ui, area, response, display) {
-        return;
+        return true;
     }
     let pans = match content.draws {
         true => response.dragged_by(egui::PointerButton::Middle),
@@ -137,6 +147,7 @@ fn navigate(ui: &Ui, area: Rect, response: &Response, content: &Content, display
             display.zoom_at(share_at(area, display.window(), pointer), factor);
         }
     }
+    false
 }
 
 fn drag_divider(ui: &Ui, area: Rect, response: &Response, display: &mut Display) -> bool {

@@ -136,7 +136,7 @@ impl DeepFoolRun {
         });
         let (gaps, mut gradients) = (tensor_values(gaps), tensor_values(gradients));
         if let Some(mask) = &self.mask {
-            mask.clear_outside(&mut gradients);
+            mask.constrain(&mut gradients);
         }
         let each = gradients.chunks_exact(self.length()).zip(gaps);
         for ((gradient, gap), nearest) in each.zip(&mut self.nearest) {

@@ -89,7 +89,7 @@ impl FabRun {
         let (gaps, mut gradients) = (tensor_values(gaps), tensor_values(gradients));
         // Where the gradient is 0, no projection changes a pixel.
         if let Some(mask) = &self.mask {
-            mask.clear_outside(&mut gradients);
+            mask.constrain(&mut gradients);
         }
         let (norm, mask) = (self.norm, self.mask.as_ref());
         let planes = self

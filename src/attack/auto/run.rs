@@ -59,14 +59,16 @@ enum Running {
 
 impl AutoRun {
     pub(super) fn new(
-        attack: AutoAttack,
+        mut attack: AutoAttack,
         model: &Classifier,
         x: &Tensor<4>,
         labels: &[usize],
         noise_ids: &[u64],
     ) -> Self {
+        attack.epsilon *= attack.norm.channel_scale(model.manifest());
         let ranked = ranked(&model.logits(x.clone()));
-        let right = |at: &usize| ranked[*at][0] == labels[*at];
+        // Without a radius nothing is to be found.
+        let right = |at: &usize| attack.epsilon > 0.0 && ranked[*at][0] == labels[*at];
         let parts = VecDeque::from(attack.parts_for(model.classes()));
         Self {
             open: (0..labels.len()).filter(right).collect(),
@@ -80,13 +82,13 @@ impl AutoRun {
             part: None,
             outcomes: Vec::new(),
             attack,
-            mask: None,
+            mask: AttackMask::of_model(model.manifest()),
         }
     }
 
     /// Lets the attacks change only the pixels inside a mask.
     pub fn within(mut self, mask: &AttackMask) -> Self {
-        self.mask = Some(mask.clone());
+        self.mask = Some(mask.with_channels_of(self.mask.as_ref()));
         self
     }
 

@@ -305,7 +305,7 @@ impl Search {
     /// The picture with the part of a change inside the mask, that as long as the radius in L2, in [0, 1].
     fn within(&self, original: &[f32], mut change: Vec<f32>) -> Vec<f32> {
         if let Some(mask) = &self.mask {
-            mask.clear_outside(&mut change);
+            mask.constrain(&mut change);
         }
         let scale = match self.norm {
             Norm::Linf => 1.0,

@@ -85,6 +85,8 @@ pub struct CounterfactualResult {
     pub head: Option<Vec<f32>>,
     /// How far the counterfactual is from the picture, once it is there; the classifier gives the features.
     pub distances: Option<Distances>,
+    /// How many times longer than a length is said it is over three channels; see [`Norm::channel_scale`].
+    pub channel_scale: f32,
     /// Share of the work done; 1 for a finished answer.
     pub progress: f32,
 }
@@ -140,7 +142,7 @@ impl CounterfactualResult {
             .planes()
             .iter()
             .zip(self.picture.planes());
-        self.norm().length_of(pair.map(|(x, g)| g - x))
+        self.norm().length_of(pair.map(|(x, g)| g - x)) / self.channel_scale
     }
 
     /// The smallest share of the way at which the classifier sees the target class.
@@ -204,6 +206,7 @@ struct Question {
     source: usize,
     target: usize,
     mask: Option<AttackMask>,
+    channel_scale: f32,
 }
 
 impl Question {
@@ -239,6 +242,11 @@ impl Question {
         let size = request.picture.size();
         let data = TensorData::new(request.picture.planes().to_vec(), [1, 3, size[0], size[1]]);
         let x: Tensor<4> = Tensor::from_data(data, classifier.device());
+        let norm = match request.method {
+            CounterfactualMethod::Generator(_) => Norm::L2,
+            CounterfactualMethod::Descent(settings) => settings.norm,
+        };
+        let channel_scale = norm.channel_scale(classifier.manifest());
         let mask = request.mask.as_ref();
         let mask = mask.map(|(mask, crop)| AttackMask::new(binary_mask(mask, *crop, size), size));
         let mask = mask.transpose()?;
@@ -257,6 +265,7 @@ impl Question {
             source,
             target,
             mask,
+            channel_scale,
         })
     }
 
@@ -284,6 +293,7 @@ impl Question {
             way: vec![self.before.clone(), seen],
             head: None,
             distances: None,
+            channel_scale: self.channel_scale,
             progress,
         }
     }

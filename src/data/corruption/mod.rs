@@ -136,7 +136,7 @@ impl std::fmt::Display for Corruption {
 
 impl Corruption {
     /// Whether it changes anything: not of severity 0.
-    pub fn is_some(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         self.severity > 0.0
     }
 

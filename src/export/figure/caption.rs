@@ -3,7 +3,8 @@
 use super::Shot;
 use crate::attack::{Goal, short_number};
 use crate::compute::{Channels, PredictionResult, Sign};
-use crate::data::Picture;
+use crate::data::mask::binary_mask;
+use crate::data::{Corruption, Picture};
 use crate::session::{Column, CounterfactualTarget, Figure, State, TaskKind};
 
 /// One paragraph about the figure that shows `shots`, where attacks have these `epsilons`.
@@ -15,14 +16,14 @@ pub fn caption(figure: &Figure, shots: &[Shot], epsilons: &str) -> String {
     let columns = figure.columns(state);
     let shows = |requests: &[Column]| columns.iter().any(|column| requests.contains(column));
     let prediction = first.rows.iter().find_map(|row| row.prediction.as_ref());
-    let mut parts = vec![pictures(shots), corruption(state), models(figure, shots)];
+    let mut parts = vec![pictures(shots), corruption(shots), models(figure, shots)];
     if shows(&[
         Column::Attacked,
         Column::Perturbation,
         Column::AttackedAttribution,
     ]) || figure.curves
     {
-        parts.push(attack(state, epsilons, prediction));
+        parts.push(attack(shots, epsilons, prediction));
     }
     if columns.iter().any(|column| column.map().is_some()) {
         parts.push(maps(state));
@@ -76,20 +77,51 @@ fn models(figure: &Figure, shots: &[Shot]) -> String {
     }
 }
 
-fn corruption(state: &State) -> String {
-    let corruption = &state.settings.corruption;
-    if !corruption.is_some() {
+fn corruption(shots: &[Shot]) -> String {
+    let each = shots.iter().map(|shot| shot.state.settings.corruption);
+    let severities = each.clone().map(|corruption| corruption.severity);
+    let most = severities.clone().fold(0.0, f32::max);
+    let least = severities.fold(f32::INFINITY, f32::min);
+    let Some(corruption) = each.into_iter().find(Corruption::is_active) else {
         return String::new();
-    }
-    format!("Corrupted first: {corruption}, seed {}.", corruption.seed)
+    };
+    let (kind, seed) = (corruption.kind.name(), corruption.seed);
+    let severity = match most - least > 0.0 {
+        true => format!("{} to {}", short_number(least), short_number(most)),
+        false => short_number(most),
+    };
+    format!("Corrupted first: {kind}, severity {severity}, seed {seed}.")
 }
 
-fn attack(state: &State, epsilons: &str, prediction: Option<&PredictionResult>) -> String {
-    let attack = &state.settings.attack;
-    let mask = match state.attack_mask_share() {
-        Some(share) => format!(", inside a mask of {:.1} % of the picture", 100.0 * share),
-        None => String::new(),
+/// How much of what the models see attacks may change, where that is not all.
+fn mask(shots: &[Shot]) -> String {
+    let share = |shot: &Shot| {
+        let entry = shot.state.entry()?;
+        let input = shot.rows.iter().find_map(|row| row.prediction.as_ref());
+        let size = input?.manifest.input;
+        let inside = binary_mask(entry.attack_mask.as_ref()?, entry.crop, size);
+        let count = inside.iter().filter(|inside| **inside).count();
+        Some(100.0 * count as f32 / inside.len().max(1) as f32)
     };
+    let shares: Vec<Option<f32>> = shots.iter().map(share).collect();
+    let known = || shares.iter().flatten().copied();
+    let (least, most) = (known().fold(100.0, f32::min), known().fold(0.0, f32::max));
+    match (known().count(), shares.len()) {
+        (0, _) => String::new(),
+        (some, all) if some < all => ", inside masks on some of the pictures".into(),
+        _ if most - least < 0.05 => {
+            format!(", inside a mask of {most:.1} % of what the models see")
+        }
+        _ => format!(", inside masks of {least:.1} to {most:.1} % of what the models see"),
+    }
+}
+
+fn attack(shots: &[Shot], epsilons: &str, prediction: Option<&PredictionResult>) -> String {
+    let Some(Shot { state, .. }) = shots.first() else {
+        return String::new();
+    };
+    let attack = &state.settings.attack;
+    let mask = mask(shots);
     let mut text = format!("{} at ε {epsilons}{mask}", attack.kind());
     if !attack.method.is_pgd() {
         return format!("Attack: {text}, seed {}.", attack.seed);
@@ -172,5 +204,12 @@ fn counterfactual(state: &State, prediction: Option<&PredictionResult>) -> Strin
         along if along < 1.0 => format!(", {:.0} % of the way", along * 100.0),
         _ => String::new(),
     };
-    format!("Counterfactual: the {of} turned into {target}{along}.")
+    let has_mask = state
+        .entry()
+        .is_some_and(|entry| entry.attack_mask.is_some());
+    let inside = match state.settings.counterfactual.inside_mask && has_mask {
+        true => ", changed inside the mask alone",
+        false => "",
+    };
+    format!("Counterfactual: the {of} turned into {target}{along}{inside}.")
 }

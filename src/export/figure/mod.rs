@@ -100,6 +100,7 @@ impl Figure {
         state.settings.display.bottom = Bottom::Epsilon;
         state.transient.about = None;
         state.settings.checks.sanity = false;
+        (state.progress.patch, state.progress.robustness) = (None, None);
         state.transient.playing = false;
         state
     }

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::plots::{synthesis_plot, way_plot};
+use super::plots::{severity_plot, synthesis_plot, way_plot};
 use crate::error::{Error, Result};
 use crate::export::figure::{Plot, Sheet, Shot, caption, epsilon_plot, page, raster, scale, shots};
 use crate::export::headless::Headless;
@@ -13,7 +13,7 @@ use crate::tasks::TaskProgress;
 pub struct Footage {
     film: Film,
     figure: Figure,
-    /// One for each frame of an ε sweep, else one.
+    /// One for each frame of a sweep of ε or severity, else one.
     shots: Vec<Shot>,
     /// Where the colours of maps end in every frame.
     scale: Option<f32>,
@@ -48,6 +48,14 @@ impl Footage {
                 let value = |frame| from + film.share(frame) * (to - from);
                 figure.epsilons = (0..film.frames).map(value).collect();
             }
+            Motion::Severity { from, to } => {
+                let value = |frame| from + film.share(frame) * (to - from);
+                let severities: Vec<f32> = (0..film.frames).map(value).collect();
+                return Self::of(
+                    film,
+                    corrupted_shots(&figure, &state, &severities, engine, watch)?,
+                );
+            }
             Motion::Synthesis => {
                 state.navigation.playhead.cursor = None;
                 // A synthesis that nobody has begun runs to its end.
@@ -58,7 +66,7 @@ impl Footage {
         Self::of(film, shots(&figure, &state, engine, watch)?)
     }
 
-    /// Puts a film together from what is computed: a shot for each frame of an ε sweep, else one.
+    /// Puts a film together from what is computed: a shot for each frame of a sweep of ε or severity, else one.
     ///
     /// # Errors
     /// [`Error::Config`] when nothing moves.
@@ -91,6 +99,7 @@ impl Footage {
                 plot.x = [from, to].map(|epsilon| f64::from(epsilon) * unit);
                 (plot, false)
             }
+            Motion::Severity { from, to } => (severity_plot(&shots, &models, [from, to]), false),
             Motion::Synthesis => (synthesis_plot(&shots[0], &models, steps), steps == 0),
             Motion::Counterfactual => {
                 let plot = way_plot(&shots[0], &models);
@@ -133,7 +142,9 @@ impl Footage {
         let [begin, end] = plot.x;
         let mut shot = self.shots[frame.min(self.shots.len() - 1)].clone();
         match self.film.motion {
-            Motion::Epsilon { .. } => plot.until = Some(begin + f64::from(share) * (end - begin)),
+            Motion::Epsilon { .. } | Motion::Severity { .. } => {
+                plot.until = Some(begin + f64::from(share) * (end - begin));
+            }
             Motion::Synthesis => {
                 let step = (share * share * self.steps as f32).round() as usize;
                 shot.state.navigation.playhead.cursor = Some(step);
@@ -164,6 +175,25 @@ impl Footage {
             Ok(laid_on(image, size))
         })
     }
+}
+
+/// A shot of each severity of the corruption.
+fn corrupted_shots(
+    figure: &Figure,
+    state: &State,
+    severities: &[f32],
+    engine: &mut Headless,
+    watch: &mut TaskProgress,
+) -> Result<Vec<Shot>> {
+    let mut all = Vec::new();
+    for (done, &severity) in severities.iter().enumerate() {
+        let mut state = state.clone();
+        state.set_severity(severity);
+        let part = [done, done + 1].map(|place| place as f32 / severities.len() as f32);
+        let of_severity = watch.part(part, |watch| shots(figure, &state, engine, watch))?;
+        all.extend(of_severity.into_iter().take(1));
+    }
+    Ok(all)
 }
 
 /// The first shot with the attacks of all as its grid of ε.

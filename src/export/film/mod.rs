@@ -14,6 +14,7 @@ impl Film {
     fn figure(&self, state: &State) -> Figure {
         let needed: &[Column] = match self.motion {
             Motion::Epsilon { .. } => &[Column::Attacked],
+            Motion::Severity { .. } => &[Column::Input],
             Motion::Synthesis => &[Column::Synthesis],
             Motion::Counterfactual => &[Column::Counterfactual],
         };

@@ -41,6 +41,37 @@ pub(super) fn synthesis_plot(shot: &Shot, models: &[usize], steps: usize) -> Plo
     }
 }
 
+/// Confidence in the class that each model sees in the first shot, against the severities of the shots.
+pub(super) fn severity_plot(shots: &[Shot], models: &[usize], [from, to]: [f32; 2]) -> Plot {
+    let first = shots.first();
+    let known = first.into_iter().flat_map(|first| known(first, models));
+    let curves = known.map(|(model, _, prediction)| {
+        let confidence = |shot: &Shot| {
+            let seen = shot.rows.get(model)?.prediction.as_ref()?;
+            let confidence = seen.probabilities.get(prediction.label)?;
+            let severity = shot.state.settings.corruption.severity;
+            Some([f64::from(severity), f64::from(*confidence)])
+        };
+        Curve {
+            name: prediction.manifest.name.clone(),
+            color: row_color(model),
+            dashed: false,
+            points: shots.iter().filter_map(confidence).collect(),
+            mark: None,
+        }
+    });
+    let kind = first.map_or("", |shot| shot.state.settings.corruption.kind.name());
+    Plot {
+        across: format!("severity of {kind}"),
+        up: "confidence".into(),
+        x: [from, to].map(f64::from),
+        y: [0.0, 1.0],
+        percent: true,
+        curves: curves.collect(),
+        until: None,
+    }
+}
+
 /// What discriminators say on the way to counterfactuals: the class aimed for, and dashed the one left.
 pub(super) fn way_plot(shot: &Shot, models: &[usize]) -> Plot {
     let mut curves = Vec::new();

@@ -30,6 +30,18 @@ fn stems(kernel: usize) -> Vec<(Stem, &'static str)> {
     all
 }
 
+/// Numbers of heads of published vision transformers.
+const HEADS: [(usize, &str); 8] = [
+    (1, "1"),
+    (2, "2"),
+    (3, "3"),
+    (4, "4"),
+    (6, "6"),
+    (8, "8"),
+    (12, "12"),
+    (16, "16"),
+];
+
 /// All ways to read a file that holds a network of this architecture, apart from normalisers; `description` is
 /// what is said of it now.
 pub fn alternatives(architecture: &Architecture, description: &Description) -> Vec<Alternative> {
@@ -61,6 +73,21 @@ pub fn alternatives(architecture: &Architecture, description: &Description) -> V
                 "in the first 1×1 convolution",
                 edit(true),
                 first,
+            );
+        }
+    }
+    // Only vision transformers from weights alone have heads in their titles.
+    if let Architecture::Graph(network) = architecture
+        && network.title.contains(" heads, ")
+    {
+        // Those that do not divide the channels do not open.
+        for (heads, name) in HEADS {
+            let edit = DescriptionEdit::Heads(heads);
+            add(
+                "Heads of attention",
+                name,
+                edit,
+                description.heads == Some(heads),
             );
         }
     }

@@ -78,6 +78,7 @@ impl<'a> Builder<'a> {
             network: FoundNetwork::Graph(Box::new(graph), Vec::new()),
             input,
             normalizer: None,
+            grey: false,
             notes: vec![note],
             assumptions: Vec::new(),
             metadata: Metadata::default(),

@@ -155,6 +155,8 @@ pub enum DescriptionEdit {
     Stem(Stem),
     /// Whether the first convolution of a bottleneck block has the stride.
     StrideInFirst(bool),
+    /// Number of heads of a vision transformer's attention.
+    Heads(usize),
 }
 
 /// A description, and where the weights are.
@@ -290,6 +292,7 @@ impl Description {
             DescriptionEdit::Channels(order) => self.channels = Some(order),
             DescriptionEdit::Stem(stem) => self.stem = Some(stem),
             DescriptionEdit::StrideInFirst(first) => self.stride_in_first = first,
+            DescriptionEdit::Heads(heads) => self.heads = Some(heads),
         }
         self
     }

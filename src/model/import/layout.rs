@@ -10,6 +10,7 @@ use super::{
     ChannelOrder, Description, Found, FoundNetwork, LoadError, ONE_OUTPUT, convnext,
     inverted_residual, preactivation, resnet, resnext, transformer,
 };
+use crate::data::LUMA;
 use crate::model::{Array, Normalizer, Weights};
 
 /// The first convolution of each known layout.
@@ -63,8 +64,7 @@ pub(super) fn recognise(
             "it holds no tensors of a network".into()
         } else if let Some(channels) = other_channels(&all) {
             format!(
-                "its first layer reads {channels} {}; pictures here have three, red, green and blue",
-                if channels == 1 { "channel" } else { "channels" }
+                "its first layer reads {channels} channels; pictures here have three, red, green and blue, or are grey"
             )
         } else {
             format!(
@@ -99,7 +99,8 @@ pub(super) fn recognise(
         tensors,
         metadata: BTreeMap::new(),
     };
-    if description.channels == Some(ChannelOrder::Bgr) {
+    let grey = read_luma(&mut weights);
+    if description.channels == Some(ChannelOrder::Bgr) && !grey {
         reverse_channels(&mut weights);
     }
     if make_two_classes(&mut weights) {
@@ -124,6 +125,7 @@ pub(super) fn recognise(
         return Err(reason.into());
     };
     found.normalizer = normalizer;
+    found.grey = grey;
     found.notes.splice(0..0, notes);
     if description.input.is_none() {
         let [height, width] = found.input;
@@ -131,6 +133,31 @@ pub(super) fn recognise(
         found.assumptions.push(assumed);
     }
     Ok(found)
+}
+
+/// Makes a first convolution of one channel read the luma of three; whether there was one.
+fn read_luma(weights: &mut Weights) -> bool {
+    let mut is_grey = false;
+    for name in FIRST {
+        let Some(Array { shape, values }) = weights.tensors.get_mut(name) else {
+            continue;
+        };
+        if shape.len() != 4 || shape[1] != 1 {
+            continue;
+        }
+        let area = shape[2] * shape[3];
+        let kernels = values.chunks_exact(area.max(1));
+        let of_three = |kernel: &[f32]| -> Vec<f32> {
+            let planes = LUMA.iter();
+            planes
+                .flat_map(|share| kernel.iter().map(move |value| share * value))
+                .collect()
+        };
+        *values = kernels.flat_map(of_three).collect();
+        shape[1] = 3;
+        is_grey = true;
+    }
+    is_grey
 }
 
 /// Reverses the channels that the first convolution reads.
@@ -171,7 +198,7 @@ fn make_two_classes(weights: &mut Weights) -> bool {
 /// What is before the names of the network's tensors; the shortest where there are several.
 fn state_prefix(all: &Shapes) -> Option<String> {
     let prefixes = all.iter().flat_map(|(name, shape)| {
-        let pictures = shape.len() == 4 && shape[1] == 3;
+        let pictures = shape.len() == 4 && matches!(shape[1], 1 | 3);
         FIRST.iter().filter_map(move |first| {
             let prefix = name.strip_suffix(first).filter(|_| pictures)?;
             let whole = prefix.is_empty() || prefix.ends_with('.');
@@ -282,6 +309,7 @@ impl Found {
             network: FoundNetwork::Tensors(weights),
             input,
             normalizer: None,
+            grey: false,
             notes: vec![note],
             assumptions: Vec::new(),
             metadata: Metadata::default(),

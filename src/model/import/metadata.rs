@@ -168,7 +168,11 @@ fn normalizer(mean: &Value, std: &Value) -> Option<Normalizer> {
         let numbers: Vec<f32> = numbers
             .map(|number| number.map(|number| number as f32))
             .collect::<Option<_>>()?;
-        numbers.try_into().ok()
+        match numbers[..] {
+            // Of a network for grey pictures.
+            [one] => Some([one; 3]),
+            _ => numbers.try_into().ok(),
+        }
     };
     Some(Normalizer {
         mean: three(mean)?,

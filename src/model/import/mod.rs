@@ -8,6 +8,7 @@ mod alternatives;
 mod builder;
 mod convnext;
 mod description;
+mod inverted_families;
 mod inverted_residual;
 mod layout;
 mod load_error;
@@ -94,12 +95,17 @@ pub(super) struct Found {
     /// Side lengths it is usually fed.
     pub(super) input: [usize; 2],
     pub(super) normalizer: Option<Normalizer>,
+    /// Whether it was made for one channel, and now reads the luma of three.
+    pub(super) grey: bool,
     pub(super) notes: Vec<String>,
     /// What the file does not tell and was assumed.
     pub(super) assumptions: Vec<String>,
     /// What the file says of itself.
     pub(super) metadata: Metadata,
 }
+
+/// The note of a network for one channel.
+const GREY: &str = "its first layer reads one channel: the luma of pictures, which are shown grey and changed in all channels alike; lengths of changes are those of one channel";
 
 /// The note of a network with one output.
 const ONE_OUTPUT: &str = "its one output z, whose sigmoid is a probability, is read as two classes with the logits 0 and z";
@@ -239,13 +245,19 @@ fn own(
 /// says it.
 fn manifest(found: &Found, description: &Description, path: &Path) -> Manifest {
     let (mut notes, mut assumptions) = (found.notes.clone(), found.assumptions.clone());
-    if description.channels.is_none() {
+    if description.channels.is_none() && !found.grey {
         assumptions.push(
             "the order of its channels is not in the file; red, green, blue is assumed".into(),
         );
     }
     let classes = found.architecture.classes();
-    let (name, usual) = description::usual_normalizer(classes);
+    let (name, usual) = match found.grey {
+        true => ("none", Normalizer::NONE),
+        false => description::usual_normalizer(classes),
+    };
+    if found.grey {
+        notes.push(GREY.into());
+    }
     if description.normalizer.is_none() {
         match found.normalizer {
             Some(_) => notes.push("its normaliser is in the file".into()),
@@ -263,6 +275,7 @@ fn manifest(found: &Found, description: &Description, path: &Path) -> Manifest {
         name: stem.to_string_lossy().into_owned(),
         architecture: found.architecture.clone(),
         input: found.input,
+        grey: found.grey,
         normalizer: found.normalizer.unwrap_or(usual),
         labels,
         training: "not known".into(),

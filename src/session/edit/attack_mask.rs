@@ -67,6 +67,7 @@ impl State {
         if let Some(entry) = self.entry_mut() {
             entry.attack_mask = None;
         }
+        self.leave_patch_attack();
     }
 
     /// Swaps what is inside the mask of attacks and what is outside; a mask of all pixels is none.
@@ -142,6 +143,23 @@ fn resized_to(mask: &Picture, picture: &Picture) -> Picture {
     }
 }
 
+/// A mask of attacks from a session: black and white, and as large as its picture.
+///
+/// # Errors
+/// [`Error::Picture`] when it is of another size, or has no white pixel.
+pub(in crate::session) fn sound_attack_mask(mask: &Picture, picture: &Picture) -> Result<Picture> {
+    if !mask.has_size_of(picture) {
+        return Err(Error::Picture {
+            path: mask.path.clone(),
+            reason: "the mask of attacks is of another size than its picture, and is left out"
+                .into(),
+        });
+    }
+    let mask = resized_to(mask, picture);
+    require_inside(&mask)?;
+    Ok(mask)
+}
+
 /// All but what is inside a mask.
 ///
 /// # Errors
@@ -179,7 +197,9 @@ pub fn open_attack_mask(path: &Path, picture: &Picture) -> Result<(Picture, Opti
     let apart = aspect(mask.original) / aspect(picture.original) - 1.0;
     let [[w, h], [width, height]] = [mask.original, picture.original];
     if apart.abs() > ASPECT {
-        let reason = format!("the mask has {w}×{h} pixels, its picture {width}×{height}");
+        let reason = format!(
+            "the mask has {w}×{h} pixels, which is of another shape than its picture's {width}×{height}"
+        );
         return Err(Error::Picture {
             path: path.into(),
             reason,

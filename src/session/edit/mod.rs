@@ -4,11 +4,13 @@ mod attack_mask;
 mod paint;
 mod patch;
 
+use crate::attack::Attack;
 use crate::attack::patch::PatchShape;
 use crate::data::Picture;
 use crate::data::drawing::PicturePoint;
 use crate::session::State;
 
+pub(super) use attack_mask::sound_attack_mask;
 pub use attack_mask::{open_attack_mask, outside_of};
 pub(super) use paint::drawn_bytes;
 pub use patch::{PatchSearchProgress, patch_mask};
@@ -62,7 +64,7 @@ impl Tool {
             Self::MaskRectangle => "Rectangle",
             Self::MaskEllipse => "Ellipse",
             Self::MaskFlood => "Flood",
-            Self::Patch => "Place",
+            Self::Patch => "Patch",
             Self::Erase => "Eraser",
             Self::Restore => "Restore",
             Self::Clone => "Clone",
@@ -110,7 +112,7 @@ pub enum DrawEvent {
 /// Settings of drawing.
 #[derive(Clone, Debug)]
 pub struct Editing {
-    /// The tool in hand; without one the pointer moves pictures.
+    /// The active tool; without one the pointer moves pictures.
     pub tool: Option<Tool>,
     /// Radius of brushes, as a share of the picture's shorter side.
     pub radius: f32,
@@ -124,6 +126,10 @@ pub struct Editing {
     pub patch: PatchShape,
     /// Its side, as a share of the shorter side of what models see.
     pub patch_side: f32,
+    /// Height and width of what the model sees on whose picture is drawn.
+    pub input: [usize; 2],
+    /// The attack before a patch was placed, to come back when its mask is cleared.
+    before_patch: Option<Attack>,
     /// From where [`Tool::Clone`] copies.
     pub source: Option<PicturePoint>,
     /// The place of the keyboard's pointer, in shares of what the models see.
@@ -143,6 +149,9 @@ struct Stroke {
     /// The picture before it, and how far away a clone's source is.
     picture: Picture,
     offset: [i32; 2],
+    /// The tool, and the place in the library of what it draws on.
+    tool: Tool,
+    place: Option<usize>,
 }
 
 impl Default for Editing {
@@ -155,6 +164,8 @@ impl Default for Editing {
             colour: [230, 60, 40],
             patch: PatchShape::default(),
             patch_side: 0.25,
+            input: [1; 2],
+            before_patch: None,
             source: None,
             cursor: [0.5; 2],
             uses_keyboard: false,
@@ -169,6 +180,11 @@ impl Editing {
         self.stroke.is_some()
     }
 
+    /// Ends the stroke under way.
+    pub fn end_stroke(&mut self) {
+        self.stroke = None;
+    }
+
     /// The brush's radius in pixels of a picture.
     pub fn radius_in(&self, picture: &Picture) -> f32 {
         let (width, height) = picture.pixels.dimensions();
@@ -177,7 +193,7 @@ impl Editing {
 }
 
 impl State {
-    /// Draws on the open picture with the tool in hand.
+    /// Draws on the open picture with the active tool.
     pub fn draw(&mut self, event: DrawEvent) {
         let (Some(tool), Some(entry)) = (self.transient.editing.tool, self.entry()) else {
             return;
@@ -193,10 +209,21 @@ impl State {
                     mask: entry.attack_mask.clone(),
                     picture: entry.picture.clone(),
                     offset: [0, 1].map(|axis| (source[axis] - at[axis]).round() as i32),
+                    tool,
+                    place: self.navigation.selected,
                 });
                 self.draw_to(tool, at);
             }
-            DrawEvent::Move(at) => self.draw_to(tool, at),
+            DrawEvent::Move(at) => {
+                // What was begun on another picture, or with another tool, has ended.
+                let selected = self.navigation.selected;
+                let goes_on = |stroke: &Stroke| stroke.tool == tool && stroke.place == selected;
+                if self.transient.editing.stroke.as_ref().is_some_and(goes_on) {
+                    self.draw_to(tool, at);
+                } else {
+                    self.transient.editing.end_stroke();
+                }
+            }
         }
     }
 

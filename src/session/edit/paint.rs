@@ -1,5 +1,6 @@
 //! Painting on a copy of the open picture.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,12 @@ use crate::session::{LibraryEntry, State};
 impl State {
     /// Paints on the open picture; the first stroke makes it an entry of its own.
     pub(super) fn paint(&mut self, tool: Tool, stroke: &Stroke, at: PicturePoint) {
+        // Without a source there is nothing to clone, and nothing to restore without an original.
+        let has_source = self.transient.editing.source.is_some();
+        let is_painted = self.entry().is_some_and(|entry| entry.original.is_some());
+        if (tool == Tool::Clone && !has_source) || (tool == Tool::Restore && !is_painted) {
+            return;
+        }
         self.begin_painting();
         let editing = self.transient.editing.clone();
         let Some(entry) = self.entry() else { return };
@@ -49,9 +56,13 @@ impl State {
             original: Some(original),
             ..entry.clone()
         };
-        let place = self.navigation.selected.map_or(0, |at| at + 1);
-        self.document.library.insert(place, copy);
-        self.navigation.selected = Some(place);
+        // At the end, where it moves no other picture.
+        self.document.library.push(copy);
+        let place = Some(self.document.library.len() - 1);
+        self.navigation.selected = place;
+        if let Some(stroke) = &mut self.transient.editing.stroke {
+            stroke.place = place;
+        }
     }
 }
 
@@ -81,16 +92,15 @@ fn painted(
     }
 }
 
-/// Memory of pictures that have no file, in bytes, each counted once: what undo keeps alive.
-pub(in crate::session) fn drawn_bytes<'a>(pictures: impl Iterator<Item = &'a Picture>) -> usize {
-    let mut seen: Vec<*const RgbImage> = Vec::new();
-    let mut bytes = 0;
-    for picture in pictures.filter(|picture| picture.origin == Origin::Memory) {
-        let at = Arc::as_ptr(&picture.pixels);
-        if !seen.contains(&at) {
-            seen.push(at);
-            bytes += picture.bytes();
-        }
-    }
-    bytes
+/// Memory of `past` pictures that have no file and are not among the `present` ones, in bytes, each counted once: what
+/// undo keeps alive.
+pub(in crate::session) fn drawn_bytes<'a>(
+    past: impl Iterator<Item = &'a Picture>,
+    present: impl Iterator<Item = &'a Picture>,
+) -> usize {
+    let address = |picture: &Picture| Arc::as_ptr(&picture.pixels);
+    let mut seen: HashSet<*const RgbImage> = present.map(address).collect();
+    let drawn = past.filter(|picture| picture.origin == Origin::Memory);
+    let alive = drawn.filter(|picture| seen.insert(address(picture)));
+    alive.map(Picture::bytes).sum()
 }

@@ -24,6 +24,7 @@ pub struct PatchSearchProgress {
 impl State {
     /// Puts a patch in the middle of what models of height and width `input` see, and sets the attack for it.
     pub fn place_patch(&mut self, input: [usize; 2]) {
+        self.transient.editing.input = input;
         let Some(entry) = self.entry() else { return };
         let [left, top, width, height] = entry.picture.crop_rectangle(entry.crop, input);
         let at = [
@@ -36,18 +37,47 @@ impl State {
     }
 
     fn use_patch_attack(&mut self) {
-        self.settings.attack = patch_attack(&self.settings.attack);
+        let attack = patch_attack(&self.settings.attack);
+        if attack != self.settings.attack {
+            let before = std::mem::replace(&mut self.settings.attack, attack);
+            self.transient.editing.before_patch = Some(before);
+        }
         let epsilon = self.settings.attack.epsilon;
         let range = self.range_mut();
         *range = range.max(epsilon);
     }
 
-    /// Moves the patch so that its middle is at a point of the picture.
+    /// Comes back to the attack before a patch was placed, unless another was chosen since.
+    pub(super) fn leave_patch_attack(&mut self) {
+        let before = self.transient.editing.before_patch.take();
+        if let Some(before) = before
+            && self.settings.attack == patch_attack(&self.settings.attack)
+        {
+            self.settings.attack = before;
+        }
+    }
+
+    /// Moves the patch so that its middle is at a point of the picture, or as near as it stays inside what the models
+    /// see.
     pub(super) fn move_patch(&mut self, at: PicturePoint) {
         let Some(entry) = self.entry() else { return };
-        let (width, height) = entry.picture.pixels.dimensions();
-        let shorter = entry.crop.scale.clamp(0.0, 1.0) * width.min(height) as f32;
-        let half = (self.transient.editing.patch_side * shorter / 2.0).max(0.5);
+        let editing = &self.transient.editing;
+        let part = entry.picture.crop_rectangle(entry.crop, editing.input);
+        let [left, top, width, height] = part.map(|at| at as f32);
+        let half = (editing.patch_side.clamp(0.0, 1.0) * width.min(height) / 2.0).max(0.5);
+        let inside = |at: f32, from: f32, length: f32| {
+            // What is not a number is in the middle.
+            let at = if at.is_finite() {
+                at
+            } else {
+                from + length / 2.0
+            };
+            at.clamp(
+                from + half.min(length / 2.0),
+                from + length - half.min(length / 2.0),
+            )
+        };
+        let at = [inside(at[0], left, width), inside(at[1], top, height)];
         self.draw_patch(at.map(|at| at - half), at.map(|at| at + half));
     }
 
@@ -59,11 +89,13 @@ impl State {
 
     /// Takes in a search for the place of a patch: once finished, the patch is put there.
     pub fn take_patch(&mut self, result: &PatchResult) {
-        let asked = self.progress.patch.as_mut();
-        let Some(search) = asked.filter(|search| search.request == result.request) else {
+        let asked = self.patch_search();
+        if asked.is_none_or(|search| search.request != result.request) {
             return;
-        };
-        search.progress = result.progress;
+        }
+        if let Some(search) = &mut self.progress.patch {
+            search.progress = result.progress;
+        }
         let (Some(place), true) = (result.place, result.progress >= 1.0) else {
             return;
         };
@@ -79,14 +111,8 @@ impl State {
 
     /// Asks for the best place of a patch against the model of a row.
     pub fn search_patch(&mut self, row: usize) {
-        let model = self.document.models.get(row);
-        let (Some(model), Some(entry)) = (model, self.entry()) else {
+        let Some(input) = self.searched_input(row) else {
             return;
-        };
-        let input = ModelInput {
-            crop: entry.crop,
-            corruption: self.settings.corruption,
-            ..ModelInput::new(model, &entry.picture, entry.truth.clone())
         };
         let request = PatchRequest {
             input,
@@ -101,15 +127,21 @@ impl State {
         });
     }
 
-    /// The search for the best place of a patch that is asked for, if it is for the open picture.
+    /// The open picture as the model of a row sees it.
+    fn searched_input(&self, row: usize) -> Option<ModelInput> {
+        let (model, entry) = (self.document.models.get(row)?, self.entry()?);
+        Some(ModelInput {
+            crop: entry.crop,
+            corruption: self.settings.corruption,
+            ..ModelInput::new(model, &entry.picture, entry.truth.clone())
+        })
+    }
+
+    /// The search for the best place of a patch that is asked for, if it is for the open picture as it is now.
     pub fn patch_search(&self) -> Option<&PatchSearchProgress> {
-        let entry = self.entry()?;
         let search = self.progress.patch.as_ref()?;
-        let input = &search.request.input;
-        let same = input.picture == entry.picture
-            && input.crop == entry.crop
-            && self.document.models.get(search.row) == Some(&input.model);
-        same.then_some(search)
+        let input = self.searched_input(search.row)?;
+        (input == search.request.input).then_some(search)
     }
 }
 
@@ -127,6 +159,12 @@ fn drawn_patch(
     };
     let mut mask = RgbImage::new(size[0], size[1]);
     drawing::fill(&mut mask, &pixels, [255; 3]);
+    // The smallest patch is the pixel in its middle.
+    let middle = [0, 1].map(|axis| {
+        let last = size[axis].saturating_sub(1) as f32;
+        ((low[axis] + high[axis]) / 2.0).clamp(0.0, last) as u32
+    });
+    drawing::fill(&mut mask, &[middle], [255; 3]);
     mask
 }
 

@@ -73,6 +73,7 @@ impl CounterfactualTraining {
                 name: config.name.clone(),
                 architecture: architecture.into(),
                 input: config.input,
+                grey: false,
                 normalizer: config.normalizer,
                 labels,
                 training: config.summary(),

@@ -106,7 +106,7 @@ fn masked_gradients_are_told() {
 #[test]
 fn an_attack_that_more_steps_would_beat_is_told() {
     use epsiloscope::attack::Attack;
-    use epsiloscope::evaluate::warning_of_strength;
+    use epsiloscope::evaluate::{evaluate, warning_of_strength};
     let folder = tempdir().expect("a folder");
     write_two_colours(folder.path(), 0, 60);
     let mut manifest = tiny_manifest(2);
@@ -115,7 +115,11 @@ fn an_attack_that_more_steps_would_beat_is_told() {
     let network = Box::new(Colours(Mask::None));
     let model = Classifier::from_network(network, manifest, &Device::flex());
     let data = Dataset::open(folder.path(), Split::Test, [8, 8]).expect("pictures");
-    let told = |attack: &Attack| warning_of_strength(&model, &data, attack);
+    let told = |attack: &Attack| {
+        let held = evaluate(&model, &data, Some(attack), |_| true).held;
+        assert_eq!(held.len(), data.len());
+        warning_of_strength(&model, &data, (attack, &held), || true)
+    };
     let weak = Attack {
         step_size: Some(1e-4),
         ..Attack::pgd(Norm::Linf, 0.5, 2)

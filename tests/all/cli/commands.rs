@@ -326,6 +326,10 @@ fn render_draws_a_figure_and_a_film() {
         "render PICTURE {common} --film epsilon --frames 3 --out OUT/film.gif"
     ));
     check_files(&out, &["film.gif"]);
+    let out = scene.run(&format!(
+        "render PICTURE {common} --film severity --corruption fog --frames 3 --out OUT/fog.gif"
+    ));
+    check_files(&out, &["fog.gif"]);
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
+use epsiloscope::data::{CorruptionKind, samples};
 use epsiloscope::error::{Error, Result};
-use epsiloscope::export::figure::Shot;
+use epsiloscope::export::figure::{Sheet, Shot};
 use epsiloscope::export::film::{Footage, Format, gif, mp4, pictures, write};
-use epsiloscope::session::{Column, Figure, Film, Motion, Size};
+use epsiloscope::export::headless::Headless;
+use epsiloscope::session::{Column, Figure, Film, Motion, Size, State};
 use epsiloscope::tasks::{CancelToken, TaskProgress};
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
@@ -270,10 +273,69 @@ fn hostile_numbers_make_no_film() {
             ..usual.clone()
         }));
     }
+    for (from, to) in [
+        (2.0, 2.0),
+        (3.0, 1.0),
+        (0.0, 5.1),
+        (f32::NAN, 1.0),
+        (0.0, f32::NAN),
+        (-1.0, 1.0),
+    ] {
+        let motion = Motion::Severity { from, to };
+        assert!(refused(Film {
+            motion,
+            ..usual.clone()
+        }));
+    }
     assert!(Footage::of(&usual, Vec::<Shot>::new()).is_err());
     let text = serde_json::to_string(&usual).expect("plain data");
     assert_eq!(
         serde_json::from_str::<Film>(&text).expect("the same"),
         usual
     );
+}
+
+#[test]
+fn a_film_of_a_corruption_goes_through_its_severities() {
+    let (picture, truth) = samples::all().swap_remove(2);
+    let mut state = State::new(vec!["cifar10-standard".into()]);
+    state.add(picture, truth);
+    state.settings.attack.steps = 0;
+    state.settings.corruption.kind = CorruptionKind::Contrast;
+    let film = Film {
+        figure: Figure {
+            columns: vec![Column::Input],
+            curves: true,
+            ..Figure::default()
+        },
+        ..film(Motion::ALL_SEVERITIES)
+    };
+    let mut engine = Headless::new(Device::flex());
+    let mut footage = None;
+    watched(2.0, |watch| {
+        footage = Some(Footage::compute(&film, &state, &mut engine, watch)?);
+        Ok(())
+    })
+    .expect("a film");
+    let footage = footage.expect("a film");
+    let sheets: Vec<Sheet> = (0..FRAMES)
+        .map(|frame| footage.sheet(frame).expect("a frame"))
+        .collect();
+    let plot = &sheets[0].plots[0];
+    assert_eq!(
+        (plot.x, &*plot.across),
+        ([0.0, 5.0], "severity of contrast")
+    );
+    let severities: Vec<f64> = plot.curves[0].points.iter().map(|point| point[0]).collect();
+    assert_eq!(severities, [0.0, 1.25, 2.5, 3.75, 5.0]);
+    let until: Vec<Option<f64>> = sheets.iter().map(|sheet| sheet.plots[0].until).collect();
+    assert_eq!(until[FRAMES - 1], Some(5.0));
+    assert!(
+        sheets[0].caption.contains("contrast") || sheets[FRAMES - 1].caption.contains("contrast")
+    );
+    let frames: Vec<_> = footage
+        .frames()
+        .map(|frame| frame.expect("a picture"))
+        .collect();
+    assert!(frames[0] != frames[FRAMES - 1]);
 }

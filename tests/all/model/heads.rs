@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use epsiloscope::compute::{ModelInput, PreviewRequest, Runner};
+use epsiloscope::data::{Crop, Picture, samples};
 use epsiloscope::error::Result;
+use epsiloscope::evaluate::top;
 use epsiloscope::model::import::{
     ChannelOrder, Description, LabelSource, ModelSource, NormalizerSource, open_as,
 };
-use epsiloscope::model::{Classifier, Normalizer, Stem, zoo};
+use epsiloscope::model::{Classifier, ModelRef, Normalizer, Stem, zoo};
 
 use crate::support::{message_naming, values};
 
@@ -223,7 +226,7 @@ fn blue_green_and_red_are_read_in_the_order_that_is_said() {
 #[test]
 fn files_that_cannot_be_read_are_refused_with_the_reason_and_the_remedy() {
     let refused = |file: &str| message_naming(&path(file), source(file, &Description::default()));
-    assert!(refused("grey.pt").contains("1 channel"));
+    assert!(opened("grey.pt", &Description::default()).manifest().grey);
     for (file, remedy) in [
         ("traced.pt", "torch.jit.load"),
         ("exported.pt2", "torch.export.load"),
@@ -261,4 +264,76 @@ fn own_files_leave_nothing_open() {
     };
     let refused = message_naming(&stored, open_as(&stored, &said, &Device::flex()));
     assert!(refused.contains("channels"), "{refused}");
+}
+
+#[test]
+fn ways_to_read_a_file_are_compared_on_labelled_pictures() {
+    let file = ModelRef::file(path("stem3_maxpool.pt"));
+    let mut runner = Runner::new(Device::flex());
+    let opened = runner.models().get(&file).expect("a model").classifier;
+    let labels = &opened.manifest().labels;
+    let pictures: Vec<Picture> = samples::all()
+        .into_iter()
+        .map(|(picture, _)| picture)
+        .take(4)
+        .collect();
+    let input = ModelInput::new(&file, &pictures[0], None);
+    let seen = |runner: &mut Runner, picture: &Picture| {
+        let prediction = runner
+            .predict(ModelInput::new(&file, picture, None))
+            .expect("a prediction");
+        labels[top(&prediction.probabilities)].clone()
+    };
+    // As the file is read now all are right; a name of no class does not count.
+    let mut labelled: Vec<(Picture, Crop, String)> = pictures
+        .iter()
+        .map(|picture| (picture.clone(), Crop::default(), seen(&mut runner, picture)))
+        .collect();
+    labelled.push((pictures[0].clone(), Crop::default(), "holiday".into()));
+    let previews = runner
+        .preview(PreviewRequest { input, labelled })
+        .expect("previews");
+    let stems: Vec<_> = previews
+        .iter()
+        .filter(|one| one.alternative.what == "Stem")
+        .collect();
+    assert!(stems.len() >= 2, "{}", stems.len());
+    for preview in &previews {
+        let [right, known] = preview.right;
+        assert_eq!(known, pictures.len());
+        assert!(
+            right == known || !preview.alternative.is_current,
+            "{preview:?}"
+        );
+    }
+}
+
+#[test]
+fn heads_of_attention_are_among_the_ways_to_read_a_transformer() {
+    let file = ModelRef::file(path("modern_vit.safetensors"));
+    let (picture, _) = samples::all().swap_remove(2);
+    let request = PreviewRequest {
+        input: ModelInput::new(&file, &picture, None),
+        labelled: Vec::new(),
+    };
+    let previews = Runner::new(Device::flex())
+        .preview(request)
+        .expect("previews");
+    let heads = previews
+        .iter()
+        .filter(|one| one.alternative.what == "Heads of attention");
+    let heads: Vec<(&str, bool)> = heads
+        .map(|one| (one.alternative.name, one.alternative.is_current))
+        .collect();
+    // Those that divide 24 channels; one head of 64 channels is assumed.
+    let known = [
+        ("1", true),
+        ("2", false),
+        ("3", false),
+        ("4", false),
+        ("6", false),
+        ("8", false),
+        ("12", false),
+    ];
+    assert_eq!(heads, known);
 }

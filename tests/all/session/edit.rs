@@ -387,3 +387,101 @@ fn a_corruption_comes_before_everything_and_its_sweep_finds_the_flip() {
         .expect("the end");
     assert_eq!(last.probabilities, after.probabilities);
 }
+
+#[test]
+fn a_stroke_ends_with_its_picture_and_its_tool() {
+    let mut state = state();
+    stroke(&mut state, Tool::MaskRectangle, &[[2.0, 2.0], [9.0, 9.0]]);
+    let large = RgbImage::from_pixel(80, 70, Rgb([9, 9, 9]));
+    state.add(
+        Picture::from_image(PathBuf::from("large.png"), large.into()),
+        None,
+    );
+    state.navigation.selected = Some(0);
+    state.transient.editing.tool = Some(Tool::MaskRectangle);
+    state.draw(DrawEvent::Press([1.0, 1.0]));
+    // Another picture is opened while the tool is down.
+    state.navigation.selected = Some(1);
+    state.draw(DrawEvent::Move([75.0, 65.0]));
+    assert_eq!(inside(&state), 0);
+    assert!(!state.transient.editing.is_drawing());
+    state.draw(DrawEvent::Press([1.0, 1.0]));
+    state.transient.editing.tool = Some(Tool::MaskBrush);
+    state.draw(DrawEvent::Move([60.0, 60.0]));
+    assert_eq!(inside(&state), 0);
+}
+
+#[test]
+fn undoing_a_painting_comes_back_to_its_original() {
+    let mut state = state();
+    for name in ["second.png", "third.png"] {
+        let pixels = RgbImage::from_pixel(8, 8, Rgb([7, 7, 7]));
+        state.add(
+            Picture::from_image(PathBuf::from(name), pixels.into()),
+            None,
+        );
+    }
+    state.navigation.selected = Some(0);
+    let mut history = UndoHistory::new(&state);
+    stroke(&mut state, Tool::Paint, &[[5.0, 5.0]]);
+    assert_eq!(
+        state.navigation.selected,
+        Some(3),
+        "at the end: no other picture moves"
+    );
+    history.observe(&state, 1.0, false);
+    history.observe(&state, 2.0, false);
+    history.undo(&mut state);
+    assert_eq!(state.navigation.selected, Some(0));
+    // Without a source there is nothing to clone, and nothing to restore without an original.
+    stroke(&mut state, Tool::Clone, &[[5.0, 5.0]]);
+    stroke(&mut state, Tool::Restore, &[[5.0, 5.0]]);
+    assert_eq!(state.document.library.len(), 3);
+}
+
+#[test]
+fn a_patch_stays_inside_the_picture_and_its_attack_ends_with_it() {
+    let mut state = state();
+    let before = state.settings.attack.clone();
+    state.transient.editing.patch_side = 0.2;
+    state.place_patch([32, 32]);
+    for far in [[-500.0, 900.0], [f32::NAN, 0.0], [1e9, -1e9]] {
+        stroke(&mut state, Tool::Patch, &[far]);
+        assert_eq!(inside(&state), 36, "{far:?}");
+    }
+    (
+        state.transient.editing.patch,
+        state.transient.editing.patch_side,
+    ) = (PatchShape::Disk, 0.0);
+    stroke(&mut state, Tool::Patch, &[[20.0, 15.0]]);
+    assert!(inside(&state) >= 1, "the smallest patch is a pixel");
+    state.clear_attack_mask();
+    assert_eq!(state.settings.attack, before);
+    // Another attack that was chosen since stays.
+    state.place_patch([32, 32]);
+    state.settings.attack = Attack::pgd(Norm::L2, 0.25, 4);
+    state.clear_attack_mask();
+    assert_eq!(state.settings.attack, Attack::pgd(Norm::L2, 0.25, 4));
+}
+
+#[test]
+fn hostile_masks_of_sessions_are_told_and_left_out() {
+    let mut state = state();
+    stroke(&mut state, Tool::MaskRectangle, &[[8.0, 3.0], [22.0, 17.0]]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("masked.epsiloscope");
+    for (size, value) in [([40, 30], 0), ([4, 3], 255)] {
+        let mask = RgbImage::from_pixel(size[0], size[1], Rgb([value; 3]));
+        let mask = Picture::from_image(PathBuf::from("mask.png"), mask.into());
+        state.entry_mut().expect("a picture").attack_mask = Some(mask);
+        session::write(&Session::of(&snapshot(&state)), &file).expect("a session");
+        let opened = session::open(&file).expect("the session");
+        assert_eq!(opened.problems.len(), 1, "{size:?}");
+        assert!(
+            opened
+                .state
+                .entry()
+                .is_some_and(|entry| entry.attack_mask.is_none())
+        );
+    }
+}

@@ -29,26 +29,30 @@ enum OverlayKind {
 /// What an overlay is of: the mask, the part of it that is seen, and the height and width at which.
 type OverlayKey = (Picture, Crop, [usize; 2]);
 
-/// Textures of the mask of attacks as models of a size see it.
+/// Textures of the mask of attacks as models see it, one for each kind and size of input.
 #[derive(Default)]
-pub struct MaskOverlays {
-    dimmed: Option<(OverlayKey, TextureHandle)>,
-    edge: Option<(OverlayKey, TextureHandle)>,
-}
+pub struct MaskOverlays(Vec<(OverlayKind, OverlayKey, TextureHandle)>);
 
 impl MaskOverlays {
     fn texture(&mut self, ui: &Ui, key: OverlayKey, kind: OverlayKind) -> &TextureHandle {
-        let known = match kind {
-            OverlayKind::Dimmed => &mut self.dimmed,
-            OverlayKind::Edge => &mut self.edge,
+        let is_of = |(of, (_, _, size), _): &&(OverlayKind, OverlayKey, TextureHandle)| {
+            *of == kind && *size == key.2
         };
-        if known.as_ref().is_none_or(|(of, _)| *of != key) {
-            let (mask, crop, input) = &key;
-            let image = overlay(&binary_mask(mask, *crop, *input), *input, kind);
-            let texture = ui.load_texture("mask of attacks", image, egui::TextureOptions::NEAREST);
-            *known = Some((key, texture));
-        }
-        &known.as_ref().expect("just set").1
+        let known = self.0.iter().position(|known| is_of(&known));
+        let place = known
+            .filter(|&place| self.0[place].1 == key)
+            .unwrap_or_else(|| {
+                let (mask, crop, input) = &key;
+                let image = overlay(&binary_mask(mask, *crop, *input), *input, kind);
+                let texture =
+                    ui.load_texture("mask of attacks", image, egui::TextureOptions::NEAREST);
+                if let Some(place) = known {
+                    drop(self.0.remove(place));
+                }
+                self.0.push((kind, key, texture));
+                self.0.len() - 1
+            });
+        &self.0[place].2
     }
 }
 
@@ -79,8 +83,8 @@ fn overlay(inside: &[bool], [h, w]: [usize; 2], kind: OverlayKind) -> egui::Colo
     egui::ColorImage::new([w, h], (0..h * w).map(color).collect())
 }
 
-/// Draws the mask over a tile of a column, of a model whose input has height and width `input`, and lets the tool in
-/// hand draw.
+/// Draws the mask over a tile of a column, of a model whose input has height and width `input`, and lets the active
+/// tool draw.
 pub fn on_tile(
     ui: &Ui,
     state: &mut State,
@@ -103,7 +107,11 @@ pub fn on_tile(
         ui.painter_at(tile.area)
             .image(texture, tile.area, part, Color32::WHITE);
     }
-    let Some(tool) = tool else { return };
+    let Some(tool) = tool.filter(|_| !tile.holds_divider) else {
+        return;
+    };
+    state.transient.editing.input = input;
+    let Some(entry) = state.entry() else { return };
     let place = CanvasPlace::of(entry, input);
     let events = pointer_events(ui, state, tile, tool, &place);
     if let (Some(pointer), false) = (tile.response.interact_pointer_pos(), events.is_empty()) {
@@ -158,7 +166,8 @@ fn pointer_events(
             input.modifiers.alt,
         )
     });
-    let chooses = response.clicked_by(PointerButton::Secondary) || (alt && response.clicked());
+    let chooses = response.clicked_by(PointerButton::Secondary)
+        || (alt && response.clicked_by(PointerButton::Primary));
     if tool == Tool::Clone && (chooses || alt) {
         let chosen = response.interact_pointer_pos().filter(|_| chooses);
         return chosen
@@ -178,7 +187,9 @@ fn pointer_events(
         });
     }
     // The last movement and the release may come in one frame.
-    let ended = response.drag_stopped() || response.clicked();
+    // The space bar counts as a click, too, but moves no pointer.
+    let clicked = response.clicked_by(PointerButton::Primary);
+    let ended = response.drag_stopped() || clicked;
     if ended && (is_drawing || !events.is_empty()) {
         let last = response.interact_pointer_pos();
         events.extend(last.map(|pointer| DrawEvent::Move(at(pointer))));
@@ -188,7 +199,7 @@ fn pointer_events(
         events.push(DrawEvent::Release);
     }
     if events.is_empty()
-        && response.clicked()
+        && clicked
         && let Some(pointer) = response.interact_pointer_pos()
     {
         events.extend([DrawEvent::Press(at(pointer)), DrawEvent::Release]);
@@ -196,7 +207,7 @@ fn pointer_events(
     events
 }
 
-/// The arrow keys move a pointer, the space bar puts the tool down and lifts it.
+/// The arrow keys move a pointer, the space bar presses and releases the tool.
 fn keyboard_events(ui: &Ui, state: &mut State, tile: &DrawnTile, place: &CanvasPlace) {
     let id = tile.response.id;
     if !ui.memory(|memory| memory.has_focus(id)) {

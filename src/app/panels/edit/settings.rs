@@ -25,8 +25,8 @@ pub fn settings(ui: &mut Ui, state: &mut State, input: [usize; 2], actions: &mut
     paint_settings(ui, &mut state.transient.editing);
     if state.transient.editing.tool.is_some() {
         let hint = "Tools draw on the columns Input and Attacked. With the keyboard: click or Tab to a picture, move by \
-                    arrows (Shift: faster), put the tool down and lift it by the space bar";
-        let stop = ui.button("Put the tool away").on_hover_text(hint);
+                    arrows (Shift: faster), press and release the tool by the space bar";
+        let stop = ui.button("No tool").on_hover_text(hint);
         if stop.clicked() {
             state.transient.editing.tool = None;
         }

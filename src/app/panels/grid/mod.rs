@@ -63,6 +63,8 @@ pub struct GridState {
     iterates: synthesis_cell::IterateCache,
     /// Counterfactuals on the screen.
     frames: counterfactual::Frames,
+    /// The last input of each row.
+    inputs: Vec<Option<GpuImage>>,
     /// The mask of attacks over the pictures.
     overlays: edit::MaskOverlays,
 }
@@ -178,7 +180,12 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
     let row = &sheet.rows[index];
     let shown = row.nearest(state.settings.attack.epsilon);
     titles::title(ui, state, sheet.rows, index, column);
-    let prediction = row.prediction.as_ref()?;
+    let Some(prediction) = row.prediction.as_ref() else {
+        return last_input(ui, state, (index, column), sheet);
+    };
+    let inputs = &mut sheet.memory.inputs;
+    inputs.resize_with(inputs.len().max(index + 1), || None);
+    inputs[index] = Some(prediction.input.clone());
     if let Some(which) = column.map() {
         return maps::map_cell(ui, state, index, which, sheet);
     }
@@ -231,6 +238,29 @@ fn cell(ui: &mut Ui, state: &mut State, index: usize, column: Column, sheet: &mu
         }
     }
     over
+}
+
+/// While a prediction is awaited, the last input of the row stays on the screen: a tool that draws on it keeps its tile.
+fn last_input(
+    ui: &mut Ui,
+    state: &mut State,
+    (index, column): (usize, Column),
+    sheet: &mut Sheet,
+) -> Hover {
+    let is_drawn_on = matches!(column, Column::Input | Column::Attacked);
+    let awaited = is_drawn_on && sheet.rows[index].error.is_none();
+    let last = sheet.memory.inputs.get(index).cloned().flatten();
+    let last = last.filter(|_| awaited)?;
+    let content = content(index, column, state, &last, &last);
+    let drawn = sheet.drawn_tile(ui, &content, &mut state.settings.display)?;
+    edit::on_tile(
+        ui,
+        state,
+        &drawn,
+        (column, last.size()),
+        &mut sheet.memory.overlays,
+    );
+    drawn.hover
 }
 
 fn tile_id(index: usize, column: usize) -> u64 {

@@ -47,7 +47,7 @@ pub(super) fn title(ui: &mut Ui, state: &State, rows: &[Row], index: usize, colu
 /// What was done to the input, if anything was.
 fn corruption(state: &State) -> String {
     let corruption = &state.settings.corruption;
-    if corruption.is_some() {
+    if corruption.is_active() {
         corruption.to_string()
     } else {
         String::new()

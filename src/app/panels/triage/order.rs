@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
         let models = state.document.models.iter();
         let models: Vec<String> = models.map(crate::model::ModelRef::title).collect();
         ui.label(theme::weak(format!(
-            "with the explorer's models ({}) and attack ({})",
+            "with the explorer's models ({}) and attack ({}), on whole pictures as they are",
             models.join(", "),
             state.settings.attack
         )));

@@ -4,15 +4,16 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::arrays::{Constant, constant, is_integer};
 use super::attributes::Attributes;
 use super::head::{self, Answers};
 use super::operators;
 use super::proto::{GraphProto, NodeProto, ValueInfo};
+use crate::data::LUMA;
 use crate::model::architecture::GraphSummary;
-use crate::model::graph::{Draft, Graph, Op, Source, Value};
+use crate::model::graph::{Convolution, Draft, Graph, Op, Source, Value};
 use crate::model::import::onnx::context::{Import, Traced};
 use crate::model::import::{ChannelOrder, Description};
 
@@ -31,6 +32,8 @@ pub(super) struct Imported {
     pub(super) summary: GraphSummary,
     /// Height and width of the pictures that it is for.
     pub(super) input: [usize; 2],
+    /// Whether it was made for pictures of one channel.
+    pub(super) grey: bool,
     pub(super) notes: Vec<String>,
     pub(super) assumptions: Vec<String>,
 }
@@ -66,7 +69,7 @@ pub(super) fn import(
             inputs.len()
         ));
     };
-    let (size, last) = input_size(input, description.input)?;
+    let InputShape { size, last, grey } = InputShape::of(input, description.input)?;
     let (mut notes, mut assumptions) = (Vec::new(), Vec::new());
     if description.input.is_none() && is_dynamic(input) {
         let [height, width] = size;
@@ -84,7 +87,11 @@ pub(super) fn import(
         left: Cell::new(2 * numbers + SLACK),
     };
     let mut picture = 0;
-    if description.channels == Some(ChannelOrder::Bgr) {
+    if grey {
+        picture = import
+            .draft
+            .push(luma(device), vec![Source::Value(picture)])?;
+    } else if description.channels == Some(ChannelOrder::Bgr) {
         picture = reversed_channels(&mut import.draft, picture)?;
     }
     if last {
@@ -129,8 +136,21 @@ pub(super) fn import(
         graph,
         summary,
         input: size,
+        grey,
         notes,
         assumptions,
+    })
+}
+
+/// The luma of a picture, `[n, 1, h, w]`.
+fn luma(device: &Device) -> Op {
+    Op::Conv(Convolution {
+        weight: Tensor::from_data(TensorData::new(LUMA.to_vec(), [1, 3, 1, 1]), device),
+        bias: None,
+        stride: [1; 2],
+        padding: [0; 4],
+        dilation: [1; 2],
+        groups: 1,
     })
 }
 
@@ -176,8 +196,32 @@ fn reads(nodes: &[NodeProto], outputs: &[ValueInfo]) -> HashMap<String, usize> {
     reads
 }
 
-/// Height and width of the pictures, and whether channels come last.
-fn input_size(input: &ValueInfo, asked: Option<[usize; 2]>) -> Result<([usize; 2], bool), String> {
+/// What an input takes.
+struct InputShape {
+    /// Height and width of the pictures.
+    size: [usize; 2],
+    /// Whether channels come last.
+    last: bool,
+    /// Whether there is only one channel.
+    grey: bool,
+}
+
+impl InputShape {
+    fn of(input: &ValueInfo, asked: Option<[usize; 2]>) -> Result<Self, String> {
+        let (size, last, channels) = input_size(input, asked)?;
+        Ok(Self {
+            size,
+            last,
+            grey: channels == 1,
+        })
+    }
+}
+
+/// Height and width of the pictures, whether channels come last, and how many there are; 0 for any number.
+fn input_size(
+    input: &ValueInfo,
+    asked: Option<[usize; 2]>,
+) -> Result<([usize; 2], bool, i64), String> {
     let kind = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref());
     let kind = kind.ok_or("its input is no tensor")?;
     if is_integer(kind.element) {
@@ -191,14 +235,15 @@ fn input_size(input: &ValueInfo, asked: Option<[usize; 2]>) -> Result<([usize; 2
     let [batch, b, c, d] = sides[..] else {
         return Err(format!("its input is {sides:?}, not a batch of pictures"));
     };
-    let (channels, h, w, last) = if d == 3 && b != 3 {
+    let is_last = |count: i64| d == count && b != count && b != 3;
+    let (channels, h, w, last) = if is_last(3) || is_last(1) {
         (d, b, c, true)
     } else {
         (b, c, d, false)
     };
-    if !matches!(channels, 0 | 3) || !matches!(batch, 0 | 1) {
+    if !matches!(channels, 0 | 1 | 3) || !matches!(batch, 0 | 1) {
         return Err(format!(
-            "its input is {sides:?}; any number of pictures of 3 channels is needed"
+            "its input is {sides:?}; any number of pictures of three channels, or of one, is needed"
         ));
     }
     let asked = asked.unwrap_or([0; 2]);
@@ -214,7 +259,7 @@ fn input_size(input: &ValueInfo, asked: Option<[usize; 2]>) -> Result<([usize; 2
     if size.iter().any(|&side| side > MAX_SIDE) {
         return Err(format!("its input is {size:?}"));
     }
-    Ok((size, last))
+    Ok((size, last, channels))
 }
 
 /// The largest side of an input.

@@ -83,6 +83,7 @@ pub(super) fn open(
         graph,
         summary,
         input,
+        grey,
         mut notes,
         assumptions,
     } = imported.map_err(refuse)?;
@@ -96,6 +97,7 @@ pub(super) fn open(
         network: FoundNetwork::Graph(Box::new(graph), beside),
         input,
         normalizer: None,
+        grey,
         notes: {
             notes.insert(0, format!("an ONNX graph, opset {opset}, written{by}"));
             notes
