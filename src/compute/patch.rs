@@ -16,6 +16,9 @@ use crate::model::Classifier;
 /// Time that a step takes: a few gradients of small models, one of large ones.
 const STEP: Duration = Duration::from_millis(15);
 
+/// Time between two reports: a bar of progress needs no more, and every frame takes time from the search.
+const REPORT: Duration = Duration::from_millis(400);
+
 /// A request for a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatchRequest {
@@ -72,7 +75,7 @@ impl PatchJob {
             search: PatchSearch::new(request.shape, side, &request.attack, x, label)?,
             request,
             model,
-            pace: Throttle::default(),
+            pace: Throttle::every(REPORT),
         })
     }
 
