@@ -38,11 +38,11 @@ pub(super) fn build(
     let output = built.map_err(|reason| LoadError::tried("as a ResNeXt", reason))?;
     let depth = 2 + counts.iter().sum::<usize>() * if is_bottleneck { 3 } else { 2 };
     let squeezes = builder.has("layer1.0.se.fc1.weight");
-    let title = format!(
-        "{}{}-{depth}, {groups} groups",
-        if squeezes { "SE-" } else { "" },
-        if groups > 1 { "ResNeXt" } else { "ResNet" },
-    );
+    let squeeze = if squeezes { "SE-" } else { "" };
+    let title = match groups {
+        1 => format!("{squeeze}ResNet-{depth}"),
+        groups => format!("{squeeze}ResNeXt-{depth}, {groups} groups"),
+    };
     let mut found = builder.finish(output, title, input)?;
     found.assumptions.push("stride 2 and a max-pooling in its stem of 7×7, and stride in the 3×3 convolution of its blocks; the tensors do not tell".into());
     Ok(found)
