@@ -145,7 +145,8 @@ impl App {
         match entries.position(|entry| entry.picture.path == path) {
             Some(place) => {
                 self.state.navigation.selected = Some(place);
-                if self.state.attack_mask_share().is_some() {
+                let entry = self.state.entry();
+                if entry.is_some_and(|entry| entry.attack_mask.is_some()) {
                     self.state.clear_attack_mask();
                 }
             }

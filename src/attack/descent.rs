@@ -136,10 +136,12 @@ impl Ball {
         }
     }
 
-    /// Lets only the pixels inside a mask change.
-    pub fn within(mut self, mask: &AttackMask) -> Self {
-        self.mask = Some(mask.tensor(&self.radius.device()));
-        self.grey |= mask.is_grey();
+    /// Lets only the pixels inside a mask change, if one is given.
+    pub fn within<'a>(mut self, mask: impl Into<Option<&'a AttackMask>>) -> Self {
+        if let Some(mask) = mask.into() {
+            self.mask = Some(mask.tensor(&self.radius.device()));
+            self.grey |= mask.is_grey();
+        }
         self
     }
 

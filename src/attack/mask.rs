@@ -100,13 +100,8 @@ impl AttackMask {
 
     /// Pictures `[n, c, h, w]` that are `changed` inside the mask and `original` outside.
     pub fn compose(&self, original: &Tensor<4>, changed: Tensor<4>) -> Tensor<4> {
-        let delta = (changed - original.clone()) * self.tensor(&original.device());
-        let channels = delta.dims()[1];
-        let delta = match self.grey {
-            true => delta.mean_dim(1).repeat_dim(1, channels),
-            false => delta,
-        };
-        original.clone() + delta
+        let delta = changed - original.clone();
+        original.clone() + delta * self.tensor(&original.device())
     }
 
     /// Makes a change or gradient `[c, h, w]`, or several, one that the mask allows: 0 outside, and where channels

@@ -2,7 +2,6 @@
 //! search for the place where it does most.
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use super::mask::AttackMask;
 use super::{Attack, AttackMethod, Norm, PgdRun};
@@ -15,8 +14,7 @@ const STEPS: usize = 5;
 const MOST_PLACES: usize = 12;
 
 /// The outline of a patch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PatchShape {
     /// A square.
     #[default]

@@ -126,10 +126,12 @@ impl PgdRun {
         run
     }
 
-    /// Lets the attack change only the pixels inside a mask, from the start.
-    pub fn within(mut self, mask: &AttackMask) -> Self {
-        self.ball = self.ball.within(mask);
-        self.descent = self.start();
+    /// Lets the attack change only the pixels inside a mask, if one is given, from the start.
+    pub fn within<'a>(mut self, mask: impl Into<Option<&'a AttackMask>>) -> Self {
+        if let Some(mask) = mask.into() {
+            self.ball = self.ball.within(mask);
+            self.descent = self.start();
+        }
         self
     }
 

@@ -55,12 +55,12 @@ impl AttackRun {
         })
     }
 
-    /// Lets the attack change only the pixels inside a mask, from the start.
-    pub fn within(self, mask: &AttackMask) -> Self {
+    /// Lets the attack change only the pixels inside a mask, if one is given, from the start.
+    pub fn within<'a>(self, mask: impl Into<Option<&'a AttackMask>>) -> Self {
         Self(match self.0 {
             Running::Pgd(run) => Running::Pgd(Box::new(run.within(mask))),
             Running::Auto(runs) => Running::Auto(Box::new(AutoRuns {
-                mask: Some(mask.clone()),
+                mask: mask.into().cloned(),
                 ..*runs
             })),
         })
@@ -129,9 +129,6 @@ impl AutoRuns {
             let (labels, ids) = (&self.labels[one.clone()], &self.noise_ids[one]);
             attack.begin(model, &self.x.clone().narrow(0, index, 1), labels, ids)
         };
-        match &self.mask {
-            Some(mask) => run.within(mask),
-            None => run,
-        }
+        run.within(self.mask.as_ref())
     }
 }

@@ -17,7 +17,7 @@ use crate::compute::{
     flipped_before, flips,
 };
 use crate::data::Picture;
-use crate::data::mask::binary_mask;
+use crate::data::mask::{binary_mask, share_inside};
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::files::write_atomically;
@@ -225,10 +225,7 @@ impl AttackArguments {
         }
         let mask = input.attack_mask.as_ref();
         let inside = mask.map(|mask| binary_mask(mask, input.crop, size));
-        let share = |inside: Vec<bool>| {
-            inside.iter().filter(|inside| **inside).count() as f32 / inside.len() as f32
-        };
-        let mask_share = inside.map(share);
+        let mask_share = inside.map(|inside| share_inside(inside.into_iter()));
         let prediction = runner.predict(input.clone())?;
         let attacked = runner.attack(input, attack.clone())?;
         let size = attacked.picture.size();

@@ -17,8 +17,7 @@ use crate::compute::{
 };
 use crate::counterfactual::{DescentSettings, GeneratorManifest, GeneratorRef, Overlap, overlap};
 use crate::data::mask::{self, GroundTruthMask, MaskFinder};
-use crate::data::picture::unit_planes;
-use crate::data::{Crop, Picture, grey_planes};
+use crate::data::{Crop, Picture};
 use crate::error::{Error, Result};
 use crate::evaluate::masks::resized;
 use crate::model::{Classifier, ModelRef};
@@ -175,11 +174,8 @@ impl CounterfactualArguments {
         picture: &Picture,
     ) -> Result<CounterfactualRequest> {
         let input = model.classifier.manifest().input;
-        let planes = unit_planes(&picture.cropped_whole(input));
-        let planes = match model.classifier.manifest().grey {
-            true => grey_planes(&planes),
-            false => planes,
-        };
+        let manifest = model.classifier.manifest();
+        let planes = manifest.planes_of(&picture.cropped_whole(input));
         let target = self.target.as_ref();
         let target = target.map(|name| class_number(&model.classifier, name));
         let descent = CounterfactualMethod::Descent(DescentSettings {

@@ -35,12 +35,8 @@ impl AttackBatch {
             &vec![0; count],
             radii,
         );
-        let run = match mask {
-            Some(mask) => run.within(mask),
-            None => run,
-        };
         Self {
-            run: Some(run),
+            run: Some(run.within(mask)),
             x,
             radii: radii.to_vec(),
         }

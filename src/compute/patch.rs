@@ -1,20 +1,17 @@
 //! The search for the best place of an adversarial patch, step by step.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use burn::tensor::Tensor;
 
 use super::requests::{ComputeMessage, ModelInput};
 use super::scheduler::Step;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, repeat};
 use crate::attack::Attack;
 use crate::attack::patch::{PatchSearch, PatchShape};
 use crate::error::Result;
 use crate::model::Classifier;
-
-/// Time that a step takes: a few gradients of small models, one of large ones.
-const STEP: Duration = Duration::from_millis(15);
 
 /// Time between two reports: a bar of progress needs no more, and every frame takes time from the search.
 const REPORT: Duration = Duration::from_millis(400);
@@ -80,11 +77,7 @@ impl PatchJob {
     }
 
     pub(super) fn step(&mut self) -> Step<ComputeMessage> {
-        let begun = Instant::now();
-        let mut goes_on = true;
-        while goes_on && begun.elapsed() < STEP {
-            goes_on = self.search.step(&self.model);
-        }
+        let goes_on = repeat(|| self.search.step(&self.model));
         let told = self.pace.is_due() || !goes_on;
         Step {
             message: told.then(|| ComputeMessage::PatchSearched(Box::new(self.result()))),

@@ -221,8 +221,8 @@ pub enum ComputeMessage {
     UnitActivations(Arc<UnitActivations>),
     /// A check by AutoAttack, finished or not.
     RobustnessChecked(Arc<RobustnessResult>),
-    /// Predictions of the sweep over severities.
-    SeveritySwept(Vec<SeverityPrediction>),
+    /// A prediction of the sweep over severities.
+    SeveritySwept(SeverityPrediction),
     /// The search for the place of a patch, finished or not.
     PatchSearched(Box<PatchResult>),
     /// Predictions after every usual normaliser.

@@ -1,7 +1,6 @@
 //! The check of one picture by AutoAttack, step by step.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -9,14 +8,11 @@ use burn::tensor::activation::softmax;
 use super::GpuImage;
 use super::requests::{ComputeMessage, ModelInput};
 use super::scheduler::Step;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, repeat};
 use crate::attack::auto::AutoRun;
 use crate::attack::{AttackMask, AutoAttack, AutoPart};
 use crate::evaluate::{top, warnings_of_logits, warnings_of_outcomes};
 use crate::model::{Classifier, tensor_values};
-
-/// Time that a step takes: several queries of small models, one gradient of large ones.
-const STEP: Duration = Duration::from_millis(15);
 
 /// A request for a check.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,10 +97,7 @@ impl RobustnessJob {
     ) -> Self {
         let run = request.attack.begin(&model, &x, &[label], &[0]);
         Self {
-            run: match mask {
-                Some(mask) => run.within(mask),
-                None => run,
-            },
+            run: run.within(mask),
             warnings: warnings_of_logits(&model, &x),
             request,
             model,
@@ -115,11 +108,7 @@ impl RobustnessJob {
     }
 
     pub(super) fn step(&mut self) -> Step<ComputeMessage> {
-        let begun = Instant::now();
-        let mut goes_on = true;
-        while goes_on && begun.elapsed() < STEP {
-            goes_on = self.run.step(&self.model);
-        }
+        let goes_on = repeat(|| self.run.step(&self.model));
         let told = self.pace.is_due() || !goes_on;
         Step {
             message: told.then(|| ComputeMessage::RobustnessChecked(Arc::new(self.result()))),

@@ -117,8 +117,8 @@ impl Runner {
         let mut all = std::cell::RefCell::new(Vec::new());
         let request = Request::SweepSeverity(input);
         self.last(Lane::SeveritySweep(ROW), request, |message| match message {
-            ComputeMessage::SeveritySwept(predictions) => {
-                all.borrow_mut().extend(predictions);
+            ComputeMessage::SeveritySwept(prediction) => {
+                all.borrow_mut().push(prediction);
                 Some(())
             }
             _ => None,

@@ -80,7 +80,7 @@ impl SeveritySweepJob {
         let prediction = self.predict(severity);
         self.found.push((severity, prediction.is_flipped()));
         Step {
-            message: Some(ComputeMessage::SeveritySwept(vec![prediction])),
+            message: Some(ComputeMessage::SeveritySwept(prediction)),
             done: false,
         }
     }

@@ -8,6 +8,19 @@ pub(super) struct Throttle {
     every: Duration,
 }
 
+/// Time that a step of a job of many short ones takes: several queries of small models, one gradient of large ones.
+const STEP: Duration = Duration::from_millis(15);
+
+/// Repeats `step` for the time of one step of a job, or until it returns `false`; whether there is more to do.
+pub(super) fn repeat(mut step: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    let mut goes_on = true;
+    while goes_on && begun.elapsed() < STEP {
+        goes_on = step();
+    }
+    goes_on
+}
+
 /// Time between two messages of one job.
 const PACE: Duration = Duration::from_millis(80);
 

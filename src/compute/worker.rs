@@ -28,9 +28,7 @@ use super::throttle::Throttle;
 use super::unit_activations::UnitActivationsJob;
 use super::{CounterfactualRequest, CounterfactualResult, DeviceFailure, GpuImage};
 use crate::attack::{Attack, AttackMask};
-use crate::data::grey_planes;
 use crate::data::mask::binary_mask;
-use crate::data::picture::unit_planes;
 use crate::error::{Error, Result};
 use crate::evaluate::top;
 use crate::model::{Classifier, Examined, ModelRef, tensor_values, zoo};
@@ -539,12 +537,7 @@ fn cropped(model: &Classifier, subject: &ModelInput) -> Vec<f32> {
     let pixels = subject
         .picture
         .cropped(subject.crop, model.manifest().input);
-    let planes = unit_planes(&pixels);
-    if model.manifest().grey {
-        grey_planes(&planes)
-    } else {
-        planes
-    }
+    model.manifest().planes_of(&pixels)
 }
 
 /// The pixels of a model's input that attacks may change, if not all.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
+use image::{Rgb, RgbImage};
 
 use super::picture::{Crop, Picture};
 use crate::error::{Error, Result};
@@ -92,9 +92,17 @@ impl GroundTruthMask {
 /// of the channels exceeds 127.
 pub fn binary_mask(mask: &Picture, crop: Crop, size: [usize; 2]) -> Vec<bool> {
     let image: RgbImage = mask.cropped(crop, size);
-    let bright = |pixel: &image::Rgb<u8>| {
-        let sum: u32 = pixel.0.iter().map(|&value| u32::from(value)).sum();
-        sum > 3 * 127
-    };
-    image.pixels().map(bright).collect()
+    image.pixels().map(is_inside).collect()
+}
+
+/// Whether a pixel of a mask is inside: where the mean of the channels exceeds 127.
+pub fn is_inside(pixel: &Rgb<u8>) -> bool {
+    let sum: u32 = pixel.0.iter().map(|&value| u32::from(value)).sum();
+    sum > 3 * 127
+}
+
+/// Share of the pixels that are inside, in [0, 1].
+pub fn share_inside(inside: impl ExactSizeIterator<Item = bool>) -> f32 {
+    let all = inside.len().max(1);
+    inside.filter(|inside| *inside).count() as f32 / all as f32
 }

@@ -1,8 +1,11 @@
 //! Model manifests: name, architecture, input, normaliser and labels, stored with the weights as JSON.
 
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use super::{Architecture, Normalizer, Weights};
+use crate::data::grey_planes;
+use crate::data::picture::unit_planes;
 use crate::error::{Error, Result};
 
 /// Everything that is needed to use a set of weights.
@@ -41,6 +44,17 @@ const MAX_INPUT: usize = 2048;
 
 impl Manifest {
     const KEY: &str = "epsiloscope";
+
+    /// The values of an image as the model is shown it, scaled to [0, 1], plane by plane, `[3, h, w]`: grey where it
+    /// reads one channel.
+    pub fn planes_of(&self, image: &RgbImage) -> Vec<f32> {
+        let planes = unit_planes(image);
+        if self.grey {
+            grey_planes(&planes)
+        } else {
+            planes
+        }
+    }
 
     /// Reads the manifest from a file's metadata.
     ///

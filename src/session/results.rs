@@ -143,8 +143,8 @@ impl Row {
                 self.sweep.extend(attacked);
                 self.sweep.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
             }
-            ComputeMessage::SeveritySwept(predictions) => {
-                self.severity_sweep.extend(predictions);
+            ComputeMessage::SeveritySwept(prediction) => {
+                self.severity_sweep.push(prediction);
                 self.severity_sweep
                     .sort_by(|a, b| a.severity.total_cmp(&b.severity));
             }

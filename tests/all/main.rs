@@ -67,10 +67,12 @@ mod train {
 }
 
 mod session {
+    mod corruption; // severities and their sweep
     mod counterfactual; // when models are asked for counterfactuals, and which
-    mod edit; // masks of attacks, patches, paint, corruptions
+    mod edit; // masks of attacks, patches
     mod history; // undo and redo
     mod older_files; // what version 0.1.0 wrote
+    mod painting; // on a copy of the picture
     pub(crate) mod requests; // what the window asks of the engine
     pub(crate) mod sessions; // what was on the screen comes back; hostile session files
 }
@@ -94,6 +96,7 @@ mod export {
 
 mod app {
     mod diagnostics; // the log file and the reports of panics
+    mod drawing; // tools on the input, the timeline of corruptions
     mod interface; // keys in README, glyphs
     mod twins; // trainings that an earlier window left behind
     mod window; // keys, drops and clicks, without a graphics adapter
@@ -102,5 +105,6 @@ mod app {
 mod cli {
     pub(crate) mod commands; // every subcommand from end to end
     mod console; // JSON, silence, overwriting, exit statuses, interruption
+    mod perturbations; // parts of pictures attacked, corruptions
     mod report_counterfactual; // the whole report on two seeds
 }

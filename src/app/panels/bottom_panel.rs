@@ -3,6 +3,7 @@
 use egui::{Sense, Ui};
 use egui_plot::{Corner, Legend, Line, LineStyle, Plot, PlotPoints, PlotUi, Points, VLine};
 
+use crate::app::commands::Command;
 use crate::app::theme;
 use crate::session::Bottom;
 
@@ -24,6 +25,15 @@ pub fn tabs(ui: &mut Ui, bottom: &mut Bottom) {
             .on_hover_text(hint);
     }
     ui.separator();
+}
+
+/// The button that plays along the timeline, or pauses.
+pub fn play_button(ui: &mut Ui, playing: &mut bool, about: &str) {
+    let text = if *playing { "Pause" } else { "Play" };
+    let about = Command::PlayEpsilon.tooltip(ui.ctx(), about);
+    if ui.button(text).on_hover_text(about).clicked() {
+        *playing = !*playing;
+    }
 }
 
 /// The value that a press or drag chooses on a plot against one setting: a line at `value`, curves by `draw`.

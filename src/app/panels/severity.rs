@@ -3,7 +3,6 @@
 use egui::{ComboBox, DragValue, Slider, Ui};
 
 use super::bottom_panel;
-use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::short_number;
 use crate::data::{CorruptionKind, MAX_SEVERITY};
@@ -13,15 +12,8 @@ use crate::session::{Row, State};
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
-        let text = if state.transient.playing {
-            "Pause"
-        } else {
-            "Play"
-        };
-        let about = Command::PlayEpsilon.tooltip(ui.ctx(), "Play the severity along the timeline");
-        if ui.button(text).on_hover_text(about).clicked() {
-            state.transient.playing = !state.transient.playing;
-        }
+        let playing = &mut state.transient.playing;
+        bottom_panel::play_button(ui, playing, "Play the severity along the timeline");
         kind(ui, state, "kind on the timeline");
         let severity = short_number(state.settings.corruption.severity);
         ui.strong(format!("severity {severity}"));

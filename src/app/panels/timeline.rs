@@ -4,7 +4,6 @@ use egui::Ui;
 use egui_plot::{Line, LineStyle, PlotPoints};
 
 use super::bottom_panel;
-use crate::app::commands::Command;
 use crate::app::theme;
 use crate::attack::Goal;
 use crate::session::{Row, State};
@@ -13,18 +12,8 @@ use crate::session::{Row, State};
 pub fn show(ui: &mut Ui, state: &mut State, rows: &[Row]) {
     ui.horizontal(|ui| {
         bottom_panel::tabs(ui, &mut state.settings.display.bottom);
-        let text = if state.transient.playing {
-            "Pause"
-        } else {
-            "Play"
-        };
-        if ui
-            .button(text)
-            .on_hover_text(Command::PlayEpsilon.tooltip(ui.ctx(), "Play ε along the timeline"))
-            .clicked()
-        {
-            state.transient.playing = !state.transient.playing;
-        }
+        let playing = &mut state.transient.playing;
+        bottom_panel::play_button(ui, playing, "Play ε along the timeline");
         ui.strong(format!(
             "ε {}",
             state

@@ -109,10 +109,7 @@ impl Apgd<'_> {
     ) -> ApgdRun {
         let at = evaluate(self.model, self.loss, &start, labels, targets);
         let ball = Ball::new(self.norm, &[self.epsilon], self.model.device());
-        let ball = match &self.mask {
-            Some(mask) => ball.within(mask),
-            None => ball,
-        };
+        let ball = ball.within(self.mask.as_ref());
         ApgdRun {
             steps: self.steps,
             loss: self.loss,

@@ -25,9 +25,7 @@ use crate::error::{Error, Result};
 use crate::model::Classifier;
 
 /// An attack of the sequence.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AutoPart {
     /// Auto-PGD on the cross-entropy, 100 steps.
@@ -41,7 +39,6 @@ pub enum AutoPart {
     /// Square, 5000 queries without gradients.
     Square,
     /// DeepFool, 50 steps; no part of the standard sequence.
-    #[value(name = "deepfool")]
     #[serde(rename = "deepfool")]
     DeepFool,
 }

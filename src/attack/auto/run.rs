@@ -86,9 +86,11 @@ impl AutoRun {
         }
     }
 
-    /// Lets the attacks change only the pixels inside a mask.
-    pub fn within(mut self, mask: &AttackMask) -> Self {
-        self.mask = Some(mask.with_channels_of(self.mask.as_ref()));
+    /// Lets the attacks change only the pixels inside a mask, if one is given.
+    pub fn within<'a>(mut self, mask: impl Into<Option<&'a AttackMask>>) -> Self {
+        if let Some(mask) = mask.into() {
+            self.mask = Some(mask.with_channels_of(self.mask.as_ref()));
+        }
         self
     }
 
@@ -202,11 +204,7 @@ impl AutoRun {
         } = self.attack;
         let mask = || self.mask.clone();
         let apgd = |loss| {
-            let ball = Ball::new(norm, &[epsilon], model.device());
-            let ball = match &self.mask {
-                Some(mask) => ball.within(mask),
-                None => ball,
-            };
+            let ball = Ball::new(norm, &[epsilon], model.device()).within(self.mask.as_ref());
             let start = ball.random_start(&x, seed, &ids);
             let apgd = Apgd {
                 model,

@@ -319,15 +319,10 @@ impl Search {
 
     /// A random window of `side` pixels: top and left.
     fn corner(&self, rng: &mut ChaCha8Rng, side: usize) -> (usize, usize) {
-        let Bounds {
-            top,
-            left,
-            height,
-            width,
-        } = self.bounds;
+        let Bounds { top, left, .. } = self.bounds;
         (
-            rng.random_range(top..=top + height - side),
-            rng.random_range(left..=left + width - side),
+            rng.random_range(top..=top + self.bounds.height - side),
+            rng.random_range(left..=left + self.bounds.width - side),
         )
     }
 

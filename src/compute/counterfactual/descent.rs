@@ -105,10 +105,7 @@ fn toward(
     let attack = settings.toward(class, model.manifest().input)?;
     let radius = attack.epsilon;
     let run = PgdRun::new(&attack, model, x, &[class], &[0], &[radius]);
-    Ok(match mask {
-        Some(mask) => run.within(mask),
-        None => run,
-    })
+    Ok(run.within(mask))
 }
 
 /// Answers `request` by descent on the pixels, whatever its method says.

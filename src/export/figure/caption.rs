@@ -3,7 +3,7 @@
 use super::Shot;
 use crate::attack::{Goal, short_number};
 use crate::compute::{Channels, PredictionResult, Sign};
-use crate::data::mask::binary_mask;
+use crate::data::mask::{binary_mask, share_inside};
 use crate::data::{Corruption, Picture};
 use crate::session::{Column, CounterfactualTarget, Figure, State, TaskKind};
 
@@ -100,8 +100,7 @@ fn mask(shots: &[Shot]) -> String {
         let input = shot.rows.iter().find_map(|row| row.prediction.as_ref());
         let size = input?.manifest.input;
         let inside = binary_mask(entry.attack_mask.as_ref()?, entry.crop, size);
-        let count = inside.iter().filter(|inside| **inside).count();
-        Some(100.0 * count as f32 / inside.len().max(1) as f32)
+        Some(100.0 * share_inside(inside.into_iter()))
     };
     let shares: Vec<Option<f32>> = shots.iter().map(share).collect();
     let known = || shares.iter().flatten().copied();

@@ -219,6 +219,22 @@ impl<'a> Builder<'a> {
         self.batch_norm(norm, x, epsilon)
     }
 
+    /// Adds squeeze-and-excitation (Hu et al. 2018): each channel scaled by what two 1×1 convolutions make of the means of
+    /// all, with an activation between them and a gate at the end.
+    pub(super) fn squeeze_excitation(
+        &mut self,
+        [reduce, expand]: [&str; 2],
+        [inside, gate]: [Activation; 2],
+        x: usize,
+    ) -> Result<usize, String> {
+        let y = self.global_average(x, true)?;
+        let y = self.conv(reduce, y, ConvSettings::ONE)?;
+        let y = self.activate(inside, y)?;
+        let y = self.conv(expand, y, ConvSettings::ONE)?;
+        let y = self.activate(gate, y)?;
+        self.push_with(Op::Mul, x, Source::Value(y))
+    }
+
     /// Whether a convolution reads every channel of a value by itself.
     pub(super) fn is_depthwise(&self, conv: &str, x: usize) -> bool {
         let channels = self.channels(x);

@@ -9,7 +9,6 @@ use super::inverted_families::{
 };
 use super::{Description, Found, LoadError};
 use crate::model::Weights;
-use crate::model::graph::{Op, Source};
 use crate::model::layers::EPSILON;
 
 /// ε of BatchNorm in torchvision's MobileNetV3 and its EfficientNets from B5 on.
@@ -276,7 +275,10 @@ impl Network {
         let mut y = x;
         for (at, layer) in block.layers.iter().enumerate() {
             match layer {
-                Layer::Squeeze(parts) => y = self.squeezed(builder, parts, y)?,
+                Layer::Squeeze([reduce, expand]) => {
+                    let parts = [&**reduce, &**expand];
+                    y = builder.squeeze_excitation(parts, self.family.squeeze(), y)?;
+                }
                 Layer::Conv([conv, norm]) => {
                     let stride = if builder.is_depthwise(conv, y) {
                         block.stride
@@ -295,22 +297,6 @@ impl Network {
             y = builder.add(x, y)?;
         }
         Ok(y)
-    }
-
-    /// Squeeze-and-excitation: each channel scaled by what the means of all say.
-    fn squeezed(
-        &self,
-        builder: &mut Builder,
-        [reduce, expand]: &[String; 2],
-        x: usize,
-    ) -> Result<usize, String> {
-        let [inside, gate] = self.family.squeeze();
-        let y = builder.global_average(x, true)?;
-        let y = builder.conv(reduce, y, ConvSettings::ONE)?;
-        let y = builder.activate(inside, y)?;
-        let y = builder.conv(expand, y, ConvSettings::ONE)?;
-        let y = builder.activate(gate, y)?;
-        builder.push_with(Op::Mul, x, Source::Value(y))
     }
 
     fn head(&self, builder: &mut Builder, x: usize) -> Result<usize, String> {

@@ -3,10 +3,10 @@
 
 use burn::tensor::Device;
 
-use super::builder::{Builder, ConvSettings};
+use super::builder::Builder;
 use super::{Description, Found, LoadError};
 use crate::model::Weights;
-use crate::model::graph::{Activation, Op, Pooling, Source};
+use crate::model::graph::{Activation, Op, Pooling};
 use crate::model::layers::EPSILON;
 
 /// Whether these tensors are a residual network's with grouped convolutions or squeeze-and-excitation.
@@ -103,7 +103,8 @@ fn residual_block(
         y = builder.conv_norm([&name("conv3"), &name("bn3")], y, 1, EPSILON)?;
     }
     if builder.has(&name("se.fc1.weight")) {
-        y = squeezed(builder, &name("se"), y)?;
+        let parts = [&*name("se.fc1"), &*name("se.fc2")];
+        y = builder.squeeze_excitation(parts, [Activation::Relu, Activation::Sigmoid], y)?;
     }
     let shortcut = if builder.has(&name("downsample.0.weight")) {
         let names = [&*name("downsample.0"), &*name("downsample.1")];
@@ -113,14 +114,4 @@ fn residual_block(
     };
     let sum = builder.add(y, shortcut)?;
     builder.activate(Activation::Relu, sum)
-}
-
-/// Squeeze-and-excitation: each channel scaled by what the means of all say.
-fn squeezed(builder: &mut Builder, at: &str, x: usize) -> Result<usize, String> {
-    let y = builder.global_average(x, true)?;
-    let y = builder.conv(&format!("{at}.fc1"), y, ConvSettings::ONE)?;
-    let y = builder.activate(Activation::Relu, y)?;
-    let y = builder.conv(&format!("{at}.fc2"), y, ConvSettings::ONE)?;
-    let y = builder.activate(Activation::Sigmoid, y)?;
-    builder.push_with(Op::Mul, x, Source::Value(y))
 }

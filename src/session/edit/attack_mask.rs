@@ -6,6 +6,7 @@ use image::{DynamicImage, Rgb, RgbImage};
 
 use super::{Stroke, Tool};
 use crate::data::drawing::{self, PicturePoint};
+use crate::data::mask::{is_inside, share_inside};
 use crate::data::{Origin, Picture};
 use crate::error::{Error, Result};
 use crate::session::State;
@@ -16,11 +17,6 @@ const DRAWN_MASK: &str = "mask.png";
 /// A mask from drawn pixels.
 pub(super) fn mask_of(pixels: RgbImage) -> Picture {
     Picture::from_image(PathBuf::from(DRAWN_MASK), DynamicImage::ImageRgb8(pixels))
-}
-
-/// Whether a pixel of a mask is inside.
-fn is_inside(pixel: &Rgb<u8>) -> bool {
-    pixel.0[0] > 127
 }
 
 impl State {
@@ -103,12 +99,7 @@ impl State {
     /// Share of the open picture that attacks may change, in (0, 1]; nothing without a mask.
     pub fn attack_mask_share(&self) -> Option<f32> {
         let mask = self.entry()?.attack_mask.as_ref()?;
-        let inside = mask
-            .pixels
-            .pixels()
-            .filter(|pixel| is_inside(pixel))
-            .count();
-        Some(inside as f32 / mask.pixels.pixels().len().max(1) as f32)
+        Some(share_inside(mask.pixels.pixels().map(is_inside)))
     }
 }
 
@@ -129,8 +120,7 @@ fn resized_to(mask: &Picture, picture: &Picture) -> Picture {
         false => image::imageops::resize(&*mask.pixels, width, height, filter),
     };
     for pixel in pixels.pixels_mut() {
-        let sum: u32 = pixel.0.iter().map(|&value| u32::from(value)).sum();
-        *pixel = Rgb([255 * u8::from(sum > 3 * 127); 3]);
+        *pixel = Rgb([255 * u8::from(is_inside(pixel)); 3]);
     }
     let drawn = mask_of(pixels);
     // A mask of a file stays that file's where not a bit of it was changed.

@@ -7,7 +7,7 @@ mod patch;
 use crate::attack::Attack;
 use crate::attack::patch::PatchShape;
 use crate::data::Picture;
-use crate::data::drawing::PicturePoint;
+use crate::data::drawing::{self, PicturePoint};
 use crate::session::State;
 
 pub(super) use attack_mask::sound_attack_mask;
@@ -149,6 +149,8 @@ struct Stroke {
     /// The picture before it, and how far away a clone's source is.
     picture: Picture,
     offset: [i32; 2],
+    /// The colour that it paints with.
+    colour: [u8; 3],
     /// The tool, and the place in the library of what it draws on.
     tool: Tool,
     place: Option<usize>,
@@ -209,6 +211,13 @@ impl State {
                     mask: entry.attack_mask.clone(),
                     picture: entry.picture.clone(),
                     offset: [0, 1].map(|axis| (source[axis] - at[axis]).round() as i32),
+                    colour: match tool {
+                        Tool::Erase => {
+                            let original = entry.original.as_ref().unwrap_or(&entry.picture);
+                            drawing::mean_colour(&original.pixels)
+                        }
+                        _ => self.transient.editing.colour,
+                    },
                     tool,
                     place: self.navigation.selected,
                 });

@@ -74,10 +74,6 @@ fn painted(
     (entry, stroke, editing): (&LibraryEntry, &Stroke, &Editing),
 ) {
     match tool {
-        Tool::Erase => {
-            let original = entry.original.as_ref().unwrap_or(&entry.picture);
-            drawing::fill(image, pixels, drawing::mean_colour(&original.pixels));
-        }
         Tool::Restore => {
             if let Some(original) = &entry.original {
                 drawing::copy(image, &original.pixels, pixels, [0, 0]);
@@ -88,7 +84,7 @@ fn painted(
             let sigma = editing.radius_in(&entry.picture) / 3.0;
             drawing::blur(image, pixels, sigma);
         }
-        _ => drawing::fill(image, pixels, editing.colour),
+        _ => drawing::fill(image, pixels, stroke.colour),
     }
 }
 

@@ -1,24 +1,20 @@
-//! Drawing on the open picture: masks of attacks, patches, paint, undo, and what sessions keep of it.
+//! Drawing on the open picture: masks of attacks, patches, and what sessions keep of them.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use epsiloscope::attack::patch::PatchShape;
 use epsiloscope::attack::{Attack, Norm};
-use epsiloscope::compute::{
-    ComputeMessage, Lane, ModelInput, PatchResult, Place, Request, Runner, SeverityPrediction,
-};
-use epsiloscope::data::{Corruption, CorruptionKind, Picture};
-use epsiloscope::session::{
-    self, Bottom, DrawEvent, Session, State, Tool, UndoHistory, open_attack_mask, requests,
-};
+use epsiloscope::compute::{Lane, ModelInput, PatchResult, Place, Request, Runner};
+use epsiloscope::data::Picture;
+use epsiloscope::session::{self, DrawEvent, Session, State, Tool, open_attack_mask, requests};
 use image::{Rgb, RgbImage};
 
 use super::sessions::snapshot;
 use crate::support::message;
 
 /// A picture of 40×30 pixels: a red square on blue.
-fn state() -> State {
+pub(super) fn state() -> State {
     let pixels = RgbImage::from_fn(40, 30, |x, y| {
         let inside = (10..20).contains(&x) && (5..15).contains(&y);
         Rgb(if inside { [220, 20, 30] } else { [20, 40, 200] })
@@ -29,7 +25,7 @@ fn state() -> State {
     state
 }
 
-fn stroke(state: &mut State, tool: Tool, points: &[[f32; 2]]) {
+pub(super) fn stroke(state: &mut State, tool: Tool, points: &[[f32; 2]]) {
     state.transient.editing.tool = Some(tool);
     state.draw(DrawEvent::Press(points[0]));
     for &point in &points[1..] {
@@ -258,137 +254,6 @@ fn the_search_for_a_patch_runs_in_the_engine() {
 }
 
 #[test]
-fn painting_makes_an_entry_of_its_own_and_can_be_undone() {
-    let mut state = state();
-    let mut history = UndoHistory::new(&state);
-    state.transient.editing.radius = 0.1;
-    stroke(&mut state, Tool::Paint, &[[5.0, 5.0], [9.0, 5.0]]);
-    history.observe(&state, 1.0, false);
-    history.observe(&state, 2.0, false);
-    assert_eq!(state.document.library.len(), 2);
-    assert_eq!(state.navigation.selected, Some(1));
-    let colour = state.transient.editing.colour;
-    let pixel = |state: &State, x: u32, y: u32| {
-        let entry = state.entry().expect("a picture");
-        entry.picture.pixels.get_pixel(x, y).0
-    };
-    assert_eq!(pixel(&state, 7, 5), colour);
-    assert_eq!(
-        state.document.library[0].picture.pixels.get_pixel(7, 5).0,
-        [20, 40, 200]
-    );
-    assert_eq!(
-        state
-            .entry()
-            .and_then(|entry| entry.truth.clone())
-            .as_deref(),
-        Some("bird")
-    );
-    // The next strokes paint on the same entry.
-    stroke(&mut state, Tool::Erase, &[[15.0, 10.0]]);
-    assert_eq!(state.document.library.len(), 2);
-    let mean = pixel(&state, 15, 10);
-    assert!(mean[0] > 20 && mean[0] < 60 && mean[2] > 150, "{mean:?}");
-    stroke(&mut state, Tool::Restore, &[[15.0, 10.0]]);
-    assert_eq!(pixel(&state, 15, 10), [220, 20, 30]);
-    state.draw(DrawEvent::Release);
-    state.transient.editing.tool = Some(Tool::Clone);
-    state.draw(DrawEvent::Source([15.0, 10.0]));
-    stroke(&mut state, Tool::Clone, &[[32.0, 22.0]]);
-    assert_eq!(pixel(&state, 32, 22), [220, 20, 30]);
-    stroke(&mut state, Tool::Blur, &[[20.0, 10.0]]);
-    let blurred = pixel(&state, 20, 10);
-    assert!(blurred[0] > 20 && blurred[0] < 220, "{blurred:?}");
-
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("painted.epsiloscope");
-    session::write(&Session::of(&snapshot(&state)), &file).expect("a session");
-    let mut opened = session::open(&file).expect("the session").state;
-    assert_eq!(pixel(&opened, 32, 22), [220, 20, 30]);
-    opened.transient.editing.radius = 0.1;
-    stroke(&mut opened, Tool::Restore, &[[32.0, 22.0]]);
-    assert_eq!(
-        pixel(&opened, 32, 22),
-        [20, 40, 200],
-        "it knows what was there"
-    );
-
-    history.observe(&state, 3.0, false);
-    history.observe(&state, 4.0, false);
-    history.undo(&mut state);
-    assert_eq!(pixel(&state, 32, 22), [20, 40, 200]);
-    history.undo(&mut state);
-    assert_eq!(state.document.library.len(), 1);
-}
-
-#[test]
-fn a_corruption_comes_before_everything_and_its_sweep_finds_the_flip() {
-    let mut state = state();
-    let lane = Lane::SeveritySweep(Place::on_screen(0));
-    assert!(!requests(&state, &[]).contains_key(&lane), "nobody sees it");
-    state.settings.display.bottom = Bottom::Corruption;
-    state.settings.corruption = Corruption {
-        kind: CorruptionKind::GaussianNoise,
-        severity: 0.0,
-        seed: 4,
-    };
-    let asked = |state: &State| requests(state, &[]);
-    let clean = asked(&state);
-    state.set_severity(9.0);
-    assert_eq!(state.settings.corruption.severity, 5.0);
-    let corrupted = asked(&state);
-    assert!(
-        clean[&lane] == corrupted[&lane],
-        "the sweep is that of every severity"
-    );
-    let input = |requests: &std::collections::BTreeMap<Lane, Request>| match &requests
-        [&Lane::Prediction(Place::on_screen(0))]
-    {
-        Request::Predict(input) => input.clone(),
-        _ => panic!("a prediction"),
-    };
-    let mut runner = Runner::new(Device::flex());
-    let before = runner.predict(input(&clean)).expect("a prediction");
-    let after = runner.predict(input(&corrupted)).expect("a prediction");
-    let apart = before.input.planes().iter().zip(after.input.planes());
-    let apart = apart.map(|(a, b)| (a - b).abs()).sum::<f32>() / (3.0 * 1024.0);
-    assert!(apart > 0.1, "noise of severity 5 is strong: {apart}");
-    // The attack is on the corrupted picture.
-    let attacked = runner.attack(input(&corrupted), Attack::pgd(Norm::Linf, 0.0, 1));
-    assert_eq!(
-        attacked.expect("no room").picture.planes(),
-        after.input.planes()
-    );
-
-    // Another severity leaves the sweep's results, which are not asked for again.
-    let mut row = super::requests::row();
-    let place = Place::on_screen(0);
-    let swept = ComputeMessage::SeveritySwept(vec![SeverityPrediction {
-        severity: 1.0,
-        probabilities: vec![0.2, 0.8],
-        label: 0,
-    }]);
-    row.take(lane, swept);
-    row.forget(Lane::Prediction(place));
-    assert_eq!(
-        (row.severity_curve().len(), row.flip_severity()),
-        (1, Some(1.0))
-    );
-    row.forget(lane);
-    assert!(row.severity_curve().is_empty());
-
-    let points = runner.sweep_severity(input(&corrupted)).expect("a sweep");
-    assert!(points.len() >= 11);
-    assert_eq!(points[0].severity, 0.0);
-    assert_eq!(points[0].probabilities, before.probabilities);
-    let last = points
-        .iter()
-        .find(|point| point.severity == 5.0)
-        .expect("the end");
-    assert_eq!(last.probabilities, after.probabilities);
-}
-
-#[test]
 fn a_stroke_ends_with_its_picture_and_its_tool() {
     let mut state = state();
     stroke(&mut state, Tool::MaskRectangle, &[[2.0, 2.0], [9.0, 9.0]]);
@@ -409,34 +274,6 @@ fn a_stroke_ends_with_its_picture_and_its_tool() {
     state.transient.editing.tool = Some(Tool::MaskBrush);
     state.draw(DrawEvent::Move([60.0, 60.0]));
     assert_eq!(inside(&state), 0);
-}
-
-#[test]
-fn undoing_a_painting_comes_back_to_its_original() {
-    let mut state = state();
-    for name in ["second.png", "third.png"] {
-        let pixels = RgbImage::from_pixel(8, 8, Rgb([7, 7, 7]));
-        state.add(
-            Picture::from_image(PathBuf::from(name), pixels.into()),
-            None,
-        );
-    }
-    state.navigation.selected = Some(0);
-    let mut history = UndoHistory::new(&state);
-    stroke(&mut state, Tool::Paint, &[[5.0, 5.0]]);
-    assert_eq!(
-        state.navigation.selected,
-        Some(3),
-        "at the end: no other picture moves"
-    );
-    history.observe(&state, 1.0, false);
-    history.observe(&state, 2.0, false);
-    history.undo(&mut state);
-    assert_eq!(state.navigation.selected, Some(0));
-    // Without a source there is nothing to clone, and nothing to restore without an original.
-    stroke(&mut state, Tool::Clone, &[[5.0, 5.0]]);
-    stroke(&mut state, Tool::Restore, &[[5.0, 5.0]]);
-    assert_eq!(state.document.library.len(), 3);
 }
 
 #[test]

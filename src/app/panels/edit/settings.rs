@@ -5,6 +5,7 @@ use egui::{ComboBox, Slider, Ui};
 use crate::app::panels::Action;
 use crate::app::theme;
 use crate::attack::patch::PatchShape;
+use crate::data::Picture;
 use crate::session::{Editing, State, Tool};
 
 /// Draws the tools; `input` is height and width of what the first row's model gets.
@@ -128,11 +129,24 @@ fn mask_commands(ui: &mut Ui, state: &mut State, actions: &mut Vec<Action>) {
             actions.push(Action::SaveAttackMask);
         }
     });
-    let text = match state.attack_mask_share() {
+    let text = match mask_share(ui, state) {
         Some(share) => format!("attacks may change {:.1} % of the picture", 100.0 * share),
         None => "no mask: attacks may change the whole picture".into(),
     };
     ui.label(theme::weak(text));
+}
+
+/// Share of the picture that attacks may change; counted when the mask changes, not in every frame.
+fn mask_share(ui: &Ui, state: &State) -> Option<f32> {
+    let mask = state.entry()?.attack_mask.clone()?;
+    let id = egui::Id::unique("share of the mask of attacks");
+    let known: Option<(Picture, f32)> = ui.data(|data| data.get_temp(id));
+    if let Some((_, share)) = known.filter(|(of, _)| *of == mask) {
+        return Some(share);
+    }
+    let share = state.attack_mask_share()?;
+    ui.data_mut(|data| data.insert_temp(id, (mask, share)));
+    Some(share)
 }
 
 fn patch(ui: &mut Ui, state: &mut State, input: [usize; 2]) {
