@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::budget::BatchSize;
-use super::cpu::{PackedResNet, Pixels};
-use super::{Manifest, ResNet, Weights, tensor_values};
+use super::executor::{Executor, Pixels};
+use super::{Graph, Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
 use crate::model::{Attention, FeatureLayer, Network, TokenGrid, gradient};
 
@@ -29,8 +29,8 @@ use crate::model::{Attention, FeatureLayer, Network, TokenGrid, gradient};
 pub struct Classifier {
     manifest: Manifest,
     network: Box<dyn Network>,
-    /// The same network packed for the CPU, where it is several times faster.
-    compiled: Option<PackedResNet>,
+    /// What runs a graph of operations on the CPU, several times faster than burn.
+    executor: Option<Executor>,
     device: Device,
     budget: BatchSize,
 }
@@ -79,25 +79,28 @@ impl Classifier {
 
     /// A frozen copy of a network that may still be in training.
     pub fn from_trained(network: ResNet, manifest: Manifest, device: &Device) -> Self {
-        let network = network.fold();
+        let graph = network.fold().into_graph(manifest.input);
+        Self::from_graph(graph, manifest, device)
+    }
+
+    /// A classifier of a graph of operations, which `manifest` has to describe.
+    pub fn from_graph(graph: Graph, manifest: Manifest, device: &Device) -> Self {
         let on_cpu = *device == Device::flex();
+        let executor = on_cpu.then(|| Executor::new(graph.clone(), &manifest.normalizer));
         Self {
-            budget: budget(&network, &manifest, on_cpu),
-            compiled: on_cpu.then(|| PackedResNet::new(&network, &manifest.normalizer)),
-            manifest,
-            network: Box::new(network),
-            device: device.clone(),
+            executor,
+            ..Self::from_network(Box::new(graph), manifest, device)
         }
     }
 
-    /// A classifier of any frozen network, which `manifest` has to describe.
+    /// A classifier of any other frozen network, which `manifest` has to describe.
     pub fn from_network(network: Box<dyn Network>, manifest: Manifest, device: &Device) -> Self {
         let on_cpu = *device == Device::flex();
         Self {
             budget: budget(&*network, &manifest, on_cpu),
             manifest,
             network,
-            compiled: None,
+            executor: None,
             device: device.clone(),
         }
     }
@@ -157,17 +160,20 @@ impl Classifier {
 
     /// The feature map `[n, c, h, w]` at `cut` of pixels.
     pub fn features_at(&self, x: Tensor<4>, cut: FeatureLayer) -> Tensor<4> {
-        match &self.compiled {
-            Some(compiled) if !x.is_autodiff() => {
-                let features = compiled.forward(&pixels(x), cut, false);
-                Tensor::from_data(
-                    TensorData::new(features.values, features.shape),
-                    &self.device,
-                )
+        let features = self
+            .executor
+            .as_ref()
+            .filter(|_| !x.is_autodiff())
+            .and_then(|executor| executor.forward(&pixels(x.clone()), cut, false));
+        match features {
+            Some(features) => {
+                let data = TensorData::new(features.values, features.shape);
+                Tensor::from_data(data, &self.device)
             }
-            _ => self
-                .network
-                .features(self.manifest.normalizer.apply(x), cut),
+            None => {
+                let x = self.manifest.normalizer.apply(x);
+                self.network.features(x, cut)
+            }
         }
     }
 
@@ -220,14 +226,19 @@ impl Classifier {
         loss: &dyn Fn(Tensor<4>) -> Tensor<1>,
     ) -> (Tensor<1>, Tensor<4>) {
         let x = x.clone().inner();
-        let Some(compiled) = &self.compiled else {
-            return gradient(&x, |x| loss(self.features_at(x, cut)));
+        let kept = self.executor.as_ref().and_then(|executor| {
+            Some((executor, executor.forward(&pixels(x.clone()), cut, true)?))
+        });
+        let Some((executor, mut features)) = kept else {
+            return gradient(&x, |x| {
+                let x = self.manifest.normalizer.apply(x);
+                loss(self.network.features(x, cut))
+            });
         };
-        let features = compiled.forward(&pixels(x.clone()), cut, true);
-        let data = TensorData::new(features.values.clone(), features.shape);
-        let at = Tensor::from_data(data, &self.device);
+        let values = std::mem::take(&mut features.values);
+        let at = Tensor::from_data(TensorData::new(values, features.shape), &self.device);
         let (losses, gradient) = gradient(&at, loss);
-        let values = compiled.backward(&features, &tensor_values(gradient));
+        let values = executor.backward(features, &tensor_values(gradient));
         let gradient = Tensor::from_data(TensorData::new(values, x.dims()), &self.device);
         (losses, gradient)
     }

@@ -9,6 +9,7 @@ mod classifier;
 mod config;
 mod cpu;
 mod examined;
+mod executor;
 mod fingerprint;
 mod graph;
 pub mod import;

@@ -7,6 +7,7 @@ use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::config::{Block, ResNetConfig};
+use super::graph::{Activation, Convolution, Draft, Graph, Op, Pooling, Source};
 use super::layers::{Conv, Parameters, Pass, Role, Visitor, add_and_rectify, rectified};
 use crate::model::network::{FeatureLayer, Network};
 
@@ -41,6 +42,24 @@ impl Residual {
             convs,
             downsample: changes.then(|| Conv::new([input, output], 1, stride, device)),
         }
+    }
+
+    /// Adds the folded block to a graph, and returns the index of its output.
+    fn push_to(self, draft: &mut Draft, from: usize) -> usize {
+        let last = self.convs.len() - 1;
+        let mut place = from;
+        for (index, conv) in self.convs.into_iter().enumerate() {
+            place = push_conv(draft, conv, place);
+            if index != last {
+                place = push_relu(draft, place);
+            }
+        }
+        let shortcut = match self.downsample {
+            Some(conv) => push_conv(draft, conv, from),
+            None => from,
+        };
+        let sum = push(draft, Op::Add, &[place, shortcut]);
+        push_relu(draft, sum)
     }
 
     fn forward(&self, x: Tensor<4>, fake_relu: bool, pass: &mut Pass) -> Tensor<4> {
@@ -136,12 +155,70 @@ impl ResNet {
         x
     }
 
+    /// The folded network as a graph of operations on pictures of height and width `input`.
+    pub(in crate::model) fn into_graph(self, input: [usize; 2]) -> Graph {
+        let title = self.config.to_string();
+        let mut draft = Draft::new(input);
+        let stem = push_conv(&mut draft, self.stem, 0);
+        let mut place = push_relu(&mut draft, stem);
+        if self.config.stem.is_pooled() {
+            let pooling = Pooling {
+                kernel: [3, 3],
+                stride: [2, 2],
+                padding: [1; 4],
+                ceil: false,
+                count_padding: false,
+            };
+            place = push(&mut draft, Op::MaxPool(pooling), &[place]);
+        }
+        let mut stages = vec![place];
+        for blocks in self.stages {
+            for block in blocks {
+                place = block.push_to(&mut draft, place);
+            }
+            stages.push(place);
+        }
+        let axes = vec![2, 3];
+        let embedding = push(&mut draft, Op::Mean { axes, keep: false }, &[place]);
+        let head = Op::Linear {
+            weight: self.fc_weight,
+            bias: Some(self.fc_bias),
+        };
+        push(&mut draft, head, &[embedding]);
+        draft.finish_with(&stages, embedding, title)
+    }
+
     /// Logits `[n, classes]` of normalised pixels in training mode: BatchNorm uses batch statistics, which
     /// are appended to `statistics`. All but the last layer compute in the precision of `x`.
     pub fn train_forward(&self, x: Tensor<4>, statistics: &mut Vec<Tensor<1>>) -> Tensor<2> {
         let features = self.features_in(x, FeatureLayer::LAST, &mut Pass::Training(statistics));
         self.logits(self.embed(features).cast(FloatDType::F32))
     }
+}
+
+/// Adds an operation whose inputs fit, and returns the index of its value.
+fn push(draft: &mut Draft, op: Op, inputs: &[usize]) -> usize {
+    let inputs = inputs.iter().map(|&place| Source::Value(place)).collect();
+    draft
+        .push(op, inputs)
+        .expect("layers of a residual network fit each other")
+}
+
+fn push_conv(draft: &mut Draft, conv: Conv, from: usize) -> usize {
+    let [_, _, kernel, _] = conv.weight.dims();
+    let convolution = Convolution {
+        weight: conv.weight,
+        bias: conv.bias,
+        stride: [conv.stride; 2],
+        padding: [kernel / 2; 4],
+        dilation: [1, 1],
+        groups: 1,
+    };
+    push(draft, Op::Conv(convolution), &[from])
+}
+
+fn push_relu(draft: &mut Draft, from: usize) -> usize {
+    push(draft, Op::Activation(Activation::Relu), &[from])
 }
 
 impl Parameters for ResNet {

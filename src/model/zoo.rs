@@ -250,9 +250,8 @@ pub fn classifier(source: &ModelSource, path: &Path, device: &Device) -> Result<
     match source {
         ModelSource::Weights(weights) => Classifier::from_weights(weights, path, device),
         ModelSource::Graph(source) => {
-            let network = Box::new(source.graph.clone());
-            let manifest = source.manifest.clone();
-            Ok(Classifier::from_network(network, manifest, device))
+            let (graph, manifest) = (source.graph.clone(), source.manifest.clone());
+            Ok(Classifier::from_graph(graph, manifest, device))
         }
     }
 }

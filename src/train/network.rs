@@ -56,7 +56,9 @@ impl TrainableNetwork {
             Self::ResNet(network) => {
                 Classifier::from_trained((**network).clone(), manifest, device)
             }
-            Self::Graph { graph, .. } => Classifier::from_network(graph.clone(), manifest, device),
+            Self::Graph { graph, .. } => {
+                Classifier::from_graph((**graph).clone(), manifest, device)
+            }
         }
     }
 

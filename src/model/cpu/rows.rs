@@ -165,7 +165,7 @@ fn normal(x: f32) -> (f32, f32) {
 
 /// exp(x) of x ≤ 0 with a relative error below (2 + |x|)·10⁻⁷; without branches, so that loops over it are vectorised.
 /// 2ʸ is split into a power of two and a polynomial of the rest in [−½, ½] (Cephes).
-fn exp_of_negative(x: f32) -> f32 {
+pub(in crate::model) fn exp_of_negative(x: f32) -> f32 {
     const FACTORS: [f32; 6] = [
         1.535_336_2e-4,
         1.339_887_4e-3,

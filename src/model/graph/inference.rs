@@ -38,7 +38,7 @@ impl Op {
     ///
     /// # Errors
     /// A message that says what does not fit.
-    pub(super) fn shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+    pub(in crate::model) fn shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let first = inputs.first().ok_or("it has no input")?;
         let second = || inputs.get(1).ok_or("it has one input instead of two");
         let sides = &first.sides;

@@ -44,7 +44,7 @@ pub(in crate::model) struct Node {
 
 impl Node {
     /// Indices of the computed values that it reads.
-    fn reads(&self) -> impl Iterator<Item = usize> {
+    pub(in crate::model) fn reads(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().filter_map(|input| match input {
             Source::Value(place) => Some(*place),
             Source::Constant(_) => None,
@@ -213,23 +213,27 @@ impl Draft {
             channels: channels.collect(),
             classes,
         };
-        let attention = AttentionLayers::find(&nodes, &shapes);
-        let mut last_read = vec![0; nodes.len() + 1];
-        for (index, node) in nodes.iter().enumerate() {
-            node.reads().for_each(|place| last_read[place] = index);
-        }
-        let activations = shapes.iter().fold(0_usize, |sum, shape| {
-            sum.saturating_add(product(&shape.sides))
+        let title = summary.title.clone();
+        Ok((Graph::new(nodes, &shapes, feature_layers, title), summary))
+    }
+
+    /// Completes a graph of which the feature layers and the representation are known, and which has nothing to fold;
+    /// its last value is the logits.
+    pub(in crate::model) fn finish_with(
+        self,
+        stages: &[usize],
+        embedding: usize,
+        title: String,
+    ) -> Graph {
+        let stages = stages.iter().map(|&place| Stage {
+            place,
+            layout: Layout::ChannelsFirst,
         });
-        let graph = Graph {
-            title: summary.title.clone(),
-            nodes,
-            feature_layers,
-            last_read,
-            attention,
-            activations,
+        let feature_layers = FeatureLayers {
+            stages: stages.collect(),
+            embedding,
         };
-        Ok((graph, summary))
+        Graph::new(self.nodes, &self.shapes, feature_layers, title)
     }
 }
 
@@ -251,6 +255,35 @@ pub struct Graph {
 }
 
 impl Graph {
+    fn new(
+        nodes: Vec<Node>,
+        shapes: &[Shape],
+        feature_layers: FeatureLayers,
+        title: String,
+    ) -> Self {
+        let mut last_read = vec![0; nodes.len() + 1];
+        for (index, node) in nodes.iter().enumerate() {
+            node.reads().for_each(|place| last_read[place] = index);
+        }
+        let activations = shapes.iter().fold(0_usize, |sum, shape| {
+            sum.saturating_add(product(&shape.sides))
+        });
+        Self {
+            title,
+            attention: AttentionLayers::find(&nodes, shapes),
+            nodes,
+            feature_layers,
+            last_read,
+            activations,
+        }
+    }
+
+    /// The nodes that compute the feature layer at `cut`, if that is `[n, c, h, w]`.
+    pub(in crate::model) fn nodes_to(&self, cut: FeatureLayer) -> Option<&[Node]> {
+        let stage = self.stage(cut);
+        (stage.layout == Layout::ChannelsFirst).then(|| &self.nodes[..stage.place])
+    }
+
     /// The feature layer at `cut`.
     fn stage(&self, cut: FeatureLayer) -> &Stage {
         let stages = &self.feature_layers.stages;

@@ -8,10 +8,12 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use super::op::{Activation, Convolution, Op, Padding, Reshape};
 use super::shape::MAX_AXES;
 use super::value::{Value, joined};
-use super::{Draft, Graph, Source};
+use super::{Draft, Graph, Node, Source};
 use crate::model::cpu::rows::RowOp;
 use crate::model::cpu::training::convolve;
 use crate::model::layers::rectified;
+#[cfg(feature = "tch")]
+use crate::model::libtorch;
 
 impl Draft {
     /// The value at `place` of a graph of a constant.
@@ -30,9 +32,26 @@ impl Draft {
 
 impl Graph {
     /// Computes the value at `to` from the value at `from`, on which all nodes between must exclusively
-    /// depend. With `fake_relu`, the gradient of a ReLU that computes the last value is 1 everywhere.
+    /// depend. With `fake_relu`, the gradient of a ReLU that computes the last value, or the values whose maximum pooling it
+    /// is, is 1 everywhere.
     pub(super) fn run(&self, from: usize, value: Value, to: usize, fake_relu: bool) -> Value {
         self.run_watched(from, value, to, fake_relu, |_, _| {})
+    }
+
+    /// Index of the node of the ReLU that computes the value at `to`, or the values whose maximum pooling that is; else of
+    /// the node that computes it.
+    fn relu_before(&self, to: usize) -> usize {
+        let last = to.saturating_sub(1);
+        match self.nodes.get(last) {
+            Some(Node {
+                op: Op::MaxPool(_),
+                inputs,
+            }) => match inputs[..] {
+                [Source::Value(place)] => place.saturating_sub(1),
+                _ => last,
+            },
+            _ => last,
+        }
     }
 
     /// As [`Self::run`]; `watch` sees every value, with its index, as it is computed.
@@ -48,6 +67,7 @@ impl Graph {
         // Pictures, maps and rows from which a part is computed have the batch first.
         let pictures = value.sides()[0];
         values[from] = Some(value);
+        let last_relu = self.relu_before(to);
         for index in from..to {
             let node = &self.nodes[index];
             let inputs = node.inputs.iter().map(|input| match input {
@@ -63,7 +83,7 @@ impl Graph {
                     values[place] = None;
                 }
             }
-            let fake_relu = fake_relu && index + 1 == to;
+            let fake_relu = fake_relu && index == last_relu;
             let value = node.op.run(inputs, pictures, fake_relu);
             watch(index + 1, &value);
             values[index + 1] = Some(value);
@@ -201,6 +221,14 @@ impl Convolution {
             && self.padding == [kh / 2; 4]
             && self.dilation == [1, 1]
             && self.stride[0] == self.stride[1];
+        #[cfg(feature = "tch")]
+        if ordinary
+            && self.groups == 1
+            && let Some(y) =
+                libtorch::convolve(&x, &self.weight, self.bias.as_ref(), self.stride[0], false)
+        {
+            return y;
+        }
         if ordinary && let Some(y) = convolve(&x, &self.weight, self.stride[0]) {
             return match &self.bias {
                 Some(bias) => y + bias.clone().reshape([1, -1, 1, 1]),

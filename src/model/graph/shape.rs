@@ -59,7 +59,7 @@ pub(super) fn product(sides: &[usize]) -> usize {
 }
 
 impl Shape {
-    pub(super) fn constant(sides: Vec<usize>) -> Self {
+    pub(in crate::model) fn constant(sides: Vec<usize>) -> Self {
         Self {
             sides,
             batch: None,
@@ -68,7 +68,7 @@ impl Shape {
     }
 
     /// Feature maps `[n, c, h, w]`.
-    pub(super) fn maps(sides: Vec<usize>) -> Self {
+    pub(in crate::model) fn maps(sides: Vec<usize>) -> Self {
         Self {
             sides,
             batch: Some(BatchAxis::FIRST),
@@ -77,7 +77,7 @@ impl Shape {
     }
 
     /// Whether the first axis is the pictures, and nothing else.
-    pub(super) fn is_batch_first(&self) -> bool {
+    pub(in crate::model) fn is_batch_first(&self) -> bool {
         self.batch == Some(BatchAxis::FIRST) && self.sides[0] == 1
     }
 

@@ -111,8 +111,8 @@ fn large_pictures_are_downsampled_to_sixteen_values_a_side() {
 }
 
 #[test]
-fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
-    let packed = tiny_classifier(2, 5);
+fn the_executor_has_the_cuts_and_the_fake_relu_of_burns_network() {
+    let executed = tiny_classifier(2, 5);
     let plain = Classifier::from_network(
         Box::new(tiny_network(2, 5).fold()),
         tiny_manifest(2),
@@ -124,7 +124,7 @@ fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
         let mut gradients = Vec::new();
         for fake_relu in [false, true] {
             let cut = FeatureLayer { stage, fake_relu };
-            let map = values(packed.features_at(x.clone(), cut));
+            let map = values(executed.features_at(x.clone(), cut));
             assert!(largest_difference(&map, &values(plain.features_at(x.clone(), cut))) < 1e-4);
             // A loss that weighs every value differently.
             let loss = |map: Tensor<4>| {
@@ -134,7 +134,7 @@ fn the_packed_network_has_the_cuts_and_the_fake_relu_of_the_other() {
                 let weights = Tensor::from_data(data, &map.device());
                 (map * weights).sum_dims(&[1, 2, 3]).reshape([-1])
             };
-            let (_, ours) = packed.gradient_at(&x, cut, &loss);
+            let (_, ours) = executed.gradient_at(&x, cut, &loss);
             let (_, theirs) = gradient(&x, |x| loss(plain.features_at(x, cut)));
             let ours = values(ours);
             assert!(largest_difference(&ours, &values(theirs)) < 1e-4, "{cut:?}");

@@ -1,0 +1,193 @@
+//! The backward pass of a plan.
+
+use super::kernel::{Add, Epilogue};
+use super::layout::Layout;
+use super::plan::Contribution;
+use super::pool;
+use super::program::{MapId, Step};
+use super::run::{Run, Workspace, for_padded, for_pixels};
+
+impl Run<'_> {
+    /// The gradient with respect to the pictures `[n, 3, h, w]`, from the one with respect to the feature maps; with
+    /// `fake_relu`, the gradient of the last ReLU is 1. The picture's normaliser is left to the caller.
+    pub(super) fn backward(
+        &self,
+        workspace: &mut Workspace,
+        gradient: &[f32],
+        fake_relu: bool,
+        pictures: &mut [f32],
+    ) {
+        let used = |layout: &Layout| layout.picture() * self.pictures;
+        let output = self.plan.program.output;
+        let layout = self.gradient_layout(output);
+        let mut seed = std::mem::take(&mut workspace.slots[self.gradient_slot(output)]);
+        layout.fill_from(gradient, &mut seed[..used(layout)], |_, value| value);
+        if self.plan.program.maps[output].rectified && !fake_relu {
+            let values = self.map(workspace, output);
+            mask(values, (layout, &mut seed[..used(layout)]), self.pictures);
+        }
+        workspace.slots[self.gradient_slot(output)] = seed;
+        // The feature layer may be what a pooling made of the values of the ReLU that is meant.
+        let fake = fake_relu.then(|| self.pooled_from(output)).flatten();
+        for contribution in &self.plan.backward {
+            let step = &self.plan.program.steps[contribution.step];
+            let map = step.reads()[contribution.input];
+            let masked = contribution.masked && fake != Some(map);
+            let layout = self.gradient_layout(map);
+            let slot = self.gradient_slot(map);
+            if contribution.is_same {
+                if masked {
+                    let mut out = std::mem::take(&mut workspace.slots[slot]);
+                    let values = self.map(workspace, map);
+                    mask(values, (layout, &mut out[..used(layout)]), self.pictures);
+                    workspace.slots[slot] = out;
+                }
+                continue;
+            }
+            let mut out = std::mem::take(&mut workspace.slots[slot]);
+            self.contribute(
+                contribution,
+                workspace,
+                (layout, &mut out[..used(layout)]),
+                masked.then_some(map),
+            );
+            layout.clear_border(&mut out[..used(layout)]);
+            workspace.slots[slot] = out;
+        }
+        let layout = self.gradient_layout(0);
+        layout.copy_to(
+            &workspace.slots[self.gradient_slot(0)][..used(layout)],
+            pictures,
+        );
+    }
+
+    /// The map that maximum pooling makes this one of.
+    fn pooled_from(&self, map: MapId) -> Option<MapId> {
+        self.plan.program.steps.iter().find_map(|step| match step {
+            Step::MaxPool { from, to, .. } if *to == map => Some(*from),
+            _ => None,
+        })
+    }
+
+    /// Adds what a step passes on to one of its inputs.
+    fn contribute(
+        &self,
+        contribution: &Contribution,
+        workspace: &Workspace,
+        (layout, out): (&Layout, &mut [f32]),
+        masked: Option<MapId>,
+    ) {
+        let step = &self.plan.program.steps[contribution.step];
+        let source = self.gradient_layout(step.to());
+        let gradient = &workspace.slots[self.gradient_slot(step.to())];
+        let gradient = &gradient[..source.picture() * self.pictures];
+        let n = self.pictures;
+        if let (Step::Convolution { packed, .. }, 0) = (step, contribution.input) {
+            let mut epilogue = Epilogue {
+                mask: masked.map(|map| {
+                    let (layout, values) = self.map(workspace, map);
+                    (*layout, values)
+                }),
+                ..Epilogue::default()
+            };
+            if contribution.accumulates {
+                epilogue.add = Some((*layout, Add::Output));
+            }
+            for pass in &packed.backward {
+                pass.run(
+                    self.instructions,
+                    (source, gradient),
+                    (layout, &mut *out),
+                    n,
+                    epilogue,
+                    self.threads,
+                );
+            }
+            return;
+        }
+        if !contribution.accumulates {
+            out.fill(0.0);
+        }
+        match step {
+            Step::Convolution { .. } | Step::Add { .. } => {
+                for (to, from) in layout.rows(n).zip(source.rows(n)) {
+                    for (to, from) in out[to].iter_mut().zip(&gradient[from]) {
+                        *to += from;
+                    }
+                }
+            }
+            Step::Pointwise { function, from, .. } => {
+                // The inputs of linear functions are gone, and not needed.
+                let (inputs, values) = if function.is_linear() {
+                    (source, gradient)
+                } else {
+                    self.map(workspace, *from)
+                };
+                let rows = source.rows(n).zip(inputs.rows(n));
+                for (to, (from, input)) in layout.rows(n).zip(rows) {
+                    function.backward(&values[input], &gradient[from], &mut out[to], layout.pitch);
+                }
+            }
+            Step::Multiply { from, .. } => {
+                let [a, b] = from.map(|map| self.map(workspace, map));
+                if contribution.input == 0 {
+                    pool::multiply_backward_first(b, (source, gradient), (layout, out), n);
+                } else {
+                    pool::multiply_backward_second(a, (source, gradient), (layout, out), n);
+                }
+            }
+            Step::MaxPool { pooling, .. } => {
+                let taps = &workspace.taps[contribution.step];
+                pool::maximum_backward(pooling, taps, (source, gradient), (layout, out), n);
+            }
+            Step::AveragePool { pooling, .. } => {
+                pool::average_backward(pooling, (source, gradient), (layout, out), n);
+            }
+            Step::Concatenate { from, .. } => {
+                let before = &from[..contribution.input];
+                let first: usize = before.iter().map(|map| self.plan.layouts[*map].c).sum();
+                for_pixels(source, layout, n, |from, to| {
+                    let parts = gradient[from + first..].iter().take(layout.c);
+                    for (to, from) in out[to..].iter_mut().zip(parts) {
+                        *to += from;
+                    }
+                });
+            }
+            Step::Select { channels, .. } => for_pixels(source, layout, n, |from, to| {
+                for (channel, from) in channels.iter().zip(&gradient[from..]) {
+                    out[to + channel] += from;
+                }
+            }),
+            Step::Pad { before, .. } => {
+                for_padded(*before, layout, source, n, |to, from, length| {
+                    let parts = &gradient[from..from + length];
+                    for (to, from) in out[to..to + length].iter_mut().zip(parts) {
+                        *to += from;
+                    }
+                });
+            }
+        }
+        if let Some(map) = masked {
+            mask(self.map(workspace, map), (layout, out), n);
+        }
+    }
+
+    fn gradient_slot(&self, map: MapId) -> usize {
+        self.memory().slots[self.plan.program.maps.len() + self.plan.gradients[map]]
+    }
+
+    fn gradient_layout(&self, map: MapId) -> &Layout {
+        &self.plan.gradient_layouts[self.plan.gradients[map]]
+    }
+}
+
+/// Zeroes a gradient where the values are not positive.
+fn mask((from, values): (&Layout, &[f32]), (to, gradient): (&Layout, &mut [f32]), pictures: usize) {
+    for (to, from) in to.rows(pictures).zip(from.rows(pictures)) {
+        for (gradient, &value) in gradient[to].iter_mut().zip(&values[from]) {
+            if value <= 0.0 {
+                *gradient = 0.0;
+            }
+        }
+    }
+}
