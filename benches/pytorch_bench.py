@@ -23,7 +23,7 @@ Rows:
 
 Parameters are frozen in pgd and gradient. --folded merges BatchNorm into the convolutions for
 all but the two training rows. Of a network of timm, with random weights, there are pgd_b1 and
-gradient_b1.
+gradient_b1; --export writes it as an ONNX file for the program's bench.
 """
 # Requirement: pip install torch numpy safetensors (captum, timm)
 
@@ -37,6 +37,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.fx.experimental.optimization
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -192,6 +193,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, help="safetensors; without it, a random network")
     parser.add_argument("--timm", metavar="NAME", help="a network of timm with random weights")
+    parser.add_argument("--export", type=Path, metavar="FILE", help="write the network of timm as ONNX")
     parser.add_argument("--stem", choices=["cifar", "cifar-half", "imagenet"], default="cifar")
     parser.add_argument("--block", choices=sorted(BLOCKS), default="basic")
     parser.add_argument("--widths", type=ints, default=[16, 32, 64])
@@ -219,6 +221,13 @@ def main():
     if args.timm:
         import timm
         model = timm.create_model(args.timm).eval().requires_grad_(False)
+        if args.export:
+            shape = (1, 3, args.height, args.width)
+            axes = {"x": {0: "n"}, "y": {0: "n"}}
+            torch.onnx.export(model, torch.rand(shape), args.export, dynamo=False, input_names=["x"],
+                              output_names=["y"], dynamic_axes=axes)
+        if args.folded:
+            model = torch.fx.experimental.optimization.fuse(model)
         network, timed_actions = args.timm, frozen_actions(model, args)
     else:
         if args.weights:

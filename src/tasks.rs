@@ -9,8 +9,8 @@ mod progress;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use progress::Share;
@@ -19,6 +19,11 @@ pub use pool::Pool;
 pub use progress::{CancelToken, TaskProgress};
 
 use crate::error::{Error, Result};
+
+/// Locks what threads share, also after one of them panicked with it: its users replace values as a whole or begin anew.
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Wakes the owner of an [`Inbox`], from any thread.
 type Wake = Arc<dyn Fn() + Send + Sync>;

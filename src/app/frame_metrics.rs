@@ -23,6 +23,8 @@ pub struct FrameMetrics {
     busy_frames: Vec<f32>,
     /// The same for each frame of the triage page.
     triage_frames: Vec<f32>,
+    /// From a change of the picture or its framing, by painting for instance, to the first prediction of it.
+    predictions: Waits,
     /// From the last change of the attack to all rows showing it.
     attacks: Waits,
     /// From the same to a first map of every attack on the screen, the nearest finished ones.
@@ -49,6 +51,11 @@ impl Waits {
         self.since = Some(Instant::now());
     }
 
+    /// It was asked for; an earlier question goes on to count.
+    fn ask_on(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
     /// Whether what was asked for `is_there`.
     fn answer(&mut self, is_there: bool) {
         if let Some(since) = self.since.take_if(|_| is_there)
@@ -73,6 +80,11 @@ impl FrameMetrics {
                 frames.push(seconds);
             }
         }
+    }
+
+    /// What models see was changed.
+    pub fn input_changed(&mut self) {
+        self.predictions.ask_on();
     }
 
     /// The attack was changed.
@@ -106,6 +118,7 @@ impl FrameMetrics {
     /// A model has said what it sees.
     pub fn prediction(&mut self) {
         first(&mut self.predicted, "first prediction");
+        self.predictions.answer(true);
     }
 }
 
@@ -119,6 +132,10 @@ impl Drop for FrameMetrics {
             (
                 "frames of the triage page, of the window's thread",
                 &mut self.triage_frames,
+            ),
+            (
+                "waits for a first prediction of a changed picture",
+                &mut self.predictions.seconds,
             ),
             (
                 "waits for an attack after its last change",

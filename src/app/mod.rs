@@ -308,8 +308,10 @@ impl App {
     /// Submits requests; results of lanes that now ask for something else are forgotten.
     fn submit(&mut self, requests: BTreeMap<Lane, Request>) {
         for lane in self.engine.submit(requests) {
-            if matches!(lane, Lane::Attack(place) if place.is_on_screen()) {
-                self.metrics.attack_changed();
+            match lane {
+                Lane::Attack(place) if place.is_on_screen() => self.metrics.attack_changed(),
+                Lane::Prediction(place) if place.is_on_screen() => self.metrics.input_changed(),
+                _ => {}
             }
             if let Some((row, own)) = self.row_of(lane) {
                 row.forget(own);

@@ -73,22 +73,12 @@ impl AttackMethod {
             Self::AutoAttack => {
                 "APGD-CE, APGD-T, FAB-T and Square, one after the other (Croce and Hein 2020): up to 1,900 gradients and 5,000 predictions for each ε"
             }
-            Self::ApgdCe => "Auto-PGD on the cross-entropy, 100 steps (Croce and Hein 2020)",
-            Self::ApgdDlr => {
-                "Auto-PGD on the difference of logits ratio, 100 steps (Croce and Hein 2020)"
-            }
-            Self::ApgdT => {
-                "Auto-PGD on the targeted ratio, 100 steps toward each of nine classes (Croce and Hein 2020)"
-            }
-            Self::FabT => {
-                "Targeted FAB: the smallest perturbation, 100 steps toward each of nine classes (Croce and Hein 2020)"
-            }
-            Self::Square => {
-                "Random search with squares, 5,000 predictions and no gradient (Andriushchenko et al. 2020)"
-            }
-            Self::DeepFool => {
-                "The smallest perturbation by linearising the network, up to 50 steps (Moosavi-Dezfooli et al. 2016)"
-            }
+            Self::ApgdCe => AutoPart::ApgdCe.about(),
+            Self::ApgdDlr => AutoPart::ApgdDlr.about(),
+            Self::ApgdT => AutoPart::ApgdT.about(),
+            Self::FabT => AutoPart::FabT.about(),
+            Self::Square => AutoPart::Square.about(),
+            Self::DeepFool => AutoPart::DeepFool.about(),
         }
     }
 }

@@ -90,13 +90,18 @@ impl BenchArguments {
 impl Bench<'_> {
     /// Benchmarks of models and training.
     fn models(&mut self) -> Result<()> {
-        for name in self.arguments.models.iter() {
-            let model = zoo::open(name, &self.device)?;
-            self.pgd(&model);
-            self.integrated_gradients(&model);
-            self.inversion(&model)?;
+        let names = self.arguments.models.iter();
+        let models = names.map(|name| zoo::open(name, &self.device));
+        let models = models.collect::<Result<Vec<_>>>()?;
+        for model in &models {
+            self.pgd(model);
+            self.integrated_gradients(model);
+            self.inversion(model)?;
+            self.batches(model);
         }
-        self.batches(&zoo::open(&self.arguments.models[0], &self.device)?);
+        if let [first, second, ..] = &models[..] {
+            self.pgd_of_both(first, second);
+        }
         self.training()
     }
 
@@ -167,9 +172,19 @@ impl Bench<'_> {
     /// PGD-10 on one picture with the final forward pass: the latency of the ε slider.
     fn pgd(&mut self, model: &Classifier) {
         let x = pictures(model, 1, &self.device);
-        let attack = Attack::pgd(Norm::L2, 0.5, 10);
         self.time(&format!("pgd_b1 {}", model.manifest().name), || {
-            predict(model, attack.run(model, &x, &[0], &[0]));
+            attacked(model, &x);
+        });
+    }
+
+    /// The same for two models at the same time, as the window's worker steps the jobs of both rows.
+    fn pgd_of_both(&mut self, first: &Classifier, second: &Classifier) {
+        let inputs = [first, second].map(|model| pictures(model, 1, &self.device));
+        self.time("pgd_b1_both, first two models", || {
+            rayon::join(
+                || attacked(first, &inputs[0]),
+                || attacked(second, &inputs[1]),
+            );
         });
     }
 
@@ -218,18 +233,20 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// One input gradient of some pictures, and a forward pass of 64.
     fn batches(&mut self, model: &Classifier) {
+        let name = model.manifest().name.clone();
         for count in [1, 4, 64] {
             let x = pictures(model, count, &self.device);
             let numbers: Vec<u64> = (0..count as u64).collect();
             let attack = Attack::pgd(Norm::L2, 0.5, usize::MAX);
             let mut run = PgdRun::new(&attack, model, x, &vec![0; count], &numbers, &[0.5]);
-            self.time(&format!("gradient_b{count}"), || {
+            self.time(&format!("gradient_b{count} {name}"), || {
                 run.step(model).map(Tensor::into_data);
             });
         }
         let x = pictures(model, 64, &self.device);
-        self.time("forward_b64", || {
+        self.time(&format!("forward_b64 {name}"), || {
             predict(model, x.clone());
         });
     }
@@ -257,6 +274,12 @@ impl Bench<'_> {
         }
         Ok(())
     }
+}
+
+/// What a model predicts for `x` after ten steps of PGD.
+fn attacked(model: &Classifier, x: &Tensor<4>) {
+    let attack = Attack::pgd(Norm::L2, 0.5, 10);
+    predict(model, attack.run(model, x, &[0], &[0]));
 }
 
 /// Uniform noise in [0, 1] of the input size of `model`.

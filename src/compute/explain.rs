@@ -63,25 +63,32 @@ impl ExplainJob {
         self.explainer.progress() > 0.0
     }
 
-    /// Computes one chunk. Returns the attribution so far after the first and the last chunk, and now and
+    /// Computes one chunk. Sends the attribution so far after the first and the last chunk, and now and
     /// then in between.
-    pub(super) fn step(&mut self) -> Result<Option<AttributionResult>> {
+    pub(super) fn step(&mut self) -> Result<Step<ComputeMessage>> {
         let first = !self.has_begun();
         self.explainer.step(&self.model);
-        let last = self.explainer.progress() >= 1.0;
-        if !(first || last || self.pace.is_due()) {
-            return Ok(None);
-        }
+        let done = self.explainer.progress() >= 1.0;
+        let due = first || done || self.pace.is_due();
+        let message = due.then(|| self.result()).transpose()?;
+        Ok(Step {
+            message: message.map(|result| ComputeMessage::Explained(Arc::new(result))),
+            done,
+        })
+    }
+
+    /// The attribution so far.
+    fn result(&self) -> Result<AttributionResult> {
         let attribution = self.explainer.map().checked()?;
         let heat = HeatMap::new(attribution.pixels(), attribution.size);
-        Ok(Some(AttributionResult {
+        Ok(AttributionResult {
             request: self.request.clone(),
             attribution,
             heat,
             progress: self.explainer.progress(),
             curves: OnceLock::new(),
             sanity: OnceLock::new(),
-        }))
+        })
     }
 }
 

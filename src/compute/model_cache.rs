@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use burn::tensor::Device;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::Fingerprint;
 use crate::model::import::ModelSource;
 use crate::model::{Classifier, ModelRef, zoo};
+use crate::tasks;
 
 /// Bytes of all models together, beyond which those that were used longest ago are dropped.
 const MOST_BYTES: u64 = 2 << 30;
@@ -78,7 +79,7 @@ impl Models {
 
     fn lock(&self) -> MutexGuard<'_, ModelCache> {
         // A panic while a model was opened leaves the others as they were.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        tasks::lock(&self.cache)
     }
 }
 

@@ -1,19 +1,21 @@
 //! Background computation, stated as requests.
 //!
 //! Once a frame the window submits its current request for each lane. The worker thread starts requests that
-//! changed, cancels those that are gone, and steps the most urgent lanes in turn. So progress, cancellation
+//! changed, cancels those that are gone, and steps the most urgent lanes, several at a time or in turn. So progress, cancellation
 //! and fairness are one mechanism, and a newer request replaces a stale one within one step.
 //!
 //! Nothing here knows of tensors or of the window; the tests run it on integers.
+
+mod thread;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use crate::tasks::catch_panic;
+use thread::{Outbox, run};
 
 /// The computations of the scheduler's thread, which builds and owns the worker.
 pub trait Worker {
@@ -24,7 +26,7 @@ pub trait Worker {
     /// Progress and results, sent to the window.
     type Message: Send + 'static;
     /// A running request.
-    type Job;
+    type Job: Send;
 
     /// Priority: while jobs of a lower number run, those of higher numbers wait.
     fn urgency(_lane: &Self::Lane, _job: &Self::Job) -> u8 {
@@ -34,8 +36,22 @@ pub trait Worker {
     /// Starts a request.
     fn start(&mut self, lane: &Self::Lane, request: &Self::Request) -> Self::Job;
 
-    /// Does one short step of a job.
+    /// Number of jobs of the same priority that are stepped at the same time, at least 1.
+    fn jobs_at_once(&self) -> usize {
+        1
+    }
+
+    /// Does one short step of a job without the worker, on any thread, while other jobs are stepped. `None` where the
+    /// next step needs the worker.
+    fn step_alone(_job: &mut Self::Job) -> Option<Step<Self::Message>> {
+        None
+    }
+
+    /// Does one short step of a job that needs the worker.
     fn step(&mut self, job: &mut Self::Job) -> Step<Self::Message>;
+
+    /// Takes from a step without the worker what the worker keeps.
+    fn keep(&mut self, _job: &Self::Job, _step: &Step<Self::Message>) {}
 
     /// The message for a step of `request` that panicked, and whether the request is started again.
     fn failed(&mut self, request: &Self::Request, message: String) -> Failure<Self::Message>;
@@ -215,185 +231,6 @@ impl<W: Worker> Drop for Scheduler<W> {
         self.outbox = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-    }
-}
-
-struct Outbox<W: Worker> {
-    messages: Sender<Message<W>>,
-    wake: Box<dyn Fn() + Send>,
-    /// Whether messages were sent since the window was last woken.
-    unread: Cell<bool>,
-    busy: Arc<AtomicUsize>,
-    /// Number of the last batch that was taken in.
-    read: Arc<AtomicU64>,
-}
-
-impl<W: Worker> Outbox<W> {
-    fn send(&self, lane: &W::Lane, number: u64, message: Option<W::Message>, done: bool) {
-        let lane = lane.clone();
-        // A window that is gone reads nothing; the thread ends soon.
-        let _ = self.messages.send(Message {
-            lane,
-            number,
-            content: message,
-            done,
-        });
-        self.unread.set(true);
-    }
-
-    /// Wakes the window if there are messages: once for all of them, as every frame costs time.
-    fn deliver(&self) {
-        if self.unread.take() {
-            (self.wake)();
-        }
-    }
-}
-
-struct Running<W: Worker> {
-    number: u64,
-    request: W::Request,
-    job: Option<W::Job>,
-}
-
-fn run<W: Worker>(mut worker: W, batches: &Receiver<Batch<W>>, outbox: &Outbox<W>) {
-    let mut lanes: BTreeMap<W::Lane, Running<W>> = BTreeMap::new();
-    loop {
-        let active = report_busy(&lanes, outbox);
-        let Some(submissions) = latest(batches, active == 0) else {
-            return;
-        };
-        if let Some(submissions) = submissions {
-            adopt(&mut worker, &mut lanes, submissions, outbox);
-        }
-        for lane in most_urgent::<W>(&lanes) {
-            step(&mut worker, &lane, &mut lanes, outbox);
-            // A request that arrived meanwhile takes effect with the very next step.
-            match latest(batches, false) {
-                None => return,
-                Some(Some(submissions)) => {
-                    adopt(&mut worker, &mut lanes, submissions, outbox);
-                    break;
-                }
-                Some(None) => {}
-            }
-        }
-        outbox.deliver();
-    }
-}
-
-/// Publishes the number of lanes with a running job, and wakes the window when that changed.
-fn report_busy<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>, outbox: &Outbox<W>) -> usize {
-    let active = lanes.values().filter(|lane| lane.job.is_some()).count();
-    if outbox.busy.swap(active, Ordering::AcqRel) != active {
-        (outbox.wake)();
-    }
-    active
-}
-
-/// The lanes with running jobs of the highest priority.
-fn most_urgent<W: Worker>(lanes: &BTreeMap<W::Lane, Running<W>>) -> Vec<W::Lane> {
-    let active = || {
-        lanes.iter().filter_map(|(lane, running)| {
-            let job = running.job.as_ref()?;
-            Some((lane, W::urgency(lane, job)))
-        })
-    };
-    let first = active().map(|(_, urgency)| urgency).min();
-    active()
-        .filter(|(_, urgency)| Some(*urgency) == first)
-        .map(|(lane, _)| lane.clone())
-        .collect()
-}
-
-/// The newest batch: outer `None` when the window is gone, inner `None` when there is none.
-fn latest<T>(batches: &Receiver<T>, wait: bool) -> Option<Option<T>> {
-    let mut newest = if wait {
-        Some(batches.recv().ok()?)
-    } else {
-        None
-    };
-    loop {
-        match batches.try_recv() {
-            Ok(batch) => newest = Some(batch),
-            Err(TryRecvError::Empty) => return Some(newest),
-            Err(TryRecvError::Disconnected) => return None,
-        }
-    }
-}
-
-/// Takes in a batch: cancels jobs whose request is gone or changed, and starts new requests.
-fn adopt<W: Worker>(
-    worker: &mut W,
-    lanes: &mut BTreeMap<W::Lane, Running<W>>,
-    (number, submissions): Batch<W>,
-    outbox: &Outbox<W>,
-) {
-    lanes.retain(|lane, running| {
-        submissions
-            .get(lane)
-            .is_some_and(|submission| submission.number == running.number)
-    });
-    for (lane, submission) in submissions {
-        if lanes.contains_key(&lane) {
-            continue;
-        }
-        let Submission {
-            number,
-            request,
-            done,
-        } = submission;
-        let mut running = Running {
-            number,
-            request,
-            job: None,
-        };
-        if !done {
-            begin(worker, &lane, &mut running, outbox);
-        }
-        lanes.insert(lane, running);
-    }
-    report_busy(lanes, outbox);
-    outbox.read.store(number, Ordering::Release);
-}
-
-fn step<W: Worker>(
-    worker: &mut W,
-    lane: &W::Lane,
-    lanes: &mut BTreeMap<W::Lane, Running<W>>,
-    outbox: &Outbox<W>,
-) {
-    let Some(running) = lanes.get_mut(lane) else {
-        return;
-    };
-    let Some(job) = &mut running.job else { return };
-    match catch_panic(|| worker.step(job)) {
-        Ok(step) => {
-            if step.done {
-                running.job = None;
-            }
-            if step.done || step.message.is_some() {
-                outbox.send(lane, running.number, step.message, step.done);
-            }
-        }
-        Err(message) => {
-            running.job = None;
-            let Failure { message, again } = worker.failed(&running.request, message);
-            outbox.send(lane, running.number, Some(message), !again);
-            if again {
-                begin(worker, lane, running, outbox);
-            }
-        }
-    }
-}
-
-/// Starts a lane's request.
-fn begin<W: Worker>(worker: &mut W, lane: &W::Lane, running: &mut Running<W>, outbox: &Outbox<W>) {
-    match catch_panic(|| worker.start(lane, &running.request)) {
-        Ok(job) => running.job = Some(job),
-        Err(message) => {
-            let failure = worker.failed(&running.request, message);
-            outbox.send(lane, running.number, Some(failure.message), true);
         }
     }
 }

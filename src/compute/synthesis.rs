@@ -1,9 +1,7 @@
 //! Running syntheses, one for each row, with their inputs.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use burn::tensor::activation::softmax;
@@ -21,6 +19,7 @@ use crate::synthesis::{
     ClassGaussians, Distances, SharedHistory, Start, Synthesis, SynthesisInputs, SynthesisRun,
     Task, distances, lock,
 };
+use crate::tasks;
 
 /// The network whose features say how alike pictures look: a robust one, whose features follow what
 /// people see.
@@ -100,8 +99,8 @@ struct Live {
 /// The syntheses of all rows.
 #[derive(Default)]
 pub(super) struct SynthesisRuns {
-    rows: BTreeMap<Place, Rc<RefCell<Live>>>,
-    bundled: Vec<Rc<ClassGaussians>>,
+    rows: BTreeMap<Place, Arc<Mutex<Live>>>,
+    bundled: Vec<Arc<ClassGaussians>>,
     fitted: Option<Fitted>,
 }
 
@@ -109,7 +108,7 @@ pub(super) struct SynthesisRuns {
 struct Fitted {
     library: Examples,
     size: [usize; 2],
-    seeds: Rc<ClassGaussians>,
+    seeds: Arc<ClassGaussians>,
 }
 
 /// Pictures with their classes and the parts that models see.
@@ -117,7 +116,7 @@ pub type Examples = Vec<(String, Picture, Crop)>;
 
 /// Steps toward what is allowed.
 pub struct SynthesisJob {
-    live: Rc<RefCell<Live>>,
+    live: Arc<Mutex<Live>>,
     until: usize,
     rests: bool,
 }
@@ -136,11 +135,11 @@ impl SynthesisRuns {
         }
         let known = self.rows.get(&request.place);
         let known = known
-            .filter(|live| live.borrow().request == request)
+            .filter(|live| tasks::lock(live).request == request)
             .cloned();
         let live = match known {
             Some(live) => {
-                live.borrow_mut().wake();
+                tasks::lock(&live).wake();
                 live
             }
             None => {
@@ -148,7 +147,7 @@ impl SynthesisRuns {
                 self.rows.remove(&request.place);
                 let (model, judge) = (open(&request.model)?, open(&JUDGE.into())?);
                 let live = self.begin(request.clone(), model, judge)?;
-                let live = Rc::new(RefCell::new(live));
+                let live = Arc::new(Mutex::new(live));
                 self.rows.insert(request.place, live.clone());
                 live
             }
@@ -159,7 +158,7 @@ impl SynthesisRuns {
     /// Drops the syntheses of a model.
     pub(super) fn forget(&mut self, model: &ModelRef) {
         self.rows
-            .retain(|_, live| live.borrow().request.model != *model);
+            .retain(|_, live| tasks::lock(live).request.model != *model);
     }
 
     fn begin(
@@ -197,7 +196,7 @@ impl SynthesisRuns {
         request: &SynthesisRequest,
         labels: &[String],
         size: [usize; 2],
-    ) -> Result<Option<Rc<ClassGaussians>>> {
+    ) -> Result<Option<Arc<ClassGaussians>>> {
         if request.config.start != Start::ClassGaussian {
             return Ok(None);
         }
@@ -206,7 +205,7 @@ impl SynthesisRuns {
             if let Some(known) = fitting {
                 return Ok(Some(known.clone()));
             }
-            let read = ClassGaussians::bundled(size)?.map(Rc::new);
+            let read = ClassGaussians::bundled(size)?.map(Arc::new);
             self.bundled.extend(read.clone());
             return Ok(read);
         };
@@ -220,7 +219,7 @@ impl SynthesisRuns {
             let class = labels.iter().position(|label| label == class)?;
             Some((class, unit_planes(&picture.cropped(*crop, size))))
         });
-        let seeds = Rc::new(ClassGaussians::fit(labels, size, pictures));
+        let seeds = Arc::new(ClassGaussians::fit(labels, size, pictures));
         self.fitted = Some(Fitted {
             library: library.clone(),
             size,
@@ -236,7 +235,7 @@ impl SynthesisJob {
     /// # Errors
     /// As [`SynthesisRun::step`].
     pub(super) fn step(&mut self) -> Result<Step<ComputeMessage>> {
-        let live = &mut *self.live.borrow_mut();
+        let live = &mut *tasks::lock(&self.live);
         if live.run.done() < self.until {
             live.run.step(&live.model)?;
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::background_cache::BackgroundCache;
 use super::batch::AttackBatch;
@@ -142,15 +142,6 @@ impl ComputeWorker {
                 Ok((None, Some(Job::Counterfactual(job))))
             }
         }
-    }
-
-    fn counterfactual_step(&mut self, job: &mut DescentJob) -> Result<Step<ComputeMessage>> {
-        let step = job.step()?;
-        if let (true, Some(ComputeMessage::Counterfactual(answer))) = (step.done, &step.message) {
-            remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
-            self.descents.remove(job);
-        }
-        Ok(step)
     }
 
     /// The picture as its model sees it, `[1, 3, h, w]`.
@@ -363,15 +354,6 @@ impl ComputeWorker {
         Ok((None, Some(Job::Robustness(Box::new(job)))))
     }
 
-    fn check_step(&mut self, job: &mut RobustnessJob) -> Step<ComputeMessage> {
-        let step = job.step();
-        if let (true, Some(ComputeMessage::RobustnessChecked(result))) = (step.done, &step.message)
-        {
-            remember(&mut self.checks, result.clone(), REMEMBERED);
-        }
-        step
-    }
-
     fn input(&mut self, request: &AttributionRequest) -> Result<crate::attribution::Input> {
         Ok(request.input(self.backgrounds.background(request)?))
     }
@@ -388,45 +370,6 @@ impl ComputeWorker {
         let input = self.input(&request)?;
         let job = ExplainJob::new(request, model, &input)?;
         Ok((None, Some(Job::Explain(Box::new(job)))))
-    }
-
-    fn explain_step(&mut self, job: &mut ExplainJob) -> Result<Step<ComputeMessage>> {
-        let Some(explained) = job.step()?.map(Arc::new) else {
-            return Ok(Step {
-                message: None,
-                done: false,
-            });
-        };
-        let done = explained.finished();
-        if done {
-            remember(&mut self.explained, explained.clone(), REMEMBERED);
-            let values = |known: &Arc<AttributionResult>| known.attribution.values.len();
-            while self.explained.iter().map(values).sum::<usize>() > REMEMBERED_VALUES {
-                self.explained.pop_front();
-            }
-        }
-        Ok(Step {
-            message: Some(ComputeMessage::Explained(explained)),
-            done,
-        })
-    }
-
-    fn attack_step(&mut self, job: &mut AttackJob) -> Step<ComputeMessage> {
-        let Some(mut attacked) = job.batch.step(&job.model) else {
-            let progress = || ComputeMessage::Progress(job.batch.progress());
-            let message = job.pace.is_due().then(progress);
-            return Step {
-                message,
-                done: false,
-            };
-        };
-        let attacked = attacked.remove(0);
-        let finished = (job.subject.clone(), job.attack.clone(), attacked.clone());
-        remember(&mut self.remembered, finished, REMEMBERED);
-        Step {
-            message: Some(ComputeMessage::Attacked(attacked)),
-            done: true,
-        }
     }
 }
 
@@ -466,39 +409,81 @@ impl Worker for ComputeWorker {
             }
     }
 
-    fn step(&mut self, job: &mut Job) -> Step<ComputeMessage> {
-        match job {
-            Job::Prepare(request) => match self.prepare((**request).clone()) {
-                Ok((message, Some(next))) => {
-                    *job = next;
-                    Step {
-                        message,
-                        done: false,
-                    }
-                }
-                Ok((message, None)) => Step {
-                    message,
-                    done: true,
-                },
-                Err(error) => failure(&error),
-            },
-            Job::Attack(attack) => self.attack_step(attack),
-            Job::Sweep(sweep) => sweep.step(),
-            Job::Explain(job) => self
-                .explain_step(job)
-                .unwrap_or_else(|error| failure(&error)),
+    fn jobs_at_once(&self) -> usize {
+        if *self.models.device() == Device::flex() {
+            rayon::current_num_threads()
+        } else {
+            // One queue for all jobs.
+            1
+        }
+    }
+
+    fn step_alone(job: &mut Job) -> Option<Step<ComputeMessage>> {
+        Some(match job {
+            Job::Prepare(_) => return None,
+            Job::Attack(job) => job.step(),
+            Job::Sweep(job) => job.step(),
+            Job::Explain(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::Curves(job) => job.step(),
             Job::Sanity(job) => job.step().unwrap_or_else(|error| failure(&error)),
-            Job::Counterfactual(job) => self
-                .counterfactual_step(job)
-                .unwrap_or_else(|error| failure(&error)),
+            Job::Counterfactual(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::Synthesis(job) => job.step().unwrap_or_else(|error| failure(&error)),
             Job::UnitActivations(job) => job.step(),
-            Job::Robustness(job) => self.check_step(job),
+            Job::Robustness(job) => job.step(),
             Job::SeveritySweep(job) => job.step(),
             Job::PatchSearch(job) => job.step(),
             Job::Preview(job) => job.step(),
             Job::Scan(job) => job.step().unwrap_or_else(|error| failure(&error)),
+        })
+    }
+
+    fn step(&mut self, job: &mut Job) -> Step<ComputeMessage> {
+        let Job::Prepare(request) = job else {
+            return Step {
+                message: None,
+                done: false,
+            };
+        };
+        match self.prepare((**request).clone()) {
+            Ok((message, Some(next))) => {
+                *job = next;
+                Step {
+                    message,
+                    done: false,
+                }
+            }
+            Ok((message, None)) => Step {
+                message,
+                done: true,
+            },
+            Err(error) => failure(&error),
+        }
+    }
+
+    fn keep(&mut self, job: &Job, step: &Step<ComputeMessage>) {
+        if !step.done {
+            return;
+        }
+        match (job, &step.message) {
+            (Job::Attack(job), Some(ComputeMessage::Attacked(attacked))) => {
+                let finished = (job.subject.clone(), job.attack.clone(), attacked.clone());
+                remember(&mut self.remembered, finished, REMEMBERED);
+            }
+            (Job::Explain(_), Some(ComputeMessage::Explained(explained))) => {
+                remember(&mut self.explained, explained.clone(), REMEMBERED);
+                let values = |known: &Arc<AttributionResult>| known.attribution.values.len();
+                while self.explained.iter().map(values).sum::<usize>() > REMEMBERED_VALUES {
+                    self.explained.pop_front();
+                }
+            }
+            (Job::Counterfactual(job), Some(ComputeMessage::Counterfactual(answer))) => {
+                remember(&mut self.counterfactual, answer.clone(), REMEMBERED);
+                self.descents.remove(job);
+            }
+            (Job::Robustness(_), Some(ComputeMessage::RobustnessChecked(result))) => {
+                remember(&mut self.checks, result.clone(), REMEMBERED);
+            }
+            _ => {}
         }
     }
 
@@ -570,4 +555,21 @@ pub struct AttackJob {
     model: Arc<Classifier>,
     batch: AttackBatch,
     pace: Throttle,
+}
+
+impl AttackJob {
+    fn step(&mut self) -> Step<ComputeMessage> {
+        let attacked = self.batch.step(&self.model);
+        let Some(attacked) = attacked.and_then(|attacked| attacked.into_iter().next()) else {
+            let progress = || ComputeMessage::Progress(self.batch.progress());
+            return Step {
+                message: self.pace.is_due().then(progress),
+                done: false,
+            };
+        };
+        Step {
+            message: Some(ComputeMessage::Attacked(attacked)),
+            done: true,
+        }
+    }
 }

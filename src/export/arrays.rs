@@ -15,7 +15,8 @@ use crate::synthesis::lock;
 ///
 /// Columns: model, epsilon, class (the one left or aimed for), confidence (in it), predicted,
 /// predicted_confidence, linf, l2 (of the perturbation, in units of pixels in [0, 1]), inside_box,
-/// flipped, attack (in words, with its ε).
+/// flipped, attack (in words, with its ε), mask_share (share of the pixels that it may change, 1 without a mask),
+/// corruption (in words, of the picture before the attack; empty without one).
 pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
     let mut table = Table::new(&[
         "model",
@@ -29,13 +30,21 @@ pub fn epsilon_csv(state: &State, rows: &[Row]) -> String {
         "inside_box",
         "flipped",
         "attack",
+        "mask_share",
+        "corruption",
     ]);
+    let mask_share = state.attack_mask_share().unwrap_or(1.0);
+    let corruption = state.settings.corruption;
+    let corruption = corruption.is_active().then(|| corruption.to_string());
+    let before = [mask_share.to_string(), corruption.unwrap_or_default()];
     for (row, prediction) in shown(state, rows) {
         let mut attacks: Vec<&AttackResult> = row.sweep.iter().chain(&row.attacked).collect();
         attacks.sort_by(|a, b| a.epsilon.total_cmp(&b.epsilon));
         attacks.dedup_by_key(|attacked| attacked.epsilon.to_bits());
         for attacked in attacks {
-            table.line(attack_line(&state.settings.attack, prediction, attacked));
+            let mut line = attack_line(&state.settings.attack, prediction, attacked);
+            line.extend(before.clone());
+            table.line(line);
         }
     }
     table.text()
@@ -52,14 +61,13 @@ fn attack_line(
     };
     let seen = &attacked.probabilities;
     let predicted = top(seen);
-    let share = |class: usize| seen.get(class).copied().unwrap_or(0.0).to_string();
     vec![
         prediction.manifest.name.clone(),
         attacked.epsilon.to_string(),
         prediction.name(class).into(),
-        share(class),
+        share(seen, class),
         prediction.name(predicted).into(),
-        share(predicted),
+        share(seen, predicted),
         attacked.linf.to_string(),
         attacked.l2.to_string(),
         attacked.inside_box.to_string(),
@@ -70,6 +78,44 @@ fn attack_line(
         }
         .to_string(),
     ]
+}
+
+/// Confidence against the severity of the corruption: one line for each severity.
+///
+/// Columns: model, corruption, severity, class (the one left), confidence (in it), predicted, predicted_confidence, flipped.
+pub fn severity_csv(state: &State, rows: &[Row]) -> String {
+    let mut table = Table::new(&[
+        "model",
+        "corruption",
+        "severity",
+        "class",
+        "confidence",
+        "predicted",
+        "predicted_confidence",
+        "flipped",
+    ]);
+    let kind = state.settings.corruption.kind.name();
+    for (row, prediction) in shown(state, rows) {
+        for at in &row.severity_sweep {
+            let predicted = top(&at.probabilities);
+            table.line(vec![
+                prediction.manifest.name.clone(),
+                kind.into(),
+                at.severity.to_string(),
+                prediction.name(at.label).into(),
+                share(&at.probabilities, at.label),
+                prediction.name(predicted).into(),
+                share(&at.probabilities, predicted),
+                at.is_flipped().to_string(),
+            ]);
+        }
+    }
+    table.text()
+}
+
+/// The probability of a class as text.
+fn share(probabilities: &[f32], class: usize) -> String {
+    probabilities.get(class).copied().unwrap_or(0.0).to_string()
 }
 
 /// Losses of the syntheses: model, iteration, picture, loss; one line for each kept iterate
@@ -189,6 +235,7 @@ pub fn write(folder: &Path, shots: &[Shot]) -> Result<Vec<PathBuf>> {
         };
         for (name, table) in [
             ("epsilon.csv", epsilon_csv(state, rows)),
+            ("severity.csv", severity_csv(state, rows)),
             ("losses.csv", losses_csv(state, rows)),
             ("faithfulness.csv", faithfulness_csv(state, rows)),
             ("way.csv", way_csv(state, rows)),
@@ -196,6 +243,15 @@ pub fn write(folder: &Path, shots: &[Shot]) -> Result<Vec<PathBuf>> {
             if table.lines().count() > 1 {
                 put(name, table.as_bytes())?;
             }
+        }
+        if let Some(mask) = state.entry().and_then(|entry| entry.attack_mask.as_ref()) {
+            let (width, height) = mask.pixels.dimensions();
+            let inside = mask
+                .pixels
+                .pixels()
+                .map(|pixel| f32::from(pixel.0[0]) / 255.0);
+            let shape = [height as usize, width as usize];
+            put("attack-mask.npy", &npy(&shape, &inside.collect::<Vec<_>>()))?;
         }
         for (place, row) in rows.iter().enumerate() {
             for (name, shape, values) in arrays(row) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
+use crate::data::{Crop, Picture};
 use crate::model::ModelRef;
 use crate::session::{Playhead, Settings};
 
@@ -23,6 +24,19 @@ pub struct Bookmark {
     /// How far the synthesis was, and which iterate was shown.
     #[serde(default)]
     pub playhead: Playhead,
+    /// The part of the picture that models see and attacks change; `None` leaves both as they are, as in sessions that
+    /// did not keep them. [`super::record::BookmarkRecord`] has it in files.
+    #[serde(skip)]
+    pub framing: Option<Framing>,
+}
+
+/// What of a picture models see and attacks may change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Framing {
+    /// The part that models see.
+    pub crop: Crop,
+    /// The pixels that attacks may change, if not all.
+    pub attack_mask: Option<Picture>,
 }
 
 /// A presentation under way.
@@ -50,6 +64,10 @@ impl State {
         });
         let entry = self.entry();
         let picture = entry.map(|entry| entry.picture.hash.to_hex().to_string());
+        let framing = entry.map(|entry| Framing {
+            crop: entry.crop,
+            attack_mask: entry.attack_mask.clone(),
+        });
         self.document.bookmarks.push(Bookmark {
             name: title.unwrap_or_else(|| format!("{number}")),
             note: String::new(),
@@ -57,6 +75,7 @@ impl State {
             models: self.document.models.clone(),
             settings: self.settings.clone(),
             playhead: self.saved_playhead(),
+            framing,
         });
     }
 
@@ -71,6 +90,11 @@ impl State {
         let mut revision = self.revision();
         revision.settings = bookmark.settings;
         revision.document.models = bookmark.models;
+        if let (Some(place), Some(framing)) = (place, bookmark.framing) {
+            let entry = &mut revision.document.library[place];
+            entry.crop = framing.crop;
+            entry.attack_mask = framing.attack_mask;
+        }
         self.adopt(revision);
         self.navigation.selected = place.or(self.navigation.selected);
         self.navigation.playhead = bookmark.playhead;

@@ -66,7 +66,7 @@ fn parse(text: &str) -> Result<Session, String> {
         serde_json::from_str(text).map_err(broken)?
     };
     let bookmarks = session.bookmarks.iter();
-    let rows = bookmarks.map(|bookmark| bookmark.models.len());
+    let rows = bookmarks.map(|record| record.bookmark.models.len());
     let mut rows = rows.chain([session.models.len()]);
     if let Some(rows) = rows.find(|rows| !(1..=MOST_ROWS).contains(rows)) {
         return Err(format!(

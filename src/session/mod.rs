@@ -20,7 +20,7 @@ mod triage;
 mod undo;
 
 pub use autosave::{DataFolder, Rescue};
-pub use bookmarks::{Bookmark, PresentationState};
+pub use bookmarks::{Bookmark, Framing, PresentationState};
 pub use counterfactual::{
     ChangeView, CounterfactualProgress, CounterfactualSettings, CounterfactualTarget, MASK,
     MethodChoice, OtherRow, counterfactual_request, generators_of, mask_values, masked, score,

@@ -7,9 +7,9 @@ use base64::prelude::BASE64_STANDARD;
 use rayon::prelude::*;
 
 use super::edit::sound_attack_mask;
-use super::record::{FileRecord, PictureRecord, Session};
+use super::record::{BookmarkRecord, FileRecord, PictureRecord, Session};
 use super::state::State;
-use super::{LibraryEntry, read};
+use super::{Bookmark, Framing, LibraryEntry, read};
 use crate::data::{Origin, Picture, samples};
 use crate::error::{Error, Result};
 
@@ -80,7 +80,6 @@ fn restore(session: Session) -> OpenedSession {
         ..State::default()
     };
     state.document.generators = session.generators;
-    state.document.bookmarks = session.bookmarks;
     state.document.exports = session.exports;
     for (place, (found, record)) in pictures.into_iter().zip(session.pictures).enumerate() {
         let (entry, mut problem) = found;
@@ -97,6 +96,10 @@ fn restore(session: Session) -> OpenedSession {
     };
     state.document.reference = single(session.reference);
     state.document.start = single(session.start);
+    let bookmarks = session.bookmarks.into_iter();
+    let bookmarks =
+        bookmarks.map(|record| bookmark(record, &state.document.library, &mut problems));
+    state.document.bookmarks = bookmarks.collect();
     // The selection stays with its picture.
     let at = state.navigation.selected.unwrap_or(0);
     let gone = missing.iter().filter(|missing| missing.place < at);
@@ -138,15 +141,10 @@ fn entry(record: &PictureRecord) -> (Option<LibraryEntry>, Vec<OpeningProblem>) 
         problems.extend(problem);
         found
     };
-    let (mask, attack_mask) = (other(&record.mask), other(&record.attack_mask));
-    let original = other(&record.original);
-    let attack_mask = attack_mask.zip(found.as_ref());
-    let attack_mask = attack_mask.and_then(|(mask, found)| {
-        let checked = sound_attack_mask(&mask, found);
-        checked
-            .map_err(|error| problems.push(OpeningProblem::Missing(error)))
-            .ok()
-    });
+    let (mask, original) = (other(&record.mask), other(&record.original));
+    let attack_mask = record.attack_mask.as_ref().zip(found.as_ref());
+    let attack_mask =
+        attack_mask.and_then(|(record, found)| attack_mask_of(record, found, &mut problems));
     let entry = found.map(|found| LibraryEntry {
         mask: mask.filter(|mask| mask.original == found.original),
         attack_mask,
@@ -156,6 +154,43 @@ fn entry(record: &PictureRecord) -> (Option<LibraryEntry>, Vec<OpeningProblem>) 
         truth: record.truth.clone(),
     });
     (entry, problems)
+}
+
+/// A bookmark with its framing. A mask that is no longer right is left out and is a problem.
+fn bookmark(
+    record: BookmarkRecord,
+    library: &[LibraryEntry],
+    problems: &mut Vec<OpeningProblem>,
+) -> Bookmark {
+    let BookmarkRecord {
+        mut bookmark,
+        framing,
+    } = record;
+    let of_it = |entry: &&LibraryEntry| {
+        Some(entry.picture.hash.to_hex().as_str()) == bookmark.picture.as_deref()
+    };
+    let shown = library.iter().find(of_it);
+    bookmark.framing = framing.map(|framing| Framing {
+        crop: framing.crop.sanitized(),
+        attack_mask: framing
+            .attack_mask
+            .and_then(|record| attack_mask_of(&record, &shown?.picture, problems)),
+    });
+    bookmark
+}
+
+/// The mask of attacks on a picture. One that is not right is a problem.
+fn attack_mask_of(
+    record: &FileRecord,
+    of: &Picture,
+    problems: &mut Vec<OpeningProblem>,
+) -> Option<Picture> {
+    let (mask, problem) = picture(record);
+    problems.extend(problem);
+    let sound = sound_attack_mask(&mask?, of);
+    sound
+        .map_err(|error| problems.push(OpeningProblem::Missing(error)))
+        .ok()
 }
 
 /// A picture, and what is wrong with it.

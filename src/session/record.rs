@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Bookmark, Exports, Navigation, Settings, State};
+use super::{Bookmark, Exports, Framing, Navigation, Settings, State};
 use crate::counterfactual::GeneratorEntry;
 use crate::data::{Crop, Origin, Picture};
 use crate::files::path_text;
@@ -45,7 +45,7 @@ pub struct Session {
     pub generators: Vec<GeneratorEntry>,
     /// Views prepared for a presentation.
     #[serde(default)]
-    pub bookmarks: Vec<Bookmark>,
+    pub bookmarks: Vec<BookmarkRecord>,
     /// Figure and film as they were last set up.
     #[serde(default)]
     pub exports: Exports,
@@ -96,6 +96,37 @@ pub struct PictureRecord {
     /// What it was before it was painted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<FileRecord>,
+}
+
+/// A view prepared for a presentation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BookmarkRecord {
+    /// All but the framing.
+    #[serde(flatten)]
+    pub bookmark: Bookmark,
+    /// What of the picture models see and attacks may change; missing in older files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framing: Option<FramingRecord>,
+}
+
+/// What of a picture models see and attacks may change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FramingRecord {
+    /// The part that models see.
+    #[serde(default)]
+    pub crop: Crop,
+    /// The pixels that attacks may change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack_mask: Option<FileRecord>,
+}
+
+impl FramingRecord {
+    fn of(framing: &Framing) -> Self {
+        Self {
+            crop: framing.crop,
+            attack_mask: framing.attack_mask.as_ref().map(FileRecord::of),
+        }
+    }
 }
 
 impl PictureRecord {
@@ -165,6 +196,10 @@ impl Session {
             attack_mask: entry.attack_mask.as_ref().map(FileRecord::of),
             original: entry.original.as_ref().map(FileRecord::of),
         };
+        let bookmark = |bookmark: &Bookmark| BookmarkRecord {
+            bookmark: bookmark.clone(),
+            framing: bookmark.framing.as_ref().map(FramingRecord::of),
+        };
         let mut pictures: Vec<_> = state.document.library.iter().map(picture).collect();
         for missing in missing {
             let place = missing.place.min(pictures.len());
@@ -183,7 +218,7 @@ impl Session {
             reference: state.document.reference.as_ref().map(FileRecord::of),
             start: state.document.start.as_ref().map(FileRecord::of),
             generators: state.document.generators.clone(),
-            bookmarks: state.document.bookmarks.clone(),
+            bookmarks: state.document.bookmarks.iter().map(bookmark).collect(),
             exports: state.document.exports.clone(),
             settings: state.settings.clone(),
         }
@@ -193,14 +228,20 @@ impl Session {
     /// they were.
     pub fn relink(&mut self, folder: &Path) {
         let records = self.pictures.iter_mut().flat_map(PictureRecord::files_mut);
-        for record in records.chain(&mut self.reference).chain(&mut self.start) {
+        let framings = self
+            .bookmarks
+            .iter_mut()
+            .flat_map(|record| &mut record.framing);
+        let masks = framings.flat_map(|framing| &mut framing.attack_mask);
+        let single = self.reference.iter_mut().chain(&mut self.start);
+        for record in records.chain(masks).chain(single) {
             let there = record.path.file_name().map(|name| folder.join(name));
             if let Some(there) = there.filter(|there| !record.path.exists() && there.is_file()) {
                 record.path = there;
             }
         }
         let bookmarks = self.bookmarks.iter_mut();
-        let viewed = bookmarks.flat_map(|bookmark| &mut bookmark.models);
+        let viewed = bookmarks.flat_map(|record| &mut record.bookmark.models);
         let models = self.models.iter_mut().map(|record| &mut record.model);
         let generators = self.generators.iter_mut().map(|entry| &mut entry.path);
         let models = models.chain(viewed).filter_map(ModelRef::path_mut);

@@ -26,9 +26,9 @@ impl Session {
     pub(super) fn sanitize(&mut self) {
         self.settings.sanitize();
         self.navigation.sanitize();
-        for bookmark in &mut self.bookmarks {
-            bookmark.settings.sanitize();
-            bookmark.playhead.sanitize();
+        for record in &mut self.bookmarks {
+            record.bookmark.settings.sanitize();
+            record.bookmark.playhead.sanitize();
         }
         self.exports.sanitize();
     }

@@ -1,6 +1,8 @@
 //! Iterates of an optimisation, recorded within a memory limit for playback.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::tasks;
 
 /// Memory limit of one history, in bytes of pixels: twenty thousand iterates of 32×32 pixels.
 const MAX_BYTES: usize = 64 << 20;
@@ -34,7 +36,7 @@ pub type SharedHistory = Arc<Mutex<IterateHistory>>;
 
 /// Locks a history. A poisoned lock is used as it is: no write leaves the history inconsistent.
 pub fn lock(history: &SharedHistory) -> MutexGuard<'_, IterateHistory> {
-    history.lock().unwrap_or_else(PoisonError::into_inner)
+    tasks::lock(history)
 }
 
 /// Iterates in ascending order. When the memory limit is reached, every second one is dropped and the

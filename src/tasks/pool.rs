@@ -72,7 +72,7 @@ impl<J> Drop for Pool<J> {
 impl<J> Queue<J> {
     /// The lock. No thread panics while it holds it, apart from an `edit`, which leaves a valid queue.
     fn lock(&self) -> MutexGuard<'_, QueueState<J>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        super::lock(&self.state)
     }
 
     /// Waits for the next job; nothing once the pool is dropped.

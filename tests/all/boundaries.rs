@@ -44,7 +44,10 @@ static FORBIDDEN: [(&[&str], &[&str]); 3] = [
         ],
         &["egui", "eframe", "wgpu"],
     ),
-    (&["compute/scheduler.rs"], &["burn", "egui"]),
+    (
+        &["compute/scheduler.rs", "compute/scheduler/"],
+        &["burn", "egui"],
+    ),
     (
         &[
             "session/",

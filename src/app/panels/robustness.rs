@@ -3,7 +3,6 @@
 use egui::{Context, Grid, ProgressBar, Ui, Window};
 
 use crate::app::theme;
-use crate::attack::AutoPart;
 use crate::compute::{AdversarialExample, PartStatus, RobustnessResult};
 use crate::session::{Row, State};
 
@@ -98,7 +97,7 @@ fn model(ui: &mut Ui, index: usize, row: &Row) {
 fn parts(ui: &mut Ui, index: usize, result: &RobustnessResult) {
     Grid::new(("parts", index)).num_columns(2).show(ui, |ui| {
         for &(part, status) in &result.parts {
-            ui.label(part.to_string()).on_hover_text(about(part));
+            ui.label(part.to_string()).on_hover_text(part.about());
             match status {
                 // Once a picture is misclassified no other attack is needed.
                 PartStatus::Waiting if result.finished() => ui.label(theme::weak("not needed")),
@@ -120,19 +119,4 @@ fn fooled(ui: &mut Ui, class: &str, adversarial: &AdversarialExample, result: &R
         norm.format(adversarial.length)
     ))
     .on_hover_text("Prediction for the finished adversarial picture, evaluated again");
-}
-
-fn about(part: AutoPart) -> &'static str {
-    match part {
-        AutoPart::ApgdCe => {
-            "Projected gradient descent that chooses its step sizes, on the cross-entropy"
-        }
-        AutoPart::ApgdDlr => "The same on the difference of logits ratio",
-        AutoPart::ApgdT => "The same toward each of the nine likeliest other classes",
-        AutoPart::FabT => "The smallest perturbation toward each of them (Croce and Hein 2020)",
-        AutoPart::DeepFool => {
-            "The smallest perturbation by linearising the network (Moosavi-Dezfooli et al. 2016)"
-        }
-        AutoPart::Square => "Random search without gradients (Andriushchenko et al. 2020)",
-    }
 }

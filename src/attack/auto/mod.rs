@@ -47,6 +47,28 @@ impl AutoPart {
     /// The standard sequence.
     pub const STANDARD: [Self; 4] = [Self::ApgdCe, Self::ApgdT, Self::FabT, Self::Square];
 
+    /// What it is, for tooltips.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::ApgdCe => "Auto-PGD on the cross-entropy, 100 steps (Croce and Hein 2020)",
+            Self::ApgdDlr => {
+                "Auto-PGD on the difference of logits ratio, 100 steps (Croce and Hein 2020)"
+            }
+            Self::ApgdT => {
+                "Auto-PGD on the targeted ratio, 100 steps toward each of nine classes (Croce and Hein 2020)"
+            }
+            Self::FabT => {
+                "Targeted FAB: the smallest perturbation, 100 steps toward each of nine classes (Croce and Hein 2020)"
+            }
+            Self::Square => {
+                "Random search with squares, 5,000 predictions and no gradient (Andriushchenko et al. 2020)"
+            }
+            Self::DeepFool => {
+                "The smallest perturbation by linearising the network, up to 50 steps (Moosavi-Dezfooli et al. 2016)"
+            }
+        }
+    }
+
     /// Classes that it needs at least.
     pub fn least_classes(self) -> usize {
         match self {

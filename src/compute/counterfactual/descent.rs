@@ -1,9 +1,7 @@
 //! Counterfactuals by descent, one gradient step at a time.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use burn::tensor::Tensor;
@@ -18,6 +16,7 @@ use crate::counterfactual::{DescentSettings, real_classes};
 use crate::error::Result;
 use crate::evaluate::probabilities;
 use crate::model::{Classifier, ModelRef, tensor_values};
+use crate::tasks;
 
 /// Time between two pictures of a counterfactual in the making: it should move.
 const UPDATE: Duration = Duration::from_millis(40);
@@ -127,7 +126,7 @@ pub fn by_descent(
 
 /// Descents that have not ended, so that a pause costs nothing.
 #[derive(Default)]
-pub(in crate::compute) struct DescentRuns(VecDeque<Rc<RefCell<DescentRun>>>);
+pub(in crate::compute) struct DescentRuns(VecDeque<Arc<Mutex<DescentRun>>>);
 
 impl DescentRuns {
     /// Goes on with a request, or begins it.
@@ -140,8 +139,8 @@ impl DescentRuns {
         request: CounterfactualRequest,
         settings: DescentSettings,
     ) -> Result<DescentJob> {
-        let is_same = |run: &&Rc<RefCell<DescentRun>>| {
-            let run = run.borrow();
+        let is_same = |run: &&Arc<Mutex<DescentRun>>| {
+            let run = tasks::lock(run);
             Arc::ptr_eq(&run.model, model) && run.question.request == request
         };
         let known = self.0.iter().find(is_same).cloned();
@@ -149,7 +148,7 @@ impl DescentRuns {
             Some(run) => run,
             None => {
                 let run = DescentRun::new(model.clone(), request, settings)?;
-                let run = Rc::new(RefCell::new(run));
+                let run = Arc::new(Mutex::new(run));
                 self.0.truncate(MOST_ROWS - 1);
                 self.0.push_front(run.clone());
                 run
@@ -164,18 +163,18 @@ impl DescentRuns {
     /// Drops the descents of a model.
     pub(in crate::compute) fn forget(&mut self, model: &ModelRef) {
         self.0
-            .retain(|run| run.borrow().question.request.model != *model);
+            .retain(|run| tasks::lock(run).question.request.model != *model);
     }
 
     /// Drops a descent that has ended.
     pub(in crate::compute) fn remove(&mut self, job: &DescentJob) {
-        self.0.retain(|run| !Rc::ptr_eq(run, &job.run));
+        self.0.retain(|run| !Arc::ptr_eq(run, &job.run));
     }
 }
 
 /// Steps of a descent.
 pub struct DescentJob {
-    run: Rc<RefCell<DescentRun>>,
+    run: Arc<Mutex<DescentRun>>,
     pace: Throttle,
 }
 
@@ -185,7 +184,7 @@ impl DescentJob {
     /// # Errors
     /// As [`by_descent`].
     pub(in crate::compute) fn step(&mut self) -> Result<Step<ComputeMessage>> {
-        let mut run = self.run.borrow_mut();
+        let mut run = tasks::lock(&self.run);
         let answer = run.step()?;
         let done = answer.is_some();
         let due = done || self.pace.is_due();

@@ -10,6 +10,7 @@ use image::{Rgb, RgbImage};
 use super::labels;
 use super::{Dataset, PictureList, PictureLocation, Split};
 use crate::error::{Error, Result};
+use crate::tasks;
 use pickle::Value;
 
 const SIDE: usize = 32;
@@ -241,9 +242,7 @@ pub(super) fn planes(path: &Path, number: usize) -> Result<Vec<u8>> {
     let (_, format) = formats
         .next()
         .ok_or_else(|| Error::data(path, "it is no batch of CIFAR"))?;
-    let mut last = LAST
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut last = tasks::lock(&LAST);
     let batch = match &*last {
         Some((known, batch)) if known == path => batch.clone(),
         _ => {

@@ -23,13 +23,14 @@ mod tests;
 mod winograd;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rayon::prelude::*;
 
 use super::Normalizer;
 use super::graph::Graph;
 use super::network::FeatureLayer;
+use crate::tasks;
 use kernel::Instructions;
 use lower::Packed;
 use plan::Plan;
@@ -136,9 +137,8 @@ impl Executor {
         plan.clone()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // What is in it is replaced as a whole, so a panic elsewhere leaves it right.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        tasks::lock(&self.state)
     }
 
     /// The feature maps at `cut`; with `keep`, also what [`Executor::backward`] needs. `None` where a node up to there is

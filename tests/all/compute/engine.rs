@@ -1,8 +1,11 @@
 //! The engine: what it starts, stops and tells, and in which order.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Condvar, Mutex};
+
+use epsiloscope::compute::scheduler::{Failure, Scheduler, Step, Worker};
 
 use crate::support::counting::{
     BAD_START, Bench, Message, PATIENCE, SECOND_CHANCE, Started, Stepping, wait_until,
@@ -234,4 +237,79 @@ fn what_is_known_from_elsewhere_is_not_computed() {
     assert!(bench.settle().is_empty());
     assert_eq!(bench.submit(&[(0, 3)]), [0], "another request is computed");
     assert_eq!(bench.messages(3).len(), 3);
+}
+
+/// A worker whose steps end only when two of them have begun. The step of lane 1 then panics.
+#[derive(Default)]
+struct Meeting {
+    begun: Arc<(Mutex<usize>, Condvar)>,
+    kept: Arc<AtomicUsize>,
+}
+
+/// The lane, and how many steps have begun.
+type Guest = (u32, Arc<(Mutex<usize>, Condvar)>);
+
+impl Worker for Meeting {
+    type Lane = u32;
+    type Request = ();
+    type Message = Result<(), String>;
+    type Job = Guest;
+
+    fn start(&mut self, lane: &u32, (): &()) -> Guest {
+        (*lane, self.begun.clone())
+    }
+
+    fn jobs_at_once(&self) -> usize {
+        2
+    }
+
+    fn step_alone((lane, begun): &mut Guest) -> Option<Step<Self::Message>> {
+        let (count, changed) = &**begun;
+        let mut count = count.lock().expect("nobody panics with it");
+        *count += 1;
+        changed.notify_all();
+        let (count, waited) = changed
+            .wait_timeout_while(count, PATIENCE, |count| *count < 2)
+            .expect("nobody panics with it");
+        drop(count);
+        assert!(!waited.timed_out(), "the steps run in turn");
+        assert_ne!(*lane, 1, "the panic of one");
+        Some(Step {
+            message: Some(Ok(())),
+            done: true,
+        })
+    }
+
+    fn step(&mut self, _: &mut Guest) -> Step<Self::Message> {
+        unreachable!("no step needs the worker")
+    }
+
+    fn keep(&mut self, _: &Guest, _: &Step<Self::Message>) {
+        self.kept.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn failed(&mut self, (): &(), message: String) -> Failure<Self::Message> {
+        Failure {
+            message: Err(message),
+            again: false,
+        }
+    }
+}
+
+#[test]
+fn jobs_are_stepped_at_the_same_time_and_the_panic_of_one_stays_its_own() {
+    if rayon::current_num_threads() < 2 {
+        return;
+    }
+    let worker = Meeting::default();
+    let kept = worker.kept.clone();
+    let mut scheduler = Scheduler::spawn(|| worker, || {});
+    scheduler.submit(BTreeMap::from([(0, ()), (1, ())]));
+    wait_until(|| scheduler.is_idle());
+    let mut messages = scheduler.messages();
+    messages.sort_by_key(|(lane, _)| *lane);
+    assert_eq!(messages[0], (0, Ok(())));
+    let failure = messages[1].1.as_ref().expect_err("lane 1 panicked");
+    assert!(failure.contains("the panic of one"), "{failure}");
+    assert_eq!(kept.load(Ordering::SeqCst), 1);
 }

@@ -1,6 +1,8 @@
 //! The numbers behind plots and pictures, read back.
 
-use epsiloscope::export::arrays::{self, epsilon_csv, losses_csv, npy};
+use epsiloscope::compute::SeverityPrediction;
+use epsiloscope::data::{Corruption, CorruptionKind, Picture};
+use epsiloscope::export::arrays::{self, epsilon_csv, losses_csv, npy, severity_csv};
 use epsiloscope::session::Figure;
 
 use crate::support::screens::{attacked, made, shots};
@@ -42,12 +44,59 @@ fn confidence_against_epsilon_is_a_table() {
     assert_eq!(field(line, "predicted"), "cat");
     assert_eq!(field(line, "flipped"), "true");
     assert_eq!(field(&lines[0], "flipped"), "false");
+    assert_eq!(field(line, "mask_share"), "1");
+    assert_eq!(field(line, "corruption"), "");
+    // What else shaped the attack is told.
+    let state = &mut shots[0].state;
+    state.settings.corruption = Corruption {
+        kind: CorruptionKind::Fog,
+        severity: 2.5,
+        ..Corruption::default()
+    };
+    let entry = state.entry_mut().expect("a picture");
+    let (width, height) = entry.picture.pixels.dimensions();
+    let half = image::RgbImage::from_fn(width, height, |x, _| {
+        image::Rgb([255 * u8::from(x < width / 2); 3])
+    });
+    entry.attack_mask = Some(Picture::from_image("half.png".into(), half.into()));
+    let lines = table(&epsilon_csv(&shots[0].state, &shots[0].rows));
+    assert_eq!(field(&lines[2], "mask_share"), "0.5");
+    assert_eq!(field(&lines[2], "corruption"), "fog, severity 2.5");
+    let folder = tempfile::tempdir().expect("a folder");
+    arrays::write(folder.path(), &shots).expect("files");
+    let bytes = std::fs::read(folder.path().join("attack-mask.npy")).expect("the mask");
+    let (shape, inside) = read_npy(&bytes);
+    assert_eq!(shape, format!("({height}, {width})"));
+    assert_eq!((inside[0], inside[inside.len() - 1]), (1.0, 0.0));
     // A row that is not on the screen is not in the table.
     shots[0].state.settings.display.hidden = vec![0];
     assert_eq!(
         table(&epsilon_csv(&shots[0].state, &shots[0].rows)).len(),
         4
     );
+}
+
+#[test]
+fn confidence_against_severity_is_a_table() {
+    let mut shots = shots(&Figure::default(), &[0.0]);
+    shots[0].state.settings.corruption.kind = CorruptionKind::Fog;
+    for row in &mut shots[0].rows {
+        let prediction = |severity: f32, seen: [f32; 2]| SeverityPrediction {
+            severity,
+            probabilities: seen.to_vec(),
+            label: 0,
+        };
+        row.severity_sweep = vec![prediction(0.0, [0.75, 0.25]), prediction(1.5, [0.25, 0.75])];
+    }
+    let lines = table(&severity_csv(&shots[0].state, &shots[0].rows));
+    assert_eq!(lines.len(), 4);
+    let line = &lines[1];
+    assert_eq!(field(line, "corruption"), "fog");
+    assert_eq!(field(line, "severity"), "1.5");
+    assert_eq!(field(line, "confidence"), "0.25");
+    assert_eq!(field(line, "predicted_confidence"), "0.75");
+    assert_eq!(field(line, "flipped"), "true");
+    assert_eq!(field(&lines[0], "flipped"), "false");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use epsiloscope::attack::patch::PatchShape;
 use epsiloscope::attack::{Attack, Norm};
 use epsiloscope::compute::{Lane, ModelInput, PatchResult, Place, Request, Runner};
-use epsiloscope::data::Picture;
+use epsiloscope::data::{Crop, Picture};
 use epsiloscope::session::{self, DrawEvent, Session, State, Tool, open_attack_mask, requests};
 use image::{Rgb, RgbImage};
 
@@ -101,6 +101,56 @@ fn tools_draw_the_mask_of_attacks() {
             .filter(|pixel| pixel.0[0] > 127)
             .count()
     });
+}
+
+#[test]
+fn bookmarks_keep_the_mask_and_the_crop() {
+    let mut state = state();
+    let crop = Crop {
+        scale: 0.5,
+        ..Crop::default()
+    };
+    stroke(&mut state, Tool::MaskRectangle, &[[2.0, 2.0], [12.0, 7.0]]);
+    state.entry_mut().expect("a picture").crop = crop;
+    state.add_bookmark();
+    state.clear_attack_mask();
+    state.entry_mut().expect("a picture").crop = Crop::default();
+    state.add_bookmark();
+    // Through a file and back.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("views.json");
+    session::write(&Session::of(&snapshot(&state)), &path).expect("a file");
+    let mut opened = session::open(&path).expect("a session");
+    assert!(opened.problems.is_empty());
+    let state = &mut opened.state;
+    state.show_bookmark(0);
+    assert_eq!(
+        (inside(state), state.entry().expect("a picture").crop),
+        (50, crop)
+    );
+    state.show_bookmark(1);
+    assert_eq!(inside(state), 0);
+    assert_eq!(state.entry().expect("a picture").crop, Crop::default());
+    // Files that did not keep them leave the picture as it is; a mask of another size is left out and told.
+    let text = std::fs::read_to_string(&path).expect("text");
+    let mut file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let views = file["bookmarks"].as_array_mut().expect("bookmarks");
+    views[1].as_object_mut().expect("a view").remove("framing");
+    let small = RgbImage::from_pixel(3, 3, Rgb([255; 3]));
+    let small = Picture::from_image(PathBuf::from("small.png"), small.into());
+    let png = &mut views[0]["framing"]["attack_mask"]["png"];
+    *png = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, small.png()).into();
+    std::fs::write(&path, file.to_string()).expect("a file");
+    let mut opened = session::open(&path).expect("a session");
+    assert!(!opened.problems.is_empty());
+    let state = &mut opened.state;
+    state.show_bookmark(0);
+    assert_eq!(
+        (inside(state), state.entry().expect("a picture").crop),
+        (0, crop)
+    );
+    state.show_bookmark(1);
+    assert_eq!(state.entry().expect("a picture").crop, crop);
 }
 
 #[test]
