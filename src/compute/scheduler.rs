@@ -47,7 +47,7 @@ pub trait Worker {
         None
     }
 
-    /// Does one short step of a job that needs the worker.
+    /// Does one short step of a job.
     fn step(&mut self, job: &mut Self::Job) -> Step<Self::Message>;
 
     /// Takes from a step without the worker what the worker keeps.

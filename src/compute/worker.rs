@@ -438,11 +438,12 @@ impl Worker for ComputeWorker {
     }
 
     fn step(&mut self, job: &mut Job) -> Step<ComputeMessage> {
+        if let Some(step) = Self::step_alone(job) {
+            self.keep(job, &step);
+            return step;
+        }
         let Job::Prepare(request) = job else {
-            return Step {
-                message: None,
-                done: false,
-            };
+            unreachable!("all other steps are done alone")
         };
         match self.prepare((**request).clone()) {
             Ok((message, Some(next))) => {

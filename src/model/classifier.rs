@@ -1,6 +1,7 @@
 //! The frozen classifier: logits, feature maps and input gradients of pixels in [0, 1].
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -30,7 +31,7 @@ pub struct Classifier {
     manifest: Manifest,
     network: Box<dyn Network>,
     /// What runs a graph of operations on the CPU, several times faster than burn.
-    executor: Option<Executor>,
+    executor: Option<Arc<Executor>>,
     device: Device,
     budget: BatchSize,
 }
@@ -87,6 +88,7 @@ impl Classifier {
     pub fn from_graph(graph: Graph, manifest: Manifest, device: &Device) -> Self {
         let on_cpu = *device == Device::flex();
         let executor = on_cpu.then(|| Executor::new(graph.clone(), &manifest.normalizer));
+        let executor = executor.map(Arc::new);
         Self {
             executor,
             ..Self::from_network(Box::new(graph), manifest, device)
@@ -190,12 +192,14 @@ impl Classifier {
 
     /// Pooled representation `[n, d]` of a feature map.
     pub fn embed(&self, features: Tensor<4>) -> Tensor<2> {
-        self.network.embed(features)
+        let executor = self.executor.as_ref();
+        let represented = executor.and_then(|executor| Executor::represent(executor, &features));
+        represented.unwrap_or_else(|| self.network.embed(features))
     }
 
     /// Pooled representation `[n, d]` of pixels: R(x) of paper A, section 3.
     pub fn representation(&self, x: Tensor<4>) -> Tensor<2> {
-        self.network.embed(self.features(x))
+        self.embed(self.features(x))
     }
 
     /// Logits `[n, k]` of pixels.
@@ -205,7 +209,7 @@ impl Classifier {
 
     /// Logits `[n, k]` of a feature map.
     pub fn logits_of(&self, features: Tensor<4>) -> Tensor<2> {
-        self.network.logits(self.network.embed(features))
+        self.network.logits(self.embed(features))
     }
 
     /// Losses `[n]` and their gradients `[n, 3, h, w]` with respect to the pixels, for a loss that is a

@@ -70,7 +70,9 @@ impl RowOp {
         out
     }
 
-    fn forward_row(self, row: &mut [f32]) {
+    /// Applies the operation to one row.
+    #[inline(always)]
+    pub(in crate::model) fn forward_row(self, row: &mut [f32]) {
         match self {
             Self::Gelu => {
                 for x in row {
@@ -85,11 +87,10 @@ impl RowOp {
             }
             Self::Softmax => {
                 let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let mut sum = 0.0;
                 for x in &mut *row {
                     *x = exp_of_negative(*x - most);
-                    sum += *x;
                 }
+                let sum = total(row, |x| x);
                 for x in row {
                     *x /= sum;
                 }
@@ -98,7 +99,8 @@ impl RowOp {
     }
 
     /// The gradient with respect to a row `x` whose result is `out`, in place of the one with respect to `out`.
-    fn backward_row(self, x: &[f32], out: &[f32], gradient: &mut [f32]) {
+    #[inline(always)]
+    pub(in crate::model) fn backward_row(self, x: &[f32], out: &[f32], gradient: &mut [f32]) {
         match self {
             Self::Gelu => {
                 for (gradient, &x) in gradient.iter_mut().zip(x) {
@@ -109,7 +111,7 @@ impl RowOp {
             Self::Normalize { epsilon } => {
                 let (_, inverse) = statistics(x, epsilon);
                 let count = x.len() as f32;
-                let mean = gradient.iter().sum::<f32>() / count;
+                let mean = total(gradient, |x| x) / count;
                 let along = dot(gradient, out) / count;
                 for (gradient, &out) in gradient.iter_mut().zip(out) {
                     *gradient = inverse * (*gradient - mean - out * along);
@@ -130,21 +132,51 @@ fn chunk(length: usize) -> usize {
     CHUNK.div_ceil(length.max(1)) * length.max(1)
 }
 
+/// Sums that are made side by side, as a sum of one number after the other waits for each.
+const SUMS: usize = 16;
+
+/// Sum of a function of each number.
+#[inline(always)]
+fn total(row: &[f32], function: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0.0; SUMS];
+    let parts = row.chunks_exact(SUMS);
+    let rest = parts.remainder();
+    for part in parts {
+        for (sum, &x) in sums.iter_mut().zip(part) {
+            *sum += function(x);
+        }
+    }
+    let rest = rest.iter().map(|&x| function(x)).sum::<f32>();
+    sums.iter().sum::<f32>() + rest
+}
+
+#[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let mut sums = [0.0; SUMS];
+    let (parts, others) = (a.chunks_exact(SUMS), b.chunks_exact(SUMS));
+    let rest = parts.remainder().iter().zip(others.remainder());
+    let rest = rest.map(|(a, b)| a * b).sum::<f32>();
+    for (a, b) in parts.zip(others) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
 }
 
 /// Mean, and 1/√(variance + ε).
+#[inline(always)]
 fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
-    let mean = row.iter().sum::<f32>() / count;
-    let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
+    let mean = total(row, |x| x) / count;
+    let variance = total(row, |x| (x - mean) * (x - mean)) / count;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
 /// Distribution function Φ and density φ of the standard normal distribution, Φ by Abramowitz and Stegun 1964,
 /// equation 7.1.26, whose error is below 1.5·10⁻⁷.
-fn normal(x: f32) -> (f32, f32) {
+#[inline(always)]
+pub(in crate::model) fn normal(x: f32) -> (f32, f32) {
     const FACTORS: [f32; 5] = [
         0.254_829_6,
         -0.284_496_72,
@@ -165,6 +197,7 @@ fn normal(x: f32) -> (f32, f32) {
 
 /// exp(x) of x ≤ 0 with a relative error below (2 + |x|)·10⁻⁷; without branches, so that loops over it are vectorised.
 /// 2ʸ is split into a power of two and a polynomial of the rest in [−½, ½] (Cephes).
+#[inline(always)]
 pub(in crate::model) fn exp_of_negative(x: f32) -> f32 {
     const FACTORS: [f32; 6] = [
         1.535_336_2e-4,

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::flex::{tensor, values};
-use super::product::{MatrixView, add_product};
+use super::product::{MatrixView, MatrixViewMut, add_product};
 
 /// Sizes of a convolution with a square kernel, padded so that a stride of 1 keeps the resolution.
 #[derive(Clone, Debug)]
@@ -198,7 +198,7 @@ impl ConvolutionShape {
                 };
                 add_product(
                     [channels, depth, places],
-                    output,
+                    MatrixViewMut::row_major(output, places),
                     MatrixView::row_major(weight, depth),
                     MatrixView::row_major(columns, places),
                     false,
@@ -234,7 +234,7 @@ impl ConvolutionShape {
                 self.unfold(picture, &mut columns);
                 add_product(
                     [channels, places, depth],
-                    &mut to_weight,
+                    MatrixViewMut::row_major(&mut to_weight, depth),
                     gradient,
                     MatrixView::row_major(&columns, places).transposed(),
                     false,
@@ -243,7 +243,7 @@ impl ConvolutionShape {
                     columns.fill(0.0);
                     add_product(
                         [depth, channels, places],
-                        &mut columns,
+                        MatrixViewMut::row_major(&mut columns, places),
                         MatrixView::row_major(weight, depth).transposed(),
                         gradient,
                         false,

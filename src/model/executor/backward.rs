@@ -1,11 +1,12 @@
 //! The backward pass of a plan.
 
 use super::kernel::{Add, Epilogue};
-use super::layout::Layout;
+use super::layout::{Layout, MapId};
 use super::plan::Contribution;
 use super::pool;
-use super::program::{MapId, Step};
-use super::run::{Run, Workspace, for_padded, for_pixels};
+use super::program::Step;
+use super::run::{Run, Workspace, for_packed, for_padded, for_pixels, for_unpacked};
+use super::view::{Operand, View};
 
 impl Run<'_> {
     /// The gradient with respect to the pictures `[n, 3, h, w]`, from the one with respect to the feature maps; with
@@ -22,9 +23,9 @@ impl Run<'_> {
         let layout = self.gradient_layout(output);
         let mut seed = std::mem::take(&mut workspace.slots[self.gradient_slot(output)]);
         layout.fill_from(gradient, &mut seed[..used(layout)], |_, value| value);
-        if self.plan.program.maps[output].rectified && !fake_relu {
-            let values = self.map(workspace, output);
-            mask(values, (layout, &mut seed[..used(layout)]), self.pictures);
+        let ceiling = self.plan.program.maps[output].ceiling;
+        if ceiling.is_some_and(|ceiling| !is_fake(ceiling, fake_relu)) {
+            self.mask(workspace, output, (layout, &mut seed[..used(layout)]));
         }
         workspace.slots[self.gradient_slot(output)] = seed;
         // The feature layer may be what a pooling made of the values of the ReLU that is meant.
@@ -32,14 +33,15 @@ impl Run<'_> {
         for contribution in &self.plan.backward {
             let step = &self.plan.program.steps[contribution.step];
             let map = step.reads()[contribution.input];
-            let masked = contribution.masked && fake != Some(map);
+            let ceiling = self.plan.program.maps[map].ceiling;
+            let is_fake = fake == Some(map) && ceiling.is_some_and(|top| is_fake(top, fake_relu));
+            let masked = contribution.masked && !is_fake;
             let layout = self.gradient_layout(map);
             let slot = self.gradient_slot(map);
             if contribution.is_same {
                 if masked {
                     let mut out = std::mem::take(&mut workspace.slots[slot]);
-                    let values = self.map(workspace, map);
-                    mask(values, (layout, &mut out[..used(layout)]), self.pictures);
+                    self.mask(workspace, map, (layout, &mut out[..used(layout)]));
                     workspace.slots[slot] = out;
                 }
                 continue;
@@ -86,7 +88,7 @@ impl Run<'_> {
             let mut epilogue = Epilogue {
                 mask: masked.map(|map| {
                     let (layout, values) = self.map(workspace, map);
-                    (*layout, values)
+                    (*layout, values, self.ceiling(map))
                 }),
                 ..Epilogue::default()
             };
@@ -110,11 +112,13 @@ impl Run<'_> {
         }
         match step {
             Step::Convolution { .. } | Step::Add { .. } => {
-                for (to, from) in layout.rows(n).zip(source.rows(n)) {
-                    for (to, from) in out[to].iter_mut().zip(&gradient[from]) {
-                        *to += from;
+                self.instructions.vectorize(|| {
+                    for (to, from) in layout.rows(n).zip(source.rows(n)) {
+                        for (to, from) in out[to].iter_mut().zip(&gradient[from]) {
+                            *to += from;
+                        }
                     }
-                }
+                });
             }
             Step::Pointwise { function, from, .. } => {
                 // The inputs of linear functions are gone, and not needed.
@@ -124,9 +128,12 @@ impl Run<'_> {
                     self.map(workspace, *from)
                 };
                 let rows = source.rows(n).zip(inputs.rows(n));
-                for (to, (from, input)) in layout.rows(n).zip(rows) {
-                    function.backward(&values[input], &gradient[from], &mut out[to], layout.pitch);
-                }
+                self.instructions.vectorize(|| {
+                    for (to, (from, input)) in layout.rows(n).zip(rows) {
+                        let x = &values[input];
+                        function.backward(x, &gradient[from], &mut out[to], layout.pitch);
+                    }
+                });
             }
             Step::Multiply { from, .. } => {
                 let [a, b] = from.map(|map| self.map(workspace, map));
@@ -166,9 +173,68 @@ impl Run<'_> {
                     }
                 });
             }
+            Step::Unpack { .. } => for_unpacked(layout, source.picture(), n, |map, tensor| {
+                let values = out[map..].iter_mut().zip(&gradient[tensor..][..layout.c]);
+                values.for_each(|(to, from)| *to += from);
+            }),
+            Step::Pack { from, .. } => {
+                for picture in 0..n {
+                    let to = &mut out[picture * layout.picture()..][..layout.picture()];
+                    let gradient = &gradient[picture * source.picture()..];
+                    for_packed(source, from, |map, tensor| to[tensor] += gradient[map]);
+                }
+            }
+            Step::Tensor {
+                operation,
+                from,
+                sides,
+                to,
+            } => {
+                let operand = operand_of(from, contribution.input);
+                for picture in 0..n {
+                    // What is not needed is no longer there.
+                    let operands = match operation.needs_operands() {
+                        true => self.operands(workspace, from, picture),
+                        false => from.iter().map(Operand::without_values).collect(),
+                    };
+                    let result = match operation.needs_result() {
+                        true => self.map(workspace, *to).1,
+                        false => &[],
+                    };
+                    let result = result.get(picture * source.picture()..).unwrap_or_default();
+                    let part = &gradient[picture * source.picture()..][..source.c];
+                    let to = &mut out[picture * layout.picture()..][..layout.c];
+                    operation.backward(
+                        operand,
+                        &operands,
+                        (result, part),
+                        sides,
+                        to,
+                        self.resources(),
+                    );
+                }
+            }
         }
         if let Some(map) = masked {
-            mask(self.map(workspace, map), (layout, out), n);
+            self.mask(workspace, map, (layout, out));
+        }
+    }
+
+    /// The largest value of a map's ReLU.
+    fn ceiling(&self, map: MapId) -> f32 {
+        self.plan.program.maps[map].ceiling.unwrap_or(f32::INFINITY)
+    }
+
+    /// Zeroes a gradient of a map where its values are not positive, or are the largest of its ReLU.
+    fn mask(&self, workspace: &Workspace, map: MapId, (to, gradient): (&Layout, &mut [f32])) {
+        let (from, values) = self.map(workspace, map);
+        let ceiling = self.ceiling(map);
+        for (to, from) in to.rows(self.pictures).zip(from.rows(self.pictures)) {
+            for (gradient, &value) in gradient[to].iter_mut().zip(&values[from]) {
+                if value <= 0.0 || value >= ceiling {
+                    *gradient = 0.0;
+                }
+            }
         }
     }
 
@@ -181,13 +247,15 @@ impl Run<'_> {
     }
 }
 
-/// Zeroes a gradient where the values are not positive.
-fn mask((from, values): (&Layout, &[f32]), (to, gradient): (&Layout, &mut [f32]), pictures: usize) {
-    for (to, from) in to.rows(pictures).zip(from.rows(pictures)) {
-        for (gradient, &value) in gradient[to].iter_mut().zip(&values[from]) {
-            if value <= 0.0 {
-                *gradient = 0.0;
-            }
-        }
-    }
+/// Which of the operands is the one of this number among those that are no constants.
+fn operand_of(from: &[View], number: usize) -> usize {
+    let mut varying = (0..from.len()).filter(|&at| from[at].map().is_some());
+    varying
+        .nth(number)
+        .expect("a contribution is of an operand")
+}
+
+/// Whether the gradient of a ReLU with this largest value is 1 where a fake one is asked for.
+fn is_fake(ceiling: f32, fake_relu: bool) -> bool {
+    fake_relu && ceiling == f32::INFINITY
 }

@@ -1,6 +1,6 @@
 //! Convolutions with packed weights: a pass forwards, and passes for the gradient of the input.
 
-use super::kernel::Instructions;
+use super::instructions::Instructions;
 use super::winograd::Winograd;
 
 /// A convolution as networks define it.

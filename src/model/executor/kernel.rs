@@ -2,48 +2,9 @@
 //!
 //! A tile is the outputs of up to 12 positions in a block of channels, all kept in registers while the inputs are summed.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::layout::Layout;
-
-/// The vector instructions that kernels use.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Instructions {
-    /// What the processor has: AVX-512, AVX2, NEON.
-    Best(Arch),
-    /// Plain Rust on eight numbers at once: what the others are compared with.
-    Plain,
-}
-
-impl Instructions {
-    /// What this processor has.
-    pub(super) fn detect() -> Self {
-        match Arch::new() {
-            // Without vectors, blocks of eight numbers are what the compiler does best with.
-            Arch::Scalar => Self::Plain,
-            arch => Self::Best(arch),
-        }
-    }
-
-    /// Numbers in a vector.
-    pub(super) fn lanes(self) -> usize {
-        struct Lanes;
-        impl WithSimd for Lanes {
-            type Output = usize;
-            fn with_simd<S: Simd>(self, _: S) -> usize {
-                S::F32_LANES
-            }
-        }
-        self.run(Lanes)
-    }
-
-    pub(super) fn run<K: WithSimd>(self, kernel: K) -> K::Output {
-        match self {
-            Self::Best(arch) => arch.dispatch(kernel),
-            Self::Plain => kernel.with_simd(pulp::Scalar256b),
-        }
-    }
-}
 
 /// Where one output position reads and writes: indices of the first channel.
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +54,10 @@ impl Grid {
 pub(super) struct Epilogue<'a> {
     /// Values that are added: a residual, or the gradient so far, which may be the output itself.
     pub(super) add: Option<(Layout, Add<'a>)>,
-    /// ReLU.
-    pub(super) relu: bool,
-    /// Outputs are zeroed where these values are not positive: the gradient of ReLU.
-    pub(super) mask: Option<(Layout, &'a [f32])>,
+    /// ReLU with this largest value.
+    pub(super) ceiling: Option<f32>,
+    /// Outputs are zeroed where these values are not positive, or are the largest value: the gradient of ReLU.
+    pub(super) mask: Option<(Layout, &'a [f32], f32)>,
 }
 
 /// Values that are added to the outputs.
@@ -141,9 +102,11 @@ pub(super) struct Finish {
     to: *mut f32,
     /// Null without addition.
     add: *const f32,
-    relu: bool,
+    ceiling: Option<f32>,
     /// Null without mask.
     mask: *const f32,
+    /// From where on the mask zeroes.
+    mask_ceiling: f32,
 }
 
 impl Finish {
@@ -167,15 +130,17 @@ impl Finish {
             if !self.add.is_null() {
                 sum = simd.add_f32s(sum, load::<S>(self.add.add(position.add + channel)));
             }
-            if self.relu {
+            if let Some(ceiling) = self.ceiling {
                 // Not a maximum: what is not a number stays so, that errors are seen.
-                let zero = simd.splat_f32s(0.0);
+                let [zero, most] = [0.0, ceiling].map(|end| simd.splat_f32s(end));
                 sum = simd.select_f32s(simd.less_than_f32s(sum, zero), zero, sum);
+                sum = simd.select_f32s(simd.less_than_f32s(most, sum), most, sum);
             }
             if !self.mask.is_null() {
-                let zero = simd.splat_f32s(0.0);
+                let [zero, most] = [0.0, self.mask_ceiling].map(|end| simd.splat_f32s(end));
                 let mask = load::<S>(self.mask.add(position.mask + channel));
                 sum = simd.select_f32s(simd.less_than_or_equal_f32s(mask, zero), zero, sum);
+                sum = simd.select_f32s(simd.less_than_or_equal_f32s(most, mask), zero, sum);
             }
             self.to
                 .add(position.to + channel)
@@ -205,15 +170,17 @@ impl Finish {
                 values.as_ptr()
             }
         };
-        let mask = epilogue.mask.map_or(std::ptr::null(), |(_, values)| {
+        let mask = epilogue.mask.map_or(std::ptr::null(), |(_, values, _)| {
             assert!(reaches(|position| position.mask) <= values.len());
             values.as_ptr()
         });
+        let mask_ceiling = epilogue.mask.map_or(f32::INFINITY, |(.., ceiling)| ceiling);
         Self {
             to: to.start,
             add,
-            relu: epilogue.relu,
+            ceiling: epilogue.ceiling,
             mask,
+            mask_ceiling,
         }
     }
 }
@@ -227,11 +194,12 @@ pub(super) unsafe fn load<S: Simd>(from: *const f32) -> S::f32s {
     unsafe { from.cast::<S::f32s>().read_unaligned() }
 }
 
-/// Defines the sums of a tile of so many positions for blocks of two vectors and of one.
+/// Defines the sums of a tile of some positions for blocks of two vectors and of one, in which the second is not used.
 ///
-/// Loops over positions are written out, so that the sums stay in registers at every optimisation level.
+/// Every sum is a variable of its own and loops over positions are written out: elements of an array would be stored after
+/// every product, and at low optimisation levels loops would stay loops.
 macro_rules! tile {
-    ($name:ident, $count:literal: $($p:literal)*) => {
+    ($name:ident, $count:literal: $(($p:literal $one:ident $two:ident))*) => {
         /// # Safety
         /// All inputs and weights that taps and positions name exist.
         #[expect(unsafe_code, reason = "the innermost loop of all convolutions")]
@@ -244,8 +212,8 @@ macro_rules! tile {
             input: usize,
             weights: *const f32,
             start: [S::f32s; V],
-        ) -> [[S::f32s; V]; $count] {
-            let mut sums = [start; $count];
+        ) -> [[S::f32s; 2]; $count] {
+            $(let (mut $one, mut $two) = (start[0], start[V - 1]);)*
             let mut weights = weights;
             // SAFETY: as demanded.
             unsafe {
@@ -256,26 +224,26 @@ macro_rules! tile {
                         let second = load::<S>(weights.add((V - 1) * S::F32_LANES));
                         $(
                             let value = simd.splat_f32s(*from[$p].add(channel));
-                            sums[$p][0] = simd.mul_add_e_f32s(value, first, sums[$p][0]);
+                            $one = simd.mul_add_e_f32s(value, first, $one);
                             if V > 1 {
-                                sums[$p][V - 1] = simd.mul_add_e_f32s(value, second, sums[$p][V - 1]);
+                                $two = simd.mul_add_e_f32s(value, second, $two);
                             }
                         )*
                         weights = weights.add(V * S::F32_LANES);
                     }
                 }
             }
-            sums
+            [$([$one, $two],)*]
         }
     };
 }
 
-tile!(twelve, 12: 0 1 2 3 4 5 6 7 8 9 10 11);
-tile!(eight, 8: 0 1 2 3 4 5 6 7);
-tile!(six, 6: 0 1 2 3 4 5);
-tile!(four, 4: 0 1 2 3);
-tile!(two, 2: 0 1);
-tile!(one, 1: 0);
+tile!(twelve, 12: (0 a0 b0) (1 a1 b1) (2 a2 b2) (3 a3 b3) (4 a4 b4) (5 a5 b5) (6 a6 b6) (7 a7 b7) (8 a8 b8) (9 a9 b9) (10 a10 b10) (11 a11 b11));
+tile!(eight, 8: (0 a0 b0) (1 a1 b1) (2 a2 b2) (3 a3 b3) (4 a4 b4) (5 a5 b5) (6 a6 b6) (7 a7 b7));
+tile!(six, 6: (0 a0 b0) (1 a1 b1) (2 a2 b2) (3 a3 b3) (4 a4 b4) (5 a5 b5));
+tile!(four, 4: (0 a0 b0) (1 a1 b1) (2 a2 b2) (3 a3 b3));
+tile!(two, 2: (0 a0 b0) (1 a1 b1));
+tile!(one, 1: (0 a0 b0));
 
 /// Sums over taps and channels: what convolutions and the products inside Winograd's have in common.
 pub(super) struct Sums<'a> {
@@ -373,7 +341,7 @@ impl Sums<'_> {
                         for (position, sums) in tile.iter().zip(&sums) {
                             finish.store(simd, position, channel, sums[0]);
                             if V > 1 {
-                                finish.store(simd, position, channel + S::F32_LANES, sums[V - 1]);
+                                finish.store(simd, position, channel + S::F32_LANES, sums[1]);
                             }
                         }
                     }

@@ -1,5 +1,8 @@
 //! How feature maps lie in memory: channels last, channels padded to whole vectors, a border of zeros around each map.
 
+/// Index of a feature map or tensor.
+pub(super) type MapId = usize;
+
 /// Layout of feature maps, picture after picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {

@@ -9,17 +9,23 @@
 mod backward;
 mod convolution;
 mod depthwise;
+mod instructions;
 mod kernel;
 mod layout;
+mod linear;
 mod lower;
 mod pass;
 mod plan;
 mod pointwise;
 mod pool;
 mod program;
+mod representation;
 mod run;
+mod strided;
+mod tensor;
 #[cfg(test)]
 mod tests;
+mod view;
 mod winograd;
 
 use std::collections::HashMap;
@@ -28,11 +34,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rayon::prelude::*;
 
 use super::Normalizer;
-use super::graph::Graph;
+use super::graph::{FeatureLayout, Graph};
 use super::network::FeatureLayer;
 use crate::tasks;
-use kernel::Instructions;
-use lower::Packed;
+use instructions::Instructions;
+use lower::{Packed, Part, PartResult};
 use plan::Plan;
 use program::Program;
 use run::{Run, Workspace};
@@ -50,8 +56,8 @@ pub(in crate::model) struct Executor {
 #[derive(Default)]
 struct State {
     packed: Packed,
-    /// For height and width of pictures and the value of a feature layer; `None` where it cannot run here.
-    plans: HashMap<([usize; 2], usize), Option<Arc<Plan>>>,
+    /// For the sides of the maps and the values that a part begins and ends with; `None` where it cannot run here.
+    plans: HashMap<([usize; 3], usize, usize), Option<Arc<Plan>>>,
     /// Workspaces that are free.
     workspaces: Vec<Workspace>,
 }
@@ -74,7 +80,18 @@ pub(in crate::model) struct Features {
     /// The workspace of each chunk of pictures.
     workspaces: Vec<Workspace>,
     split: Split,
-    size: [usize; 2],
+    /// Sides of the maps that it was made of, and what each of their channels was multiplied by first.
+    input: [usize; 3],
+    scale: Option<[f32; 3]>,
+}
+
+/// What a plan computes.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// A feature layer of pictures.
+    Layer(FeatureLayer),
+    /// The representation of the last feature layer.
+    Representation,
 }
 
 /// How pictures are divided among threads.
@@ -125,13 +142,33 @@ impl Executor {
         }
     }
 
-    /// The plan for pictures of this size up to a feature layer.
-    fn plan(&self, size: [usize; 2], cut: FeatureLayer) -> Option<Arc<Plan>> {
-        let nodes = self.graph.nodes_to(cut)?;
+    /// The plan for maps of these sides up to a feature layer, or from the last one to the representation.
+    fn plan(&self, sides: [usize; 3], goal: Goal) -> Option<Arc<Plan>> {
+        let part = match goal {
+            Goal::Layer(cut) => {
+                let (nodes, layout) = self.graph.nodes_to(cut);
+                Part {
+                    nodes,
+                    from: 0,
+                    layout: FeatureLayout::ChannelsFirst,
+                    result: PartResult::Map(layout),
+                }
+            }
+            Goal::Representation => {
+                let (nodes, from, layout) = self.graph.nodes_to_embedding();
+                Part {
+                    nodes,
+                    from,
+                    layout,
+                    result: PartResult::Row,
+                }
+            }
+        };
         let mut state = self.state();
         let State { packed, plans, .. } = &mut *state;
-        let plan = plans.entry((size, nodes.len())).or_insert_with(|| {
-            let program = Program::lower(nodes, size, self.instructions, packed)?;
+        let key = (sides, part.from, part.nodes.len());
+        let plan = plans.entry(key).or_insert_with(|| {
+            let program = Program::lower(&part, sides, self.instructions, packed)?;
             Some(Arc::new(Plan::new(program, self.instructions.lanes())))
         });
         plan.clone()
@@ -141,46 +178,62 @@ impl Executor {
         tasks::lock(&self.state)
     }
 
-    /// The feature maps at `cut`; with `keep`, also what [`Executor::backward`] needs. `None` where a node up to there is
-    /// none of feature maps.
+    /// The feature maps at `cut`; with `keep`, also what [`Executor::backward`] needs. `None` where a node up to there is not
+    /// known.
     pub(in crate::model) fn forward(
         &self,
         pixels: &Pixels,
         cut: FeatureLayer,
         keep: bool,
     ) -> Option<Features> {
-        let plan = self.plan(pixels.size, cut)?;
-        let length = 3 * pixels.size[0] * pixels.size[1];
-        let count = pixels.values.len() / length;
+        let sides = [3, pixels.size[0], pixels.size[1]];
+        let plan = self.plan(sides, Goal::Layer(cut))?;
+        let normalize =
+            |channel: usize, value: f32| value * self.scale[channel] + self.shift[channel];
+        let mut features = self.forward_part(plan, (&pixels.values, sides), normalize, keep);
+        features.fake_relu = cut.fake_relu;
+        features.scale = Some(self.scale);
+        Some(features)
+    }
+
+    /// Runs a plan on maps `[n, c, h, w]`, each value of which is changed first.
+    fn forward_part(
+        &self,
+        plan: Arc<Plan>,
+        (values, input): (&[f32], [usize; 3]),
+        change: impl Fn(usize, f32) -> f32 + Sync,
+        keep: bool,
+    ) -> Features {
+        let length: usize = input.iter().product();
+        let count = values.len() / length;
         let split = Split::new(count);
         let [c, h, w] = plan.program.maps[plan.program.output].sides;
-        let mut values = vec![0.0; count * c * h * w];
+        let mut results = vec![0.0; count * c * h * w];
         let mut workspaces = self.workspaces(count.div_ceil(split.pictures));
-        let pictures = pixels.values.par_chunks(split.pictures * length);
-        let maps = values.par_chunks_mut(split.pictures * c * h * w);
-        let parts = pictures.zip(maps).zip(&mut workspaces);
-        parts.for_each(|((pictures, maps), workspace)| {
-            let run = self.run(&plan, pictures.len() / length, split, keep);
-            let normalize =
-                |channel: usize, value: f32| value * self.scale[channel] + self.shift[channel];
-            run.forward(workspace, pictures, normalize, maps);
+        let inputs = values.par_chunks(split.pictures * length);
+        let maps = results.par_chunks_mut(split.pictures * c * h * w);
+        let parts = inputs.zip(maps).zip(&mut workspaces);
+        parts.for_each(|((inputs, maps), workspace)| {
+            let run = self.run(&plan, inputs.len() / length, split, keep);
+            run.forward(workspace, inputs, &change, maps);
         });
         if !keep {
             self.give_back(std::mem::take(&mut workspaces));
         }
-        Some(Features {
-            values,
+        Features {
+            values: results,
             shape: [count, c, h, w],
             plan,
-            fake_relu: cut.fake_relu,
+            fake_relu: false,
             workspaces,
             split,
-            size: pixels.size,
-        })
+            input,
+            scale: None,
+        }
     }
 
-    /// Backward pass: the gradient with respect to the pixels, `[n, 3, h, w]`, from the gradient with respect to the feature
-    /// maps.
+    /// Backward pass: the gradient with respect to the pixels, or other maps that a plan ran on, from the gradient with
+    /// respect to the feature maps.
     pub(in crate::model) fn backward(&self, features: Features, gradient: &[f32]) -> Vec<f32> {
         let Features {
             shape: [count, c, h, w],
@@ -188,24 +241,28 @@ impl Executor {
             fake_relu,
             mut workspaces,
             split,
-            size,
+            input,
+            scale,
             ..
         } = features;
-        let plane = size[0] * size[1];
-        let mut pixels = vec![0.0; count * 3 * plane];
+        let length: usize = input.iter().product();
+        let mut result = vec![0.0; count * length];
         let gradients = gradient.par_chunks(split.pictures * c * h * w);
-        let pictures = pixels.par_chunks_mut(split.pictures * 3 * plane);
-        let parts = gradients.zip(pictures).zip(&mut workspaces);
-        parts.for_each(|((gradient, pictures), workspace)| {
-            let run = self.run(&plan, pictures.len() / (3 * plane), split, true);
-            run.backward(workspace, gradient, fake_relu, pictures);
+        let results = result.par_chunks_mut(split.pictures * length);
+        let parts = gradients.zip(results).zip(&mut workspaces);
+        parts.for_each(|((gradient, results), workspace)| {
+            let run = self.run(&plan, results.len() / length, split, true);
+            run.backward(workspace, gradient, fake_relu, results);
         });
-        for (number, values) in pixels.chunks_exact_mut(plane.max(1)).enumerate() {
-            let scale = self.scale[number % 3];
-            values.iter_mut().for_each(|value| *value *= scale);
+        if let Some(scale) = scale {
+            let plane = input[1] * input[2];
+            for (number, values) in result.chunks_exact_mut(plane.max(1)).enumerate() {
+                let scale = scale[number % 3];
+                values.iter_mut().for_each(|value| *value *= scale);
+            }
         }
         self.give_back(workspaces);
-        pixels
+        result
     }
 
     fn run<'a>(&self, plan: &'a Plan, pictures: usize, split: Split, keep: bool) -> Run<'a> {

@@ -4,12 +4,13 @@ use rayon::prelude::*;
 
 use super::convolution::{Method, Pass};
 use super::depthwise::Depthwise;
-use super::kernel::{Epilogue, Grid, Instructions, Output, Position, Sums, blocks};
+use super::instructions::Instructions;
+use super::kernel::{Epilogue, Grid, Output, Position, Sums, blocks};
 use super::layout::Layout;
 use super::winograd::{Tile, Winograd};
 
-/// Numbers of the input that stay in a core's cache while all blocks of outputs are made of them.
-const CACHED_INPUTS: usize = 1 << 15;
+/// Numbers of the input that stay in a core's second cache while all blocks of outputs are made of them.
+const CACHED_INPUTS: usize = 1 << 17;
 
 /// Multiplications that are worth a thread of their own.
 const TASK: usize = 1 << 18;
@@ -29,6 +30,19 @@ impl Pass {
             columns: count(to.w, 1),
             step: self.output_step,
             offset: self.output_offset,
+        }
+    }
+
+    /// Whether fewer numbers are read where threads divide the channels and each reads all inputs of so many positions than
+    /// where they divide the positions and each reads all weights.
+    fn reads_more_weights(&self, positions: usize) -> bool {
+        match &self.method {
+            Method::Dense(parts) => parts.iter().any(|part| {
+                let inputs = positions * self.step[0] * self.step[1] * part.input.len();
+                part.weights.len() > inputs
+            }),
+            // Its inputs would be transformed by each.
+            Method::Winograd(_) | Method::Depthwise(_) => false,
         }
     }
 
@@ -87,7 +101,9 @@ impl Pass {
         };
         if tasks == 1 {
             call.run(0..positions, 0..all);
-        } else if positions >= tasks * FEWEST {
+        } else if positions >= tasks * FEWEST
+            && !(self.reads_more_weights(count) && all >= 2 * tasks)
+        {
             let share = positions.div_ceil(tasks).next_multiple_of(12);
             (0..positions.div_ceil(share))
                 .into_par_iter()
@@ -119,10 +135,11 @@ impl Call<'_> {
     /// Number of blocks of outputs that can be made one by one.
     fn blocks(&self) -> usize {
         match &self.pass.method {
-            Method::Dense(parts) if parts.len() > 1 => parts.len(),
-            Method::Dense(_) | Method::Winograd(_) => {
-                blocks(self.to.pitch, self.instructions.lanes())
-            }
+            Method::Dense(parts) => match &parts[..] {
+                [part] => blocks(part.output, self.instructions.lanes()),
+                parts => parts.len(),
+            },
+            Method::Winograd(winograd) => blocks(winograd.output, self.instructions.lanes()),
             Method::Depthwise(_) => 1,
         }
     }
@@ -151,7 +168,7 @@ impl Call<'_> {
             },
             to: index(self.to),
             add: add.as_ref().map_or(0, |(layout, _)| index(layout)),
-            mask: mask.as_ref().map_or(0, |(layout, _)| index(layout)),
+            mask: mask.as_ref().map_or(0, |(layout, ..)| index(layout)),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a program needs to run: the layouts of its maps and gradients, its backward pass, and which of them share memory.
 
-use super::layout::Layout;
+use super::layout::{Layout, MapId};
 use super::pointwise::Pointwise;
-use super::program::{Map, MapId, Program, Step};
+use super::program::{Map, Program, Step};
 
 /// One contribution to the gradient of a map.
 pub(super) struct Contribution {
@@ -114,7 +114,7 @@ fn contributions(program: &Program) -> (Vec<Contribution>, Vec<usize>) {
                 input,
                 is_same,
                 accumulates: written[map],
-                masked: left[map] == 0 && program.maps[map].rectified,
+                masked: left[map] == 0 && program.maps[map].ceiling.is_some(),
             });
             written[map] = true;
         }
@@ -170,6 +170,9 @@ impl Memory {
                 if needs_inputs(step) {
                     step.reads().into_iter().for_each(|map| use_at(map, time));
                 }
+                if matches!(step, Step::Tensor { operation, .. } if operation.needs_result()) {
+                    use_at(step.to(), time);
+                }
             }
             use_at(gradient(0), time + 1);
             // The picture itself is asked for nothing.
@@ -223,6 +226,7 @@ fn needs_inputs(step: &Step) -> bool {
     match step {
         Step::Multiply { .. } => true,
         Step::Pointwise { function, .. } => !function.is_linear(),
+        Step::Tensor { operation, .. } => operation.needs_operands(),
         _ => false,
     }
 }

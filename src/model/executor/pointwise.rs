@@ -1,6 +1,8 @@
 //! Functions of each value of a map, with their derivatives.
 
-use crate::model::cpu::rows::exp_of_negative;
+use std::f32::consts::SQRT_2;
+
+use crate::model::cpu::rows::{exp_of_negative, normal};
 use crate::model::graph::Activation;
 
 /// A function of each value.
@@ -19,9 +21,31 @@ pub(super) enum Pointwise {
     HardSwish,
     Silu,
     Clip(f32, f32),
+    Elu(f32),
+    Tanh,
+    Erf,
+    Gelu,
+    /// `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
+    GeluTanh,
+    Softplus,
+    Exp,
+    Sqrt,
+    Reciprocal,
+    Neg,
+    Abs,
+}
+
+/// √(2/π) and the factor of the cube in the approximation of GELU.
+const GELU_TANH: [f32; 2] = [0.797_884_6, 0.044_715];
+
+/// tanh, by exponentials of what is not positive.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    2.0 * sigmoid(2.0 * x) - 1.0
 }
 
 /// 1/(1 + exp(−x)).
+#[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     let small = exp_of_negative(-x.abs());
     let positive = 1.0 / (1.0 + small);
@@ -38,16 +62,35 @@ impl Pointwise {
             Activation::HardSwish => Self::HardSwish,
             Activation::Silu => Self::Silu,
             Activation::Clip(least, most) => Self::Clip(least, most),
-            _ => return None,
+            Activation::Elu(alpha) => Self::Elu(alpha as f32),
+            Activation::Tanh => Self::Tanh,
+            Activation::Erf => Self::Erf,
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Softplus => Self::Softplus,
+            Activation::Exp => Self::Exp,
+            Activation::Sqrt => Self::Sqrt,
+            Activation::Reciprocal => Self::Reciprocal,
+            Activation::Neg => Self::Neg,
+            Activation::Abs => Self::Abs,
+            Activation::Relu | Activation::Log | Activation::Power(_) => {
+                return None;
+            }
         })
+    }
+
+    /// Whether value and derivative at 0 are numbers, so that the padding of channels does no harm.
+    pub(super) fn is_finite_at_zero(&self) -> bool {
+        !matches!(self, Self::Sqrt | Self::Reciprocal)
     }
 
     /// Whether its derivative depends on its input.
     pub(super) fn is_linear(&self) -> bool {
-        matches!(self, Self::Identity | Self::Affine { .. })
+        matches!(self, Self::Identity | Self::Affine { .. } | Self::Neg)
     }
 
     /// `to = f(from)` for whole pixels of `pitch` numbers.
+    #[inline(always)]
     pub(super) fn forward(&self, from: &[f32], to: &mut [f32], pitch: usize) {
         match self {
             Self::Identity => to.copy_from_slice(from),
@@ -66,10 +109,25 @@ impl Pointwise {
             Self::HardSwish => map(from, to, |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
             Self::Silu => map(from, to, |x| x * sigmoid(x)),
             Self::Clip(least, most) => map(from, to, |x| x.clamp(*least, *most)),
+            Self::Elu(alpha) => map(from, to, |x| if x > 0.0 { x } else { alpha * x.exp_m1() }),
+            Self::Tanh => map(from, to, f32::tanh),
+            Self::Erf => map(from, to, |x| 2.0 * normal(x * SQRT_2).0 - 1.0),
+            Self::Gelu => map(from, to, |x| x * normal(x).0),
+            Self::GeluTanh => map(from, to, |x| {
+                let [root, cubic] = GELU_TANH;
+                0.5 * x * (1.0 + tanh(root * (x + cubic * x * x * x)))
+            }),
+            Self::Softplus => map(from, to, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+            Self::Exp => map(from, to, f32::exp),
+            Self::Sqrt => map(from, to, f32::sqrt),
+            Self::Reciprocal => map(from, to, f32::recip),
+            Self::Neg => map(from, to, |x| -x),
+            Self::Abs => map(from, to, f32::abs),
         }
     }
 
     /// `gradient · f'(x)`, added to `to`, for whole pixels of `pitch` numbers.
+    #[inline(always)]
     pub(super) fn backward(&self, x: &[f32], gradient: &[f32], to: &mut [f32], pitch: usize) {
         match self {
             Self::Identity => to
@@ -99,6 +157,39 @@ impl Pointwise {
                 s * (1.0 + x * (1.0 - s))
             }),
             Self::Clip(least, most) => add(x, gradient, to, |x| inside(x, *least, *most)),
+            Self::Elu(alpha) => add(
+                x,
+                gradient,
+                to,
+                |x| {
+                    if x > 0.0 { 1.0 } else { alpha * x.exp() }
+                },
+            ),
+            Self::Tanh => add(x, gradient, to, |x| {
+                let y = x.tanh();
+                1.0 - y * y
+            }),
+            Self::Erf => add(x, gradient, to, |x| 2.0 * SQRT_2 * normal(x * SQRT_2).1),
+            Self::Gelu => add(x, gradient, to, |x| {
+                let (distribution, density) = normal(x);
+                distribution + x * density
+            }),
+            Self::GeluTanh => add(x, gradient, to, |x| {
+                let [root, cubic] = GELU_TANH;
+                let y = tanh(root * (x + cubic * x * x * x));
+                let slope = root * (1.0 + 3.0 * cubic * x * x);
+                0.5 * (1.0 + y) + 0.5 * x * (1.0 - y * y) * slope
+            }),
+            Self::Softplus => add(x, gradient, to, sigmoid),
+            Self::Exp => add(x, gradient, to, f32::exp),
+            Self::Sqrt => add(x, gradient, to, |x| 0.5 / x.sqrt()),
+            Self::Reciprocal => add(x, gradient, to, |x| -1.0 / (x * x)),
+            Self::Neg => add(x, gradient, to, |_| -1.0),
+            Self::Abs => add(x, gradient, to, |x| match x {
+                _ if x > 0.0 => 1.0,
+                _ if x < 0.0 => -1.0,
+                _ => 0.0,
+            }),
         }
     }
 }
@@ -108,12 +199,14 @@ fn inside(x: f32, least: f32, most: f32) -> f32 {
     if x >= least && x <= most { 1.0 } else { 0.0 }
 }
 
+#[inline(always)]
 fn map(from: &[f32], to: &mut [f32], function: impl Fn(f32) -> f32) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = function(*from);
     }
 }
 
+#[inline(always)]
 fn add(x: &[f32], gradient: &[f32], to: &mut [f32], slope: impl Fn(f32) -> f32) {
     for ((to, gradient), x) in to.iter_mut().zip(gradient).zip(x) {
         *to += gradient * slope(*x);

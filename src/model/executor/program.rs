@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::convolution::Convolution;
+use super::layout::MapId;
 use super::pointwise::Pointwise;
+use super::tensor::TensorOp;
+use super::view::View;
 use crate::model::graph::Pooling;
 
 /// Steps from the picture, map 0, to a feature layer.
@@ -14,16 +17,14 @@ pub(super) struct Program {
     pub(super) output: MapId,
 }
 
-/// Index of a feature map.
-pub(super) type MapId = usize;
-
-/// A feature map that steps read and write.
+/// A feature map that steps read and write. A tensor of other axes is one of a single pixel, whose channels are its values.
 #[derive(Clone, Debug)]
 pub(super) struct Map {
     /// Channels, height, width.
     pub(super) sides: [usize; 3],
-    /// Whether its values went through a ReLU as the last thing, so that they tell the ReLU's gradient.
-    pub(super) rectified: bool,
+    /// The largest value of the ReLU that its values went through as the last thing, so that they tell the ReLU's gradient:
+    /// ∞, or 6 of a ReLU6.
+    pub(super) ceiling: Option<f32>,
 }
 
 /// One step of a forward pass.
@@ -68,6 +69,18 @@ pub(super) enum Step {
         from: MapId,
         to: MapId,
     },
+    /// A map as a tensor `[h, w, c]`.
+    Unpack { from: MapId, to: MapId },
+    /// A tensor `[1, c, h, w]` as a map.
+    Pack { from: View, to: MapId },
+    /// An operation on tensors.
+    Tensor {
+        operation: TensorOp,
+        from: Vec<View>,
+        /// Of the result.
+        sides: Vec<usize>,
+        to: MapId,
+    },
 }
 
 impl Step {
@@ -82,7 +95,10 @@ impl Step {
             | Self::AveragePool { to, .. }
             | Self::Concatenate { to, .. }
             | Self::Select { to, .. }
-            | Self::Pad { to, .. } => *to,
+            | Self::Pad { to, .. }
+            | Self::Unpack { to, .. }
+            | Self::Pack { to, .. }
+            | Self::Tensor { to, .. } => *to,
         }
     }
 
@@ -96,7 +112,10 @@ impl Step {
             | Self::MaxPool { from, .. }
             | Self::AveragePool { from, .. }
             | Self::Select { from, .. }
-            | Self::Pad { from, .. } => vec![*from],
+            | Self::Pad { from, .. }
+            | Self::Unpack { from, .. } => vec![*from],
+            Self::Pack { from, .. } => from.map().into_iter().collect(),
+            Self::Tensor { from, .. } => from.iter().filter_map(View::map).collect(),
             Self::Add { from, .. } | Self::Multiply { from, .. } => from.to_vec(),
             Self::Concatenate { from, .. } => from.clone(),
         }

@@ -1,10 +1,13 @@
 //! Runs a plan on pictures, forwards.
 
-use super::kernel::{Add, Epilogue, Instructions};
-use super::layout::Layout;
+use super::instructions::{Instructions, Resources};
+use super::kernel::{Add, Epilogue};
+use super::layout::{Layout, MapId};
 use super::plan::{Memory, Plan};
 use super::pool;
-use super::program::{MapId, Step};
+use super::program::Step;
+
+use super::view::{Base, Operand, View};
 
 /// The memory of one run.
 #[derive(Default)]
@@ -99,7 +102,7 @@ impl Run<'_> {
         workspace: &mut Workspace,
         (layout, out): (&Layout, &mut [f32]),
     ) {
-        let relu = self.plan.program.maps[step.to()].rectified;
+        let ceiling = self.plan.program.maps[step.to()].ceiling;
         match step {
             Step::Convolution {
                 packed,
@@ -113,7 +116,7 @@ impl Run<'_> {
                 });
                 let epilogue = Epilogue {
                     add,
-                    relu,
+                    ceiling,
                     mask: None,
                 };
                 packed.forward.run(
@@ -128,24 +131,28 @@ impl Run<'_> {
             Step::Pointwise { function, from, .. } => {
                 let (source, values) = self.map(workspace, *from);
                 let rows = layout.rows(self.pictures).zip(source.rows(self.pictures));
-                for (to, from) in rows {
-                    function.forward(&values[from], &mut out[to], layout.pitch);
-                }
-                if relu {
-                    rectify(layout, out, self.pictures);
+                self.instructions.vectorize(|| {
+                    for (to, from) in rows {
+                        function.forward(&values[from], &mut out[to], layout.pitch);
+                    }
+                });
+                if let Some(ceiling) = ceiling {
+                    rectify(layout, out, self.pictures, ceiling);
                 }
             }
             Step::Add { from: [a, b], .. } => {
                 let ((one, a), (two, b)) = (self.map(workspace, *a), self.map(workspace, *b));
                 let rows = one.rows(self.pictures).zip(two.rows(self.pictures));
-                for (to, (one, two)) in layout.rows(self.pictures).zip(rows) {
-                    let values = a[one].iter().zip(&b[two]);
-                    for (to, (a, b)) in out[to].iter_mut().zip(values) {
-                        *to = a + b;
+                self.instructions.vectorize(|| {
+                    for (to, (one, two)) in layout.rows(self.pictures).zip(rows) {
+                        let values = a[one].iter().zip(&b[two]);
+                        for (to, (a, b)) in out[to].iter_mut().zip(values) {
+                            *to = a + b;
+                        }
                     }
-                }
-                if relu {
-                    rectify(layout, out, self.pictures);
+                });
+                if let Some(ceiling) = ceiling {
+                    rectify(layout, out, self.pictures, ceiling);
                 }
             }
             Step::Multiply { from: [a, b], .. } => {
@@ -163,6 +170,7 @@ impl Run<'_> {
                 pool::average(pooling, from, (layout, out), self.pictures);
             }
             Step::Concatenate { from, .. } => {
+                clear_padding(layout, out);
                 let mut first = 0;
                 for map in from {
                     let (source, values) = self.map(workspace, *map);
@@ -173,6 +181,7 @@ impl Run<'_> {
                 }
             }
             Step::Select { channels, from, .. } => {
+                clear_padding(layout, out);
                 let (source, values) = self.map(workspace, *from);
                 for_pixels(source, layout, self.pictures, |from, to| {
                     for (to, channel) in out[to..].iter_mut().zip(channels) {
@@ -193,16 +202,124 @@ impl Run<'_> {
                     },
                 );
             }
+            Step::Unpack { from, .. } => {
+                let (source, values) = self.map(workspace, *from);
+                for_unpacked(source, layout.picture(), self.pictures, |map, tensor| {
+                    out[tensor..][..source.c].copy_from_slice(&values[map..][..source.c]);
+                });
+            }
+            Step::Pack { from, .. } => {
+                clear_padding(layout, out);
+                for picture in 0..self.pictures {
+                    let values = self.operand(workspace, from, picture).values;
+                    let part = &mut out[picture * layout.picture()..][..layout.picture()];
+                    for_packed(layout, from, |map, tensor| part[map] = values[tensor]);
+                }
+            }
+            Step::Tensor {
+                operation,
+                from,
+                sides,
+                ..
+            } => {
+                for picture in 0..self.pictures {
+                    let operands = self.operands(workspace, from, picture);
+                    let out = &mut out[picture * layout.picture()..][..layout.c];
+                    operation.forward(&operands, sides, out, self.resources());
+                    if let Some(ceiling) = ceiling {
+                        rectify_values(out, ceiling);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn resources(&self) -> Resources {
+        Resources {
+            instructions: self.instructions,
+            threads: self.threads,
+        }
+    }
+
+    /// What a view is of, for one picture.
+    pub(super) fn operand<'w>(
+        &self,
+        workspace: &'w Workspace,
+        view: &'w View,
+        picture: usize,
+    ) -> Operand<'w> {
+        let values = match &view.base {
+            Base::Constant(values) => &values[..],
+            Base::Map(map) => {
+                let layout = &self.plan.layouts[*map];
+                let start = picture * layout.picture();
+                &workspace.slots[self.slot(*map)][start..start + layout.c]
+            }
+        };
+        Operand { view, values }
+    }
+
+    /// The same of several views.
+    pub(super) fn operands<'w>(
+        &self,
+        workspace: &'w Workspace,
+        views: &'w [View],
+        picture: usize,
+    ) -> Vec<Operand<'w>> {
+        let operand = |view| self.operand(workspace, view, picture);
+        views.iter().map(operand).collect()
+    }
+}
+
+/// Calls `visit` with the index of each pixel of a map, and of its first channel in the tensors `[h, w, c]` of which each
+/// takes `tensor` numbers.
+pub(super) fn for_unpacked(
+    map: &Layout,
+    tensor: usize,
+    pictures: usize,
+    mut visit: impl FnMut(usize, usize),
+) {
+    for (number, row) in map.rows(pictures).enumerate() {
+        let (picture, y) = (number / map.h, number % map.h);
+        for x in 0..map.w {
+            let to = picture * tensor + (y * map.w + x) * map.c;
+            visit(row.start + x * map.pitch, to);
         }
     }
 }
 
-/// ReLU; what is not a number stays so.
-fn rectify(layout: &Layout, values: &mut [f32], pictures: usize) {
-    for row in layout.rows(pictures) {
-        for value in &mut values[row] {
-            *value = if *value < 0.0 { 0.0 } else { *value };
+/// Calls `visit` with the index of each value in a map of one picture, and in the tensor `[1, c, h, w]` that it is made of.
+pub(super) fn for_packed(map: &Layout, view: &View, mut visit: impl FnMut(usize, usize)) {
+    let [_, channels, rows, columns] = view.strides[..] else {
+        return;
+    };
+    for y in 0..map.h {
+        for x in 0..map.w {
+            let (to, from) = (map.pixel(y, x), view.offset + y * rows + x * columns);
+            (0..map.c).for_each(|c| visit(to + c, from + c * channels));
         }
+    }
+}
+
+/// Zeroes the channels that fill pixels up to whole vectors, whatever was in that memory: the weights of convolutions are
+/// zero there, but the product of zero and infinity is not.
+fn clear_padding(layout: &Layout, out: &mut [f32]) {
+    if layout.pitch > layout.c {
+        out.fill(0.0);
+    }
+}
+
+/// ReLU; what is not a number stays so.
+fn rectify(layout: &Layout, values: &mut [f32], pictures: usize, ceiling: f32) {
+    for row in layout.rows(pictures) {
+        rectify_values(&mut values[row], ceiling);
+    }
+}
+
+fn rectify_values(values: &mut [f32], ceiling: f32) {
+    for value in values {
+        *value = if *value < 0.0 { 0.0 } else { *value };
+        *value = if *value > ceiling { ceiling } else { *value };
     }
 }
 

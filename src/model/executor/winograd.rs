@@ -5,7 +5,8 @@ use std::cell::RefCell;
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{Epilogue, Finish, Instructions, Output, Position, Sums, load};
+use super::instructions::Instructions;
+use super::kernel::{Epilogue, Finish, Output, Position, Sums, load};
 
 /// Products of one tile, and of its inputs.
 const PRODUCTS: usize = 16;
@@ -27,7 +28,7 @@ pub(super) struct Winograd {
     /// For each product, for each block of outputs, `[input, block]`.
     weights: Vec<f32>,
     input: usize,
-    output: usize,
+    pub(super) output: usize,
 }
 
 impl Winograd {

@@ -9,7 +9,7 @@ use crate::model::network::TokenGrid;
 
 /// How the channels and positions of a feature layer lie in its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(in crate::model) enum FeatureLayout {
     /// `[n, c, h, w]`.
     ChannelsFirst,
     /// `[n, h, w, c]`.
@@ -18,8 +18,8 @@ pub(super) enum Layout {
     Tokens(TokenGrid),
 }
 
-impl Layout {
-    /// Layout of a value, if it is a feature layer.
+impl FeatureLayout {
+    /// FeatureLayout of a value, if it is a feature layer.
     fn of(shape: &Shape) -> Option<Self> {
         if !shape.is_batch_first() {
             return None;
@@ -66,16 +66,16 @@ impl Layout {
 pub(super) struct Stage {
     /// Index of its value.
     pub(super) place: usize,
-    pub(super) layout: Layout,
+    pub(super) layout: FeatureLayout,
 }
 
 impl Stage {
     /// Number of channels.
     pub(super) fn channels(&self, shapes: &[Shape]) -> usize {
         let axis = match self.layout {
-            Layout::ChannelsFirst => 1,
-            Layout::ChannelsLast => 3,
-            Layout::Tokens(_) => 2,
+            FeatureLayout::ChannelsFirst => 1,
+            FeatureLayout::ChannelsLast => 3,
+            FeatureLayout::Tokens(_) => 2,
         };
         shapes[self.place].sides[axis]
     }
@@ -84,9 +84,9 @@ impl Stage {
     fn resolution(&self, shapes: &[Shape]) -> (bool, [usize; 2]) {
         let sides = &shapes[self.place].sides;
         match self.layout {
-            Layout::ChannelsFirst => (false, [sides[2], sides[3]]),
-            Layout::ChannelsLast => (false, [sides[1], sides[2]]),
-            Layout::Tokens(grid) => (true, grid.size),
+            FeatureLayout::ChannelsFirst => (false, [sides[2], sides[3]]),
+            FeatureLayout::ChannelsLast => (false, [sides[1], sides[2]]),
+            FeatureLayout::Tokens(grid) => (true, grid.size),
         }
     }
 }
@@ -115,11 +115,11 @@ impl FeatureLayers {
         let mixing = last_mixing(nodes, shapes, embedding);
         let mut stages: Vec<Stage> = Vec::new();
         for &place in separating.iter().filter(|&&at| at > 0 && at < embedding) {
-            let Some(layout) = Layout::of(&shapes[place]) else {
+            let Some(layout) = FeatureLayout::of(&shapes[place]) else {
                 continue;
             };
             // After the last operation that mixes tokens, only the class token counts for the output.
-            if matches!(layout, Layout::Tokens(_)) && place > mixing {
+            if matches!(layout, FeatureLayout::Tokens(_)) && place > mixing {
                 continue;
             }
             let stage = Stage { place, layout };

@@ -16,7 +16,7 @@ mod value;
 use burn::tensor::Tensor;
 
 pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling, Reshape};
-pub(in crate::model) use shape::{MAX_AXES, Shape, broadcast};
+pub(in crate::model) use shape::{BatchAxis, MAX_AXES, Shape, broadcast};
 pub(in crate::model) use value::Value;
 
 use shape::product;
@@ -24,7 +24,8 @@ use shape::product;
 use super::architecture::GraphSummary;
 use crate::model::network::{Attention, FeatureLayer, Network, TokenGrid};
 use attention::AttentionLayers;
-use feature_layers::{FeatureLayers, Layout, Stage};
+pub(in crate::model) use feature_layers::FeatureLayout;
+use feature_layers::{FeatureLayers, Stage};
 
 /// An input of an operation.
 #[derive(Clone, Debug)]
@@ -227,7 +228,7 @@ impl Draft {
     ) -> Graph {
         let stages = stages.iter().map(|&place| Stage {
             place,
-            layout: Layout::ChannelsFirst,
+            layout: FeatureLayout::ChannelsFirst,
         });
         let feature_layers = FeatureLayers {
             stages: stages.collect(),
@@ -278,10 +279,17 @@ impl Graph {
         }
     }
 
-    /// The nodes that compute the feature layer at `cut`, if that is `[n, c, h, w]`.
-    pub(in crate::model) fn nodes_to(&self, cut: FeatureLayer) -> Option<&[Node]> {
+    /// The nodes that compute the feature layer at `cut`, and its layout.
+    pub(in crate::model) fn nodes_to(&self, cut: FeatureLayer) -> (&[Node], FeatureLayout) {
         let stage = self.stage(cut);
-        (stage.layout == Layout::ChannelsFirst).then(|| &self.nodes[..stage.place])
+        (&self.nodes[..stage.place], stage.layout)
+    }
+
+    /// The nodes that compute the representation, with the index of the last feature layer and its layout.
+    pub(in crate::model) fn nodes_to_embedding(&self) -> (&[Node], usize, FeatureLayout) {
+        let stage = self.stage(FeatureLayer::LAST);
+        let nodes = &self.nodes[..self.feature_layers.embedding];
+        (nodes, stage.place, stage.layout)
     }
 
     /// The feature layer at `cut`.
@@ -307,8 +315,8 @@ impl Network for Graph {
 
     fn token_grid(&self, cut: FeatureLayer) -> Option<TokenGrid> {
         match self.stage(cut).layout {
-            Layout::Tokens(grid) => Some(grid),
-            Layout::ChannelsFirst | Layout::ChannelsLast => None,
+            FeatureLayout::Tokens(grid) => Some(grid),
+            FeatureLayout::ChannelsFirst | FeatureLayout::ChannelsLast => None,
         }
     }
 

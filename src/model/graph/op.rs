@@ -56,6 +56,17 @@ pub(in crate::model) enum Activation {
     Power(f32),
 }
 
+impl Activation {
+    /// The largest value of a ReLU: ∞, or that of a ReLU6 and its kind; `None` of any other function.
+    pub(in crate::model) fn ceiling(self) -> Option<f32> {
+        match self {
+            Self::Relu => Some(f32::INFINITY),
+            Self::Clip(0.0, most) if most > 0.0 => Some(most),
+            _ => None,
+        }
+    }
+}
+
 /// A grouped convolution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::model) struct Convolution {

@@ -1,150 +1,27 @@
-//! From a network graph to steps on feature maps: activations and residual sums become part of the convolution before
-//! them.
+//! Steps on feature maps: convolutions, pooling, and what is computed for each pixel or channel.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::convolution::{Convolution, Definition};
-use super::kernel::Instructions;
-use super::pointwise::Pointwise;
-use super::program::{Map, MapId, Program, Step};
-use crate::model::graph::{self, Activation, Node, Op, Pooling, Shape, Source, Value};
+use super::super::convolution::{Convolution, Definition};
+use super::super::layout::MapId;
+use super::super::pointwise::Pointwise;
+use super::super::program::Step;
+use super::Lowering;
+use crate::model::graph::{self, Node, Op, Pooling, Shape, Source, Value};
 use crate::model::tensor_values;
 
-/// Packed convolutions by the index of their node: all sizes of pictures and all feature layers share them.
-pub(super) type Packed = HashMap<usize, Arc<Convolution>>;
-
-impl Program {
-    /// The steps of these nodes for pictures of height and width `input`. `None` where one of them is not of feature
-    /// maps, or is not known here.
-    pub(super) fn lower(
-        nodes: &[Node],
-        input: [usize; 2],
-        instructions: Instructions,
-        packed: &mut Packed,
-    ) -> Option<Self> {
-        let mut lowering = Lowering {
-            nodes,
-            readers: readers(nodes),
-            shapes: vec![Shape::maps(vec![1, 3, input[0], input[1]])],
-            places: vec![Some(0)],
-            maps: vec![Map {
-                sides: [3, input[0], input[1]],
-                rectified: false,
-            }],
-            steps: Vec::new(),
-            instructions,
-            packed,
-        };
-        for index in 0..nodes.len() {
-            lowering.node(index)?;
-        }
-        let output = lowering.places[nodes.len()]?;
-        Some(Self {
-            maps: lowering.maps,
-            steps: lowering.steps,
-            output,
-        })
-    }
-}
-
-/// How many nodes read each value; the last value is read once more.
-fn readers(nodes: &[Node]) -> Vec<usize> {
-    let mut readers = vec![0; nodes.len() + 1];
-    readers[nodes.len()] = 1;
-    for node in nodes {
-        node.reads().for_each(|place| readers[place] += 1);
-    }
-    readers
-}
-
-struct Lowering<'a> {
-    nodes: &'a [Node],
-    readers: Vec<usize>,
-    shapes: Vec<Shape>,
-    /// For each value of the graph, its map, if it is one.
-    places: Vec<Option<MapId>>,
-    maps: Vec<Map>,
-    steps: Vec<Step>,
-    instructions: Instructions,
-    packed: &'a mut Packed,
-}
-
 impl Lowering<'_> {
-    /// Adds the steps of a node. `None` if it is not known.
-    fn node(&mut self, index: usize) -> Option<()> {
-        let node = &self.nodes[index];
-        let shapes: Vec<Shape> = node
-            .inputs
-            .iter()
-            .map(|input| match input {
-                Source::Value(place) => self.shapes[*place].clone(),
-                Source::Constant(value) => Shape::constant(value.sides()),
-            })
-            .collect();
-        let shape = node.op.shape(&shapes).ok()?;
-        let map = if let Some(channels) = self.shuffled(index) {
-            // The two nodes before were kept for the third of a shuffle.
-            let from = self.places[channels.1]?;
-            let to = self.map(&shape)?;
-            self.steps.push(Step::Select {
-                channels: channels.0,
-                from,
-                to,
-            });
-            Some(to)
-        } else if self.begins_shuffle(index) {
-            None
-        } else {
-            Some(self.step(index, &shape)?)
-        };
-        self.shapes.push(shape);
-        self.places.push(map);
-        Some(())
-    }
-
-    /// A new map of this shape; `None` if it is no map.
-    fn map(&mut self, shape: &Shape) -> Option<MapId> {
-        let &[1, c, h, w] = &shape.sides[..] else {
-            return None;
-        };
-        if !shape.is_batch_first() {
-            return None;
-        }
-        self.maps.push(Map {
-            sides: [c, h, w],
-            rectified: false,
-        });
-        Some(self.maps.len() - 1)
-    }
-
-    /// The map of an input; `None` for constants and what is no map.
-    fn input(&self, source: &Source) -> Option<MapId> {
-        match source {
-            Source::Value(place) => self.places[*place],
-            Source::Constant(_) => None,
-        }
-    }
-
-    /// The step that writes a map that is read once, by the node that asks; `None` for any other.
-    fn only_reader_of(&self, source: &Source) -> Option<usize> {
-        let Source::Value(place) = source else {
-            return None;
-        };
-        let map = self.places[*place].filter(|_| self.readers[*place] == 1)?;
-        self.steps.iter().position(|step| step.to() == map)
-    }
-
-    fn step(&mut self, index: usize, shape: &Shape) -> Option<MapId> {
+    /// The map that a node makes, with the step that computes it; `None` if it is none of maps.
+    pub(super) fn step(&mut self, index: usize, shape: &Shape) -> Option<MapId> {
         let nodes = self.nodes;
         let Node { op, inputs } = &nodes[index];
         let first = inputs.first()?;
         match op {
             Op::Conv(convolution) if is_ordinary(convolution) => {
-                let from = self.input(first)?;
+                let from = self.input_as_map(first)?;
                 let to = self.map(shape)?;
                 let instructions = self.instructions;
-                let packed = self.packed.entry(index).or_insert_with(|| {
+                let packed = self.packed.convolutions.entry(index).or_insert_with(|| {
                     let bias = convolution.bias.clone().map(tensor_values);
                     let [above, left, ..] = convolution.padding;
                     let definition = Definition {
@@ -166,24 +43,29 @@ impl Lowering<'_> {
                 });
                 Some(to)
             }
-            Op::Activation(Activation::Relu) => {
-                let from = self.input(first)?;
+            Op::Activation(activation) if activation.ceiling().is_some() => {
+                let ceiling = activation.ceiling();
+                let from = match self.is_last_relu(index) {
+                    true => self.input_as_map(first)?,
+                    false => self.input(first)?,
+                };
                 let fused = self.only_reader_of(first).filter(|&step| {
                     matches!(
                         self.steps[step],
                         Step::Convolution { .. } | Step::Add { .. }
-                    ) && !self.maps[from].rectified
+                    ) && self.maps[from].ceiling.is_none()
                 });
                 if fused.is_some() {
-                    self.maps[from].rectified = true;
+                    self.maps[from].ceiling = ceiling;
                     return Some(from);
                 }
                 let to = self.pointwise(Pointwise::Identity, from, shape)?;
-                self.maps[to].rectified = true;
+                self.maps[to].ceiling = ceiling;
                 Some(to)
             }
             Op::Activation(activation) => {
                 let function = Pointwise::of(*activation)?;
+                let function = function.is_finite_at_zero().then_some(function)?;
                 self.pointwise(function, self.input(first)?, shape)
             }
             Op::Affine { scale, shift } => {
@@ -196,14 +78,14 @@ impl Lowering<'_> {
             Op::Add | Op::Sub | Op::Mul | Op::Div => self.combination(op, inputs, shape),
             // The place of a maximum in its window is a byte.
             Op::MaxPool(pooling) if pooling.kernel[0].saturating_mul(pooling.kernel[1]) <= 256 => {
-                let from = self.input(first)?;
+                let from = self.input_as_map(first)?;
                 let to = self.map(shape)?;
                 let pooling = *pooling;
                 self.steps.push(Step::MaxPool { pooling, from, to });
                 Some(to)
             }
             Op::AvgPool(pooling) if !pooling.ceil => {
-                let from = self.input(first)?;
+                let from = self.input_as_map(first)?;
                 let to = self.map(shape)?;
                 let pooling = *pooling;
                 self.steps.push(Step::AveragePool { pooling, from, to });
@@ -229,7 +111,7 @@ impl Lowering<'_> {
                 padding,
                 value: 0.0,
             } => {
-                let from = self.input(first)?;
+                let from = self.input_as_map(first)?;
                 let to = self.map(shape)?;
                 let before = [padding[0], padding[1]];
                 self.steps.push(Step::Pad { before, from, to });
@@ -294,7 +176,9 @@ impl Lowering<'_> {
                 self.pointwise(Pointwise::Affine { scale, shift }, from, shape)
             }
             (Source::Value(_), Source::Value(_)) => {
-                let (one, two) = (self.input(first)?, self.input(second)?);
+                // One of them is a map already.
+                self.input(first).or(self.input(second))?;
+                let (one, two) = (self.input_as_map(first)?, self.input_as_map(second)?);
                 let [a, b] = [one, two].map(|map| self.maps[map].sides);
                 match op {
                     Op::Add if a == b => self.sum([first, second], [one, two], shape),
@@ -319,7 +203,7 @@ impl Lowering<'_> {
         let later = usize::from(written(maps[1]) > written(maps[0]));
         if maps[0] != maps[1]
             && let Some(step) = self.only_reader_of(inputs[later])
-            && !self.maps[maps[later]].rectified
+            && self.maps[maps[later]].ceiling.is_none()
             && let Step::Convolution {
                 residual: residual @ None,
                 to,
@@ -332,33 +216,6 @@ impl Lowering<'_> {
         let to = self.map(shape)?;
         self.steps.push(Step::Add { from: maps, to });
         Some(to)
-    }
-
-    /// Whether this is the first or second node of a channel shuffle (Zhang et al. 2018): reshape, transposition, reshape.
-    fn begins_shuffle(&self, index: usize) -> bool {
-        (1..=2).any(|ahead| self.shuffled(index + ahead).is_some())
-    }
-
-    /// If this node ends a channel shuffle, the channels in their new order, and the value that is shuffled.
-    fn shuffled(&self, index: usize) -> Option<(Vec<usize>, usize)> {
-        let nodes = self.nodes.get(index.checked_sub(2)?..=index)?;
-        let read = |node: &Node| match node.inputs[..] {
-            [Source::Value(place)] => Some(place),
-            _ => None,
-        };
-        let (Op::Reshape(apart), Op::Transpose(order), Op::Reshape(together)) =
-            (&nodes[0].op, &nodes[1].op, &nodes[2].op)
-        else {
-            return None;
-        };
-        let &[1, groups, each, h, w] = &apart.sides[..] else {
-            return None;
-        };
-        let is_chain = read(&nodes[1])? == index - 1 && read(&nodes[2])? == index;
-        let alone = self.readers[index - 1] == 1 && self.readers[index] == 1;
-        let fits = order[..] == [0, 2, 1, 3, 4] && together.sides[..] == [1, groups * each, h, w];
-        let channels = (0..groups * each).map(|channel| channel % groups * each + channel / groups);
-        (is_chain && alone && fits).then_some((channels.collect(), read(&nodes[0])?))
     }
 }
 

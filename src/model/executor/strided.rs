@@ -1,0 +1,143 @@
+//! Copies, sums and pairs of strided views.
+
+use super::view::{Operand, View, for_rows};
+
+/// A function of two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Combination {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+impl Combination {
+    fn value(self, a: f32, b: f32) -> f32 {
+        match self {
+            Self::Add => a + b,
+            Self::Sub => a - b,
+            Self::Mul => a * b,
+            Self::Div => a / b,
+        }
+    }
+
+    /// Derivative with respect to the first or second value.
+    fn slope(self, operand: usize, a: f32, b: f32) -> f32 {
+        match (self, operand) {
+            (Self::Add, _) | (Self::Sub, 0) => 1.0,
+            (Self::Sub, _) => -1.0,
+            (Self::Mul, 0) => b,
+            (Self::Mul, _) => a,
+            (Self::Div, 0) => 1.0 / b,
+            (Self::Div, _) => -a / (b * b),
+        }
+    }
+}
+
+/// Copies an operand to where `to` lies in `out`.
+pub(super) fn copy(from: Operand, to: &View, out: &mut [f32]) {
+    let strides = [&from.view.strides[..], &to.strides];
+    let places = [from.view.offset, to.offset];
+    for_rows(&to.sides, strides, places, |[a, b], apart, length| {
+        if apart == [1, 1] {
+            out[b..b + length].copy_from_slice(&from.values[a..a + length]);
+        } else {
+            for at in 0..length {
+                out[b + at * apart[1]] = from.values[a + at * apart[0]];
+            }
+        }
+    });
+}
+
+/// Adds an operand times a factor to where `to` lies in `out`.
+pub(super) fn accumulate(from: Operand, (to, out): (&View, &mut [f32]), factor: f32) {
+    let strides = [&from.view.strides[..], &to.strides];
+    let places = [from.view.offset, to.offset];
+    for_rows(&to.sides, strides, places, |[a, b], apart, length| {
+        if apart == [1, 1] {
+            let values = out[b..b + length].iter_mut().zip(&from.values[a..]);
+            values.for_each(|(out, value)| *out += value * factor);
+        } else {
+            for at in 0..length {
+                out[b + at * apart[1]] += from.values[a + at * apart[0]] * factor;
+            }
+        }
+    });
+}
+
+/// Combines each pair of values into a row-major result.
+pub(super) fn combine(
+    combination: Combination,
+    operands: &[Operand],
+    result: &View,
+    out: &mut [f32],
+) {
+    let [a, b] = [operands[0], operands[1]];
+    let strides = [&a.view.strides[..], &b.view.strides, &result.strides];
+    let places = [a.view.offset, b.view.offset, 0];
+    for_rows(
+        &result.sides,
+        strides,
+        places,
+        |[i, j, to], apart, length| {
+            let out = &mut out[to..to + length];
+            match apart {
+                [1, 1, _] => {
+                    let pairs = a.values[i..].iter().zip(&b.values[j..]);
+                    for (out, (a, b)) in out.iter_mut().zip(pairs) {
+                        *out = combination.value(*a, *b);
+                    }
+                }
+                [p, q, _] => {
+                    for (at, out) in out.iter_mut().enumerate() {
+                        *out = combination.value(a.values[i + at * p], b.values[j + at * q]);
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Adds the gradient with respect to an operand, which lies in `to` as the operand lies in its memory.
+pub(super) fn combine_backward(
+    combination: Combination,
+    which: usize,
+    operands: &[Operand],
+    gradient: Operand,
+    to: &mut [f32],
+) {
+    let view = operands[which].view;
+    if matches!(combination, Combination::Add | Combination::Sub) {
+        let factor = combination.slope(which, 0.0, 0.0);
+        accumulate(gradient, (view, to), factor);
+        return;
+    }
+    let [a, b] = [operands[0], operands[1]];
+    let strides = [
+        &gradient.view.strides[..],
+        &a.view.strides,
+        &b.view.strides,
+        &view.strides,
+    ];
+    let places = [0, a.view.offset, b.view.offset, view.offset];
+    for_rows(
+        &view.sides,
+        strides,
+        places,
+        |[g, i, j, t], apart, length| {
+            if apart == [1; 4] {
+                let pairs = a.values[i..].iter().zip(&b.values[j..]);
+                let parts = gradient.values[g..].iter().zip(pairs);
+                for (to, (gradient, (a, b))) in to[t..t + length].iter_mut().zip(parts) {
+                    *to += gradient * combination.slope(which, *a, *b);
+                }
+            } else {
+                for at in 0..length {
+                    let values = [a.values[i + at * apart[1]], b.values[j + at * apart[2]]];
+                    let slope = combination.slope(which, values[0], values[1]);
+                    to[t + at * apart[3]] += gradient.values[g + at * apart[0]] * slope;
+                }
+            }
+        },
+    );
+}

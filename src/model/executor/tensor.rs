@@ -1,0 +1,290 @@
+//! Operations on tensors of any axes, with their gradients: what transformers are made of.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::instructions::Resources;
+use super::linear::Linear;
+use super::pointwise::Pointwise;
+use super::strided::{Combination, accumulate, combine, combine_backward, copy};
+use super::view::{Operand, View, for_rows, matrix_mut};
+use crate::model::cpu::product::{MatrixView, MatrixViewMut, add_product};
+use crate::model::cpu::rows::RowOp;
+
+/// An operation that writes a row-major tensor.
+pub(super) enum TensorOp {
+    /// The operand, row-major.
+    Copy,
+    /// Operands one after the other along an axis.
+    Concatenate { axis: usize },
+    /// These indices of an axis.
+    Gather { axis: usize, indices: Vec<usize> },
+    /// A linear layer on the rows `[rows, in]` of the operand.
+    Linear(Arc<Linear>),
+    /// Matrix products along the last two axes; operands have the same axes before them.
+    MatMul,
+    /// An operation on rows of so many numbers of a row-major operand.
+    Rows(RowOp, usize),
+    /// A function of each value of a row-major operand.
+    Function(Pointwise),
+    /// Of each pair of values of operands with the same sides.
+    Combine(Combination),
+    /// Mean over the axes along which the result, whose sides these are, has length 1.
+    Mean { sides: Vec<usize> },
+}
+
+/// Numbers of an operation that one thread computes at once, at least.
+const CHUNK: usize = 1 << 14;
+
+impl TensorOp {
+    /// Whether the gradient depends on the values of the operands.
+    pub(super) fn needs_operands(&self) -> bool {
+        match self {
+            Self::MatMul => true,
+            Self::Rows(operation, _) => *operation != RowOp::Softmax,
+            Self::Function(function) => !function.is_linear(),
+            Self::Combine(combination) => {
+                matches!(combination, Combination::Mul | Combination::Div)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the gradient depends on the result.
+    pub(super) fn needs_result(&self) -> bool {
+        matches!(self, Self::Rows(..))
+    }
+
+    /// Computes the result, whose sides these are, of one picture.
+    pub(super) fn forward(
+        &self,
+        operands: &[Operand],
+        sides: &[usize],
+        out: &mut [f32],
+        resources: Resources,
+    ) {
+        let threads = resources.threads;
+        let first = operands[0];
+        let result = View::contiguous(first.view.base.clone(), sides.to_vec());
+        match self {
+            Self::Copy => copy(first, &result, out),
+            Self::Concatenate { axis } => {
+                let mut start = 0;
+                for operand in operands {
+                    let end = start + operand.view.sides[*axis];
+                    copy(*operand, &result.sliced(*axis, start, end, 1), out);
+                    start = end;
+                }
+            }
+            Self::Gather { axis, indices } => {
+                for (at, &index) in indices.iter().enumerate() {
+                    let part = first.view.sliced(*axis, index, index + 1, 1);
+                    let part = Operand {
+                        view: &part,
+                        ..first
+                    };
+                    copy(part, &result.sliced(*axis, at, at + 1, 1), out);
+                }
+            }
+            Self::Linear(layer) => layer.forward(first, out, resources),
+            Self::MatMul => {
+                let sizes = product_sizes(operands);
+                let size = sizes[0] * sizes[2];
+                out.fill(0.0);
+                let places = leading(operands.iter().map(|operand| operand.view));
+                let of_one = |(out, place): (&mut [f32], &[usize; 2]), wide: bool| {
+                    let [a, b] = [0, 1].map(|at| operands[at].matrix(place[at]));
+                    add_product(sizes, MatrixViewMut::row_major(out, sizes[2]), a, b, wide);
+                };
+                if threads > 1 && places.len() >= threads {
+                    let parts = out.par_chunks_exact_mut(size.max(1)).zip(&places);
+                    parts.for_each(|part| of_one(part, false));
+                } else {
+                    let parts = out.chunks_exact_mut(size.max(1)).zip(&places);
+                    parts.for_each(|part| of_one(part, threads > 1));
+                }
+            }
+            Self::Rows(operation, length) => {
+                out.copy_from_slice(first.contiguous());
+                for_chunks(out, *length, resources.threads, |_, rows| {
+                    resources.instructions.vectorize(|| {
+                        for row in rows.chunks_exact_mut(*length) {
+                            operation.forward_row(row);
+                        }
+                    });
+                });
+            }
+            Self::Function(function) => {
+                let from = first.contiguous();
+                for_chunks(out, 1, resources.threads, |start, out| {
+                    let from = &from[start..start + out.len()];
+                    let instructions = resources.instructions;
+                    instructions.vectorize(|| function.forward(from, out, 1));
+                });
+            }
+            Self::Combine(combination) => combine(*combination, operands, &result, out),
+            Self::Mean { sides } => {
+                out.fill(0.0);
+                let mean = View::contiguous(first.view.base.clone(), sides.clone());
+                let count = first.view.len() / mean.len().max(1);
+                let Some(mean) = mean.broadcast(&first.view.sides) else {
+                    return;
+                };
+                accumulate(first, (&mean, out), 1.0 / count as f32);
+            }
+        }
+    }
+
+    /// Adds what the gradient of the result, row-major with these sides, passes on to an operand's gradient, which lies in
+    /// `to` as the operand lies in its memory.
+    pub(super) fn backward(
+        &self,
+        which: usize,
+        operands: &[Operand],
+        (result, gradient): (&[f32], &[f32]),
+        sides: &[usize],
+        to: &mut [f32],
+        resources: Resources,
+    ) {
+        let threads = resources.threads;
+        let view = operands[which].view;
+        let whole = View::contiguous(view.base.clone(), sides.to_vec());
+        fn of<'a>(view: &'a View, values: &'a [f32]) -> Operand<'a> {
+            Operand { view, values }
+        }
+        match self {
+            Self::Copy => accumulate(of(&whole, gradient), (view, to), 1.0),
+            Self::Concatenate { axis } => {
+                let before = &operands[..which];
+                let start: usize = before.iter().map(|other| other.view.sides[*axis]).sum();
+                let part = whole.sliced(*axis, start, start + view.sides[*axis], 1);
+                accumulate(of(&part, gradient), (view, to), 1.0);
+            }
+            Self::Gather { axis, indices } => {
+                for (at, &index) in indices.iter().enumerate() {
+                    let part = whole.sliced(*axis, at, at + 1, 1);
+                    let view = view.sliced(*axis, index, index + 1, 1);
+                    accumulate(of(&part, gradient), (&view, to), 1.0);
+                }
+            }
+            Self::Linear(layer) => layer.backward(view, gradient, to, resources),
+            Self::MatMul => {
+                let [m, k, n] = product_sizes(operands);
+                let places = leading(operands.iter().map(|operand| operand.view));
+                let add = |number: usize, to: MatrixViewMut, wide: bool| {
+                    let gradient = MatrixView::row_major(&gradient[number * m * n..], n);
+                    let place = places[number][1 - which];
+                    let other = operands[1 - which].matrix(place).transposed();
+                    match which {
+                        0 => add_product([m, n, k], to, gradient, other, wide),
+                        _ => add_product([k, m, n], to, other, gradient, wide),
+                    }
+                };
+                if threads == 1 || places.len() < threads {
+                    for (number, place) in places.iter().enumerate() {
+                        add(number, matrix_mut(view, to, place[which]), threads > 1);
+                    }
+                    return;
+                }
+                // Side by side, each in memory of its own first.
+                let own = View::contiguous(view.base.clone(), view.sides.clone());
+                let width = view.sides[view.sides.len() - 1];
+                let mut products = vec![0.0; own.len()];
+                let parts = products.par_chunks_exact_mut(own.len() / places.len());
+                parts.enumerate().for_each(|(number, part)| {
+                    add(number, MatrixViewMut::row_major(part, width), false);
+                });
+                let products = Operand {
+                    view: &own,
+                    values: &products,
+                };
+                accumulate(products, (view, to), 1.0);
+            }
+            Self::Rows(operation, length) => {
+                let x = match self.needs_operands() {
+                    true => operands[which].contiguous(),
+                    false => result,
+                };
+                let to = &mut to[view.offset..][..view.len()];
+                for_chunks(to, *length, resources.threads, |start, to| {
+                    let mut row = vec![0.0; *length];
+                    resources.instructions.vectorize(|| {
+                        for (at, to) in to.chunks_exact_mut(*length).enumerate() {
+                            let here = start + at * length..start + (at + 1) * length;
+                            row.copy_from_slice(&gradient[here.clone()]);
+                            operation.backward_row(&x[here.clone()], &result[here], &mut row);
+                            to.iter_mut().zip(&row).for_each(|(to, row)| *to += row);
+                        }
+                    });
+                });
+            }
+            Self::Function(function) => {
+                // The operands of linear functions are gone, and not needed.
+                let x = match function.is_linear() {
+                    true => gradient,
+                    false => operands[which].contiguous(),
+                };
+                let to = &mut to[view.offset..][..view.len()];
+                for_chunks(to, 1, resources.threads, |start, to| {
+                    let here = start..start + to.len();
+                    let (x, gradient) = (&x[here.clone()], &gradient[here]);
+                    let instructions = resources.instructions;
+                    instructions.vectorize(|| function.backward(x, gradient, to, 1));
+                });
+            }
+            Self::Combine(combination) => {
+                combine_backward(*combination, which, operands, of(&whole, gradient), to);
+            }
+            Self::Mean { sides } => {
+                let mean = View::contiguous(view.base.clone(), sides.clone());
+                let count = view.len() / mean.len().max(1);
+                let Some(mean) = mean.broadcast(&view.sides) else {
+                    return;
+                };
+                accumulate(of(&mean, gradient), (view, to), 1.0 / count as f32);
+            }
+        }
+    }
+}
+
+/// Rows, inner length and columns of matrix products.
+fn product_sizes(operands: &[Operand]) -> [usize; 3] {
+    let [a, b] = [0, 1].map(|at| &operands[at].view.sides);
+    let axes = a.len();
+    [a[axes - 2], a[axes - 1], b[axes - 1]]
+}
+
+/// Where each matrix of two views begins, for all indices of the axes before the last two.
+fn leading<'a>(views: impl Iterator<Item = &'a View>) -> Vec<[usize; 2]> {
+    let views: Vec<&View> = views.collect();
+    let before = views[0].sides.len() - 2;
+    let mut places = Vec::new();
+    let strides = [0, 1].map(|at| &views[at].strides[..before]);
+    let offsets = [0, 1].map(|at| views[at].offset);
+    for_rows(
+        &views[0].sides[..before],
+        strides,
+        offsets,
+        |place, apart, length| {
+            places.extend((0..length).map(|at| [0, 1].map(|of| place[of] + at * apart[of])));
+        },
+    );
+    places
+}
+
+/// Calls `work` with the start of each part, whole rows, and the part, side by side on several threads.
+fn for_chunks(
+    values: &mut [f32],
+    row: usize,
+    threads: usize,
+    work: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let size = CHUNK.div_ceil(row.max(1)) * row.max(1);
+    if threads > 1 {
+        let parts = values.par_chunks_mut(size).enumerate();
+        parts.for_each(|(at, part)| work(at * size, part));
+    } else {
+        work(0, values);
+    }
+}
