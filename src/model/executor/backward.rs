@@ -128,12 +128,10 @@ impl Run<'_> {
                     self.map(workspace, *from)
                 };
                 let rows = source.rows(n).zip(inputs.rows(n));
-                self.instructions.vectorize(|| {
-                    for (to, (from, input)) in layout.rows(n).zip(rows) {
-                        let x = &values[input];
-                        function.backward(x, &gradient[from], &mut out[to], layout.pitch);
-                    }
-                });
+                for (to, (from, input)) in layout.rows(n).zip(rows) {
+                    let parts = (&values[input], &gradient[from], &mut out[to]);
+                    function.run_backward(self.instructions, parts, layout.pitch);
+                }
             }
             Step::Multiply { from, .. } => {
                 let [a, b] = from.map(|map| self.map(workspace, map));

@@ -22,6 +22,7 @@ mod program;
 mod representation;
 mod run;
 mod strided;
+mod sums;
 mod tensor;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use super::convolution::{Method, Pass};
 use super::depthwise::Depthwise;
 use super::instructions::Instructions;
-use super::kernel::{Epilogue, Grid, Output, Position, Sums, blocks};
+use super::kernel::{Epilogue, Grid, Output, Position};
 use super::layout::Layout;
+use super::sums::{Sums, blocks};
 use super::winograd::{Tile, Winograd};
 
 /// Numbers of the input that stay in a core's second cache while all blocks of outputs are made of them.

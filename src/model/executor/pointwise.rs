@@ -2,6 +2,9 @@
 
 use std::f32::consts::SQRT_2;
 
+use pulp::{Simd, WithSimd};
+
+use super::instructions::Instructions;
 use crate::model::cpu::rows::{exp_of_negative, normal};
 use crate::model::graph::Activation;
 
@@ -90,8 +93,38 @@ impl Pointwise {
     }
 
     /// `to = f(from)` for whole pixels of `pitch` numbers.
+    pub(super) fn run(
+        &self,
+        instructions: Instructions,
+        (from, to): (&[f32], &mut [f32]),
+        pitch: usize,
+    ) {
+        instructions.run(Forward {
+            function: self,
+            from,
+            to,
+            pitch,
+        });
+    }
+
+    /// `gradient · f'(x)`, added to `to`, for whole pixels of `pitch` numbers.
+    pub(super) fn run_backward(
+        &self,
+        instructions: Instructions,
+        (x, gradient, to): (&[f32], &[f32], &mut [f32]),
+        pitch: usize,
+    ) {
+        instructions.run(Backward {
+            function: self,
+            x,
+            gradient,
+            to,
+            pitch,
+        });
+    }
+
     #[inline(always)]
-    pub(super) fn forward(&self, from: &[f32], to: &mut [f32], pitch: usize) {
+    fn forward(&self, from: &[f32], to: &mut [f32], pitch: usize) {
         match self {
             Self::Identity => to.copy_from_slice(from),
             Self::Affine { scale, shift } => {
@@ -126,9 +159,8 @@ impl Pointwise {
         }
     }
 
-    /// `gradient · f'(x)`, added to `to`, for whole pixels of `pitch` numbers.
     #[inline(always)]
-    pub(super) fn backward(&self, x: &[f32], gradient: &[f32], to: &mut [f32], pitch: usize) {
+    fn backward(&self, x: &[f32], gradient: &[f32], to: &mut [f32], pitch: usize) {
         match self {
             Self::Identity => to
                 .iter_mut()
@@ -191,6 +223,42 @@ impl Pointwise {
                 _ => 0.0,
             }),
         }
+    }
+}
+
+/// A function of many values, compiled for every kind of vectors.
+struct Forward<'a> {
+    function: &'a Pointwise,
+    from: &'a [f32],
+    to: &'a mut [f32],
+    pitch: usize,
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.function.forward(self.from, self.to, self.pitch);
+    }
+}
+
+/// The same of its gradient.
+struct Backward<'a> {
+    function: &'a Pointwise,
+    x: &'a [f32],
+    gradient: &'a [f32],
+    to: &'a mut [f32],
+    pitch: usize,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.function
+            .backward(self.x, self.gradient, self.to, self.pitch);
     }
 }
 

@@ -131,11 +131,10 @@ impl Run<'_> {
             Step::Pointwise { function, from, .. } => {
                 let (source, values) = self.map(workspace, *from);
                 let rows = layout.rows(self.pictures).zip(source.rows(self.pictures));
-                self.instructions.vectorize(|| {
-                    for (to, from) in rows {
-                        function.forward(&values[from], &mut out[to], layout.pitch);
-                    }
-                });
+                for (to, from) in rows {
+                    let parts = (&values[from], &mut out[to]);
+                    function.run(self.instructions, parts, layout.pitch);
+                }
                 if let Some(ceiling) = ceiling {
                     rectify(layout, out, self.pictures, ceiling);
                 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::instructions::Resources;
@@ -108,10 +109,10 @@ impl TensorOp {
             Self::Rows(operation, length) => {
                 out.copy_from_slice(first.contiguous());
                 for_chunks(out, *length, resources.threads, |_, rows| {
-                    resources.instructions.vectorize(|| {
-                        for row in rows.chunks_exact_mut(*length) {
-                            operation.forward_row(row);
-                        }
+                    resources.instructions.run(RowsForward {
+                        operation: *operation,
+                        length: *length,
+                        rows,
                     });
                 });
             }
@@ -119,8 +120,7 @@ impl TensorOp {
                 let from = first.contiguous();
                 for_chunks(out, 1, resources.threads, |start, out| {
                     let from = &from[start..start + out.len()];
-                    let instructions = resources.instructions;
-                    instructions.vectorize(|| function.forward(from, out, 1));
+                    function.run(resources.instructions, (from, out), 1);
                 });
             }
             Self::Combine(combination) => combine(*combination, operands, &result, out),
@@ -208,14 +208,14 @@ impl TensorOp {
                 };
                 let to = &mut to[view.offset..][..view.len()];
                 for_chunks(to, *length, resources.threads, |start, to| {
-                    let mut row = vec![0.0; *length];
-                    resources.instructions.vectorize(|| {
-                        for (at, to) in to.chunks_exact_mut(*length).enumerate() {
-                            let here = start + at * length..start + (at + 1) * length;
-                            row.copy_from_slice(&gradient[here.clone()]);
-                            operation.backward_row(&x[here.clone()], &result[here], &mut row);
-                            to.iter_mut().zip(&row).for_each(|(to, row)| *to += row);
-                        }
+                    let here = start..start + to.len();
+                    resources.instructions.run(RowsBackward {
+                        operation: *operation,
+                        length: *length,
+                        x: &x[here.clone()],
+                        result: &result[here.clone()],
+                        gradient: &gradient[here],
+                        to,
                     });
                 });
             }
@@ -229,8 +229,7 @@ impl TensorOp {
                 for_chunks(to, 1, resources.threads, |start, to| {
                     let here = start..start + to.len();
                     let (x, gradient) = (&x[here.clone()], &gradient[here]);
-                    let instructions = resources.instructions;
-                    instructions.vectorize(|| function.backward(x, gradient, to, 1));
+                    function.run_backward(resources.instructions, (x, gradient, to), 1);
                 });
             }
             Self::Combine(combination) => {
@@ -271,6 +270,50 @@ fn leading<'a>(views: impl Iterator<Item = &'a View>) -> Vec<[usize; 2]> {
         },
     );
     places
+}
+
+/// An operation on each row, in place.
+struct RowsForward<'a> {
+    operation: RowOp,
+    length: usize,
+    rows: &'a mut [f32],
+}
+
+impl WithSimd for RowsForward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.rows.chunks_exact_mut(self.length) {
+            self.operation.forward_row(row);
+        }
+    }
+}
+
+/// Adds the gradient of each row.
+struct RowsBackward<'a> {
+    operation: RowOp,
+    length: usize,
+    x: &'a [f32],
+    result: &'a [f32],
+    gradient: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for RowsBackward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut row = vec![0.0; self.length];
+        for (at, to) in self.to.chunks_exact_mut(self.length).enumerate() {
+            let here = at * self.length..(at + 1) * self.length;
+            row.copy_from_slice(&self.gradient[here.clone()]);
+            let (x, result) = (&self.x[here.clone()], &self.result[here]);
+            self.operation.backward_row(x, result, &mut row);
+            to.iter_mut().zip(&row).for_each(|(to, row)| *to += row);
+        }
+    }
 }
 
 /// Calls `work` with the start of each part, whole rows, and the part, side by side on several threads.

@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use pulp::{Simd, WithSimd};
 
 use super::instructions::Instructions;
-use super::kernel::{Epilogue, Finish, Output, Position, Sums, load};
+use super::kernel::{Epilogue, Finish, Output, Position, load};
+use super::sums::Sums;
 
 /// Products of one tile, and of its inputs.
 const PRODUCTS: usize = 16;

@@ -144,7 +144,7 @@ fn convolutions_of_every_kind_agree_with_burn() {
         [usize; 4],
         [usize; 2],
     );
-    let cases: [Case; 18] = [
+    let cases: [Case; 22] = [
         ([3, 16], [3, 3], 1, [1, 1], [1, 1], [1; 4], [6, 7]),
         ([16, 16], [3, 3], 1, [1, 1], [1, 1], [1; 4], [6, 7]),
         ([24, 40], [3, 3], 1, [1, 1], [1, 1], [1; 4], [5, 5]),
@@ -163,6 +163,11 @@ fn convolutions_of_every_kind_agree_with_burn() {
         ([16, 32], [3, 3], 4, [1, 1], [1, 1], [1; 4], [5, 6]),
         ([12, 24], [3, 3], 3, [2, 2], [1, 1], [1; 4], [5, 6]),
         ([6, 12], [3, 3], 6, [1, 1], [1, 1], [1; 4], [4, 4]),
+        // Sums that are made in parts.
+        ([300, 24], [1, 1], 1, [1, 1], [1, 1], [0; 4], [4, 5]),
+        ([600, 300], [1, 1], 1, [2, 2], [1, 1], [0; 4], [4, 4]),
+        ([48, 40], [3, 3], 1, [2, 2], [1, 1], [1; 4], [6, 5]),
+        ([270, 280], [3, 3], 1, [1, 1], [1, 1], [1; 4], [4, 4]),
     ];
     for (number, case) in cases.into_iter().enumerate() {
         let (channels, kernel, groups, stride, dilation, padding, size) = case;
@@ -177,7 +182,13 @@ fn convolutions_of_every_kind_agree_with_burn() {
             padding,
             ..random.convolution(channels, kernel, groups)
         };
-        let place = push(&mut draft, Op::Conv(convolution), &[place]);
+        let convolved = push(&mut draft, Op::Conv(convolution), &[place]);
+        // Where it fits, a residual sum and a ReLU are part of it.
+        let place = match draft.sides(convolved) == draft.sides(place) {
+            true => push(&mut draft, Op::Add, &[place, convolved]),
+            false => convolved,
+        };
+        let place = push(&mut draft, Op::Activation(Activation::Relu), &[place]);
         let graph = graph(draft, place);
         for count in [1, 5] {
             check(&graph, size, count, number as u64 + 100);
