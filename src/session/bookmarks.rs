@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::state::State;
 use crate::data::{Crop, Picture};
 use crate::model::ModelRef;
-use crate::session::{Playhead, Settings};
+use crate::session::{LibraryEntry, Playhead, Settings};
 
 /// A saved state of the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,13 @@ pub struct Bookmark {
     /// did not keep them. [`super::record::BookmarkRecord`] has it in files.
     #[serde(skip)]
     pub framing: Option<Framing>,
+}
+
+impl Bookmark {
+    /// Whether this is the picture that was selected.
+    pub(super) fn is_of(&self, entry: &LibraryEntry) -> bool {
+        self.picture.as_deref() == Some(entry.picture.hash.to_hex().as_str())
+    }
 }
 
 /// What of a picture models see and attacks may change.
@@ -84,9 +91,8 @@ impl State {
         let Some(bookmark) = self.document.bookmarks.get(index).cloned() else {
             return;
         };
-        let picture = bookmark.picture.as_deref();
         let mut entries = self.document.library.iter();
-        let place = entries.position(|entry| Some(entry.picture.hash.to_hex().as_str()) == picture);
+        let place = entries.position(|entry| bookmark.is_of(entry));
         let mut revision = self.revision();
         revision.settings = bookmark.settings;
         revision.document.models = bookmark.models;

@@ -166,10 +166,7 @@ fn bookmark(
         mut bookmark,
         framing,
     } = record;
-    let of_it = |entry: &&LibraryEntry| {
-        Some(entry.picture.hash.to_hex().as_str()) == bookmark.picture.as_deref()
-    };
-    let shown = library.iter().find(of_it);
+    let shown = library.iter().find(|entry| bookmark.is_of(entry));
     bookmark.framing = framing.map(|framing| Framing {
         crop: framing.crop.sanitized(),
         attack_mask: framing

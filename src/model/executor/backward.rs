@@ -3,6 +3,7 @@
 use super::kernel::{Add, Epilogue};
 use super::layout::{Layout, MapId};
 use super::plan::Contribution;
+use super::pointwise::Pointwise;
 use super::pool;
 use super::program::Step;
 use super::run::{Run, Workspace, for_packed, for_padded, for_pixels, for_unpacked};
@@ -33,8 +34,7 @@ impl Run<'_> {
         for contribution in &self.plan.backward {
             let step = &self.plan.program.steps[contribution.step];
             let map = step.reads()[contribution.input];
-            let ceiling = self.plan.program.maps[map].ceiling;
-            let is_fake = fake == Some(map) && ceiling.is_some_and(|top| is_fake(top, fake_relu));
+            let is_fake = fake == Some(map) && is_fake(self.ceiling(map), fake_relu);
             let masked = contribution.masked && !is_fake;
             let layout = self.gradient_layout(map);
             let slot = self.gradient_slot(map);
@@ -97,12 +97,11 @@ impl Run<'_> {
             }
             for pass in &packed.backward {
                 pass.run(
-                    self.instructions,
+                    self.resources,
                     (source, gradient),
                     (layout, &mut *out),
                     n,
                     epilogue,
-                    self.threads,
                 );
             }
             return;
@@ -112,13 +111,15 @@ impl Run<'_> {
         }
         match step {
             Step::Convolution { .. } | Step::Add { .. } => {
-                self.instructions.vectorize(|| {
-                    for (to, from) in layout.rows(n).zip(source.rows(n)) {
-                        for (to, from) in out[to].iter_mut().zip(&gradient[from]) {
-                            *to += from;
-                        }
-                    }
-                });
+                for (to, from) in layout.rows(n).zip(source.rows(n)) {
+                    let part = &gradient[from];
+                    let parts = (part, part, &mut out[to]);
+                    Pointwise::Identity.run_backward(
+                        self.resources.instructions,
+                        parts,
+                        layout.pitch,
+                    );
+                }
             }
             Step::Pointwise { function, from, .. } => {
                 // The inputs of linear functions are gone, and not needed.
@@ -130,16 +131,13 @@ impl Run<'_> {
                 let rows = source.rows(n).zip(inputs.rows(n));
                 for (to, (from, input)) in layout.rows(n).zip(rows) {
                     let parts = (&values[input], &gradient[from], &mut out[to]);
-                    function.run_backward(self.instructions, parts, layout.pitch);
+                    function.run_backward(self.resources.instructions, parts, layout.pitch);
                 }
             }
             Step::Multiply { from, .. } => {
                 let [a, b] = from.map(|map| self.map(workspace, map));
-                if contribution.input == 0 {
-                    pool::multiply_backward_first(b, (source, gradient), (layout, out), n);
-                } else {
-                    pool::multiply_backward_second(a, (source, gradient), (layout, out), n);
-                }
+                let other = if contribution.input == 0 { b } else { a };
+                pool::multiply_backward(other, (source, gradient), (layout, out), n);
             }
             Step::MaxPool { pooling, .. } => {
                 let taps = &workspace.taps[contribution.step];
@@ -208,7 +206,7 @@ impl Run<'_> {
                         (result, part),
                         sides,
                         to,
-                        self.resources(),
+                        self.resources,
                     );
                 }
             }

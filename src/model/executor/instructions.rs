@@ -33,19 +33,7 @@ impl Instructions {
         self.run(Lanes)
     }
 
-    /// Calls `work` with its loops compiled for these instructions.
-    pub(super) fn vectorize<R>(self, work: impl FnOnce() -> R) -> R {
-        struct Work<F>(F);
-        impl<R, F: FnOnce() -> R> WithSimd for Work<F> {
-            type Output = R;
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, _: S) -> R {
-                (self.0)()
-            }
-        }
-        self.run(Work(work))
-    }
-
+    /// Runs a kernel, compiled for these instructions.
     pub(super) fn run<K: WithSimd>(self, kernel: K) -> K::Output {
         match self {
             Self::Best(arch) => arch.dispatch(kernel),

@@ -1,6 +1,6 @@
 //! Linear layers with packed weights.
 
-use super::convolution::{Convolution, Definition, Pass};
+use super::convolution::{Convolution, Definition};
 use super::instructions::{Instructions, Resources};
 use super::kernel::{Add, Epilogue};
 use super::layout::Layout;
@@ -54,12 +54,12 @@ impl Linear {
             let to = rows_layout(rows, self.out, self.out);
             let pass = &self.packed.forward;
             let values = &x.values[place..];
-            run(
-                pass,
+            pass.run(
+                resources,
                 (&from, values),
                 (&to, out),
+                1,
                 Epilogue::default(),
-                resources,
             );
             return;
         }
@@ -94,7 +94,7 @@ impl Linear {
             };
             let pass = &self.packed.backward[0];
             let to = (&layout, &mut to[view.offset..]);
-            run(pass, (&from, gradient), to, epilogue, resources);
+            pass.run(resources, (&from, gradient), to, 1, epilogue);
             return;
         }
         let weight = MatrixView::row_major(&self.weight, self.inside);
@@ -115,18 +115,4 @@ fn rows_layout(rows: usize, channels: usize, apart: usize) -> Layout {
         pitch: apart.max(channels),
         border: [0; 4],
     }
-}
-
-fn run(
-    pass: &Pass,
-    from: (&Layout, &[f32]),
-    to: (&Layout, &mut [f32]),
-    epilogue: Epilogue,
-    resources: Resources,
-) {
-    let Resources {
-        instructions,
-        threads,
-    } = resources;
-    pass.run(instructions, from, to, 1, epilogue, threads);
 }

@@ -38,7 +38,7 @@ use super::Normalizer;
 use super::graph::{FeatureLayout, Graph};
 use super::network::FeatureLayer;
 use crate::tasks;
-use instructions::Instructions;
+use instructions::{Instructions, Resources};
 use lower::{Packed, Part, PartResult};
 use plan::Plan;
 use program::Program;
@@ -269,9 +269,11 @@ impl Executor {
     fn run<'a>(&self, plan: &'a Plan, pictures: usize, split: Split, keep: bool) -> Run<'a> {
         Run {
             plan,
-            instructions: self.instructions,
+            resources: Resources {
+                instructions: self.instructions,
+                threads: split.threads,
+            },
             pictures,
-            threads: split.threads,
             keep,
         }
     }

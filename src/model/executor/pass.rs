@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::convolution::{Method, Pass};
 use super::depthwise::Depthwise;
-use super::instructions::Instructions;
+use super::instructions::{Instructions, Resources};
 use super::kernel::{Epilogue, Grid, Output, Position};
 use super::layout::Layout;
 use super::sums::{Sums, blocks};
@@ -71,23 +71,22 @@ impl Pass {
         [above, left, below, right]
     }
 
-    /// Computes maps `to` from maps `from` of `pictures` pictures, on so many threads.
+    /// Computes maps `to` from maps `from` of `pictures` pictures.
     pub(super) fn run(
         &self,
-        instructions: Instructions,
+        resources: Resources,
         (from, x): (&Layout, &[f32]),
         (to, values): (&Layout, &mut [f32]),
         pictures: usize,
         epilogue: Epilogue,
-        threads: usize,
     ) {
         let grid = self.grid(to);
         let count = grid.len() * pictures;
         let work = count * self.taps.len().max(1) * from.c * to.c;
-        let tasks = (work / TASK).clamp(1, threads);
+        let tasks = (work / TASK).clamp(1, resources.threads);
         let call = Call {
             pass: self,
-            instructions,
+            instructions: resources.instructions,
             from,
             x,
             to,

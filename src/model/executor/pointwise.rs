@@ -82,11 +82,6 @@ impl Pointwise {
         })
     }
 
-    /// Whether value and derivative at 0 are numbers, so that the padding of channels does no harm.
-    pub(super) fn is_finite_at_zero(&self) -> bool {
-        !matches!(self, Self::Sqrt | Self::Reciprocal)
-    }
-
     /// Whether its derivative depends on its input.
     pub(super) fn is_linear(&self) -> bool {
         matches!(self, Self::Identity | Self::Affine { .. } | Self::Neg)

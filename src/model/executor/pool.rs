@@ -187,36 +187,21 @@ pub(super) fn multiply((one, a): Map, (two, b): Map, (to, out): MapMut, pictures
     });
 }
 
-/// The gradient of a product with respect to its first factor, added to `out`.
-pub(super) fn multiply_backward_first(
-    (two, b): Map,
+/// The gradient of a product with respect to one factor, added to `out`; `other` is the other one.
+pub(super) fn multiply_backward(
+    (other, values): Map,
     (from, gradient): Map,
     (to, out): MapMut,
     pictures: usize,
 ) {
     let c = to.c;
-    pairs([from, two, to], pictures, |from, second, to| {
-        let values = gradient[from..from + c].iter().zip(&b[second..second + c]);
+    pairs([from, other, to], pictures, |from, second, to| {
+        let values = gradient[from..from + c]
+            .iter()
+            .zip(&values[second..second + c]);
         out[to..to + c]
             .iter_mut()
             .zip(values)
-            .for_each(|(to, (g, b))| *to += g * b);
-    });
-}
-
-/// The gradient of a product with respect to its second factor, added to `out`.
-pub(super) fn multiply_backward_second(
-    (one, a): Map,
-    (from, gradient): Map,
-    (to, out): MapMut,
-    pictures: usize,
-) {
-    let c = to.c;
-    pairs([from, one, to], pictures, |from, first, to| {
-        let values = gradient[from..from + c].iter().zip(&a[first..first + c]);
-        out[to..to + c]
-            .iter_mut()
-            .zip(values)
-            .for_each(|(to, (g, a))| *to += g * a);
+            .for_each(|(to, (g, value))| *to += g * value);
     });
 }

@@ -1,6 +1,6 @@
 //! Runs a plan on pictures, forwards.
 
-use super::instructions::{Instructions, Resources};
+use super::instructions::Resources;
 use super::kernel::{Add, Epilogue};
 use super::layout::{Layout, MapId};
 use super::plan::{Memory, Plan};
@@ -20,10 +20,8 @@ pub(super) struct Workspace {
 /// A plan on some pictures.
 pub(super) struct Run<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) instructions: Instructions,
+    pub(super) resources: Resources,
     pub(super) pictures: usize,
-    /// Threads for each step.
-    pub(super) threads: usize,
     /// Whether a backward pass follows.
     pub(super) keep: bool,
 }
@@ -120,12 +118,11 @@ impl Run<'_> {
                     mask: None,
                 };
                 packed.forward.run(
-                    self.instructions,
+                    self.resources,
                     self.map(workspace, *from),
                     (layout, out),
                     self.pictures,
                     epilogue,
-                    self.threads,
                 );
             }
             Step::Pointwise { function, from, .. } => {
@@ -133,7 +130,7 @@ impl Run<'_> {
                 let rows = layout.rows(self.pictures).zip(source.rows(self.pictures));
                 for (to, from) in rows {
                     let parts = (&values[from], &mut out[to]);
-                    function.run(self.instructions, parts, layout.pitch);
+                    function.run(self.resources.instructions, parts, layout.pitch);
                 }
                 if let Some(ceiling) = ceiling {
                     rectify(layout, out, self.pictures, ceiling);
@@ -142,14 +139,12 @@ impl Run<'_> {
             Step::Add { from: [a, b], .. } => {
                 let ((one, a), (two, b)) = (self.map(workspace, *a), self.map(workspace, *b));
                 let rows = one.rows(self.pictures).zip(two.rows(self.pictures));
-                self.instructions.vectorize(|| {
-                    for (to, (one, two)) in layout.rows(self.pictures).zip(rows) {
-                        let values = a[one].iter().zip(&b[two]);
-                        for (to, (a, b)) in out[to].iter_mut().zip(values) {
-                            *to = a + b;
-                        }
+                for (to, (one, two)) in layout.rows(self.pictures).zip(rows) {
+                    let values = a[one].iter().zip(&b[two]);
+                    for (to, (a, b)) in out[to].iter_mut().zip(values) {
+                        *to = a + b;
                     }
-                });
+                }
                 if let Some(ceiling) = ceiling {
                     rectify(layout, out, self.pictures, ceiling);
                 }
@@ -169,7 +164,6 @@ impl Run<'_> {
                 pool::average(pooling, from, (layout, out), self.pictures);
             }
             Step::Concatenate { from, .. } => {
-                clear_padding(layout, out);
                 let mut first = 0;
                 for map in from {
                     let (source, values) = self.map(workspace, *map);
@@ -180,7 +174,6 @@ impl Run<'_> {
                 }
             }
             Step::Select { channels, from, .. } => {
-                clear_padding(layout, out);
                 let (source, values) = self.map(workspace, *from);
                 for_pixels(source, layout, self.pictures, |from, to| {
                     for (to, channel) in out[to..].iter_mut().zip(channels) {
@@ -208,7 +201,6 @@ impl Run<'_> {
                 });
             }
             Step::Pack { from, .. } => {
-                clear_padding(layout, out);
                 for picture in 0..self.pictures {
                     let values = self.operand(workspace, from, picture).values;
                     let part = &mut out[picture * layout.picture()..][..layout.picture()];
@@ -224,19 +216,12 @@ impl Run<'_> {
                 for picture in 0..self.pictures {
                     let operands = self.operands(workspace, from, picture);
                     let out = &mut out[picture * layout.picture()..][..layout.c];
-                    operation.forward(&operands, sides, out, self.resources());
+                    operation.forward(&operands, sides, out, self.resources);
                     if let Some(ceiling) = ceiling {
                         rectify_values(out, ceiling);
                     }
                 }
             }
-        }
-    }
-
-    pub(super) fn resources(&self) -> Resources {
-        Resources {
-            instructions: self.instructions,
-            threads: self.threads,
         }
     }
 
@@ -297,14 +282,6 @@ pub(super) fn for_packed(map: &Layout, view: &View, mut visit: impl FnMut(usize,
             let (to, from) = (map.pixel(y, x), view.offset + y * rows + x * columns);
             (0..map.c).for_each(|c| visit(to + c, from + c * channels));
         }
-    }
-}
-
-/// Zeroes the channels that fill pixels up to whole vectors, whatever was in that memory: the weights of convolutions are
-/// zero there, but the product of zero and infinity is not.
-fn clear_padding(layout: &Layout, out: &mut [f32]) {
-    if layout.pitch > layout.c {
-        out.fill(0.0);
     }
 }
 
