@@ -25,7 +25,7 @@ pub struct Bookmark {
     #[serde(default)]
     pub playhead: Playhead,
     /// The part of the picture that models see and attacks change; `None` leaves both as they are, as in sessions that
-    /// did not keep them. [`super::record::BookmarkRecord`] has it in files.
+    /// did not keep them. `BookmarkRecord` in `record.rs` has it in files.
     #[serde(skip)]
     pub framing: Option<Framing>,
 }
