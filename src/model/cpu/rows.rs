@@ -195,8 +195,8 @@ pub(in crate::model) fn normal(x: f32) -> (f32, f32) {
     (distribution, bell * 0.398_942_3)
 }
 
-/// exp(x) of x ≤ 0 with a relative error below (2 + |x|)·10⁻⁷; without branches, so that loops over it are vectorised.
-/// 2ʸ is split into a power of two and a polynomial of the rest in [−½, ½] (Cephes).
+/// exp(x) of x ≤ 0 with a relative error below (2 + |x|)·10⁻⁷; without branches or conversions, so that loops over it are
+/// vectorised. 2ʸ is split into a power of two and a polynomial of the rest in [−½, ½] (Cephes).
 #[inline(always)]
 pub(in crate::model) fn exp_of_negative(x: f32) -> f32 {
     const FACTORS: [f32; 6] = [
@@ -207,13 +207,16 @@ pub(in crate::model) fn exp_of_negative(x: f32) -> f32 {
         2.402_264_8e-1,
         6.931_472e-1,
     ];
+    // 1.5·2²³: numbers near it are 1 apart, so that adding it rounds y, whose whole part the lowest bits of the sum are.
+    const ROUNDING: f32 = 12_582_912.0;
     let y = x * std::f32::consts::LOG2_E;
     // Below, results are no normal numbers any more; what is not a number stays so.
     let y = if y < -126.0 { -126.0 } else { y };
-    let whole = (y - 0.5) as i32;
-    let rest = y - whole as f32;
+    let rounded = y + ROUNDING;
+    let rest = y - (rounded - ROUNDING);
     let polynomial = FACTORS.iter().fold(0.0, |sum, factor| sum * rest + factor) * rest + 1.0;
-    polynomial * f32::from_bits(((whole + 127) << 23) as u32)
+    let power = (rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits());
+    polynomial * f32::from_bits(power)
 }
 
 #[derive(Debug)]

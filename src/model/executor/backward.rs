@@ -1,13 +1,13 @@
 //! The backward pass of a plan.
 
 use super::kernel::{Add, Epilogue};
-use super::layout::{Layout, MapId};
+use super::layout::{Layout, MapId, MapMut};
 use super::plan::Contribution;
 use super::pointwise::Pointwise;
-use super::pool;
 use super::program::Step;
-use super::run::{Run, Workspace, for_packed, for_padded, for_pixels, for_unpacked};
+use super::run::{Run, Workspace};
 use super::view::{Operand, View};
+use super::{elementwise, pool, rearrangement};
 
 impl Run<'_> {
     /// The gradient with respect to the pictures `[n, 3, h, w]`, from the one with respect to the feature maps; with
@@ -76,9 +76,11 @@ impl Run<'_> {
         &self,
         contribution: &Contribution,
         workspace: &Workspace,
-        (layout, out): (&Layout, &mut [f32]),
+        (layout, out): MapMut,
         masked: Option<MapId>,
     ) {
+        let resources = self.resources;
+        let threads = resources.threads;
         let step = &self.plan.program.steps[contribution.step];
         let source = self.gradient_layout(step.to());
         let gradient = &workspace.slots[self.gradient_slot(step.to())];
@@ -111,73 +113,58 @@ impl Run<'_> {
         }
         match step {
             Step::Convolution { .. } | Step::Add { .. } => {
-                for (to, from) in layout.rows(n).zip(source.rows(n)) {
-                    let part = &gradient[from];
-                    let parts = (part, part, &mut out[to]);
-                    Pointwise::Identity.run_backward(
-                        self.resources.instructions,
-                        parts,
-                        layout.pitch,
-                    );
-                }
+                let from = (source, gradient);
+                let identity = &Pointwise::Identity;
+                elementwise::apply_backward(identity, from, from, (layout, &mut *out), resources);
             }
             Step::Pointwise { function, from, .. } => {
                 // The inputs of linear functions are gone, and not needed.
-                let (inputs, values) = if function.is_linear() {
+                let inputs = if function.is_linear() {
                     (source, gradient)
                 } else {
                     self.map(workspace, *from)
                 };
-                let rows = source.rows(n).zip(inputs.rows(n));
-                for (to, (from, input)) in layout.rows(n).zip(rows) {
-                    let parts = (&values[input], &gradient[from], &mut out[to]);
-                    function.run_backward(self.resources.instructions, parts, layout.pitch);
-                }
+                let from = (source, gradient);
+                elementwise::apply_backward(function, inputs, from, (layout, &mut *out), resources);
             }
             Step::Multiply { from, .. } => {
-                let [a, b] = from.map(|map| self.map(workspace, map));
-                let other = if contribution.input == 0 { b } else { a };
-                pool::multiply_backward(other, (source, gradient), (layout, out), n);
+                let other = self.map(workspace, from[1 - contribution.input]);
+                let from = (source, gradient);
+                elementwise::multiply_backward(other, from, (layout, &mut *out), resources);
             }
             Step::MaxPool { pooling, .. } => {
                 let taps = &workspace.taps[contribution.step];
-                pool::maximum_backward(pooling, taps, (source, gradient), (layout, out), n);
+                let from = (source, gradient);
+                pool::maximum_backward(pooling, taps, from, (layout, &mut *out), threads);
             }
             Step::AveragePool { pooling, .. } => {
-                pool::average_backward(pooling, (source, gradient), (layout, out), n);
+                let from = (source, gradient);
+                pool::average_backward(pooling, from, (layout, &mut *out), threads);
             }
             Step::Concatenate { from, .. } => {
                 let before = &from[..contribution.input];
-                let first: usize = before.iter().map(|map| self.plan.layouts[*map].c).sum();
-                for_pixels(source, layout, n, |from, to| {
-                    let parts = gradient[from + first..].iter().take(layout.c);
-                    for (to, from) in out[to..].iter_mut().zip(parts) {
-                        *to += from;
-                    }
-                });
+                let first = before.iter().map(|map| self.plan.layouts[*map].c).sum();
+                let from = (source, gradient);
+                rearrangement::concatenate_backward(first, from, (layout, &mut *out), threads);
             }
-            Step::Select { channels, .. } => for_pixels(source, layout, n, |from, to| {
-                for (channel, from) in channels.iter().zip(&gradient[from..]) {
-                    out[to + channel] += from;
-                }
-            }),
+            Step::Select { channels, .. } => {
+                let from = (source, gradient);
+                rearrangement::select_backward(channels, from, (layout, &mut *out), threads);
+            }
             Step::Pad { before, .. } => {
-                for_padded(*before, layout, source, n, |to, from, length| {
-                    let parts = &gradient[from..from + length];
-                    for (to, from) in out[to..to + length].iter_mut().zip(parts) {
-                        *to += from;
-                    }
-                });
+                let from = (source, gradient);
+                rearrangement::pad_backward(*before, from, (layout, &mut *out), threads);
             }
-            Step::Unpack { .. } => for_unpacked(layout, source.picture(), n, |map, tensor| {
-                let values = out[map..].iter_mut().zip(&gradient[tensor..][..layout.c]);
-                values.for_each(|(to, from)| *to += from);
-            }),
+            Step::Unpack { .. } => {
+                let pictures = out.chunks_exact_mut(layout.picture());
+                for (out, gradient) in pictures.zip(gradient.chunks_exact(source.picture())) {
+                    rearrangement::unpack_backward(gradient, (layout, out), resources);
+                }
+            }
             Step::Pack { from, .. } => {
-                for picture in 0..n {
-                    let to = &mut out[picture * layout.picture()..][..layout.picture()];
-                    let gradient = &gradient[picture * source.picture()..];
-                    for_packed(source, from, |map, tensor| to[tensor] += gradient[map]);
+                let pictures = out.chunks_exact_mut(layout.picture());
+                for (out, gradient) in pictures.zip(gradient.chunks_exact(source.picture())) {
+                    rearrangement::pack_backward((source, gradient), (from, out), resources);
                 }
             }
             Step::Tensor {
@@ -222,16 +209,9 @@ impl Run<'_> {
     }
 
     /// Zeroes a gradient of a map where its values are not positive, or are the largest of its ReLU.
-    fn mask(&self, workspace: &Workspace, map: MapId, (to, gradient): (&Layout, &mut [f32])) {
-        let (from, values) = self.map(workspace, map);
-        let ceiling = self.ceiling(map);
-        for (to, from) in to.rows(self.pictures).zip(from.rows(self.pictures)) {
-            for (gradient, &value) in gradient[to].iter_mut().zip(&values[from]) {
-                if value <= 0.0 || value >= ceiling {
-                    *gradient = 0.0;
-                }
-            }
-        }
+    fn mask(&self, workspace: &Workspace, map: MapId, gradient: MapMut) {
+        let from = self.map(workspace, map);
+        elementwise::mask(from, gradient, self.ceiling(map), self.resources);
     }
 
     fn gradient_slot(&self, map: MapId) -> usize {

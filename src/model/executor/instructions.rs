@@ -40,6 +40,23 @@ impl Instructions {
             Self::Plain => kernel.with_simd(pulp::Scalar256b),
         }
     }
+
+    /// Runs loops that the compiler turns into these instructions.
+    pub(super) fn run_inlined(self, loops: impl FnOnce()) {
+        self.run(Inlined(loops));
+    }
+}
+
+/// A function, compiled anew for the vectors that run it as far as it is inlined.
+struct Inlined<F>(F);
+
+impl<F: FnOnce()> WithSimd for Inlined<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        (self.0)();
+    }
 }
 
 /// What steps run on.

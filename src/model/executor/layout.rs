@@ -1,7 +1,14 @@
 //! How feature maps lie in memory: channels last, channels padded to whole vectors, a border of zeros around each map.
 
+use rayon::prelude::*;
+
 /// Index of a feature map or tensor.
 pub(super) type MapId = usize;
+
+/// Feature maps with their layout.
+pub(super) type Map<'a> = (&'a Layout, &'a [f32]);
+/// Feature maps that are written.
+pub(super) type MapMut<'a> = (&'a Layout, &'a mut [f32]);
 
 /// Layout of feature maps, picture after picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +62,37 @@ impl Layout {
         (above + y) * self.row() + (left + x) * self.pitch
     }
 
-    /// Calls `visit` with the range of each row of `pictures` pictures, borders left out.
-    pub(super) fn rows(&self, pictures: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let this = *self;
-        (0..pictures).flat_map(move |picture| {
-            (0..this.h).map(move |y| {
-                let start = picture * this.picture() + this.pixel(y, 0);
-                start..start + this.w * this.pitch
-            })
+    /// The numbers of a row of a picture, border left out.
+    pub(super) fn row_of<'v>(&self, values: &'v [f32], [picture, y]: [usize; 2]) -> &'v [f32] {
+        &values[picture * self.picture() + self.pixel(y, 0)..][..self.w * self.pitch]
+    }
+
+    /// Every row of pictures, borders left out, with its picture and its place in it.
+    pub(super) fn rows_mut<'v>(
+        &self,
+        values: &'v mut [f32],
+    ) -> impl Iterator<Item = ([usize; 2], &'v mut [f32])> + use<'v> {
+        let [above, left, below, _] = self.border;
+        let (all, h, length) = (above + self.h + below, self.h, self.w * self.pitch);
+        let start = left * self.pitch;
+        let rows = values.chunks_exact_mut(self.row().max(1)).enumerate();
+        rows.filter_map(move |(number, row)| {
+            let y = (number % all).checked_sub(above).filter(|&y| y < h)?;
+            Some(([number / all, y], &mut row[start..start + length]))
         })
+    }
+
+    /// Calls `work` with every row of pictures, borders left out, and its place: picture and row.
+    pub(super) fn for_each_row(
+        &self,
+        values: &mut [f32],
+        threads: usize,
+        work: impl Fn([usize; 2], &mut [f32]) + Sync + Send,
+    ) {
+        let length = self.w * self.pitch;
+        side_by_side(self.rows_mut(values), length, threads, |(place, row)| {
+            work(place, row);
+        });
     }
 
     /// Zeroes the border of every picture.
@@ -124,4 +153,24 @@ impl Layout {
             }
         }
     }
+}
+
+/// Numbers that are worth a thread of their own.
+pub(super) const CHUNK: usize = 1 << 14;
+
+/// Calls `work` with every part, of so many numbers each, on several threads if they are worth it.
+pub(super) fn side_by_side<T: Send>(
+    parts: impl Iterator<Item = T>,
+    numbers: usize,
+    threads: usize,
+    work: impl Fn(T) + Sync + Send,
+) {
+    if threads == 1 {
+        parts.for_each(work);
+        return;
+    }
+    let parts: Vec<T> = parts.collect();
+    let least = CHUNK.div_ceil(numbers.max(1));
+    let parts = parts.into_par_iter().with_min_len(least);
+    parts.for_each(work);
 }

@@ -9,6 +9,7 @@
 mod backward;
 mod convolution;
 mod depthwise;
+mod elementwise;
 mod instructions;
 mod kernel;
 mod layout;
@@ -19,6 +20,7 @@ mod plan;
 mod pointwise;
 mod pool;
 mod program;
+mod rearrangement;
 mod representation;
 mod run;
 mod strided;

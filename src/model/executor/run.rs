@@ -2,12 +2,11 @@
 
 use super::instructions::Resources;
 use super::kernel::{Add, Epilogue};
-use super::layout::{Layout, MapId};
+use super::layout::{Layout, Map, MapId, MapMut};
 use super::plan::{Memory, Plan};
-use super::pool;
 use super::program::Step;
-
 use super::view::{Base, Operand, View};
+use super::{elementwise, pool, rearrangement};
 
 /// The memory of one run.
 #[derive(Default)]
@@ -83,24 +82,15 @@ impl Run<'_> {
     }
 
     /// A map with its layout.
-    pub(super) fn map<'w>(
-        &'w self,
-        workspace: &'w Workspace,
-        map: MapId,
-    ) -> (&'w Layout, &'w [f32]) {
+    pub(super) fn map<'w>(&'w self, workspace: &'w Workspace, map: MapId) -> Map<'w> {
         let layout = &self.plan.layouts[map];
         let values = &workspace.slots[self.slot(map)];
         (layout, &values[..layout.picture() * self.pictures])
     }
 
-    fn step(
-        &self,
-        number: usize,
-        step: &Step,
-        workspace: &mut Workspace,
-        (layout, out): (&Layout, &mut [f32]),
-    ) {
+    fn step(&self, number: usize, step: &Step, workspace: &mut Workspace, (layout, out): MapMut) {
         let ceiling = self.plan.program.maps[step.to()].ceiling;
+        let threads = self.resources.threads;
         match step {
             Step::Convolution {
                 packed,
@@ -126,85 +116,53 @@ impl Run<'_> {
                 );
             }
             Step::Pointwise { function, from, .. } => {
-                let (source, values) = self.map(workspace, *from);
-                let rows = layout.rows(self.pictures).zip(source.rows(self.pictures));
-                for (to, from) in rows {
-                    let parts = (&values[from], &mut out[to]);
-                    function.run(self.resources.instructions, parts, layout.pitch);
-                }
-                if let Some(ceiling) = ceiling {
-                    rectify(layout, out, self.pictures, ceiling);
-                }
+                let from = self.map(workspace, *from);
+                elementwise::apply(function, from, (layout, out), self.resources);
+                self.rectify((layout, out), ceiling);
             }
-            Step::Add { from: [a, b], .. } => {
-                let ((one, a), (two, b)) = (self.map(workspace, *a), self.map(workspace, *b));
-                let rows = one.rows(self.pictures).zip(two.rows(self.pictures));
-                for (to, (one, two)) in layout.rows(self.pictures).zip(rows) {
-                    let values = a[one].iter().zip(&b[two]);
-                    for (to, (a, b)) in out[to].iter_mut().zip(values) {
-                        *to = a + b;
-                    }
-                }
-                if let Some(ceiling) = ceiling {
-                    rectify(layout, out, self.pictures, ceiling);
-                }
+            Step::Add { from, .. } => {
+                let [a, b] = from.map(|map| self.map(workspace, map));
+                elementwise::add(a, b, (layout, out), self.resources);
+                self.rectify((layout, out), ceiling);
             }
-            Step::Multiply { from: [a, b], .. } => {
-                let (a, b) = (self.map(workspace, *a), self.map(workspace, *b));
-                pool::multiply(a, b, (layout, out), self.pictures);
+            Step::Multiply { from, .. } => {
+                let [a, b] = from.map(|map| self.map(workspace, map));
+                elementwise::multiply(a, b, (layout, out), self.resources);
             }
             Step::MaxPool { pooling, from, .. } => {
                 let mut taps = std::mem::take(&mut workspace.taps[number]);
                 let from = self.map(workspace, *from);
-                pool::maximum(pooling, from, (layout, out), &mut taps, self.pictures);
+                pool::maximum(pooling, from, (layout, out), &mut taps, threads);
                 workspace.taps[number] = taps;
             }
             Step::AveragePool { pooling, from, .. } => {
                 let from = self.map(workspace, *from);
-                pool::average(pooling, from, (layout, out), self.pictures);
+                pool::average(pooling, from, (layout, out), threads);
             }
             Step::Concatenate { from, .. } => {
-                let mut first = 0;
-                for map in from {
-                    let (source, values) = self.map(workspace, *map);
-                    for_pixels(source, layout, self.pictures, |from, to| {
-                        out[to + first..][..source.c].copy_from_slice(&values[from..][..source.c]);
-                    });
-                    first += source.c;
-                }
+                let from = from.iter().map(|map| self.map(workspace, *map));
+                let from: Vec<_> = from.collect();
+                rearrangement::concatenate(&from, (layout, out), threads);
             }
             Step::Select { channels, from, .. } => {
-                let (source, values) = self.map(workspace, *from);
-                for_pixels(source, layout, self.pictures, |from, to| {
-                    for (to, channel) in out[to..].iter_mut().zip(channels) {
-                        *to = values[from + channel];
-                    }
-                });
+                let from = self.map(workspace, *from);
+                rearrangement::select(channels, from, (layout, out), threads);
             }
             Step::Pad { before, from, .. } => {
-                out.fill(0.0);
-                let (source, values) = self.map(workspace, *from);
-                for_padded(
-                    *before,
-                    source,
-                    layout,
-                    self.pictures,
-                    |from, to, length| {
-                        out[to..to + length].copy_from_slice(&values[from..from + length]);
-                    },
-                );
+                let from = self.map(workspace, *from);
+                rearrangement::pad(*before, from, (layout, out), threads);
             }
             Step::Unpack { from, .. } => {
                 let (source, values) = self.map(workspace, *from);
-                for_unpacked(source, layout.picture(), self.pictures, |map, tensor| {
-                    out[tensor..][..source.c].copy_from_slice(&values[map..][..source.c]);
-                });
+                let pictures = values.chunks_exact(source.picture());
+                for (values, out) in pictures.zip(out.chunks_exact_mut(layout.picture())) {
+                    rearrangement::unpack((source, values), out, self.resources);
+                }
             }
             Step::Pack { from, .. } => {
-                for picture in 0..self.pictures {
-                    let values = self.operand(workspace, from, picture).values;
-                    let part = &mut out[picture * layout.picture()..][..layout.picture()];
-                    for_packed(layout, from, |map, tensor| part[map] = values[tensor]);
+                for (picture, out) in out.chunks_exact_mut(layout.picture()).enumerate() {
+                    let from = self.operand(workspace, from, picture);
+                    rearrangement::pack(from, (layout, out), self.resources);
                 }
             }
             Step::Tensor {
@@ -218,10 +176,17 @@ impl Run<'_> {
                     let out = &mut out[picture * layout.picture()..][..layout.c];
                     operation.forward(&operands, sides, out, self.resources);
                     if let Some(ceiling) = ceiling {
-                        rectify_values(out, ceiling);
+                        elementwise::rectify_values(out, ceiling);
                     }
                 }
             }
+        }
+    }
+
+    /// ReLU where a map goes through one, with its largest value.
+    fn rectify(&self, map: MapMut, ceiling: Option<f32>) {
+        if let Some(ceiling) = ceiling {
+            elementwise::rectify(map, ceiling, self.resources);
         }
     }
 
@@ -252,80 +217,5 @@ impl Run<'_> {
     ) -> Vec<Operand<'w>> {
         let operand = |view| self.operand(workspace, view, picture);
         views.iter().map(operand).collect()
-    }
-}
-
-/// Calls `visit` with the index of each pixel of a map, and of its first channel in the tensors `[h, w, c]` of which each
-/// takes `tensor` numbers.
-pub(super) fn for_unpacked(
-    map: &Layout,
-    tensor: usize,
-    pictures: usize,
-    mut visit: impl FnMut(usize, usize),
-) {
-    for (number, row) in map.rows(pictures).enumerate() {
-        let (picture, y) = (number / map.h, number % map.h);
-        for x in 0..map.w {
-            let to = picture * tensor + (y * map.w + x) * map.c;
-            visit(row.start + x * map.pitch, to);
-        }
-    }
-}
-
-/// Calls `visit` with the index of each value in a map of one picture, and in the tensor `[1, c, h, w]` that it is made of.
-pub(super) fn for_packed(map: &Layout, view: &View, mut visit: impl FnMut(usize, usize)) {
-    let [_, channels, rows, columns] = view.strides[..] else {
-        return;
-    };
-    for y in 0..map.h {
-        for x in 0..map.w {
-            let (to, from) = (map.pixel(y, x), view.offset + y * rows + x * columns);
-            (0..map.c).for_each(|c| visit(to + c, from + c * channels));
-        }
-    }
-}
-
-/// ReLU; what is not a number stays so.
-fn rectify(layout: &Layout, values: &mut [f32], pictures: usize, ceiling: f32) {
-    for row in layout.rows(pictures) {
-        rectify_values(&mut values[row], ceiling);
-    }
-}
-
-fn rectify_values(values: &mut [f32], ceiling: f32) {
-    for value in values {
-        *value = if *value < 0.0 { 0.0 } else { *value };
-        *value = if *value > ceiling { ceiling } else { *value };
-    }
-}
-
-/// Calls `visit` with the indices of the same pixel in two layouts of the same size.
-pub(super) fn for_pixels(
-    from: &Layout,
-    to: &Layout,
-    pictures: usize,
-    mut visit: impl FnMut(usize, usize),
-) {
-    for (from_row, to_row) in from.rows(pictures).zip(to.rows(pictures)) {
-        for x in 0..from.w {
-            visit(from_row.start + x * from.pitch, to_row.start + x * to.pitch);
-        }
-    }
-}
-
-/// Calls `visit` with the index of each row of `from`, of where it lies in `to` behind a border, and its length.
-pub(super) fn for_padded(
-    [above, left]: [usize; 2],
-    from: &Layout,
-    to: &Layout,
-    pictures: usize,
-    mut visit: impl FnMut(usize, usize, usize),
-) {
-    for picture in 0..pictures {
-        for y in 0..from.h {
-            let read = picture * from.picture() + from.pixel(y, 0);
-            let written = picture * to.picture() + to.pixel(y + above, left);
-            visit(read, written, from.w * from.pitch);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Copies, sums and pairs of strided views.
 
-use super::view::{Operand, View, for_rows};
+use super::instructions::Resources;
+use super::view::{Operand, View, for_parts, for_rows};
 
 /// A function of two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub(super) enum Combination {
 }
 
 impl Combination {
+    #[inline(always)]
     fn value(self, a: f32, b: f32) -> f32 {
         match self {
             Self::Add => a + b,
@@ -22,6 +24,7 @@ impl Combination {
     }
 
     /// Derivative with respect to the first or second value.
+    #[inline(always)]
     fn slope(self, operand: usize, a: f32, b: f32) -> f32 {
         match (self, operand) {
             (Self::Add, _) | (Self::Sub, 0) => 1.0,
@@ -35,96 +38,107 @@ impl Combination {
 }
 
 /// Copies an operand to where `to` lies in `out`.
-pub(super) fn copy(from: Operand, to: &View, out: &mut [f32]) {
-    let strides = [&from.view.strides[..], &to.strides];
-    let places = [from.view.offset, to.offset];
-    for_rows(&to.sides, strides, places, |[a, b], apart, length| {
-        if apart == [1, 1] {
-            out[b..b + length].copy_from_slice(&from.values[a..a + length]);
-        } else {
-            for at in 0..length {
-                out[b + at * apart[1]] = from.values[a + at * apart[0]];
+pub(super) fn copy(from: Operand, (to, out): (&View, &mut [f32]), resources: Resources) {
+    for_parts(to, out, resources.threads, |part, to, out| {
+        let view = part.of(from.view);
+        let strides = [&view.strides[..], &to.strides];
+        let places = [view.offset, to.offset];
+        for_rows(&to.sides, strides, places, |[a, b], apart, length| {
+            if apart == [1, 1] {
+                out[b..b + length].copy_from_slice(&from.values[a..a + length]);
+            } else {
+                for at in 0..length {
+                    out[b + at * apart[1]] = from.values[a + at * apart[0]];
+                }
             }
-        }
+        });
     });
 }
 
 /// Adds an operand times a factor to where `to` lies in `out`.
-pub(super) fn accumulate(from: Operand, (to, out): (&View, &mut [f32]), factor: f32) {
-    let strides = [&from.view.strides[..], &to.strides];
-    let places = [from.view.offset, to.offset];
-    for_rows(&to.sides, strides, places, |[a, b], apart, length| {
-        if apart == [1, 1] {
-            let values = out[b..b + length].iter_mut().zip(&from.values[a..]);
-            values.for_each(|(out, value)| *out += value * factor);
-        } else {
-            for at in 0..length {
-                out[b + at * apart[1]] += from.values[a + at * apart[0]] * factor;
-            }
-        }
+pub(super) fn accumulate(
+    from: Operand,
+    (to, out): (&View, &mut [f32]),
+    factor: f32,
+    resources: Resources,
+) {
+    for_parts(to, out, resources.threads, |part, to, out| {
+        let view = part.of(from.view);
+        let strides = [&view.strides[..], &to.strides];
+        let places = [view.offset, to.offset];
+        resources.instructions.run_inlined(|| {
+            for_rows(&to.sides, strides, places, |[a, b], apart, length| {
+                if apart == [1, 1] {
+                    let values = out[b..b + length].iter_mut().zip(&from.values[a..]);
+                    values.for_each(|(out, value)| *out += value * factor);
+                } else {
+                    for at in 0..length {
+                        out[b + at * apart[1]] += from.values[a + at * apart[0]] * factor;
+                    }
+                }
+            });
+        });
     });
 }
 
 /// Combines each pair of values into a row-major result.
 pub(super) fn combine(
     combination: Combination,
-    operands: &[Operand],
-    result: &View,
-    out: &mut [f32],
+    [a, b]: [Operand; 2],
+    (result, out): (&View, &mut [f32]),
+    resources: Resources,
 ) {
-    let [a, b] = [operands[0], operands[1]];
-    let strides = [&a.view.strides[..], &b.view.strides, &result.strides];
-    let places = [a.view.offset, b.view.offset, 0];
-    for_rows(
-        &result.sides,
-        strides,
-        places,
-        |[i, j, to], apart, length| {
-            let out = &mut out[to..to + length];
-            match apart {
-                [1, 1, _] => {
-                    let pairs = a.values[i..].iter().zip(&b.values[j..]);
-                    for (out, (a, b)) in out.iter_mut().zip(pairs) {
-                        *out = combination.value(*a, *b);
+    for_parts(result, out, resources.threads, |part, to, out| {
+        let views = [part.of(a.view), part.of(b.view)];
+        let strides = [&views[0].strides[..], &views[1].strides, &to.strides];
+        let places = [views[0].offset, views[1].offset, to.offset];
+        resources.instructions.run_inlined(|| {
+            for_rows(&to.sides, strides, places, |[i, j, to], apart, length| {
+                let out = out[to..to + length].iter_mut();
+                match apart {
+                    [1, 1, _] => {
+                        let pairs = a.values[i..].iter().zip(&b.values[j..]);
+                        for (out, (a, b)) in out.zip(pairs) {
+                            *out = combination.value(*a, *b);
+                        }
+                    }
+                    [p, q, _] => {
+                        for (at, out) in out.enumerate() {
+                            let (a, b) = (a.values[i + at * p], b.values[j + at * q]);
+                            *out = combination.value(a, b);
+                        }
                     }
                 }
-                [p, q, _] => {
-                    for (at, out) in out.iter_mut().enumerate() {
-                        *out = combination.value(a.values[i + at * p], b.values[j + at * q]);
-                    }
-                }
-            }
-        },
-    );
+            });
+        });
+    });
 }
 
 /// Adds the gradient with respect to an operand, which lies in `to` as the operand lies in its memory.
 pub(super) fn combine_backward(
     combination: Combination,
     which: usize,
-    operands: &[Operand],
+    [a, b]: [Operand; 2],
     gradient: Operand,
     to: &mut [f32],
+    resources: Resources,
 ) {
-    let view = operands[which].view;
+    let view = [a.view, b.view][which];
     if matches!(combination, Combination::Add | Combination::Sub) {
         let factor = combination.slope(which, 0.0, 0.0);
-        accumulate(gradient, (view, to), factor);
-        return;
+        return accumulate(gradient, (view, to), factor, resources);
     }
-    let [a, b] = [operands[0], operands[1]];
-    let strides = [
-        &gradient.view.strides[..],
-        &a.view.strides,
-        &b.view.strides,
-        &view.strides,
-    ];
-    let places = [0, a.view.offset, b.view.offset, view.offset];
-    for_rows(
-        &view.sides,
-        strides,
-        places,
-        |[g, i, j, t], apart, length| {
+    for_parts(view, to, resources.threads, |part, view, to| {
+        let views = [gradient.view, a.view, b.view].map(|view| part.of(view));
+        let strides = [
+            &views[0].strides[..],
+            &views[1].strides,
+            &views[2].strides,
+            &view.strides,
+        ];
+        let [g, i, j] = [0, 1, 2].map(|at| views[at].offset);
+        let places = [g, i, j, view.offset];
+        let visit = |[g, i, j, t]: [usize; 4], apart: [usize; 4], length: usize| {
             if apart == [1; 4] {
                 let pairs = a.values[i..].iter().zip(&b.values[j..]);
                 let parts = gradient.values[g..].iter().zip(pairs);
@@ -138,6 +152,8 @@ pub(super) fn combine_backward(
                     to[t + at * apart[3]] += gradient.values[g + at * apart[0]] * slope;
                 }
             }
-        },
-    );
+        };
+        let loops = || for_rows(&view.sides, strides, places, visit);
+        resources.instructions.run_inlined(loops);
+    });
 }

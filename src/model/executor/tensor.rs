@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::instructions::Resources;
+use super::layout::CHUNK;
 use super::linear::Linear;
 use super::pointwise::Pointwise;
 use super::strided::{Combination, accumulate, combine, combine_backward, copy};
@@ -34,9 +35,6 @@ pub(super) enum TensorOp {
     /// Mean over the axes along which the result, whose sides these are, has length 1.
     Mean { sides: Vec<usize> },
 }
-
-/// Numbers of an operation that one thread computes at once, at least.
-const CHUNK: usize = 1 << 14;
 
 impl TensorOp {
     /// Whether the gradient depends on the values of the operands.
@@ -69,23 +67,22 @@ impl TensorOp {
         let first = operands[0];
         let result = View::contiguous(first.view.base.clone(), sides.to_vec());
         match self {
-            Self::Copy => copy(first, &result, out),
+            Self::Copy => copy(first, (&result, out), resources),
             Self::Concatenate { axis } => {
                 let mut start = 0;
                 for operand in operands {
                     let end = start + operand.view.sides[*axis];
-                    copy(*operand, &result.sliced(*axis, start, end, 1), out);
+                    let to = result.sliced(*axis, start, end, 1);
+                    copy(*operand, (&to, &mut *out), resources);
                     start = end;
                 }
             }
             Self::Gather { axis, indices } => {
                 for (at, &index) in indices.iter().enumerate() {
                     let part = first.view.sliced(*axis, index, index + 1, 1);
-                    let part = Operand {
-                        view: &part,
-                        ..first
-                    };
-                    copy(part, &result.sliced(*axis, at, at + 1, 1), out);
+                    let part = Operand::new(&part, first.values);
+                    let to = result.sliced(*axis, at, at + 1, 1);
+                    copy(part, (&to, &mut *out), resources);
                 }
             }
             Self::Linear(layer) => layer.forward(first, out, resources),
@@ -123,7 +120,10 @@ impl TensorOp {
                     function.run(resources.instructions, (from, out), 1);
                 });
             }
-            Self::Combine(combination) => combine(*combination, operands, &result, out),
+            Self::Combine(combination) => {
+                let pair = [first, operands[1]];
+                combine(*combination, pair, (&result, out), resources);
+            }
             Self::Mean { sides } => {
                 out.fill(0.0);
                 let mean = View::contiguous(first.view.base.clone(), sides.clone());
@@ -131,7 +131,7 @@ impl TensorOp {
                 let Some(mean) = mean.broadcast(&first.view.sides) else {
                     return;
                 };
-                accumulate(first, (&mean, out), 1.0 / count as f32);
+                accumulate(first, (&mean, out), 1.0 / count as f32, resources);
             }
         }
     }
@@ -150,22 +150,22 @@ impl TensorOp {
         let threads = resources.threads;
         let view = operands[which].view;
         let whole = View::contiguous(view.base.clone(), sides.to_vec());
-        fn of<'a>(view: &'a View, values: &'a [f32]) -> Operand<'a> {
-            Operand { view, values }
-        }
         match self {
-            Self::Copy => accumulate(of(&whole, gradient), (view, to), 1.0),
+            Self::Copy => {
+                accumulate(Operand::new(&whole, gradient), (view, to), 1.0, resources);
+            }
             Self::Concatenate { axis } => {
                 let before = &operands[..which];
                 let start: usize = before.iter().map(|other| other.view.sides[*axis]).sum();
                 let part = whole.sliced(*axis, start, start + view.sides[*axis], 1);
-                accumulate(of(&part, gradient), (view, to), 1.0);
+                accumulate(Operand::new(&part, gradient), (view, to), 1.0, resources);
             }
             Self::Gather { axis, indices } => {
                 for (at, &index) in indices.iter().enumerate() {
                     let part = whole.sliced(*axis, at, at + 1, 1);
                     let view = view.sliced(*axis, index, index + 1, 1);
-                    accumulate(of(&part, gradient), (&view, to), 1.0);
+                    let part = Operand::new(&part, gradient);
+                    accumulate(part, (&view, &mut *to), 1.0, resources);
                 }
             }
             Self::Linear(layer) => layer.backward(view, gradient, to, resources),
@@ -195,11 +195,8 @@ impl TensorOp {
                 parts.enumerate().for_each(|(number, part)| {
                     add(number, MatrixViewMut::row_major(part, width), false);
                 });
-                let products = Operand {
-                    view: &own,
-                    values: &products,
-                };
-                accumulate(products, (view, to), 1.0);
+                let products = Operand::new(&own, &products);
+                accumulate(products, (view, to), 1.0, resources);
             }
             Self::Rows(operation, length) => {
                 let x = match self.needs_operands() {
@@ -233,7 +230,8 @@ impl TensorOp {
                 });
             }
             Self::Combine(combination) => {
-                combine_backward(*combination, which, operands, of(&whole, gradient), to);
+                let (pair, gradient) = ([operands[0], operands[1]], Operand::new(&whole, gradient));
+                combine_backward(*combination, which, pair, gradient, to, resources);
             }
             Self::Mean { sides } => {
                 let mean = View::contiguous(view.base.clone(), sides.clone());
@@ -241,7 +239,8 @@ impl TensorOp {
                 let Some(mean) = mean.broadcast(&view.sides) else {
                     return;
                 };
-                accumulate(of(&mean, gradient), (view, to), 1.0 / count as f32);
+                let factor = 1.0 / count as f32;
+                accumulate(Operand::new(&mean, gradient), (view, to), factor, resources);
             }
         }
     }

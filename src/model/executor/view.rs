@@ -1,8 +1,11 @@
 //! Strided views of tensors: transposes, slices and most reshapes move no number.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::layout::MapId;
+use rayon::prelude::*;
+
+use super::layout::{CHUNK, MapId};
 use crate::model::cpu::product::{MatrixView, MatrixViewMut};
 
 /// Where the numbers of a view are.
@@ -63,6 +66,17 @@ impl View {
         let axes = self.sides.iter().zip(self.strides.iter().zip(&expected));
         axes.into_iter()
             .all(|(&side, (stride, expected))| side == 1 || stride == expected)
+    }
+
+    /// The axis whose indices begin furthest apart, with that distance, if what each holds lies before where the next begins.
+    fn outermost(&self) -> Option<(usize, usize)> {
+        let axes = (0..self.sides.len()).filter(|&axis| self.sides[axis] > 1);
+        let axis = axes.max_by_key(|&axis| self.strides[axis])?;
+        let stride = self.strides[axis];
+        let others = (0..self.sides.len()).filter(|&other| other != axis);
+        let reach = |other: usize| self.sides[other].saturating_sub(1) * self.strides[other];
+        let extent = others.map(reach).sum::<usize>();
+        (stride > 0 && self.offset % stride + extent < stride).then_some((axis, stride))
     }
 
     /// Axis `i` of the result is axis `order[i]`.
@@ -141,8 +155,50 @@ impl View {
     }
 }
 
+/// A part of views of the same sides: an axis with a range of its indices, or everything.
+#[derive(Clone)]
+pub(super) struct Part(Option<(usize, Range<usize>)>);
+
+impl Part {
+    /// The part of a view.
+    pub(super) fn of(&self, view: &View) -> View {
+        match &self.0 {
+            Some((axis, range)) => view.sliced(*axis, range.start, range.end, 1),
+            None => view.clone(),
+        }
+    }
+}
+
+/// Calls `work` with parts of a view that is written, side by side on several threads if it is long enough: which part, its
+/// view, and the numbers that this is of.
+pub(super) fn for_parts(
+    to: &View,
+    out: &mut [f32],
+    threads: usize,
+    work: impl Fn(&Part, &View, &mut [f32]) + Sync,
+) {
+    let parts = threads.min(to.len() / CHUNK);
+    let outermost = (parts > 1).then(|| to.outermost()).flatten();
+    let Some((axis, stride)) = outermost else {
+        return work(&Part(None), to, out);
+    };
+    let side = to.sides[axis];
+    let share = side.div_ceil(parts);
+    let start = to.offset / stride * stride;
+    let chunks = out[start..].par_chunks_mut(share * stride).enumerate();
+    chunks.take(side.div_ceil(share)).for_each(|(at, out)| {
+        let part = Part(Some((axis, at * share..((at + 1) * share).min(side))));
+        let view = View {
+            offset: to.offset - start,
+            ..part.of(to)
+        };
+        work(&part, &view, out);
+    });
+}
+
 /// Calls `visit` with the places in `N` tensors of the same sides for each row along the last axis, and how far apart its
 /// numbers are in each and how many there are. Axes that follow each other in all of them are one.
+#[inline(always)]
 pub(super) fn for_rows<const N: usize>(
     sides: &[usize],
     strides: [&[usize]; N],
@@ -186,6 +242,10 @@ pub(super) struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
+    pub(super) fn new(view: &'a View, values: &'a [f32]) -> Self {
+        Self { view, values }
+    }
+
     /// A view whose numbers are not needed.
     pub(super) fn without_values(view: &'a View) -> Self {
         Self { view, values: &[] }
