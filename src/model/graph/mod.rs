@@ -2,6 +2,7 @@
 //!
 //! All operations and shapes of a [`Graph`] are checked when it is built, so that running it cannot fail.
 
+mod activations;
 mod attention;
 mod feature_layers;
 mod inference;

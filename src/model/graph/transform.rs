@@ -2,9 +2,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::op::{Activation, Convolution, Op};
+use super::op::{Convolution, Op};
 use super::shape::Shape;
-use super::{Graph, Node, Source};
+use super::{Graph, Node, Source, activations};
 use crate::model::tensor_values;
 
 /// Nodes and value shapes of a graph, and the index of its output.
@@ -13,14 +13,7 @@ pub(super) type Parts = (Vec<Node>, Vec<Shape>, usize);
 /// Folds every BatchNorm into the convolution before it, where it is the only reader of that
 /// convolution: at inference, both are one linear map. Drops what the output does not depend on.
 pub(super) fn fold((mut nodes, shapes, output): Parts) -> Parts {
-    for index in 0..nodes.len() {
-        if let Some(input) = gelu_input(&nodes, index) {
-            nodes[index] = Node {
-                op: Op::Activation(Activation::Gelu),
-                inputs: vec![Source::Value(input)],
-            };
-        }
-    }
+    activations::recognize(&mut nodes);
     let readers = count_readers(&nodes, output);
     let mut folded = (Vec::with_capacity(nodes.len()), vec![shapes[0].clone()]);
     // New index of each value.
@@ -64,45 +57,6 @@ fn count_readers(nodes: &[Node], output: usize) -> Vec<usize> {
         }
     }
     readers
-}
-
-/// The input of a GELU that ends at this node, as exporters write it without an operator of its own:
-/// x·(erf(x/√2) + 1)·½.
-fn gelu_input(nodes: &[Node], index: usize) -> Option<usize> {
-    let of = |place: usize| nodes.get(place.checked_sub(1)?);
-    // The value that a product, quotient or sum with this number reads.
-    let with_number = |node: &Node, op: fn(&Op) -> bool, number: f32| {
-        let values = match &node.inputs[..] {
-            [Source::Value(place), Source::Constant(constant)]
-            | [Source::Constant(constant), Source::Value(place)] => Some((*place, constant)),
-            _ => None,
-        };
-        let (place, constant) = values.filter(|_| op(&node.op))?;
-        let values = (**constant).clone().values();
-        let is_it = values.len() == 1 && (values[0] - number).abs() < 1e-5;
-        is_it.then_some(place)
-    };
-    let is_mul = |op: &Op| matches!(op, Op::Mul);
-    let product = of(with_number(&nodes[index], is_mul, 0.5)?)?;
-    let [Source::Value(a), Source::Value(b)] = product.inputs[..] else {
-        return None;
-    };
-    if !is_mul(&product.op) {
-        return None;
-    }
-    [(a, b), (b, a)].into_iter().find_map(|(x, sum)| {
-        let erf = of(with_number(of(sum)?, |op| matches!(op, Op::Add), 1.0)?)?;
-        let (Op::Activation(Activation::Erf), [Source::Value(scaled)]) = (&erf.op, &erf.inputs[..])
-        else {
-            return None;
-        };
-        let scaled = of(*scaled)?;
-        let root = std::f32::consts::SQRT_2;
-        let read = with_number(scaled, |op| matches!(op, Op::Div), root)
-            .filter(|_| matches!(scaled.inputs[0], Source::Value(_)))
-            .or_else(|| with_number(scaled, is_mul, 1.0 / root))?;
-        (read == x).then_some(x)
-    })
 }
 
 /// Folds `op` into the operation before it, if possible. Whether it was.
