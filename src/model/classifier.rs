@@ -9,7 +9,7 @@ use super::budget::BatchSize;
 use super::executor::{Executor, Pixels};
 use super::{Graph, Manifest, ResNet, Weights, tensor_values};
 use crate::error::{Error, Result};
-use crate::model::{Attention, FeatureLayer, Network, TokenGrid, gradient};
+use crate::model::{Attention, ConvolutionAlgorithm, FeatureLayer, Network, TokenGrid, gradient};
 
 /// A network with its normaliser and labels; its inputs are pixels in [0, 1].
 ///
@@ -89,6 +89,7 @@ impl Classifier {
         let on_cpu = *device == Device::flex();
         let executor = on_cpu.then(|| Executor::new(graph.clone(), &manifest.normalizer));
         let executor = executor.map(Arc::new);
+        let graph = if on_cpu { graph } else { graph.on_gpu(None) };
         Self {
             executor,
             ..Self::from_network(Box::new(graph), manifest, device)
@@ -105,6 +106,19 @@ impl Classifier {
             executor: None,
             device: device.clone(),
         }
+    }
+
+    /// The same classifier whose convolutions `algorithm` computes on its GPU, whichever was chosen for all networks; on the
+    /// CPU nothing changes.
+    #[must_use]
+    pub fn by(&self, algorithm: ConvolutionAlgorithm) -> Option<Self> {
+        Some(Self {
+            manifest: self.manifest.clone(),
+            network: self.network.by(algorithm)?,
+            executor: self.executor.clone(),
+            device: self.device.clone(),
+            budget: self.budget.clone(),
+        })
     }
 
     /// Reads a model file.

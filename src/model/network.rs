@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::gpu::ConvolutionAlgorithm;
+
 /// A feature layer, and whether its ReLU is replaced by the fake ReLU in backward passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureLayer {
@@ -65,6 +67,10 @@ pub trait Network: Send + Sync {
     /// 0 where that is not known. The memory of a gradient is estimated from it.
     fn activations(&self, _input: [usize; 2]) -> usize {
         0
+    }
+    /// The same network whose convolutions `algorithm` computes on a GPU; `None` of a network that has no choice.
+    fn by(&self, _algorithm: ConvolutionAlgorithm) -> Option<Box<dyn Network>> {
+        None
     }
     /// Whether it takes pictures of this height and width.
     ///

@@ -3,6 +3,7 @@
 //! Without any adapter the tests report themselves ignored; with `EPSILOSCOPE_REQUIRE_VULKAN` set
 //! that is a failure. A harness of its own, because `#[ignore]` cannot be decided at run time.
 
+mod algorithms;
 mod keyboard;
 mod lost;
 mod shader;
@@ -21,11 +22,15 @@ use support::{attribution_checks, parity_checks};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 19] = [
+const TESTS: [(&str, Check); 20] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
     ("attributions_agree_with_captum", captum),
+    (
+        "algorithms_of_convolutions_agree_with_the_cpu",
+        algorithms::agree_with_the_cpu,
+    ),
     (
         "equal_seeds_make_equal_pictures_on_both_backends",
         synthesis::agrees_with_the_cpu,

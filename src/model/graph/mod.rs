@@ -5,6 +5,7 @@
 mod activations;
 mod attention;
 mod feature_layers;
+mod fusion;
 mod inference;
 mod op;
 mod parameters;
@@ -13,6 +14,8 @@ mod shape;
 pub(in crate::model) mod stored;
 mod transform;
 mod value;
+
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
@@ -23,10 +26,13 @@ pub(in crate::model) use value::Value;
 use shape::product;
 
 use super::architecture::GraphSummary;
+use crate::model::gpu::{ConvolutionAlgorithm, GpuConvolutions};
 use crate::model::network::{Attention, FeatureLayer, Network, TokenGrid};
 use attention::AttentionLayers;
 pub(in crate::model) use feature_layers::FeatureLayout;
 use feature_layers::{FeatureLayers, Stage};
+pub(in crate::model) use fusion::ConvolutionRunner;
+use fusion::Fusion;
 
 /// An input of an operation.
 #[derive(Clone, Debug)]
@@ -252,6 +258,8 @@ pub struct Graph {
     /// For each value, the index of the last node that reads it.
     last_read: Vec<usize>,
     attention: Option<AttentionLayers>,
+    /// What computes its convolutions, if not burn.
+    fusion: Option<Fusion>,
     /// Numbers that all values of one picture are made of.
     activations: usize,
 }
@@ -276,6 +284,7 @@ impl Graph {
             nodes,
             feature_layers,
             last_read,
+            fusion: None,
             activations,
         }
     }
@@ -291,6 +300,13 @@ impl Graph {
         let stage = self.stage(FeatureLayer::LAST);
         let nodes = &self.nodes[..self.feature_layers.embedding];
         (nodes, stage.place, stage.layout)
+    }
+
+    /// The same graph whose convolutions an algorithm computes where tensors are on a GPU: the one that is chosen for all
+    /// networks if none is given.
+    pub(in crate::model) fn on_gpu(self, algorithm: Option<ConvolutionAlgorithm>) -> Self {
+        let convolutions = GpuConvolutions::new(self.convolutions(), algorithm);
+        self.with_runner(Arc::new(convolutions))
     }
 
     /// The feature layer at `cut`.
@@ -329,6 +345,10 @@ impl Network for Graph {
         let from = self.feature_layers.embedding;
         let value = Value::new(embedding);
         self.run(from, value, self.nodes.len(), false).tensor()
+    }
+
+    fn by(&self, algorithm: ConvolutionAlgorithm) -> Option<Box<dyn Network>> {
+        Some(Box::new(self.clone().on_gpu(Some(algorithm))))
     }
 
     /// Of the input that it was made for: its shapes are fixed.

@@ -5,6 +5,7 @@ use burn::tensor::activation::{elu, gelu, leaky_relu, sigmoid, silu, softmax, so
 use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 
+use super::fusion::Step;
 use super::op::{Activation, Convolution, Op, Padding, Reshape};
 use super::shape::MAX_AXES;
 use super::value::{Value, joined};
@@ -35,7 +36,34 @@ impl Graph {
     /// depend. With `fake_relu`, the gradient of a ReLU that computes the last value, or the values whose maximum pooling it
     /// is, is 1 everywhere.
     pub(super) fn run(&self, from: usize, value: Value, to: usize, fake_relu: bool) -> Value {
-        self.run_watched(from, value, to, fake_relu, |_, _| {})
+        let Some(fusion) = &self.fusion else {
+            return self.run_watched(from, value, to, fake_relu, |_, _| {});
+        };
+        let mut values: Vec<Option<Value>> = vec![None; to + 1];
+        let pictures = value.sides()[0];
+        values[from] = Some(value);
+        let last_relu = self.relu_before(to);
+        for (index, node) in self.nodes.iter().enumerate().take(to).skip(from) {
+            let fake_relu = fake_relu && index == last_relu;
+            let (value, reads) = match fusion.step(index) {
+                Step::Deferred => continue,
+                Step::Convolution(fused) => {
+                    let value = fusion.run(fused, &self.nodes, &values, fake_relu);
+                    (value, fused.reads().collect())
+                }
+                Step::Node => {
+                    let value = node.op.run(node.values(&values), pictures, fake_relu);
+                    (value, node.reads().collect::<Vec<_>>())
+                }
+            };
+            values[index + 1] = Some(value);
+            for place in reads {
+                if fusion.last_read[place] == index {
+                    values[place] = None;
+                }
+            }
+        }
+        values[to].take().expect("the last value was made")
     }
 
     /// Index of the node of the ReLU that computes the value at `to`, or the values whose maximum pooling that is; else of
@@ -70,13 +98,7 @@ impl Graph {
         let last_relu = self.relu_before(to);
         for index in from..to {
             let node = &self.nodes[index];
-            let inputs = node.inputs.iter().map(|input| match input {
-                Source::Constant(value) => (**value).clone(),
-                Source::Value(place) => values[*place]
-                    .clone()
-                    .expect("a value is made before it is read"),
-            });
-            let inputs: Vec<Value> = inputs.collect();
+            let inputs = node.values(&values);
             // Values are freed after their last use.
             for place in node.reads() {
                 if self.last_read[place] == index {
@@ -89,6 +111,19 @@ impl Graph {
             values[index + 1] = Some(value);
         }
         values[to].take().expect("the last value was made")
+    }
+}
+
+impl Node {
+    /// What it reads.
+    fn values(&self, values: &[Option<Value>]) -> Vec<Value> {
+        let inputs = self.inputs.iter().map(|input| match input {
+            Source::Constant(value) => (**value).clone(),
+            Source::Value(place) => values[*place]
+                .clone()
+                .expect("a value is made before it is read"),
+        });
+        inputs.collect()
     }
 }
 
@@ -213,7 +248,7 @@ impl Op {
 }
 
 impl Convolution {
-    fn run(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(super) fn run(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, _, kh, kw] = self.weight.dims();
         let ordinary = self.groups == 1
             && kh == kw
@@ -248,7 +283,7 @@ fn pairs([top, left, bottom, right]: Padding) -> [(usize, usize); 2] {
 }
 
 impl Activation {
-    fn run(self, x: Tensor<MAX_AXES>) -> Tensor<MAX_AXES> {
+    pub(super) fn run(self, x: Tensor<MAX_AXES>) -> Tensor<MAX_AXES> {
         match self {
             Self::Relu => rectified(x, false),
             Self::LeakyRelu(slope) => leaky_relu(x, slope),

@@ -88,6 +88,8 @@ impl Graph {
             _ => 0,
         };
         let mut graph = self.clone();
+        // It knows the weights as they were.
+        graph.fusion = None;
         for (number, node) in graph.nodes.iter_mut().enumerate().skip(from) {
             let number = number as u64;
             match &mut node.op {
