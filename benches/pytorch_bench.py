@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CPU timings of PyTorch for comparison: PGD, forward, training and adversarial training.
+"""Timings of PyTorch for comparison, on the CPU or with --device cuda on a GPU: PGD, forward, training and adversarial training.
 
     python3 pytorch_bench.py --threads 2 --widths 16,32,64 --blocks 3,3,3
     python3 pytorch_bench.py --weights model.safetensors --folded --json out.json
@@ -88,13 +88,19 @@ def fold(model):
 
 
 def timed(action, runs, warmup):
-    """Median, smallest and largest milliseconds of the action."""
+    """Median, smallest and largest milliseconds of the action, until a GPU has done its work."""
+    def finish():
+        if torch.get_default_device().type == "cuda":
+            torch.cuda.synchronize()
+
     for _ in range(warmup):
         action()
+    finish()
     times = []
     for _ in range(runs):
         start = time.perf_counter()
         action()
+        finish()
         times.append(1e3 * (time.perf_counter() - start))
     return {"median_ms": statistics.median(times), "min_ms": min(times), "max_ms": max(times)}
 
@@ -191,6 +197,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--weights", type=Path, help="safetensors; without it, a random network")
     parser.add_argument("--timm", metavar="NAME", help="a network of timm with random weights")
     parser.add_argument("--export", type=Path, metavar="FILE", help="write the network of timm as ONNX")
@@ -218,6 +225,7 @@ def main():
     args = arguments()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    torch.set_default_device(args.device)
     if args.timm:
         import timm
         model = timm.create_model(args.timm).eval().requires_grad_(False)
@@ -228,12 +236,14 @@ def main():
                               output_names=["y"], dynamic_axes=axes)
         if args.folded:
             model = torch.fx.experimental.optimization.fuse(model)
+        model = model.to(args.device)
         network, timed_actions = args.timm, frozen_actions(model, args)
     else:
         if args.weights:
             model = load(args.weights)
         else:
             model = ResNet(args.stem, args.block, args.widths, args.blocks, args.classes)
+        model = model.to(args.device)
         network, timed_actions = model.metadata(), actions(model, args)
     results = {
         name: timed(action, args.runs, args.warmup)
@@ -243,6 +253,7 @@ def main():
     report = {
         "torch": torch.__version__,
         "machine": platform.machine(),
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
         "threads": args.threads,
         "network": network,
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -1,9 +1,22 @@
 //! Writing files: whole or not at all, and text that markup does not misread.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
 
 use crate::error::{Error, Result};
+
+/// The folder in which the program keeps what it needs next time: where the system has programs keep their data, or the one
+/// that `EPSILOSCOPE_HOME` names. Nothing where there is no such place.
+pub fn data_folder() -> Option<PathBuf> {
+    let asked = std::env::var_os("EPSILOSCOPE_HOME").map(PathBuf::from);
+    let usual = || {
+        let usual = ProjectDirs::from("", "", "epsiloscope")?;
+        Some(usual.data_local_dir().into())
+    };
+    asked.or_else(usual)
+}
 
 /// Writes `bytes` beside `path` and renames: a reader meets the old file or the new one.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -103,6 +103,7 @@ impl App {
             Action::Search => self.search.toggle(),
             Action::Tour => self.tour = Some(Tour::default()),
             Action::Help => self.help = !self.help,
+            Action::Graphics => self.graphics.toggle(),
             Action::ShowLog => self.log = !self.log,
             Action::Quit => context.send_viewport_cmd(ViewportCommand::Close),
         }

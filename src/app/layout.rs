@@ -196,6 +196,7 @@ impl App {
         panels::robustness::show(context, &mut self.state, &self.rows);
         panels::help::show(context, &mut self.help);
         panels::log::show(context, &mut self.log);
+        self.graphics.show(context, &self.state.document.models);
         panels::help::messages(context, &mut self.messages);
     }
 }

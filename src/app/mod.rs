@@ -59,6 +59,7 @@ pub struct App {
     tour: Option<Tour>,
     /// Whether the log is open.
     log: bool,
+    graphics: panels::graphics::GraphicsWindow,
     exporter: Exporter,
     export: panels::export::ExportSettings,
     /// Whether the list of views is open.
@@ -182,6 +183,7 @@ impl App {
             reveal: None,
             tour: None,
             log: false,
+            graphics: panels::graphics::GraphicsWindow::new(compute.adapter, waker(context)),
             exporter: Exporter::new(engine_models, waker(context)),
             export: panels::export::ExportSettings::default(),
             views: false,

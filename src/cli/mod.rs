@@ -7,6 +7,7 @@ mod corruption;
 mod counterfactual;
 mod evaluate;
 mod explain;
+mod graphics;
 mod inspect;
 mod mask;
 mod mean;
@@ -84,6 +85,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArguments),
     /// Compute attribution maps: which pixels contribute to a class, and how reliable that is.
     Explain(explain::ExplainArguments),
+    /// Test what runs models on the graphics adapter, and print or choose it.
+    Graphics(graphics::GraphicsArguments),
     /// Print what a model file contains, and what had to be assumed.
     Inspect(inspect::InspectArguments),
     /// Invert representations: make a picture that each model represents as it does another.
@@ -237,6 +240,7 @@ impl Arguments {
             Some(Command::Evaluate(arguments)) => arguments.run(),
             Some(Command::Explain(arguments)) => arguments.run(),
             Some(Command::Generate(arguments)) => arguments.run(),
+            Some(Command::Graphics(arguments)) => arguments.run(),
             Some(Command::Inspect(arguments)) => arguments.run(),
             Some(Command::Invert(arguments)) => arguments.run(),
             Some(Command::Neuron(arguments)) => arguments.run(),

@@ -4,7 +4,9 @@ use burn::tensor::Device;
 use burn_wgpu::WgpuSetup;
 use pollster::block_on;
 
+use super::graphics::{Adapter, Execution, TestedAdapter, Verdict};
 use crate::error::{Error, Result};
+use crate::files::data_folder;
 
 /// What a person can ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,12 +69,15 @@ pub struct Compute {
     pub graphics: Option<WgpuSetup>,
     /// Whether models run through wgpu.
     pub on_gpu: bool,
+    /// The graphics adapter, and what was decided on it, if anything was.
+    pub adapter: Option<TestedAdapter>,
     /// What it is, for people: the name of the GPU, or that the CPU stands in for one, and why.
     pub label: String,
 }
 
 impl Compute {
-    /// Opens what `backend` asks for. Call it once in a process.
+    /// Opens what `backend` asks for, and has models run as the self-test of its graphics adapter says, which is made if
+    /// there was none. Call it once in a process.
     ///
     /// A software GPU (Mesa's lavapipe, say) draws but does not compute unless it is asked for: it
     /// is ten times slower than the CPU backend.
@@ -81,6 +86,54 @@ impl Compute {
     /// [`Error::Device`] when a backend asked for by name is not there; [`Backend::Auto`] never
     /// fails.
     pub fn open(backend: &Backend) -> Result<Self> {
+        let mut compute = Self::open_untested(backend)?;
+        if let Some(tested) = &mut compute.adapter
+            && tested.verdict.is_none()
+            && !tested.adapter.is_software
+        {
+            tested.verdict = tested.first_test(data_folder().as_deref());
+            compute.follow(backend);
+        }
+        Ok(compute)
+    }
+
+    /// As [`Compute::open`], without a self-test: models run as is known already.
+    ///
+    /// # Errors
+    /// As [`Compute::open`].
+    pub fn open_untested(backend: &Backend) -> Result<Self> {
+        let mut compute = Self::open_device(backend)?;
+        if let Some((tested, folder)) = compute.adapter.as_mut().zip(data_folder()) {
+            // What is damaged is made anew.
+            tested.verdict = Verdict::find(&folder, &tested.adapter).unwrap_or_else(|error| {
+                tracing::warn!("{error}");
+                None
+            });
+            compute.follow(backend);
+        }
+        Ok(compute)
+    }
+
+    /// Has models run as is decided; on the CPU only where no adapter was asked for.
+    fn follow(&mut self, backend: &Backend) {
+        let Some(verdict) = self
+            .adapter
+            .as_ref()
+            .and_then(|tested| tested.verdict.as_ref())
+        else {
+            return;
+        };
+        if let Some(algorithm) = verdict.algorithm() {
+            algorithm.choose();
+        }
+        if verdict.choice == Execution::Cpu && *backend == Backend::Auto && self.on_gpu {
+            self.label = format!("CPU ({})", verdict.reason());
+            self.device = Device::flex();
+            self.on_gpu = false;
+        }
+    }
+
+    fn open_device(backend: &Backend) -> Result<Self> {
         match backend {
             Backend::Auto | Backend::Wgpu => {}
             Backend::Adapter(name) => return Self::on_named(name),
@@ -102,19 +155,26 @@ impl Compute {
     }
 
     fn on_adapter(backend: &Backend, device: Device, graphics: WgpuSetup) -> Self {
-        let info = graphics.adapter.get_info();
-        let on_gpu = *backend != Backend::Auto || info.device_type != wgpu::DeviceType::Cpu;
+        let adapter = Adapter::new(&graphics.adapter.get_info());
+        let on_gpu = *backend != Backend::Auto || !adapter.is_software;
+        let tested = TestedAdapter {
+            adapter: adapter.clone(),
+            device: device.clone(),
+            verdict: None,
+        };
         if on_gpu {
-            let label = format!("{} ({})", info.name, info.backend);
+            let label = adapter.to_string();
             return Self {
                 device,
                 graphics: Some(graphics),
                 on_gpu,
+                adapter: Some(tested),
                 label,
             };
         }
         Self {
             graphics: Some(graphics),
+            adapter: Some(tested),
             ..Self::cpu("only a software graphics adapter")
         }
     }
@@ -174,6 +234,7 @@ impl Compute {
             device,
             graphics: None,
             on_gpu: false,
+            adapter: None,
             label: label.into(),
         }
     }

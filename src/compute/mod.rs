@@ -8,6 +8,7 @@ mod device;
 mod explain;
 mod failure;
 mod gpu_image;
+pub mod graphics;
 mod heat_map;
 mod lanes;
 mod model_cache;

@@ -4,11 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use directories::ProjectDirs;
-
 use super::{EXTENSION, has_session_name};
 use crate::error::{Error, Result};
-use crate::files::{path_text, write_atomically};
+use crate::files::{data_folder, path_text, write_atomically};
 
 /// The file that says that the tour was shown.
 const STARTED: &str = "tour";
@@ -35,15 +33,7 @@ impl DataFolder {
     /// Where the system has programs keep their data, or the folder that `EPSILOSCOPE_HOME` names.
     /// Nothing where there is no such place.
     pub fn usual() -> Option<Self> {
-        let asked = std::env::var_os("EPSILOSCOPE_HOME").map(PathBuf::from);
-        let usual = || {
-            Some(
-                ProjectDirs::from("", "", "epsiloscope")?
-                    .data_local_dir()
-                    .into(),
-            )
-        };
-        Some(Self::at(asked.or_else(usual)?))
+        data_folder().map(Self::at)
     }
 
     /// Another folder.

@@ -6,6 +6,7 @@
 mod algorithms;
 mod keyboard;
 mod lost;
+mod self_test;
 mod shader;
 mod snapshots;
 #[path = "../support/both.rs"]
@@ -22,7 +23,7 @@ use support::{attribution_checks, parity_checks};
 /// A test on the device that all of them share.
 type Check = fn(&Compute);
 
-const TESTS: [(&str, Check); 20] = [
+const TESTS: [(&str, Check); 23] = [
     ("networks_agree_with_pytorch", networks),
     ("pgd_iterates_agree_with_pytorch", iterates),
     ("attacks_from_the_picture_agree_with_pytorch", attacks),
@@ -30,6 +31,18 @@ const TESTS: [(&str, Check); 20] = [
     (
         "algorithms_of_convolutions_agree_with_the_cpu",
         algorithms::agree_with_the_cpu,
+    ),
+    (
+        "the_self_test_strikes_out_what_is_wrong",
+        self_test::strikes_out_what_is_wrong,
+    ),
+    (
+        "the_self_test_keeps_nothing_of_software",
+        self_test::keeps_nothing_of_software,
+    ),
+    (
+        "the_self_test_is_in_the_window",
+        self_test::is_in_the_window,
     ),
     (
         "equal_seeds_make_equal_pictures_on_both_backends",

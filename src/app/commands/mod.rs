@@ -94,6 +94,8 @@ pub enum Command {
     Tour,
     /// The list of keys.
     Keys,
+    /// What runs models on the graphics adapter.
+    Graphics,
     /// Closes the window.
     Quit,
 }
@@ -232,6 +234,7 @@ static TABLE: &[Entry] = {
         entry(C::Search, "Search…", "search commands and settings", &[command(Key::K)], Window),
         entry(C::Tour, "Tour", "a tour of the window in six steps", &[], Menu),
         entry(C::Keys, "Keys", "this list", &[key(Key::Questionmark), key(Key::F1)], Pages),
+        entry(C::Graphics, "Graphics", "what runs models on the graphics adapter", &[], Menu),
         entry(C::Quit, "Quit", "quit", &[command(Key::Q)], Always),
     ]
 };

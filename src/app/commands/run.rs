@@ -91,6 +91,7 @@ impl Command {
             Self::Search => actions.push(Action::Search),
             Self::Tour => actions.push(Action::Tour),
             Self::Keys => actions.push(Action::Help),
+            Self::Graphics => actions.push(Action::Graphics),
             Self::Quit => actions.push(Action::Quit),
         }
     }

@@ -37,7 +37,12 @@ pub fn show(ui: &mut Ui, state: &mut State, status: &Status, actions: &mut Vec<A
         ui.menu_button("View", |ui| view(ui, state, actions));
         ui.menu_button("Run", |ui| run(ui, state, actions));
         ui.menu_button("Help", |ui| {
-            for command in [Command::Tour, Command::Search, Command::Keys] {
+            for command in [
+                Command::Tour,
+                Command::Search,
+                Command::Keys,
+                Command::Graphics,
+            ] {
                 item(ui, command, true, state, actions);
             }
             if ui.button("Show log").clicked() {

@@ -9,6 +9,7 @@ pub mod crop;
 pub mod edit;
 pub mod explain;
 pub mod export;
+pub mod graphics;
 pub mod grid;
 pub mod help;
 pub mod library;
@@ -182,6 +183,8 @@ pub enum Action {
     Tour,
     /// Show or hide the list of keys.
     Help,
+    /// Show or hide what runs models on the graphics adapter.
+    Graphics,
     /// Show or hide the log.
     ShowLog,
     /// Close the window.

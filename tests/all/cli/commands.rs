@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::{tiny_manifest, tiny_network, write_two_colours};
 
 /// The subcommands that this file tests; training a generator and its report have tests of their own.
-const TESTED: [&str; 18] = [
+const TESTED: [&str; 19] = [
     "attack",
     "bench",
     "completions",
@@ -23,6 +23,7 @@ const TESTED: [&str; 18] = [
     "evaluate",
     "explain",
     "generate",
+    "graphics",
     "inspect",
     "invert",
     "man",
