@@ -105,6 +105,7 @@ mod app {
 mod cli {
     pub(crate) mod commands; // every subcommand from end to end
     mod console; // JSON, silence, overwriting, exit statuses, interruption
+    mod graphics; // the self-test's file
     mod perturbations; // parts of pictures attacked, corruptions
     mod report_counterfactual; // the whole report on two seeds
 }

@@ -85,9 +85,14 @@ pub(crate) fn is_in_the_window(gpu: &Compute) {
     let app = App::new(&context, compute, vec![ModelRef::from(MODEL)], Vec::new());
     let mut harness = run(Harness::builder(), app);
     harness.get_by_label("Help").click();
-    harness.step();
-    harness.get_by_label("Graphics").click();
-    harness.step();
+    let item = "Graphics ";
+    until(&mut harness, "the menu", |harness| {
+        harness.query_by_label(item).is_some()
+    });
+    harness.get_by_label(item).click();
+    until(&mut harness, "the window", |harness| {
+        harness.query_by_label("Test").is_some()
+    });
     let adapter = &gpu.adapter.as_ref().expect("it is known").adapter;
     harness.get_by_label(&adapter.to_string());
     for execution in Execution::all() {
