@@ -127,6 +127,7 @@ impl Verdict {
         let is_right = |row: &Measurement| {
             row.execution != Execution::Cpu && matches!(row.outcome, Outcome::Right { .. })
         };
+        let is_wrong = |row: &Measurement| matches!(row.outcome, Outcome::Wrong { .. });
         if self.by_person {
             "as chosen".into()
         } else if self.measured.is_empty() {
@@ -135,8 +136,10 @@ impl Verdict {
             "the fastest that is right".into()
         } else if self.measured.iter().any(is_right) {
             format!("faster than {adapter}")
-        } else {
+        } else if self.measured.iter().any(is_wrong) {
             format!("{adapter} computes wrong numbers")
+        } else {
+            format!("{adapter} fails or is too slow")
         }
     }
 
@@ -265,6 +268,14 @@ mod tests {
         assert_eq!(slow.reason(), "faster than A card (Vulkan)");
         let wrong = verdict(vec![row(Execution::Cpu, Some(1.0)), row(gpu(Burn), None)]);
         assert_eq!(wrong.reason(), "A card (Vulkan) computes wrong numbers");
+        let failed = Measurement {
+            execution: gpu(Burn),
+            outcome: Outcome::Failed {
+                reason: "it does not run".into(),
+            },
+        };
+        let slow = verdict(vec![row(Execution::Cpu, Some(1.0)), failed]);
+        assert_eq!(slow.reason(), "A card (Vulkan) fails or is too slow");
     }
 
     #[test]
