@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::instructions::Instructions;
 use crate::model::cpu::rows::{exp_of_negative, normal};
-use crate::model::graph::Activation;
+use crate::model::graph::{Activation, QUICK_GELU};
 
 /// A function of each value.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub(super) enum Pointwise {
     Gelu,
     /// `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
     GeluTanh,
+    /// `x·sigmoid(1.702·x)`.
+    QuickGelu,
     Softplus,
     Exp,
     Sqrt,
@@ -70,6 +72,7 @@ impl Pointwise {
             Activation::Erf => Self::Erf,
             Activation::Gelu => Self::Gelu,
             Activation::GeluTanh => Self::GeluTanh,
+            Activation::QuickGelu => Self::QuickGelu,
             Activation::Softplus => Self::Softplus,
             Activation::Exp => Self::Exp,
             Activation::Sqrt => Self::Sqrt,
@@ -145,6 +148,7 @@ impl Pointwise {
                 let [root, cubic] = GELU_TANH;
                 0.5 * x * (1.0 + tanh(root * (x + cubic * x * x * x)))
             }),
+            Self::QuickGelu => map(from, to, |x| x * sigmoid(QUICK_GELU * x)),
             Self::Softplus => map(from, to, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
             Self::Exp => map(from, to, f32::exp),
             Self::Sqrt => map(from, to, f32::sqrt),
@@ -206,6 +210,10 @@ impl Pointwise {
                 let y = tanh(root * (x + cubic * x * x * x));
                 let slope = root * (1.0 + 3.0 * cubic * x * x);
                 0.5 * (1.0 + y) + 0.5 * x * (1.0 - y * y) * slope
+            }),
+            Self::QuickGelu => add(x, gradient, to, |x| {
+                let s = sigmoid(QUICK_GELU * x);
+                s * (1.0 + QUICK_GELU * x * (1.0 - s))
             }),
             Self::Softplus => add(x, gradient, to, sigmoid),
             Self::Exp => add(x, gradient, to, f32::exp),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling, Reshape};
+pub(in crate::model) use op::{Activation, Convolution, Op, Padding, Pooling, QUICK_GELU, Reshape};
 pub(in crate::model) use shape::{BatchAxis, MAX_AXES, Shape, broadcast};
 pub(in crate::model) use value::Value;
 

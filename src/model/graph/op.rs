@@ -28,6 +28,9 @@ pub(in crate::model) struct Pooling {
     pub(in crate::model) count_padding: bool,
 }
 
+/// Factor of the input of QuickGELU's sigmoid.
+pub(in crate::model) const QUICK_GELU: f32 = 1.702;
+
 /// Elementwise activation functions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::model) enum Activation {
@@ -45,6 +48,8 @@ pub(in crate::model) enum Activation {
     Gelu,
     /// `x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`.
     GeluTanh,
+    /// `x·sigmoid(1.702·x)` (Hendrycks and Gimpel 2016).
+    QuickGelu,
     Softplus,
     Exp,
     Log,

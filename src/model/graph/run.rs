@@ -6,7 +6,7 @@ use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 
 use super::fusion::Step;
-use super::op::{Activation, Convolution, Op, Padding, Reshape};
+use super::op::{Activation, Convolution, Op, Padding, QUICK_GELU, Reshape};
 use super::shape::MAX_AXES;
 use super::value::{Value, joined};
 use super::{Draft, Graph, Node, Source};
@@ -292,6 +292,7 @@ impl Activation {
             Self::HardSigmoid(a, b) => (x * a + b).clamp(0.0, 1.0),
             Self::HardSwish => x.clone() * (x / 6.0 + 0.5).clamp(0.0, 1.0),
             Self::Silu => silu(x),
+            Self::QuickGelu => x.clone() * sigmoid(x * QUICK_GELU),
             Self::Tanh => tanh(x),
             Self::Erf => x.erf(),
             Self::Gelu => gelu(x),

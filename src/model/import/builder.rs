@@ -10,6 +10,10 @@ use crate::error::Mismatch;
 use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Reshape, Source, Value};
 use crate::model::{Architecture, Array, Weights};
 
+/// What is said of networks whose activation was not specified.
+pub(super) const GELU_ASSUMED: &str =
+    "its activation is GELU; the tensors do not tell (activation = …)";
+
 /// A network under construction from named tensors.
 pub(super) struct Builder<'a> {
     weights: &'a Weights,

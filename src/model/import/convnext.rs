@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::builder::{Builder, ConvSettings};
+use super::builder::{Builder, ConvSettings, GELU_ASSUMED};
 use super::{Description, Found, LoadError};
 use crate::model::Weights;
 use crate::model::graph::{Activation, Op};
@@ -27,17 +27,26 @@ pub(super) fn build(
     let mut builder = Builder::new(&weights, input, device);
     let counts =
         builder.stages(|stage, block| format!("stages.{stage}.blocks.{block}.conv_dw.weight"));
-    let built = network(&mut builder, &counts);
+    let activation = description.activation.map_or(Activation::Gelu, Into::into);
+    let built = network(&mut builder, &counts, activation);
     let output = built.map_err(|reason| LoadError::tried("as a ConvNeXt", reason))?;
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
-    builder.finish(
-        output,
-        format!("ConvNeXt, blocks {}", counts.join("-")),
-        input,
-    )
+    let title = format!("ConvNeXt, blocks {}", counts.join("-"));
+    let mut found = builder.finish(output, title, input)?;
+    found.assumptions.push(format!(
+        "ε of LayerNorm: {EPSILON:e}; the tensors do not tell"
+    ));
+    if description.activation.is_none() {
+        found.assumptions.push(GELU_ASSUMED.into());
+    }
+    Ok(found)
 }
 
-fn network(builder: &mut Builder, counts: &[usize]) -> Result<usize, String> {
+fn network(
+    builder: &mut Builder,
+    counts: &[usize],
+    activation: Activation,
+) -> Result<usize, String> {
     let [.., patch] = builder.shape("stem.0.weight").unwrap_or_default() else {
         return Err("it has no stem".into());
     };
@@ -50,7 +59,8 @@ fn network(builder: &mut Builder, counts: &[usize]) -> Result<usize, String> {
             x = builder.conv(&format!("{downsample}.1"), x, unpadded(2))?;
         }
         for block in 0..count {
-            x = residual_block(builder, &format!("stages.{stage}.blocks.{block}"), x)?;
+            let at = format!("stages.{stage}.blocks.{block}");
+            x = residual_block(builder, &at, x, activation)?;
         }
     }
     x = builder.global_average(x, false)?;
@@ -67,7 +77,12 @@ fn unpadded(stride: usize) -> ConvSettings {
     }
 }
 
-fn residual_block(builder: &mut Builder, at: &str, x: usize) -> Result<usize, String> {
+fn residual_block(
+    builder: &mut Builder,
+    at: &str,
+    x: usize,
+    activation: Activation,
+) -> Result<usize, String> {
     let channels = builder.draft.sides(x)[1];
     let settings = ConvSettings {
         stride: 1,
@@ -78,7 +93,7 @@ fn residual_block(builder: &mut Builder, at: &str, x: usize) -> Result<usize, St
     let y = builder.push(Op::Transpose(vec![0, 2, 3, 1]), y)?;
     let y = builder.layer_norm(&format!("{at}.norm"), y, EPSILON)?;
     let y = builder.linear(&format!("{at}.mlp.fc1"), y)?;
-    let y = builder.activate(Activation::Gelu, y)?;
+    let y = builder.activate(activation, y)?;
     let mut y = builder.linear(&format!("{at}.mlp.fc2"), y)?;
     let scale = format!("{at}.gamma");
     if builder.has(&scale) {

@@ -69,6 +69,10 @@ pub enum ActivationName {
     Relu,
     /// x·sigmoid(x), which is called Swish too.
     Silu,
+    /// x·Φ(x), Φ the standard normal distribution function.
+    Gelu,
+    /// x·sigmoid(1.702·x), of some of CLIP's transformers.
+    QuickGelu,
 }
 
 impl From<ActivationName> for Activation {
@@ -76,6 +80,8 @@ impl From<ActivationName> for Activation {
         match name {
             ActivationName::Relu => Self::Relu,
             ActivationName::Silu => Self::Silu,
+            ActivationName::Gelu => Self::Gelu,
+            ActivationName::QuickGelu => Self::QuickGelu,
         }
     }
 }
@@ -121,7 +127,7 @@ pub struct Description {
     /// How a residual network begins, where the size of its first kernel does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stem: Option<Stem>,
-    /// Activation of networks that normalise first.
+    /// Activation of networks that normalise first, of vision transformers and of ConvNeXts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationName>,
     /// Whether projections of such networks read what was not yet normalised, as some of RobustBench's

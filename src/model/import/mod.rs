@@ -20,6 +20,7 @@ mod resnet;
 mod resnext;
 mod tensors;
 mod transformer;
+mod transformer_names;
 
 use std::path::{Path, PathBuf};
 
@@ -27,8 +28,8 @@ use burn::tensor::Device;
 
 pub use alternatives::{Alternative, alternatives};
 pub use description::{
-    ChannelOrder, Described, Description, DescriptionEdit, LabelSource, NORMALIZERS,
-    NormalizerSource,
+    ActivationName, ChannelOrder, Described, Description, DescriptionEdit, LabelSource,
+    NORMALIZERS, NormalizerSource,
 };
 use load_error::LoadError;
 use metadata::Metadata;

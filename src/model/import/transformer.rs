@@ -1,14 +1,13 @@
 //! Vision transformers (Dosovitskiy et al. 2021) and DeiT (Touvron et al. 2021) from the tensors that timm,
 //! torchvision and Hugging Face write.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Device;
 
-use super::builder::{Builder, ConvSettings};
+use super::builder::{Builder, ConvSettings, GELU_ASSUMED};
+use super::transformer_names::to_timm_names;
 use super::{Description, Found, LoadError};
+use crate::model::Weights;
 use crate::model::graph::{Activation, Op, Source};
-use crate::model::{Array, Weights};
 
 /// Channels of one head in all published vision transformers of Dosovitskiy et al. and DeiT but the largest.
 const HEAD_CHANNELS: usize = 64;
@@ -17,6 +16,8 @@ const HEAD_CHANNELS: usize = 64;
 const EPSILON: f64 = 1e-6;
 /// ε of LayerNorm in Hugging Face's ViT.
 const HUGGING_FACE_EPSILON: f64 = 1e-12;
+/// ε of LayerNorm in CLIP (Radford et al. 2021), whose networks also normalise before the first layer.
+const CLIP_EPSILON: f64 = 1e-5;
 
 /// Whether these tensors are a vision transformer's, under any of the known names.
 pub(super) fn is_one(weights: &Weights) -> bool {
@@ -73,14 +74,28 @@ pub(super) fn build(
             "{channels} channels are not of {heads} heads"
         )));
     }
+    let is_clip = builder.has("norm_pre.weight");
+    let activation = match description.activation {
+        Some(said) => said.into(),
+        None if is_clip => {
+            return Err(tried(
+                "CLIP's transformers have GELU or QuickGELU, which their tensors do not tell: say which in a description \
+                 (activation = \"gelu\" or \"quick-gelu\")"
+                    .into(),
+            ));
+        }
+        None => Activation::Gelu,
+    };
+    let epsilon = match (is_hugging_face, is_clip) {
+        (true, _) => HUGGING_FACE_EPSILON,
+        (_, true) => CLIP_EPSILON,
+        _ => EPSILON,
+    };
     let vit = Vit {
         heads,
         channels,
-        epsilon: if is_hugging_face {
-            HUGGING_FACE_EPSILON
-        } else {
-            EPSILON
-        },
+        epsilon,
+        activation,
         patch,
         patches,
         prefix,
@@ -104,6 +119,12 @@ pub(super) fn build(
             channels / heads
         ));
     }
+    found.assumptions.push(format!(
+        "ε of LayerNorm: {epsilon:e}; the tensors do not tell"
+    ));
+    if description.activation.is_none() {
+        found.assumptions.push(GELU_ASSUMED.into());
+    }
     Ok(found)
 }
 
@@ -126,6 +147,7 @@ struct Vit {
     channels: usize,
     /// Of LayerNorm.
     epsilon: f64,
+    activation: Activation,
     /// Side of a patch, in pixels.
     patch: usize,
     /// Patches along a side.
@@ -190,7 +212,7 @@ impl Vit {
         let x = builder.add(x, y)?;
         let y = builder.layer_norm(&format!("{at}.norm2"), x, self.epsilon)?;
         let y = builder.linear(&format!("{at}.mlp.fc1"), y)?;
-        let y = builder.activate(Activation::Gelu, y)?;
+        let y = builder.activate(self.activation, y)?;
         let y = builder.linear(&format!("{at}.mlp.fc2"), y)?;
         let y = scaled(builder, &format!("{at}.ls2.gamma"), y)?;
         builder.add(x, y)
@@ -273,106 +295,4 @@ fn scaled(builder: &mut Builder, name: &str, x: usize) -> Result<usize, String> 
 fn positioned(builder: &mut Builder, x: usize) -> Result<usize, String> {
     let positions = builder.constant("pos_embed")?;
     builder.push_with(Op::Add, x, positions)
-}
-
-/// Renames torchvision's and Hugging Face's tensors as timm has them. Whether they were Hugging Face's.
-fn to_timm_names(weights: &mut Weights) -> Result<bool, String> {
-    let old = std::mem::take(&mut weights.tensors);
-    let is_hugging_face = old.keys().any(|name| name.contains("patch_embeddings."));
-    let mut apart: BTreeMap<String, [Option<Array>; 3]> = BTreeMap::new();
-    for (name, array) in old {
-        let name = if is_hugging_face {
-            hugging_face_name(&name)
-        } else {
-            torchvision_name(&name)
-        };
-        // Hugging Face keeps query, key and value apart.
-        let parts = ["query", "key", "value"];
-        let part = (0..3).find_map(|at| {
-            let (block, kind) = name.split_once(&format!(".attn.{}.", parts[at]))?;
-            Some((format!("{block}.attn.qkv.{kind}"), at))
-        });
-        match part {
-            Some((whole, at)) => apart.entry(whole).or_default()[at] = Some(array),
-            None => drop(weights.tensors.insert(name, array)),
-        }
-    }
-    for (name, parts) in apart {
-        let [Some(query), Some(key), Some(value)] = parts else {
-            return Err(format!("query, key or value of {name} is missing"));
-        };
-        if query.shape != key.shape || query.shape != value.shape || query.shape.is_empty() {
-            return Err(format!(
-                "query, key and value of {name} are of other shapes"
-            ));
-        }
-        let mut shape = query.shape.clone();
-        shape[0] *= 3;
-        let values = [query.values, key.values, value.values].concat();
-        weights.tensors.insert(name, Array { shape, values });
-    }
-    Ok(is_hugging_face)
-}
-
-/// A name with each of these parts replaced.
-fn renamed(name: &str, parts: &[(&str, &str)]) -> String {
-    parts
-        .iter()
-        .fold(name.to_owned(), |name, (from, to)| name.replace(from, to))
-}
-
-fn torchvision_name(name: &str) -> String {
-    renamed(
-        name,
-        &[
-            ("class_token", "cls_token"),
-            ("conv_proj.", "patch_embed.proj."),
-            ("encoder.pos_embedding", "pos_embed"),
-            ("encoder.layers.encoder_layer_", "blocks."),
-            ("self_attention.in_proj_", "attn.qkv."),
-            ("self_attention.out_proj.", "attn.proj."),
-            (".ln_1.", ".norm1."),
-            (".ln_2.", ".norm2."),
-            ("mlp.linear_1.", "mlp.fc1."),
-            ("mlp.linear_2.", "mlp.fc2."),
-            ("mlp.0.", "mlp.fc1."),
-            ("mlp.3.", "mlp.fc2."),
-            ("encoder.ln.", "norm."),
-            ("heads.head.", "head."),
-        ],
-    )
-}
-
-fn hugging_face_name(name: &str) -> String {
-    let name = name.strip_prefix("vit.").unwrap_or(name);
-    let name = name.strip_prefix("deit.").unwrap_or(name);
-    renamed(
-        name,
-        &[
-            ("embeddings.cls_token", "cls_token"),
-            ("embeddings.distillation_token", "dist_token"),
-            ("embeddings.position_embeddings", "pos_embed"),
-            (
-                "embeddings.patch_embeddings.projection.",
-                "patch_embed.proj.",
-            ),
-            // Since transformers 5, and before.
-            ("layers.", "blocks."),
-            ("encoder.layer.", "blocks."),
-            ("attention.q_proj.", "attn.query."),
-            ("attention.k_proj.", "attn.key."),
-            ("attention.v_proj.", "attn.value."),
-            ("attention.o_proj.", "attn.proj."),
-            ("attention.attention.", "attn."),
-            ("attention.output.dense.", "attn.proj."),
-            ("intermediate.dense.", "mlp.fc1."),
-            ("output.dense.", "mlp.fc2."),
-            ("layernorm_before.", "norm1."),
-            ("layernorm_after.", "norm2."),
-            ("layernorm.", "norm."),
-            ("cls_classifier.", "head."),
-            ("distillation_classifier.", "head_dist."),
-            ("classifier.", "head."),
-        ],
-    )
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use epsiloscope::attribution::{AttentionHead, Input, Method, Score, Target, explain};
 use epsiloscope::error::Result;
-use epsiloscope::model::import::Description;
+use epsiloscope::model::import::{ActivationName, Description, open_as};
 use epsiloscope::model::{Classifier, FeatureLayer, ModelRef, zoo};
 
-use super::foreign::{check, check_near, opened, picture, plain, size};
+use super::foreign::{check, check_near, opened, path, picture, plain, size};
 use crate::support::parity_checks::Values;
 
 /// The networks of the script.
@@ -121,6 +121,37 @@ fn weights_of_modern_networks_agree_with_pytorch() {
                 "{assumptions}"
             );
         }
+    }
+}
+
+#[test]
+fn transformers_whose_activation_no_tensor_tells_open_only_when_it_is_said() {
+    let activations = [
+        ("vit_clip", ActivationName::Gelu),
+        ("vit_quickgelu", ActivationName::QuickGelu),
+    ];
+    for (name, activation) in activations {
+        let values = Values::read(&format!("foreign/modern_{name}_io"));
+        let file = format!("modern_{name}.safetensors");
+        let unsaid = Description {
+            heads: Some(3),
+            ..plain(&values)
+        };
+        let opened = open_as(&path(&file), &unsaid, &Device::flex());
+        let refused = opened.map(drop).expect_err("a refusal").to_string();
+        assert!(refused.contains("quick-gelu"), "{refused}");
+        let said = Description {
+            activation: Some(activation),
+            ..unsaid
+        };
+        let model = check(&file, Some(said), 1e-3);
+        check_batch(&file, &model, &values);
+        let assumptions = model.manifest().assumptions.join("; ");
+        assert!(!assumptions.contains("GELU"), "{assumptions}");
+        assert!(
+            assumptions.contains("ε of LayerNorm: 1e-5"),
+            "{assumptions}"
+        );
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn grow(draft: &mut Draft, random: &mut Random, values: &mut Vec<usiz
             Activation::Erf,
             Activation::Gelu,
             Activation::GeluTanh,
+            Activation::QuickGelu,
             Activation::Softplus,
             Activation::Exp,
             Activation::Neg,
