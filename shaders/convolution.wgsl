@@ -1,16 +1,11 @@
 // One pass of a convolution as an implicit matrix product: a weighted sum over a regular grid of taps for each position, of
-// all pictures. The kernel's constants and the sizes come before it: model/gpu/header.rs.
+// all pictures. The kernel's constants and the sizes (model/gpu/header.rs) and epilogue.wgsl come before it.
 //
 // A work group makes TILE_POSITIONS positions of TILE_OUTPUTS channels; a thread makes four of each.
 
 @group(0) @binding(0) var<storage, read_write> input: array<f32>;
 // For each group `[depth, outputs]`, outputs filled up to whole vectors.
 @group(0) @binding(1) var<storage, read_write> weights: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> bias: array<f32>;
-// Added to the result where the sizes say so.
-@group(0) @binding(3) var<storage, read_write> residual: array<f32>;
-@group(0) @binding(4) var<storage, read_write> output: array<f32>;
-@group(0) @binding(5) var<storage, read_write> sizes: Sizes;
 
 const TILE_POSITIONS: u32 = 64u;
 const TILE_DEPTH: u32 = 16u;
@@ -38,20 +33,7 @@ fn store(position: u32, first: u32, group: u32, sums: vec4<f32>) {
         if first + lane < sizes.outputs {
             let channel = group * sizes.outputs + first + lane;
             let index = ((picture * sizes.groups * sizes.outputs + channel) * sizes.output_h + y) * sizes.output_w + x;
-            var value = sums[lane];
-            if sizes.has_bias != 0u {
-                value += bias[channel];
-            }
-            if sizes.has_residual != 0u {
-                value += residual[index];
-            }
-            if sizes.is_rectified != 0u {
-                value = max(value, 0.0);
-            }
-            if sizes.is_bounded != 0u {
-                value = min(value, sizes.ceiling);
-            }
-            output[index] = value;
+            finish(index, channel, sums[lane]);
         }
     }
 }

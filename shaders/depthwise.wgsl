@@ -1,14 +1,9 @@
 // One pass of a depthwise convolution: every channel is weighed by one kernel of its own. The kernel's constants
-// and the sizes come before it: model/gpu/header.rs. A thread makes one value.
+// and the sizes (model/gpu/header.rs) and epilogue.wgsl come before it. A thread makes one value.
 
 @group(0) @binding(0) var<storage, read_write> input: array<f32>;
 // `[channels, taps]`.
 @group(0) @binding(1) var<storage, read_write> weights: array<f32>;
-@group(0) @binding(2) var<storage, read_write> bias: array<f32>;
-// Added to the result where the sizes say so.
-@group(0) @binding(3) var<storage, read_write> residual: array<f32>;
-@group(0) @binding(4) var<storage, read_write> output: array<f32>;
-@group(0) @binding(5) var<storage, read_write> sizes: Sizes;
 
 @compute @workgroup_size(256)
 fn main(
@@ -43,17 +38,5 @@ fn main(
     }
     let index = (plane * size.output_h + row * OUTPUT_STEP_Y + size.output_offset_y) * size.output_w
         + column * OUTPUT_STEP_X + size.output_offset_x;
-    if size.has_bias != 0u {
-        value += bias[channel];
-    }
-    if size.has_residual != 0u {
-        value += residual[index];
-    }
-    if size.is_rectified != 0u {
-        value = max(value, 0.0);
-    }
-    if size.is_bounded != 0u {
-        value = min(value, size.ceiling);
-    }
-    output[index] = value;
+    finish(index, channel, value);
 }

@@ -111,49 +111,42 @@ impl Run<'_> {
         if !contribution.accumulates {
             out.fill(0.0);
         }
+        let made = (source, gradient);
         match step {
             Step::Convolution { .. } | Step::Add { .. } => {
-                let from = (source, gradient);
                 let identity = &Pointwise::Identity;
-                elementwise::apply_backward(identity, from, from, (layout, &mut *out), resources);
+                elementwise::apply_backward(identity, made, made, (layout, &mut *out), resources);
             }
             Step::Pointwise { function, from, .. } => {
                 // The inputs of linear functions are gone, and not needed.
                 let inputs = if function.is_linear() {
-                    (source, gradient)
+                    made
                 } else {
                     self.map(workspace, *from)
                 };
-                let from = (source, gradient);
-                elementwise::apply_backward(function, inputs, from, (layout, &mut *out), resources);
+                elementwise::apply_backward(function, inputs, made, (layout, &mut *out), resources);
             }
             Step::Multiply { from, .. } => {
                 let other = self.map(workspace, from[1 - contribution.input]);
-                let from = (source, gradient);
-                elementwise::multiply_backward(other, from, (layout, &mut *out), resources);
+                elementwise::multiply_backward(other, made, (layout, &mut *out), resources);
             }
             Step::MaxPool { pooling, .. } => {
                 let taps = &workspace.taps[contribution.step];
-                let from = (source, gradient);
-                pool::maximum_backward(pooling, taps, from, (layout, &mut *out), threads);
+                pool::maximum_backward(pooling, taps, made, (layout, &mut *out), threads);
             }
             Step::AveragePool { pooling, .. } => {
-                let from = (source, gradient);
-                pool::average_backward(pooling, from, (layout, &mut *out), threads);
+                pool::average_backward(pooling, made, (layout, &mut *out), threads);
             }
             Step::Concatenate { from, .. } => {
                 let before = &from[..contribution.input];
                 let first = before.iter().map(|map| self.plan.layouts[*map].c).sum();
-                let from = (source, gradient);
-                rearrangement::concatenate_backward(first, from, (layout, &mut *out), threads);
+                rearrangement::concatenate_backward(first, made, (layout, &mut *out), threads);
             }
             Step::Select { channels, .. } => {
-                let from = (source, gradient);
-                rearrangement::select_backward(channels, from, (layout, &mut *out), threads);
+                rearrangement::select_backward(channels, made, (layout, &mut *out), threads);
             }
             Step::Pad { before, .. } => {
-                let from = (source, gradient);
-                rearrangement::pad_backward(*before, from, (layout, &mut *out), threads);
+                rearrangement::pad_backward(*before, made, (layout, &mut *out), threads);
             }
             Step::Unpack { .. } => {
                 let pictures = out.chunks_exact_mut(layout.picture());

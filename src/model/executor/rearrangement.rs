@@ -5,62 +5,53 @@ use super::layout::{Layout, Map, MapMut};
 use super::strided::{accumulate, copy};
 use super::view::{Base, Operand, View};
 
-/// Channels of several maps, one after the other.
-pub(super) fn concatenate(from: &[Map], (to, out): MapMut, threads: usize) {
+/// Calls `work` with each pixel of a map that is written, and the same one of another.
+fn for_each_pixel(
+    (to, out): MapMut,
+    (from, x): Map,
+    threads: usize,
+    work: impl Fn(&mut [f32], &[f32]) + Sync + Send,
+) {
     to.for_each_row(out, threads, |place, row| {
-        let mut first = 0;
-        for (source, values) in from {
-            let pixels = row.chunks_exact_mut(to.pitch);
-            let values = source.row_of(values, place).chunks_exact(source.pitch);
-            for (to, values) in pixels.zip(values) {
-                to[first..first + source.c].copy_from_slice(&values[..source.c]);
-            }
-            first += source.c;
-        }
+        let pixels = from.row_of(x, place).chunks_exact(from.pitch);
+        let pixels = row.chunks_exact_mut(to.pitch).zip(pixels);
+        pixels.for_each(|(to, pixel)| work(to, pixel));
     });
 }
 
+/// Channels of several maps, one after the other.
+pub(super) fn concatenate(from: &[Map], (to, out): MapMut, threads: usize) {
+    let mut first = 0;
+    for &(source, values) in from {
+        for_each_pixel((to, &mut *out), (source, values), threads, |to, pixel| {
+            to[first..first + source.c].copy_from_slice(&pixel[..source.c]);
+        });
+        first += source.c;
+    }
+}
+
 /// The gradient with respect to the map whose channels begin at `first`, added to `out`.
-pub(super) fn concatenate_backward(
-    first: usize,
-    (from, gradient): Map,
-    (to, out): MapMut,
-    threads: usize,
-) {
-    to.for_each_row(out, threads, |place, row| {
-        let pixels = from.row_of(gradient, place).chunks_exact(from.pitch);
-        for (to, pixel) in row.chunks_exact_mut(to.pitch).zip(pixels) {
-            let values = pixel[first..].iter().take(to.len());
-            to.iter_mut().zip(values).for_each(|(to, part)| *to += part);
-        }
+pub(super) fn concatenate_backward(first: usize, gradient: Map, to: MapMut, threads: usize) {
+    for_each_pixel(to, gradient, threads, |to, pixel| {
+        let values = pixel[first..].iter().take(to.len());
+        to.iter_mut().zip(values).for_each(|(to, part)| *to += part);
     });
 }
 
 /// These channels.
-pub(super) fn select(channels: &[usize], (from, x): Map, (to, out): MapMut, threads: usize) {
-    to.for_each_row(out, threads, |place, row| {
-        let pixels = from.row_of(x, place).chunks_exact(from.pitch);
-        for (to, pixel) in row.chunks_exact_mut(to.pitch).zip(pixels) {
-            for (to, channel) in to.iter_mut().zip(channels) {
-                *to = pixel[*channel];
-            }
+pub(super) fn select(channels: &[usize], from: Map, to: MapMut, threads: usize) {
+    for_each_pixel(to, from, threads, |to, pixel| {
+        for (to, channel) in to.iter_mut().zip(channels) {
+            *to = pixel[*channel];
         }
     });
 }
 
 /// The gradient of it, added to `out`.
-pub(super) fn select_backward(
-    channels: &[usize],
-    (from, gradient): Map,
-    (to, out): MapMut,
-    threads: usize,
-) {
-    to.for_each_row(out, threads, |place, row| {
-        let pixels = from.row_of(gradient, place).chunks_exact(from.pitch);
-        for (to, pixel) in row.chunks_exact_mut(to.pitch).zip(pixels) {
-            for (channel, part) in channels.iter().zip(pixel) {
-                to[*channel] += part;
-            }
+pub(super) fn select_backward(channels: &[usize], gradient: Map, to: MapMut, threads: usize) {
+    for_each_pixel(to, gradient, threads, |to, pixel| {
+        for (channel, part) in channels.iter().zip(pixel) {
+            to[*channel] += part;
         }
     });
 }

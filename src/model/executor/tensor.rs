@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::instructions::Resources;
-use super::layout::CHUNK;
+use super::layout::{CHUNK, side_by_side};
 use super::linear::Linear;
 use super::pointwise::Pointwise;
 use super::strided::{Combination, accumulate, combine, combine_backward, copy};
@@ -320,13 +320,9 @@ fn for_chunks(
     values: &mut [f32],
     row: usize,
     threads: usize,
-    work: impl Fn(usize, &mut [f32]) + Sync,
+    work: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) {
     let size = CHUNK.div_ceil(row.max(1)) * row.max(1);
-    if threads > 1 {
-        let parts = values.par_chunks_mut(size).enumerate();
-        parts.for_each(|(at, part)| work(at * size, part));
-    } else {
-        work(0, values);
-    }
+    let parts = values.chunks_mut(size).enumerate();
+    side_by_side(parts, size, threads, |(at, part)| work(at * size, part));
 }

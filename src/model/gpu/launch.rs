@@ -35,8 +35,14 @@ pub(super) enum Shader {
 impl Shader {
     fn text(self) -> &'static str {
         match self {
-            Self::Convolution => include_str!("../../../shaders/convolution.wgsl"),
-            Self::Depthwise => include_str!("../../../shaders/depthwise.wgsl"),
+            Self::Convolution => concat!(
+                include_str!("../../../shaders/epilogue.wgsl"),
+                include_str!("../../../shaders/convolution.wgsl")
+            ),
+            Self::Depthwise => concat!(
+                include_str!("../../../shaders/epilogue.wgsl"),
+                include_str!("../../../shaders/depthwise.wgsl")
+            ),
             Self::ReluGradient => include_str!("../../../shaders/relu_gradient.wgsl"),
             Self::Unfold => include_str!("../../../shaders/unfold.wgsl"),
             Self::Fold => include_str!("../../../shaders/fold.wgsl"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::op::{Activation, Convolution, Op};
-use super::value::Value;
+use super::value::{Value, made};
 use super::{Graph, Node, Source};
 use crate::model::layers::rectified;
 
@@ -57,9 +57,14 @@ pub(super) struct FusedConvolution {
 }
 
 impl FusedConvolution {
-    /// The values that it reads.
+    /// Indices of the values that it reads: its input, and what is added.
     pub(super) fn reads(&self) -> impl Iterator<Item = usize> {
         [Some(self.x), self.residual].into_iter().flatten()
+    }
+
+    /// What it reads.
+    pub(super) fn values(&self, values: &[Option<Value>]) -> Vec<Value> {
+        self.reads().map(|place| made(values, place)).collect()
     }
 }
 
@@ -156,23 +161,20 @@ impl Fusion {
         &self.steps[index]
     }
 
-    /// Computes a convolution of these nodes, with all that follows it; the gradient of its ReLU is 1 everywhere with
-    /// `fake_relu`.
+    /// Computes a convolution of these nodes, with all that follows it, from the values that it reads; the gradient of its ReLU
+    /// is 1 everywhere with `fake_relu`.
     pub(super) fn run(
         &self,
         fused: &FusedConvolution,
         nodes: &[Node],
-        values: &[Option<Value>],
+        inputs: Vec<Value>,
         fake_relu: bool,
     ) -> Value {
-        let value = |place: usize| {
-            let value = values[place].clone();
-            value.expect("a value is made before it is read")
-        };
+        let mut inputs = inputs.into_iter();
+        let x = inputs.next().expect("a convolution has an input");
+        let (x, residual): (Tensor<4>, _) = (x.tensor(), inputs.next());
         let is_fake = fake_relu && fused.activation == Some(Activation::Relu);
         let activation = fused.activation.filter(|_| !is_fake);
-        let x: Tensor<4> = value(fused.x).tensor();
-        let residual = fused.residual.map(value);
         let map = residual.clone().filter(|residual| residual.rank == 4);
         let map: Option<Tensor<4>> = map.map(Value::tensor);
         let made = match residual.is_some() == map.is_some() {

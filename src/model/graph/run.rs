@@ -5,10 +5,10 @@ use burn::tensor::activation::{elu, gelu, leaky_relu, sigmoid, silu, softmax, so
 use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 
-use super::fusion::Step;
+use super::fusion::{Fusion, Step};
 use super::op::{Activation, Convolution, Op, Padding, QUICK_GELU, Reshape};
 use super::shape::MAX_AXES;
-use super::value::{Value, joined};
+use super::value::{Value, joined, made};
 use super::{Draft, Graph, Node, Source};
 use crate::model::cpu::rows::RowOp;
 use crate::model::cpu::training::convolve;
@@ -36,34 +36,8 @@ impl Graph {
     /// depend. With `fake_relu`, the gradient of a ReLU that computes the last value, or the values whose maximum pooling it
     /// is, is 1 everywhere.
     pub(super) fn run(&self, from: usize, value: Value, to: usize, fake_relu: bool) -> Value {
-        let Some(fusion) = &self.fusion else {
-            return self.run_watched(from, value, to, fake_relu, |_, _| {});
-        };
-        let mut values: Vec<Option<Value>> = vec![None; to + 1];
-        let pictures = value.sides()[0];
-        values[from] = Some(value);
-        let last_relu = self.relu_before(to);
-        for (index, node) in self.nodes.iter().enumerate().take(to).skip(from) {
-            let fake_relu = fake_relu && index == last_relu;
-            let (value, reads) = match fusion.step(index) {
-                Step::Deferred => continue,
-                Step::Convolution(fused) => {
-                    let value = fusion.run(fused, &self.nodes, &values, fake_relu);
-                    (value, fused.reads().collect())
-                }
-                Step::Node => {
-                    let value = node.op.run(node.values(&values), pictures, fake_relu);
-                    (value, node.reads().collect::<Vec<_>>())
-                }
-            };
-            values[index + 1] = Some(value);
-            for place in reads {
-                if fusion.last_read[place] == index {
-                    values[place] = None;
-                }
-            }
-        }
-        values[to].take().expect("the last value was made")
+        let fusion = self.fusion.as_ref();
+        self.run_steps([from, to], value, fake_relu, fusion, |_, _| {})
     }
 
     /// Index of the node of the ReLU that computes the value at `to`, or the values whose maximum pooling that is; else of
@@ -89,8 +63,22 @@ impl Graph {
         value: Value,
         to: usize,
         fake_relu: bool,
+        watch: impl FnMut(usize, &Value),
+    ) -> Value {
+        // What is fused has no values between.
+        self.run_steps([from, to], value, fake_relu, None, watch)
+    }
+
+    /// As [`Self::run`], by the steps of `fusion` where there is one, else node by node.
+    fn run_steps(
+        &self,
+        [from, to]: [usize; 2],
+        value: Value,
+        fake_relu: bool,
+        fusion: Option<&Fusion>,
         mut watch: impl FnMut(usize, &Value),
     ) -> Value {
+        let last_read = fusion.map_or(&self.last_read, |fusion| &fusion.last_read);
         let mut values: Vec<Option<Value>> = vec![None; to + 1];
         // Pictures, maps and rows from which a part is computed have the batch first.
         let pictures = value.sides()[0];
@@ -98,15 +86,26 @@ impl Graph {
         let last_relu = self.relu_before(to);
         for index in from..to {
             let node = &self.nodes[index];
-            let inputs = node.values(&values);
+            let fused = match fusion.map(|fusion| (fusion, fusion.step(index))) {
+                Some((_, Step::Deferred)) => continue,
+                Some((fusion, Step::Convolution(fused))) => Some((fusion, fused)),
+                Some((_, Step::Node)) | None => None,
+            };
+            let (inputs, reads): (Vec<Value>, Vec<usize>) = match fused {
+                Some((_, fused)) => (fused.values(&values), fused.reads().collect()),
+                None => (node.values(&values), node.reads().collect()),
+            };
             // Values are freed after their last use.
-            for place in node.reads() {
-                if self.last_read[place] == index {
+            for place in reads {
+                if last_read[place] == index {
                     values[place] = None;
                 }
             }
             let fake_relu = fake_relu && index == last_relu;
-            let value = node.op.run(inputs, pictures, fake_relu);
+            let value = match fused {
+                Some((fusion, fused)) => fusion.run(fused, &self.nodes, inputs, fake_relu),
+                None => node.op.run(inputs, pictures, fake_relu),
+            };
             watch(index + 1, &value);
             values[index + 1] = Some(value);
         }
@@ -119,9 +118,7 @@ impl Node {
     fn values(&self, values: &[Option<Value>]) -> Vec<Value> {
         let inputs = self.inputs.iter().map(|input| match input {
             Source::Constant(value) => (**value).clone(),
-            Source::Value(place) => values[*place]
-                .clone()
-                .expect("a value is made before it is read"),
+            Source::Value(place) => made(values, *place),
         });
         inputs.collect()
     }

@@ -187,3 +187,9 @@ pub(super) fn joined(values: impl Iterator<Item = Value>, axis: usize) -> Value 
     let tensor = Tensor::cat(all.collect(), place);
     Value { tensor, rank }
 }
+
+/// The value at a place that a step reads, of those that steps made.
+pub(super) fn made(values: &[Option<Value>], place: usize) -> Value {
+    let value = values[place].clone();
+    value.expect("a value is made before it is read")
+}

@@ -5,14 +5,25 @@ use std::collections::BTreeSet;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::metadata::Metadata;
-use super::{Found, FoundNetwork, LoadError};
+use super::{ActivationName, Found, FoundNetwork, LoadError};
 use crate::error::Mismatch;
 use crate::model::graph::{Activation, Convolution, Draft, Op, Padding, Reshape, Source, Value};
 use crate::model::{Architecture, Array, Weights};
 
-/// What is said of networks whose activation was not specified.
-pub(super) const GELU_ASSUMED: &str =
-    "its activation is GELU; the tensors do not tell (activation = …)";
+/// Lists the ε of a network's LayerNorms, and its GELU where nobody named its activation, as assumed.
+pub(super) fn assume_epsilon_and_gelu(
+    found: &mut Found,
+    epsilon: f64,
+    named: Option<ActivationName>,
+) {
+    found.assumptions.push(format!(
+        "ε of LayerNorm: {epsilon:e}; the tensors do not tell"
+    ));
+    if named.is_none() {
+        let assumed = "its activation is GELU; the tensors do not tell (activation = …)";
+        found.assumptions.push(assumed.into());
+    }
+}
 
 /// A network under construction from named tensors.
 pub(super) struct Builder<'a> {

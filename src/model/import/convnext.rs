@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::builder::{Builder, ConvSettings, GELU_ASSUMED};
+use super::builder::{Builder, ConvSettings, assume_epsilon_and_gelu};
 use super::{Description, Found, LoadError};
 use crate::model::Weights;
 use crate::model::graph::{Activation, Op};
@@ -33,12 +33,7 @@ pub(super) fn build(
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
     let title = format!("ConvNeXt, blocks {}", counts.join("-"));
     let mut found = builder.finish(output, title, input)?;
-    found.assumptions.push(format!(
-        "ε of LayerNorm: {EPSILON:e}; the tensors do not tell"
-    ));
-    if description.activation.is_none() {
-        found.assumptions.push(GELU_ASSUMED.into());
-    }
+    assume_epsilon_and_gelu(&mut found, EPSILON, description.activation);
     Ok(found)
 }
 

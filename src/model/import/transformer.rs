@@ -3,7 +3,7 @@
 
 use burn::tensor::Device;
 
-use super::builder::{Builder, ConvSettings, GELU_ASSUMED};
+use super::builder::{Builder, ConvSettings, assume_epsilon_and_gelu};
 use super::transformer_names::to_timm_names;
 use super::{Description, Found, LoadError};
 use crate::model::Weights;
@@ -119,12 +119,7 @@ pub(super) fn build(
             channels / heads
         ));
     }
-    found.assumptions.push(format!(
-        "ε of LayerNorm: {epsilon:e}; the tensors do not tell"
-    ));
-    if description.activation.is_none() {
-        found.assumptions.push(GELU_ASSUMED.into());
-    }
+    assume_epsilon_and_gelu(&mut found, epsilon, description.activation);
     Ok(found)
 }
 
